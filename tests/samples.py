@@ -1,0 +1,300 @@
+"""Audits as they look on disk, for everything that shows one to a person."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PASS_MODEL = "3f9a1c" + "0" * 58
+ATTACKS = ("logistic_regression", "knn", "gradient_boosting", "mlp", "cnn")
+HOSTILE = '<script>alert("x")</script>'
+
+
+def estimate(attack: str, rate: float, width: float = 0.018) -> dict[str, Any]:
+    low, high = max(0.0, rate - width), min(1.0, rate + width)
+    return {"attack": attack, "balanced_accuracy": rate, "low": low, "high": high}
+
+
+def attribute(
+    *,
+    verdict: str = "PASS",
+    strongest: float = 0.543,
+    ceiling: float = 0.987,
+    limit: float = 0.6,
+    people: int = 1984,
+    classes: tuple[str, ...] = ("light", "dark"),
+    width: float = 0.018,
+    people_needed: int | None = None,
+) -> dict[str, Any]:
+    prior = 1 / len(classes)
+    levels = {"released": strongest, "unprotected": 0.979, "raw": ceiling, "shuffled": prior}
+    runs = [
+        {
+            "attack": attack,
+            "representation": representation,
+            "seed": seed,
+            "select": round(prior + (level - prior) * (0.6 + 0.09 * n) + 0.004 * seed, 4),
+            "status": "ok",
+            "seconds": 1.5 + n,
+        }
+        for representation, level in levels.items()
+        for n, attack in enumerate(ATTACKS)
+        for seed in ((0, 1) if representation == "released" else (0,))
+    ]
+    return {
+        "classes": list(classes),
+        "verdict": verdict,
+        "prior": prior,
+        "floor": prior + 0.012,
+        "ceiling": ceiling,
+        "limit": limit,
+        "people": people,
+        "strongest": {**estimate("cnn", strongest, width), "select": strongest + 0.01},
+        "controls": {
+            "raw": estimate("cnn", ceiling, 0.006),
+            "unprotected": estimate("cnn", 0.979, 0.007),
+            "shuffled": estimate("mlp", prior - 0.004),
+            "floor": estimate("label_floor", prior + 0.012),
+        },
+        "people_needed": people_needed,
+        "attacks": runs,
+    }
+
+
+def task(released: float, unprotected: float, ceiling: float, classes: int = 2) -> dict[str, Any]:
+    return {
+        "classes": [f"class {n}" for n in range(classes)],
+        "prior": 1 / classes,
+        "people": 1984,
+        "released": estimate("mlp", released, 0.012),
+        "unprotected": estimate("mlp", unprotected, 0.010),
+        "ceiling": estimate("cnn", ceiling, 0.008),
+        "loss": unprotected - released,
+    }
+
+
+def image_audit() -> dict[str, Any]:
+    """The demo's: one attribute of generated faces stays within its limit."""
+    utility = {
+        "facial_hair": task(0.921, 0.934, 0.968),
+        "glasses": task(0.968, 0.972, 0.991),
+        "hair_length": task(0.902, 0.899, 0.947),
+        "hair_tone": task(0.871, 0.903, 0.962, classes=3),
+        "smile": task(0.848, 0.861, 0.935),
+    }
+    return {
+        "schema_version": 1,
+        "suite_version": "1.0.0",
+        "verdict": "PASS",
+        "reasons": [],
+        "model_sha256": PASS_MODEL,
+        "data_digest": "b7" * 32,
+        "plan_sha256": "c4" * 32,
+        "plan": {
+            "suite_version": "1.0.0",
+            "attacks": list(ATTACKS),
+            "seeds": [0, 1],
+            "budget": {"epochs": 20, "seconds": 60},
+            "test": {"people_per_class": 992, "seed": 7},
+        },
+        "dataset": "avatars",
+        "modality": "image",
+        "features": [128],
+        "record": [3, 32, 32],
+        "notes": [],
+        "splits": {
+            "extractor-train": {"people": 8000, "records": 8000},
+            "attacker-train": {"people": 4000, "records": 4000},
+            "attacker-select": {"people": 2000, "records": 2000},
+            "attacker-test": {"people": 2000, "records": 2000},
+        },
+        "policy": {"margin": 0.1, "confidence": 0.95, "min_people": 500},
+        "attributes": {"skin_tone": attribute()},
+        "utility": utility,
+        "mean_utility_loss": float(np.mean([t["loss"] for t in utility.values()])),
+        "reconstruction": {
+            "released": {"psnr": 14.2, "ssim": 0.31},
+            "unprotected": {"psnr": 21.7, "ssim": 0.74},
+        },
+        "not_tried": [
+            "linkability: can two records of one person be joined?",
+            "membership: was this person in the training data?",
+            "attackers with more data or more compute than this budget",
+        ],
+        "seconds": 88.4,
+    }
+
+
+def table_audit() -> dict[str, Any]:
+    """A table with two private attributes, one of them recognised: FAIL, and no pictures."""
+    audit = image_audit()
+    attributes = {
+        "sex": attribute(
+            verdict="FAIL", strongest=0.713, ceiling=0.842, classes=("Female", "Male"), people=9020
+        ),
+        "race": attribute(
+            strongest=0.231, ceiling=0.44, limit=0.3, classes=("A", "B", "C", "D", "E"), people=410
+        ),
+    }
+    attributes["race"]["attacks"][3]["select"] = None
+    attributes["race"]["attacks"][3]["status"] = "failed: out of time after 60 s"
+    return {
+        **audit,
+        "verdict": "FAIL",
+        "reasons": ["sex: the lower bound of mlp, 69.5 %, is above the limit of 60.0 %."],
+        "dataset": "adult",
+        "modality": "table",
+        "features": [64],
+        "record": [2],
+        "notes": ["3,620 records with a missing value were kept; missing is a category."],
+        "attributes": attributes,
+        "utility": {"income": task(0.795, 0.803, 0.811)},
+        "mean_utility_loss": 0.008,
+        "reconstruction": {"released": {"r2": 0.22}, "unprotected": {"r2": 0.71}},
+    }
+
+
+def text_audit() -> dict[str, Any]:
+    """Text with too few people: INCONCLUSIVE, nothing rebuilt, one task that could not be done."""
+    gender = attribute(
+        verdict="INCONCLUSIVE",
+        strongest=0.55,
+        ceiling=0.66,
+        limit=0.56,
+        people=610,
+        width=0.034,
+        people_needed=5200,
+    )
+    return {
+        **image_audit(),
+        "verdict": "INCONCLUSIVE",
+        "reasons": ["gender: the upper bound, 58.4 %, is above the limit of 56.0 %."],
+        "dataset": "manifest",
+        "modality": "text",
+        "features": [96],
+        "record": [128],
+        "attributes": {"gender": gender},
+        "utility": {"age_group": {**task(0.61, 0.63, 0.66, 3), "ceiling": None}},
+        "mean_utility_loss": 0.02,
+        "reconstruction": None,
+    }
+
+
+def bare_audit() -> dict[str, Any]:
+    """All that may be absent is: no attack finished, no task, no control, nothing rebuilt."""
+    nothing = attribute(verdict="INCONCLUSIVE")
+    nothing.update(strongest=None, ceiling=None, floor=None, controls={}, attacks=[])
+    return {
+        **image_audit(),
+        "verdict": "INCONCLUSIVE",
+        "reasons": ["skin_tone: the attack cnn did not finish: killed."],
+        "attributes": {"skin_tone": nothing},
+        "utility": {},
+        "mean_utility_loss": None,
+        "reconstruction": None,
+    }
+
+
+def hostile_audit() -> dict[str, Any]:
+    """Names and notes from a stranger, who means harm."""
+    long = "W" * 120
+    audit = image_audit()
+    audit["attributes"] = {HOSTILE: attribute(classes=(HOSTILE, "b|c\n# d"))}
+    audit["utility"] = {long: task(0.9, 0.91, 0.93), "x\x1b[31m\u202e`[a](http://a.test)": task(0.8, 0.8, 0.9)}
+    audit["dataset"] = audit["modality"] = "\"><img src=http://a.test/x.png onerror=alert(1)>"
+    audit["reasons"] = audit["notes"] = audit["not_tried"] = [f"{HOSTILE} {long} \ud800"]
+    audit["plan"] = {HOSTILE: [HOSTILE, "</pre>"]}
+    audit["policy"] = {HOSTILE: HOSTILE}
+    audit["splits"] = {HOSTILE: {"people": 1, "records": 1}}
+    return audit
+
+
+AUDITS = {
+    "image": image_audit,
+    "table": table_audit,
+    "text": text_audit,
+    "bare": bare_audit,
+    "hostile": hostile_audit,
+}
+
+
+def write_pictures(path: Path, people: int = 6, size: int = 32) -> None:
+    """Pictures that a person can tell apart: shapes, the same shapes blurred, and a haze."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:size, :size] / size
+    record = np.empty((people, 3, size, size))
+    for n in range(people):
+        inside = (rows - 0.5) ** 2 + (columns - 0.5) ** 2 < 0.05 + 0.02 * n
+        background, face = rng.uniform(40, 230, size=(2, 3, 1, 1))
+        record[n] = np.where(inside, face, background)
+    haze = record.mean(axis=(0, 2, 3), keepdims=True)
+    unprotected = 0.8 * record + 0.2 * haze
+    released = 0.3 * record + 0.7 * haze
+    arrays = {"record": record, "unprotected": unprotected, "released": released}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **{name: a.astype(np.uint8) for name, a in arrays.items()})
+
+
+def write_training(path: Path, epochs: int = 12) -> None:
+    """Curves of both runs; the unprotected one has no adversary."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        losses = ["mutual_information", "adversary", "certainty", "explained_variance"]
+        table.writerow(["run", "epoch", *losses, "seconds"])
+        for epoch in range(epochs):
+            information = -1.386 * np.exp(-epoch / 4)
+            fooled = 0.69 - 0.4 * np.exp(-epoch / 3)
+            explained = 0.4 * np.exp(-epoch / 2)
+            protected = [information - 0.1, fooled, 0.9 - fooled, explained]
+            table.writerow(["protected", epoch, *protected, 4.1])
+            table.writerow(["unprotected", epoch, information, 0, 0, 0, 3.0])
+
+
+def write_project(root: Path, audit: dict[str, Any]) -> Path:
+    """A project's reports/ and artifacts/release/ with everything that a page draws on."""
+    reports, release = root / "reports", root / "artifacts" / "release"
+    reports.mkdir(parents=True, exist_ok=True)
+    release.mkdir(parents=True, exist_ok=True)
+    (reports / "audit.json").write_text(json.dumps(audit))
+    if audit["modality"] == "image":
+        write_pictures(reports / "pictures.npz")
+    write_training(reports / "training.csv")
+    (release / "manifest.json").write_text(json.dumps(manifest(audit)))
+    return root
+
+
+def manifest(audit: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of the release that this audit is about."""
+    modality = audit["modality"]
+    columns = [
+        {"name": "age", "categories": [], "mean": 38.6, "std": 13.7},
+        {"name": "work|class", "categories": ["Private", "State-gov"], "mean": 0.0, "std": 1.0},
+    ]
+    files = {"extractor.onnx": {"sha256": audit["model_sha256"], "bytes": 482113}}
+    if modality == "text":
+        files["tokenizer.json"] = {"sha256": "aa" * 32, "bytes": 81234}
+    return {
+        "manifest_version": 1,
+        "name": "extractor",
+        "tiprdc_version": "0.1.0",
+        "private": list(audit["attributes"]),
+        "input": {
+            "name": "x",
+            "modality": modality,
+            "dtype": {"table": "float32", "text": "int32"}.get(modality, "uint8"),
+            "shape": ["batch", *audit["record"]],
+            "columns": columns if modality == "table" else [],
+            "vocabulary_size": 5000 if modality == "text" else 0,
+        },
+        "output": {"name": "z", "dtype": "float32", "shape": ["batch", *audit["features"]]},
+        "opset": 20,
+        "parity": {"records": 10000, "max_abs": 1.8e-7},
+        "training_data": {"dataset": audit["dataset"], "digest": audit["data_digest"]},
+        "files": files,
+        "notes": [],
+    }

@@ -1,0 +1,143 @@
+"""What a release takes and gives: its `manifest.json` read into a few frozen types.
+
+Only json, so that a device or a terminal can ask without onnx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiprdc.errors import DataError
+from tiprdc.findings import Audit, read_json
+
+MANIFEST_VERSION = 1
+MODEL = "extractor.onnx"
+
+_ALLOWED = f"a manifest.json of version {MANIFEST_VERSION}"
+_MEND = "write it again with `dvc repro -f export`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputColumn:
+    """One column of a table's record; `categories` is empty for a number."""
+
+    name: str
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """A release as its manifest describes it.
+
+    Args:
+        private: Attributes that the extractor was trained to hide.
+        input_shape: Shape of one record, without the batch.
+        features: Shape of one record's features, without the batch.
+        columns: For tables, the input columns in order.
+        parity: Largest difference from torch, and on how many records.
+        files: Name in the release -> (sha256, bytes).
+        raw: The manifest itself.
+    """
+
+    name: str
+    version: str
+    private: tuple[str, ...]
+    modality: str
+    input_name: str
+    input_type: str
+    input_shape: tuple[int, ...]
+    columns: tuple[InputColumn, ...]
+    vocabulary_size: int
+    output_name: str
+    output_type: str
+    features: tuple[int, ...]
+    opset: int
+    parity: tuple[float, int]
+    dataset: str
+    data_digest: str
+    files: dict[str, tuple[str, int]]
+    notes: tuple[str, ...]
+    raw: dict[str, Any]
+
+    @property
+    def model_sha256(self) -> str:
+        """Digest of the ONNX file."""
+        return self.files[MODEL][0]
+
+
+def read_contract(path: Path) -> Contract:
+    """Read a release's `manifest.json`.
+
+    Raises:
+        DataError: The file is missing, not a manifest, or of another version.
+    """
+    return parse_contract(read_json(path), str(path))
+
+
+def read_audited(path: Path, audit: Audit) -> Contract:
+    """Read the manifest of the very release that was audited.
+
+    Raises:
+        DataError: It cannot be read, or the audit is about other bytes.
+    """
+    contract = read_contract(path)
+    if contract.model_sha256 != audit.model_sha256:
+        raise DataError(
+            str(path),
+            f"{MODEL} with sha256 {contract.model_sha256[:12]}",
+            f"the model that was audited, sha256 {audit.model_sha256[:12]}",
+            "audit what is released: `dvc repro audit`",
+        )
+    return contract
+
+
+def parse_contract(raw: dict[str, Any], where: str) -> Contract:
+    """Turn a decoded `manifest.json` into a `Contract`; `where` names it in errors."""
+    version = raw.get("manifest_version")
+    if version != MANIFEST_VERSION:
+        raise DataError(where, f"manifest_version {version!r}", _ALLOWED, _MEND)
+    try:
+        return _contract(raw)
+    except KeyError as error:
+        raise DataError(where, f"no key {error.args[0]!r}", _ALLOWED, _MEND) from error
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(where, f"not a manifest: {error}", _ALLOWED, _MEND) from error
+
+
+def _contract(raw: dict[str, Any]) -> Contract:
+    taken, given = raw["input"], raw["output"]
+    files = {str(n): (str(f["sha256"]), int(f["bytes"])) for n, f in raw["files"].items()}
+    if MODEL not in files:
+        raise ValueError(f"it lists no {MODEL}")
+    return Contract(
+        name=str(raw["name"]),
+        version=str(raw["tiprdc_version"]),
+        private=tuple(map(str, raw["private"])),
+        modality=str(taken["modality"]),
+        input_name=str(taken["name"]),
+        input_type=str(taken["dtype"]),
+        input_shape=_shape(taken),
+        columns=tuple(
+            InputColumn(name=str(c["name"]), categories=tuple(map(str, c["categories"])))
+            for c in taken["columns"]
+        ),
+        vocabulary_size=int(taken["vocabulary_size"]),
+        output_name=str(given["name"]),
+        output_type=str(given["dtype"]),
+        features=_shape(given),
+        opset=int(raw["opset"]),
+        parity=(float(raw["parity"]["max_abs"]), int(raw["parity"]["records"])),
+        dataset=str(raw["training_data"]["dataset"]),
+        data_digest=str(raw["training_data"]["digest"]),
+        files=files,
+        notes=tuple(map(str, raw["notes"])),
+        raw=raw,
+    )
+
+
+def _shape(tensor: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of one record: what follows the batch."""
+    return tuple(int(size) for size in tensor["shape"][1:])

@@ -1,0 +1,117 @@
+"""The audit's page: one self-contained file for whoever must say yes or no to a release.
+
+No script, no font, no picture comes from anywhere else, and a Content-Security-Policy forbids it.
+Every chart is a table whose cells carry both the number and an inline SVG that takes its colours
+from the page, so that it reads the same on a phone, in the dark, on paper and aloud.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tiprdc import figures, wording
+from tiprdc.contract import Contract, read_audited
+from tiprdc.findings import REPRESENTATIONS, Audit, read_audit
+
+MEASURES = {
+    "psnr": ("PSNR, dB", "{:.1f}"),
+    "ssim": ("SSIM", "{:.2f}"),
+    "r2": ("R², share of the record’s variance", "{:.2f}"),
+}
+
+
+def write_report(reports: Path, release: Path) -> Path:
+    """Write `reports/index.html` from what the graph left in `reports` and in the release.
+
+    Args:
+        reports: Holds audit.json, and training.csv and pictures.npz where there are such.
+        release: Holds manifest.json.
+
+    Raises:
+        DataError: A file is missing or unreadable, or the release is not what was audited.
+    """
+    audit = read_audit(reports / "audit.json")
+    contract = read_audited(release / "manifest.json", audit)
+    page = render(
+        audit,
+        contract=contract,
+        training=figures.read_training(reports / "training.csv"),
+        pictures=figures.read_pictures(reports / "pictures.npz"),
+    )
+    path = reports / "index.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def render(
+    audit: Audit,
+    *,
+    contract: Contract,
+    training: figures.Training,
+    pictures: Mapping[str, Sequence[str]],
+) -> str:
+    """The page as HTML; everything that is not ours is escaped."""
+    return _environment().get_template("report.html").render(
+        audit=audit,
+        contract=contract,
+        curves=training.curves,
+        training_seconds=training.seconds,
+        pictures=pictures,
+        picture_labels=figures.PICTURES,
+        measures=MEASURES,
+        representations=REPRESENTATIONS,
+        scale_of=figures.attribute_scale,
+        marks_of=figures.marks,
+        task_scale=figures.task_scale(audit.utility),
+        attack_table=figures.attack_table,
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tiprdc", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # A number and its unit stay on one line.
+    glue = "\u00a0%"
+    environment.filters.update(
+        percent=lambda rate: wording.percent(rate).replace(" %", glue),
+        interval=lambda estimate: wording.interval(estimate).replace(" %", glue),
+        prose=lambda text: text.replace(" %", glue),
+        points=wording.points,
+        count=wording.count,
+        human=wording.human,
+        pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+        flat=lambda value: list(flat(value)),
+    )
+    environment.globals.update(
+        headline=wording.headline, claim=wording.claim, kept=wording.kept, listing=wording.listing
+    )
+    return environment
+
+
+def flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The leaves of nested JSON as (dotted key, text)."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from flat(item, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        for number, item in enumerate(value):
+            yield from flat(item, f"{prefix}.{number}")
+    else:
+        yield prefix, _leaf(value)
+
+
+def _leaf(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(_leaf(item) for item in value) or "none"
+    return json.dumps(value)

@@ -1,0 +1,113 @@
+"""The plain sentences of a verdict, the same on the page, in the model card and in the terminal.
+
+An attack gives a lower bound on leakage. So no sentence here says that something is private or
+anonymous: each says what was tried, how well it did, on how many people, and against which limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tiprdc.findings import Audit, Estimate, PrivateAttribute
+
+
+def percent(rate: float) -> str:
+    """`0.5417` -> `54.2 %`."""
+    return f"{100 * rate:.1f} %"
+
+
+def interval(estimate: Estimate) -> str:
+    """The bounds of an estimate: `52.0 to 56.1 %`."""
+    return f"{100 * estimate.low:.1f} to {percent(estimate.high)}"
+
+
+def points(loss: float) -> str:
+    """A difference of two rates in percentage points, with a true minus sign: `0.6`, `−0.2`."""
+    return f"{100 * loss:.1f}".replace("-0.0", "0.0").replace("-", "−")
+
+
+def count(number: int) -> str:
+    """`1984` -> `1,984`."""
+    return f"{number:,}"
+
+
+def human(name: str) -> str:
+    """A column's name as a reader says it: `skin_tone` -> `skin tone`."""
+    return name.replace("_", " ").strip() or name
+
+
+def listing(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def exposed(attribute: PrivateAttribute) -> bool:
+    """Whether the strongest attack's lower bound exceeds the limit."""
+    return attribute.strongest is not None and attribute.strongest.low > attribute.limit
+
+
+def headline(audit: Audit) -> str:
+    """The verdict's one sentence, without the word of the verdict."""
+    if audit.verdict == "PASS":
+        subject = _subject(audit.attributes)
+        return f"The strongest attack on {subject} stayed within the limit"
+    if audit.verdict == "INCONCLUSIVE":
+        open_ones = [a for a in audit.attributes if a.verdict == "INCONCLUSIVE"]
+        return f"The evidence does not settle {_subject(open_ones or audit.attributes)}"
+    found = [a for a in audit.attributes if exposed(a)]
+    if found:
+        return f"An attack recognises {_subject(found)} from the features"
+    return "The audit’s own checks did not hold"
+
+
+def _subject(attributes: Sequence[PrivateAttribute]) -> str:
+    if len(attributes) > 3:
+        return f"{len(attributes)} private attributes"
+    return listing([human(a.name) for a in attributes])
+
+
+def claim(attribute: PrivateAttribute, suite_version: str) -> str:
+    """What may be said about one private attribute, with its baseline, its interval and its limit."""
+    name, strongest = human(attribute.name), attribute.strongest
+    if strongest is None:
+        return f"No attack on {name} finished, so nothing can be said about it."
+    best, people = percent(strongest.balanced_accuracy), count(attribute.people)
+    if exposed(attribute):
+        said = (
+            f"The strongest attack, {human(strongest.attack)}, recognised {name} at {best}"
+            f" balanced accuracy (95 % lower bound {percent(strongest.low)}) on {people} people."
+        )
+    else:
+        said = (
+            f"No attack of suite v{suite_version}, with this budget, did better than {best} on"
+            f" {name} (95 % upper bound {percent(strongest.high)}) on {people} people."
+        )
+    against = (
+        f" A guess without the features gets {percent(attribute.prior)};"
+        f" the policy allows an upper bound of {percent(attribute.limit)}."
+    )
+    return said + against + _mend(attribute, strongest)
+
+
+def _mend(attribute: PrivateAttribute, strongest: Estimate) -> str:
+    if attribute.verdict != "INCONCLUSIVE" or strongest.high <= attribute.limit:
+        return ""
+    if attribute.people_needed is None:
+        return " The bound lies above it, and more people alone may not settle it."
+    return (
+        f" The bound lies above it; about {count(attribute.people_needed)} people would settle it."
+    )
+
+
+def kept(audit: Audit) -> str:
+    """What the unseen tasks lost on average, in points."""
+    loss = audit.mean_utility_loss
+    if not audit.utility:
+        return "No unseen task was measured"
+    if loss is None:
+        return "Not every unseen task could be measured"
+    if round(100 * loss, 1) <= 0:
+        return f"Unseen tasks lose nothing on average ({points(loss)} points)"
+    return f"Unseen tasks lose {points(loss)} points on average"
