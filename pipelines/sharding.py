@@ -1,0 +1,291 @@
+"""Records -> shards: list, split by person, fit on extractor-train, and write Parquet on Ray Data.
+
+The driver plans which rows go into which file, so any number of workers gives the same bytes. The
+workers read and encode; the files come back through Ray and the driver alone writes, so that no
+worker needs to see the project's folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import ray
+import ray.data
+from numpy.typing import NDArray
+
+from pipelines.cluster import ClusterConfig, connect, unwrap
+from pipelines.console import console, progress
+from tiprdc.datasets.adult import AdultConfig, adult_reader
+from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
+from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from tiprdc.datasets.reader import Fitted, Reader
+from tiprdc.datasets.schema import (
+    SPLITS,
+    Attribute,
+    Records,
+    Schema,
+    encode_shard,
+    write_schema,
+)
+from tiprdc.datasets.splits import SharesConfig, assign, refuse_few_people, shuffled
+from tiprdc.errors import DataError, within
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """From a data set to shards (`prepare`)."""
+
+    dataset: Literal["avatars", "adult", "manifest"] = "avatars"
+    """Which of the sections below is read."""
+    seed: int = 0
+    """Decides who is in which split and, for avatars, the faces; 0 to 2147483647."""
+    shares: SharesConfig = field(default_factory=SharesConfig)
+    """How the people are divided."""
+    records_per_shard: int = 1024
+    """Records in a file, one task of a worker, 16 to 65536."""
+    max_unreadable: float = 0.01
+    """Share of the records that may be unreadable, left out and counted, 0 to 1."""
+    min_people: int = 10
+    """Fewest people of each class of each named attribute in each split, 1 to 1,000,000."""
+    avatars: AvatarsConfig = field(default_factory=AvatarsConfig)
+    """Generated faces."""
+    adult: AdultConfig = field(default_factory=AdultConfig)
+    """Census table."""
+    manifest: ManifestConfig = field(default_factory=ManifestConfig)
+    """Anybody's data."""
+
+    def __post_init__(self) -> None:
+        within("prepare.seed", self.seed, 0, 2**31 - 1)
+        within("prepare.records_per_shard", self.records_per_shard, 16, 65536)
+        within("prepare.max_unreadable", self.max_unreadable, 0, 1)
+        within("prepare.min_people", self.min_people, 1, 1_000_000)
+
+    @property
+    def section(self) -> AvatarsConfig | AdultConfig | ManifestConfig:
+        """The chosen data set's own settings."""
+        if self.dataset == "avatars":
+            return self.avatars
+        return self.adult if self.dataset == "adult" else self.manifest
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """Attributes to hide."""
+        return self.section.private
+
+    @property
+    def utility(self) -> tuple[str, ...]:
+        """Attributes that stand for unseen tasks and are not to be hidden."""
+        return tuple(name for name in self.section.utility if name not in self.private)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that is decided before a record is opened.
+
+    Args:
+        reader: Reads any of the records.
+        records: The index, sorted by split and in a seeded order within each.
+        split: The split of each record `[N]`.
+        attributes: All attributes, private and utility first.
+        fitted: What extractor-train decides.
+        shards: The file, the first row and the row after the last of each shard.
+        notes: What a reader of the report should know about the source.
+    """
+
+    reader: Reader
+    records: pd.DataFrame
+    split: NDArray[np.str_]
+    attributes: tuple[Attribute, ...]
+    fitted: Fitted
+    shards: tuple[tuple[str, int, int], ...]
+    notes: tuple[str, ...]
+
+
+def prepare(config: PrepareConfig, cluster: ClusterConfig, *, out: Path) -> Schema:
+    """Write the shards of a data set, all or nothing.
+
+    Args:
+        config: Which data set, and how it is divided.
+        cluster: Where.
+        out: Folder for the shards and `schema.json`.
+
+    Raises:
+        DataError: The data do not fit what is asked of them; `out` is left as it was.
+        ClusterError: Ray does not answer, or a worker was lost too often.
+    """
+    plan = make_plan(config)
+    with connect(cluster), _whole(out) as folder:
+        unreadable, digests = _write_shards(plan, folder)
+        notes = _judge_unreadable(config, plan, unreadable)
+        kept = np.setdiff1d(np.arange(len(plan.records)), unreadable)
+        _refuse_few_people(config, plan.records.iloc[kept], plan.split[kept], plan.attributes)
+        if plan.fitted.tokenizer:
+            (folder / "tokenizer.json").write_text(plan.fitted.tokenizer, encoding="utf-8")
+        people = plan.records["person"].iloc[kept].groupby(plan.split[kept])
+        schema = Schema(
+            dataset=config.dataset,
+            modality=plan.reader.modality,
+            shape=plan.fitted.shape,
+            attributes=plan.attributes,
+            private=config.private,
+            utility=config.utility,
+            columns=plan.fitted.columns,
+            vocabulary_size=plan.fitted.vocabulary_size,
+            people={name: int(people.get_group(name).nunique()) for name in SPLITS},
+            records={name: len(people.get_group(name)) for name in SPLITS},
+            unreadable=len(unreadable),
+            notes=(*plan.notes, *plan.fitted.notes, *notes),
+        )
+        return write_schema(folder, schema, digests)
+
+
+def make_plan(config: PrepareConfig) -> Plan:
+    """Index, split, fit, and say which rows go into which file.
+
+    Raises:
+        DataError: The data do not fit what is asked of them.
+    """
+    reader = _reader(config)
+    index = reader.index()
+    records = index.records
+    official = records["split"].tolist() if "split" in records else None
+    where = f"prepare.{config.dataset}.split"
+    person = records["person"].tolist()
+    split = assign(person, config.shares, config.seed, official, where)
+    order = _order(person, split, config.seed)
+    records, split = records.iloc[order].reset_index(drop=True), split[order]
+    by_name = {attribute.name: attribute for attribute in index.attributes}
+    names = dict.fromkeys((*config.private, *config.utility, *by_name))
+    attributes = tuple(by_name[name] for name in names)
+    _refuse_few_people(config, records, split, attributes)
+    return Plan(
+        reader=reader,
+        records=records,
+        split=split,
+        attributes=attributes,
+        fitted=reader.fit(records[split == "extractor-train"]),
+        shards=tuple(_shards(split, config.records_per_shard)),
+        notes=index.notes,
+    )
+
+
+def _reader(config: PrepareConfig) -> Reader:
+    if config.dataset == "avatars":
+        return AvatarsReader(config.avatars, config.seed)
+    if config.dataset == "adult":
+        return adult_reader(config.adult)
+    return ManifestReader(config.manifest)
+
+
+def _order(person: list[str], split: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
+    """Rows by split, and people within it in a seeded order, so that no shard holds one class."""
+    rank = {name: number for number, name in enumerate(shuffled(person, seed))}
+    part = {name: number for number, name in enumerate(SPLITS)}
+    return np.lexsort(([rank[name] for name in person], [part[name] for name in split]))
+
+
+def _shards(split: NDArray[np.str_], size: int) -> Iterator[tuple[str, int, int]]:
+    """File, first row and row after the last: `size` records of one split at most."""
+    for name in SPLITS:
+        rows = np.flatnonzero(split == name)
+        for number, start in enumerate(range(0, len(rows), size)):
+            chosen = rows[start : start + size]
+            yield f"{name}/part-{number:05d}.parquet", int(chosen[0]), int(chosen[-1]) + 1
+
+
+def _refuse_few_people(
+    config: PrepareConfig,
+    records: pd.DataFrame,
+    split: NDArray[np.str_],
+    attributes: tuple[Attribute, ...],
+) -> None:
+    named = (*config.private, *config.utility)
+    asked = [attribute for attribute in attributes if attribute.name in named]
+    where = f"prepare.{config.dataset}"
+    refuse_few_people(records, split, asked, config.min_people, where)
+
+
+def _write_shards(plan: Plan, folder: Path) -> tuple[list[int], list[str]]:
+    """Read and encode on the workers, write here: the rows that were unreadable, and the digests."""
+    shared = ray.put(plan)
+    tasks = [{"file": file, "start": start, "stop": stop} for file, start, stop in plan.shards]
+    done = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(partial(_encode, shared))
+    unreadable: list[int] = []
+    digests: list[str] = []
+    try:
+        for shard in progress(done.iter_rows(), total=len(tasks), label="prepare", unit="shard"):
+            unreadable += list(shard["unreadable"])
+            digests.append(f"{shard['file']} {shard['digest']}")
+            path = folder / shard["file"]
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(shard["data"])
+    except ray.exceptions.RayError as error:
+        raise unwrap(error) or error from error
+    return sorted(unreadable), digests
+
+
+def _encode(shared: ray.ObjectRef[Plan], task: dict[str, Any]) -> dict[str, Any]:
+    """One shard, in a worker."""
+    plan = ray.get(shared)
+    start, stop = task["start"], task["stop"]
+    rows = plan.records.iloc[start:stop]
+    batch = plan.reader.read(rows, plan.fitted)
+    kept = rows[batch.readable]
+    data = encode_shard(
+        Records(
+            x=batch.x[batch.readable],
+            labels={a.name: kept[a.name].to_numpy(dtype=np.int64) for a in plan.attributes},
+            person=kept["person"].to_numpy(dtype=np.str_),
+        )
+    )
+    return {
+        "file": task["file"],
+        "data": data,
+        "digest": hashlib.sha256(data).hexdigest(),
+        "unreadable": (start + np.flatnonzero(~batch.readable)).tolist(),
+    }
+
+
+def _judge_unreadable(config: PrepareConfig, plan: Plan, unreadable: list[int]) -> tuple[str, ...]:
+    """Refuse too many unreadable records; else say how many were left out."""
+    if not unreadable:
+        return ()
+    total, count = len(plan.records), len(unreadable)
+    names = ", ".join(plan.records["record"].iloc[unreadable[:5]])
+    more = f" and {count - 5:,} more" if count > 5 else ""
+    what = "empty" if plan.reader.modality == "text" else "missing, broken or not pictures"
+    said = f"{count:,} of {total:,} records are {what}: {names}{more}"
+    if count > config.max_unreadable * total:
+        raise DataError(
+            f"prepare.{config.dataset}",
+            said,
+            f"at most {config.max_unreadable:.2%} of the records (prepare.max_unreadable)",
+            "mend or delete them, or allow more of them to be left out",
+        )
+    console.print(f"Left out: {said}", markup=False)
+    return (f"Left out: {said}.",)
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its place only if the block succeeds."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.with_name(f".{out.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,22 @@
+"""Prepare: records -> shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.cluster import ClusterConfig
+from pipelines.console import run
+from pipelines.params import load
+from pipelines.sharding import PrepareConfig, prepare
+
+
+def main() -> None:
+    prepare(
+        load("prepare", PrepareConfig),
+        load("cluster", ClusterConfig),
+        out=Path("artifacts/shards"),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

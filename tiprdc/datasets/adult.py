@@ -1,0 +1,68 @@
+"""UCI Adult: 48,842 people of the 1994 US census, with the official test split as attacker-test.
+
+Every column is an input except the private and the utility attributes and `fnlwgt`. That one is the
+number of people in the country for whom a row stands, computed from age, sex and race: it says
+nothing of the person that the census did not put in, and it is not known where a device would send.
+`relationship` stays, although Husband and Wife give the sex away: hiding that is the task.
+
+Source: B. Becker and R. Kohavi, Adult, UCI Machine Learning Repository, doi:10.24432/C5XW20.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from tiprdc.errors import ConfigError, suggestion
+
+NUMERIC = ("age", "education-num", "capital-gain", "capital-loss", "hours-per-week")
+CATEGORICAL = (
+    "workclass",
+    "education",
+    "marital-status",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "native-country",
+    "income",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdultConfig:
+    """The census data set (`prepare.adult`)."""
+
+    private: tuple[str, ...] = ("sex",)
+    """Attributes to hide, at least one: names of `CATEGORICAL`."""
+    utility: tuple[str, ...] = ("income",)
+    """Attributes that stand for the unseen tasks; one that is also private counts as private."""
+    path: str = "data/adult/adult.csv.xz"
+    """The file in the repository, or another copy with the same columns."""
+
+    def __post_init__(self) -> None:
+        if not self.private:
+            raise ConfigError("prepare.adult.private", "empty", "at least one attribute")
+        for key in ("private", "utility"):
+            for name in getattr(self, key):
+                if name not in CATEGORICAL:
+                    raise ConfigError(
+                        f"prepare.adult.{key}", name, f"one of {', '.join(CATEGORICAL)}",
+                        suggestion(name, CATEGORICAL),
+                    )  # fmt: skip
+
+
+def adult_reader(config: AdultConfig) -> ManifestReader:
+    """Adult is a manifest whose columns are known."""
+    labels = (*config.private, *config.utility)
+    return ManifestReader(
+        ManifestConfig(
+            path=config.path,
+            modality="table",
+            x=tuple(name for name in (*NUMERIC, *CATEGORICAL) if name not in labels),
+            private=config.private,
+            utility=config.utility,
+            split="official_split",
+        ),
+        section="prepare.adult",
+    )

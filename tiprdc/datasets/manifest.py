@@ -1,0 +1,292 @@
+"""Anybody's data: a file with one row a record, its attributes, and a picture path, a text or columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from tiprdc.datasets import tokens
+from tiprdc.datasets.pictures import SUFFIXES, read_picture
+from tiprdc.datasets.reader import RESERVED, Batch, Fitted, Index, Reader
+from tiprdc.datasets.schema import Attribute, Modality
+from tiprdc.datasets.sources import read_source
+from tiprdc.datasets.tables import encode_column, fit_column
+from tiprdc.errors import ConfigError, DataError, suggestion, within
+
+MOST_CLASSES = 50
+_INPUT = "x:"
+"""Input columns of an index are named x:NAME, so that none meets an attribute's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestConfig:
+    """Anybody's data set (`prepare.manifest`)."""
+
+    path: str = "data/example/manifest.csv"
+    """CSV, TSV (also .gz or .xz) or Parquet file, UTF-8, one row a record."""
+    root: str | None = None
+    """Folder that picture paths are relative to; null: the manifest's own."""
+    modality: Literal["auto", "image", "table", "text"] = "auto"
+    """What a record is; auto looks at the column `x`."""
+    x: tuple[str, ...] = ("image",)
+    """Column of picture paths, or column of texts, or the input columns of a table; empty: a table
+    of all columns that have no other part."""
+    private: tuple[str, ...] = ("skin_tone",)
+    """Columns to hide, at least one, 2 to 50 classes each."""
+    utility: tuple[str, ...] = ("glasses", "facial_hair")
+    """Columns that stand for the unseen tasks, 2 to 50 classes each; one that is also private counts
+    as private."""
+    person: str | None = None
+    """Column that says whom a record is about; null: every record is a person of its own."""
+    split: str | None = None
+    """Column that holds the source's own splits; null: people are divided at random."""
+    size: int = 32
+    """Pictures are stretched to this height and width in pixels, 8 to 512."""
+    length: int = 128
+    """Texts are cut or padded to this number of tokens, 4 to 4096."""
+    vocabulary: int = 8000
+    """Number of token ids at most, 300 to 100000."""
+
+    def __post_init__(self) -> None:
+        where = "prepare.manifest"
+        if not self.private:
+            raise ConfigError(f"{where}.private", "empty", "at least one column")
+        within(f"{where}.size", self.size, 8, 512)
+        within(f"{where}.length", self.length, 4, 4096)
+        within(f"{where}.vocabulary", self.vocabulary, 300, 100_000)
+        for key in ("x", "private", "utility"):
+            for name in getattr(self, key):
+                if getattr(self, key).count(name) > 1:
+                    raise ConfigError(f"{where}.{key}", f"{name!r} twice", "each column once")
+        for name in self.labels:
+            if name in RESERVED:
+                raise ConfigError(
+                    where, f"an attribute named {name!r}", f"any name but {', '.join(RESERVED)}",
+                    "rename the column",
+                )  # fmt: skip
+        for name in self.x:
+            if name in (*self.labels, self.person, self.split):
+                raise ConfigError(
+                    f"{where}.x", f"{name!r}, which is also an attribute, the person or the split",
+                    "columns with no other part", f"leave {name!r} out of x",
+                )  # fmt: skip
+        if self.modality in ("image", "text") and len(self.x) != 1:
+            raise ConfigError(f"{where}.x", list(self.x), f"one column for {self.modality}")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All attribute columns, each once."""
+        return tuple(dict.fromkeys((*self.private, *self.utility)))
+
+
+class ManifestReader(Reader):
+    """Reads what a `ManifestConfig` describes.
+
+    Args:
+        config: What is where.
+        section: The section of params.yaml that messages name.
+    """
+
+    def __init__(self, config: ManifestConfig, section: str = "prepare.manifest") -> None:
+        self.config, self.section = config, section
+        self.path = Path(config.path).resolve()
+        self.root = Path(config.root).resolve() if config.root else self.path.parent
+        self.modality: Modality = "table" if config.modality == "auto" else config.modality
+
+    def index(self) -> Index:
+        source = read_source(self.path, f"{self.section}.path")
+        self._require_columns(source)
+        inputs = list(self.config.x) or self._other_columns(source)
+        if self.config.modality == "auto":
+            self.modality = guess_modality(source[inputs])
+        columns: dict[str, pd.Series[str]] = {"record": self._names(source, inputs)}
+        columns["person"] = self._required(source, "person", source.index.astype(str).to_series())
+        if self.config.split:
+            columns["split"] = self._required(source, "split", pd.Series(dtype=str))
+        attributes = [self._attribute(source, name) for name in self.config.labels]
+        for attribute in attributes:
+            numbers = {name: number for number, name in enumerate(attribute.classes)}
+            columns[attribute.name] = source[attribute.name].str.strip().map(numbers)
+        columns |= {f"{_INPUT}{name}": source[name] for name in inputs}
+        records = pd.DataFrame({name: values.to_numpy() for name, values in columns.items()})
+        if self.modality == "image":
+            self._check_pictures(records, inputs[0])
+        return Index(
+            records=records.astype({name: int for name in self.config.labels}),
+            attributes=tuple(attributes),
+            notes=() if self.config.person else ("No person column: each record is a person.",),
+        )
+
+    def fit(self, records: pd.DataFrame) -> Fitted:
+        names = [name for name in records.columns if name.startswith(_INPUT)]
+        if self.modality == "image":
+            return Fitted(shape=(3, self.config.size, self.config.size))
+        if self.modality == "text":
+            tokenizer = tokens.train_tokenizer(
+                records[names[0]].fillna(""),
+                records["person"],
+                vocabulary=self.config.vocabulary,
+                length=self.config.length,
+            )
+            size = tokens.vocabulary_size(tokenizer)
+            return Fitted(shape=(self.config.length,), tokenizer=tokenizer, vocabulary_size=size)
+        columns = tuple(
+            fit_column(name.removeprefix(_INPUT), records[name], f"{self.section}.x")
+            for name in names
+        )
+        gaps = {c.name: int(records[_INPUT + c.name].isna().sum()) for c in columns}
+        notes = [f"{n:,} missing in {name} (extractor-train)" for name, n in gaps.items() if n]
+        return Fitted(shape=(len(columns),), columns=columns, notes=tuple(notes))
+
+    def read(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
+        if self.modality == "image":
+            return self._read_pictures(records, fitted)
+        if self.modality == "text":
+            (name,) = (name for name in records.columns if name.startswith(_INPUT))
+            texts = records[name].fillna("").str.strip()
+            x = tokens.encode(fitted.tokenizer, texts.tolist())
+            return Batch(x=x, readable=(texts != "").to_numpy(dtype=bool))
+        encoded = [encode_column(c, records[_INPUT + c.name]) for c in fitted.columns]
+        return Batch(x=np.stack(encoded, axis=1), readable=np.ones(len(records), dtype=bool))
+
+    def _require_columns(self, source: pd.DataFrame) -> None:
+        wanted = {key: getattr(self.config, key) for key in ("x", "private", "utility")}
+        wanted |= {key: (getattr(self.config, key),) for key in ("person", "split")}
+        given = [str(name) for name in source.columns]
+        for key, names in wanted.items():
+            for name in names:
+                if name is not None and name not in given:
+                    listed = ", ".join(given[:30]) + (", ..." if len(given) > 30 else "")
+                    raise DataError(
+                        f"{self.section}.{key}",
+                        f"{self.path.name} has no column {name!r}",
+                        f"one of {listed}",
+                        suggestion(name, given),
+                    )
+
+    def _other_columns(self, source: pd.DataFrame) -> list[str]:
+        taken = {*self.config.labels, self.config.person, self.config.split}
+        others = [str(name) for name in source.columns if name not in taken]
+        if not others:
+            raise DataError(
+                f"{self.section}.x",
+                "no column is left",
+                "at least one input column",
+                "name it in x",
+            )
+        return others
+
+    def _names(self, source: pd.DataFrame, inputs: Sequence[str]) -> pd.Series[str]:
+        rows = pd.Series([f"row {row + 1}" for row in range(len(source))], index=source.index)
+        if self.modality != "image":
+            return rows
+        paths: pd.Series[str] = source[inputs[0]]
+        return paths.fillna(rows)
+
+    def _required(
+        self, source: pd.DataFrame, key: Literal["person", "split"], default: pd.Series[str]
+    ) -> pd.Series[str]:
+        """A column in which no row may be empty, or the default where none is named."""
+        name = getattr(self.config, key)
+        if name is None:
+            return default
+        self._refuse_gaps(source, name, key)
+        values: pd.Series[str] = source[name]
+        return values.str.strip()
+
+    def _attribute(self, source: pd.DataFrame, name: str) -> Attribute:
+        key = "private" if name in self.config.private else "utility"
+        self._refuse_gaps(source, name, key)
+        found = set(source[name].str.strip())
+        if not 2 <= len(found) <= MOST_CLASSES:
+            raise DataError(
+                f"{self.section}.{key}",
+                f"{name!r} has {len(found):,} {'class' if len(found) == 1 else 'classes'}",
+                f"2 to {MOST_CLASSES} classes",
+                f"add a column of groups of {name!r} (under 30 or not, say) and name that"
+                if len(found) > 1
+                else "an attribute that everybody shares needs no hiding: name another",
+            )
+        return Attribute(name=name, classes=tuple(_in_order(found)))
+
+    def _refuse_gaps(self, source: pd.DataFrame, name: str, key: str) -> None:
+        values = source[name]
+        gaps = int((values.isna() | (values.str.strip() == "")).sum())
+        if gaps:
+            raise DataError(
+                f"{self.section}.{key}",
+                f"{name!r} is empty or NaN in {gaps:,} of {len(values):,} rows",
+                "a value in every row",
+                "fill these rows in or delete them",
+            )
+
+    def _check_pictures(self, records: pd.DataFrame, name: str) -> None:
+        """Refuse paths out of the root, and one picture as two people."""
+        if not self.root.is_dir():
+            raise self._no_root()
+        paths = records[_INPUT + name].dropna()
+        inside = str(self.root) + os.sep
+        outside = [
+            path for path in paths
+            if not os.path.normpath(os.path.join(self.root, path)).startswith(inside)
+        ]  # fmt: skip
+        if outside:
+            raise DataError(
+                f"{self.section}.x",
+                f"{len(outside):,} paths lead out of {self.root}: {', '.join(outside[:5])}",
+                "paths inside the root",
+                f"set {self.section}.root to a folder that holds all pictures",
+            )
+        people = records["person"][paths.index].groupby(paths.map(os.path.normpath)).nunique()
+        shared = people[people > 1].index.tolist()
+        if shared:
+            raise DataError(
+                f"{self.section}.x",
+                f"{len(shared):,} pictures are listed for two people: {', '.join(shared[:5])}",
+                "each picture for one person",
+                "delete the repeated rows, or name the person column",
+            )
+
+    def _read_pictures(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
+        if not self.root.is_dir():
+            raise self._no_root()
+        (name,) = (name for name in records.columns if name.startswith(_INPUT))
+        x = np.zeros((len(records), *fitted.shape), dtype=np.uint8)
+        readable = np.zeros(len(records), dtype=bool)
+        for row, path in enumerate(records[name]):
+            picture = read_picture(self.root / path, fitted.shape[-1]) if pd.notna(path) else None
+            if picture is not None:
+                x[row], readable[row] = picture, True
+        return Batch(x=x, readable=readable)
+
+    def _no_root(self) -> DataError:
+        return DataError(
+            f"{self.section}.root",
+            f"{self.root} is not a folder here",
+            "a folder that this machine, and every worker of a cluster, can see",
+            "mend the path, or put the pictures on storage that all machines share",
+        )
+
+
+def guess_modality(inputs: pd.DataFrame) -> Modality:
+    """What the input columns hold: several are a table; one is pictures, texts, or a table of one."""
+    if inputs.shape[1] > 1:
+        return "table"
+    sample = inputs.iloc[:, 0].dropna().head(1000)
+    if sample.str.lower().str.endswith(SUFFIXES).mean() > 0.9:
+        return "image"
+    return "text" if sample.str.strip().str.contains(r"\s").mean() > 0.5 else "table"
+
+
+def _in_order(classes: set[str]) -> list[str]:
+    """By value where all are numbers, else by name."""
+    try:
+        return sorted(classes, key=lambda name: (float(name), name))
+    except ValueError:
+        return sorted(classes)

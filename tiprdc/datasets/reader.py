@@ -1,0 +1,96 @@
+"""What every data set's reader does: list the records, fit what is fitted, read records anywhere.
+
+`index` runs once, on the driver, and is cheap: no picture is opened. `fit` runs once, on the rows of
+extractor-train alone, so that nothing of the attacker's people is known before the audit. `read`
+runs in any worker, on a slice of the index, and may meet records that cannot be read: it says which.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tiprdc.datasets.schema import Attribute, Column, Modality
+
+RESERVED = ("record", "person", "split")
+"""Columns of an index that no attribute can be named after."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """All records of a data set, without their contents.
+
+    Args:
+        records: One row a record: `record` (str), what a message calls it; `person` (str), whom it
+            is about; `split` (optional), the split that the source demands; one column of class
+            numbers named after each attribute; and whatever the reader needs to find it again.
+        attributes: The attributes and the names of their classes.
+        notes: What a reader of the report should know about the source.
+    """
+
+    records: pd.DataFrame
+    attributes: tuple[Attribute, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What reading needs and extractor-train decides.
+
+    Args:
+        shape: Shape of one record: (C, H, W), (F,) or (T,).
+        columns: For tables, the input columns in order.
+        tokenizer: For text, the tokenizer's JSON.
+        vocabulary_size: For text, the number of token ids.
+        notes: What a reader of the report should know about the fit.
+    """
+
+    shape: tuple[int, ...]
+    columns: tuple[Column, ...] = ()
+    tokenizer: str = ""
+    vocabulary_size: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records as arrays.
+
+    Args:
+        x: `[B, *shape]`, uint8 pictures, float32 columns or int32 token ids.
+        readable: `[B]` bool; where False, x is meaningless.
+    """
+
+    x: NDArray[Any]
+    readable: NDArray[np.bool_]
+
+
+class Reader(ABC):
+    """One data set."""
+
+    modality: Modality
+
+    @abstractmethod
+    def index(self) -> Index:
+        """List every record.
+
+        Raises:
+            DataError: A file or a column is missing, or an attribute cannot be used.
+        """
+
+    @abstractmethod
+    def fit(self, records: pd.DataFrame) -> Fitted:
+        """Fit to these rows of the index: the ones of extractor-train."""
+
+    @abstractmethod
+    def read(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
+        """Read these rows of the index, in their order.
+
+        Raises:
+            DataError: Nothing at all can be read from here.
+        """

@@ -1,0 +1,219 @@
+"""The shards on disk: Parquet files by split, and `schema.json` that says what is in them.
+
+    shards/schema.json
+    shards/<split>/part-00000.parquet
+
+A shard has the columns `person` (str), `x` (fixed-size list: uint8, float32 or int32) and one int16
+column of class numbers for each attribute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tiprdc.errors import DataError, suggestion
+
+Modality = Literal["image", "table", "text"]
+Split = Literal["extractor-train", "attacker-train", "attacker-select", "attacker-test"]
+SPLITS: tuple[Split, ...] = (
+    "extractor-train",
+    "attacker-train",
+    "attacker-select",
+    "attacker-test",
+)
+DTYPES: dict[str, type[np.generic]] = {"image": np.uint8, "table": np.float32, "text": np.int32}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribute:
+    """A named attribute of people and its classes, in the order of their numbers."""
+
+    name: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One input column of a table.
+
+    Args:
+        name: Its name in the source.
+        categories: For a categorical column its categories: the input is the number of one, and
+            `len(categories)` stands for any other. Empty for a numeric column.
+        mean, std: For a numeric column, over extractor-train, in the column's unit.
+    """
+
+    name: str
+    categories: tuple[str, ...] = ()
+    mean: float = 0.0
+    std: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """What the shards hold.
+
+    Args:
+        dataset: The reader's name.
+        modality: What a record is.
+        shape: Shape of one record x: (C, H, W), (F,) or (T,).
+        attributes: All attributes, private and utility first.
+        private: Names of the attributes to hide.
+        utility: Names of the attributes that stand for unseen tasks.
+        columns: For tables, the input columns in order.
+        vocabulary_size: For text, the number of token ids; id 0 is padding.
+        people: Number of people in each split.
+        records: Number of records in each split.
+        unreadable: Number of records left out because they could not be read.
+        notes: What a reader of the report should know about the source.
+        digest: sha256 over the names and the digests of all shards.
+    """
+
+    dataset: str
+    modality: Modality
+    shape: tuple[int, ...]
+    attributes: tuple[Attribute, ...]
+    private: tuple[str, ...]
+    utility: tuple[str, ...]
+    columns: tuple[Column, ...] = ()
+    vocabulary_size: int = 0
+    people: dict[str, int]
+    records: dict[str, int]
+    unreadable: int = 0
+    notes: tuple[str, ...] = ()
+    digest: str = ""
+
+    def attribute(self, name: str) -> Attribute:
+        """The attribute of this name.
+
+        Raises:
+            DataError: There is none.
+        """
+        for attribute in self.attributes:
+            if attribute.name == name:
+                return attribute
+        names = [a.name for a in self.attributes]
+        raise DataError("attribute", name, f"one of {', '.join(names)}", suggestion(name, names))
+
+    def classes(self, name: str) -> int:
+        """Number of classes K of an attribute."""
+        return len(self.attribute(name).classes)
+
+
+@dataclass(frozen=True)
+class Records:
+    """A split in memory.
+
+    Args:
+        x: `[N, *shape]` in the modality's type.
+        labels: Attribute name -> class numbers `[N]` int64.
+        person: Person ids `[N]` str.
+    """
+
+    x: NDArray[Any]
+    labels: dict[str, NDArray[np.int64]]
+    person: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: NDArray[np.intp]) -> Records:
+        """These rows, in this order."""
+        labels = {name: values[rows] for name, values in self.labels.items()}
+        return Records(self.x[rows], labels, self.person[rows])
+
+
+def encode_shard(records: Records) -> bytes:
+    """One shard as Parquet; the same records give the same bytes."""
+    width = int(np.prod(records.x.shape[1:]))
+    flat = pa.array(np.ascontiguousarray(records.x).reshape(-1))
+    columns: dict[str, pa.Array] = {
+        "person": pa.array(records.person.tolist(), pa.string()),
+        "x": pa.FixedSizeListArray.from_arrays(flat, width),
+    }
+    for name, values in records.labels.items():
+        columns[f"attribute:{name}"] = pa.array(values.astype(np.int16))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def write_shard(path: Path, records: Records) -> str:
+    """Write one shard and return its sha256."""
+    data = encode_shard(records)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_schema(folder: Path, schema: Schema, digests: Iterable[str]) -> Schema:
+    """Seal a folder of shards: write `schema.json` with one digest of all of them."""
+    total = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+    sealed = replace(schema, digest=total)
+    (folder / "schema.json").write_text(json.dumps(asdict(sealed), indent=1) + "\n")
+    return sealed
+
+
+def read_schema(folder: Path) -> Schema:
+    """Read `schema.json`.
+
+    Raises:
+        DataError: The folder holds no shards, or the file is not a schema.
+    """
+    path = folder / "schema.json"
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text())
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        plain["attributes"] = tuple(
+            Attribute(name=a["name"], classes=tuple(a["classes"])) for a in raw["attributes"]
+        )
+        plain["columns"] = tuple(
+            Column(**{**c, "categories": tuple(c["categories"])}) for c in raw["columns"]
+        )
+        return Schema(**plain)
+    except FileNotFoundError:
+        raise DataError(
+            str(path), "no such file", "a folder of shards", "run `dvc repro prepare` first"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            str(path), f"not a schema ({type(error).__name__})", "a file written by prepare",
+            "run `dvc repro -f prepare`",
+        ) from error  # fmt: skip
+
+
+def read_split(folder: Path, schema: Schema, split: Split) -> Records:
+    """Read a whole split into memory, in the order of its shards.
+
+    Raises:
+        DataError: There is no shard, or one is broken.
+    """
+    files = sorted((folder / split).glob("part-*.parquet"))
+    if not files:
+        raise DataError(
+            str(folder / split), "no shards", "at least one", "run `dvc repro -f prepare`"
+        )
+    try:
+        table = pa.concat_tables([pq.read_table(file) for file in files]).combine_chunks()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            str(folder / split), f"a broken shard ({type(error).__name__})", "whole Parquet files",
+            "run `dvc repro -f prepare`",
+        ) from error  # fmt: skip
+    flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    names = [a.name for a in schema.attributes]
+    return Records(
+        x=flat.reshape(-1, *schema.shape),
+        labels={n: table[f"attribute:{n}"].to_numpy().astype(np.int64) for n in names},
+        person=np.asarray(table["person"].to_pylist(), dtype=np.str_),
+    )
