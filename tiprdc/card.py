@@ -1,0 +1,170 @@
+"""The model card: what a person who meets the release on a model hub must know, in Markdown.
+
+Written from the audit and the manifest, so that it cannot say more than was measured.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from ruamel.yaml import YAML
+
+from tiprdc import wording
+from tiprdc.contract import Contract, read_audited
+from tiprdc.errors import ConfigError
+from tiprdc.findings import Audit, Estimate, read_audit
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+"""What Markdown, or a hub's additions to it, would take for more than text."""
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
+
+_PIPELINE_TAGS = {"image": "image-feature-extraction", "text": "feature-extraction"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardConfig:
+    """What the audit cannot know about a release (`card`)."""
+
+    title: str = "Extractor trained with TIPRDC"
+    """Name of the model as a person reads it; not empty."""
+    description: str = ""
+    """What it is and for whom, in a few sentences of plain text."""
+    intended_use: str = ""
+    """What it is meant for, in a few sentences of plain text."""
+    license: str = "other"
+    """Identifier of the license as model hubs write it, in lower case, such as apache-2.0."""
+    contact: str = ""
+    """Where questions go: an address or a name."""
+    languages: tuple[str, ...] = ()
+    """Languages of the records, as ISO 639 codes; for text."""
+
+    def __post_init__(self) -> None:
+        if not self.title.strip():
+            raise ConfigError("card.title", repr(self.title), "a title that is not empty")
+        if not _LICENSE.fullmatch(self.license):
+            raise ConfigError(
+                "card.license", repr(self.license), "an identifier in lower case",
+                "write it as model hubs do, such as apache-2.0, cc-by-4.0 or other",
+            )  # fmt: skip
+        for language in self.languages:
+            if not _LANGUAGE.fullmatch(language):
+                raise ConfigError("card.languages", repr(language), "ISO 639 codes such as en")
+
+
+def write_card(reports: Path, release: Path, config: CardConfig) -> Path:
+    """Write `reports/model_card.md`.
+
+    Args:
+        reports: Holds audit.json.
+        release: Holds manifest.json.
+        config: What the audit cannot know.
+
+    Raises:
+        DataError: A file is missing or unreadable, or the release is not what was audited.
+    """
+    audit = read_audit(reports / "audit.json")
+    contract = read_audited(release / "manifest.json", audit)
+    path = reports / "model_card.md"
+    path.write_text(render(audit, contract, config), encoding="utf-8")
+    return path
+
+
+def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
+    """The card as Markdown with YAML front matter."""
+    environment = Environment(
+        loader=PackageLoader("tiprdc", "templates"),
+        autoescape=False,  # Markdown, not HTML: `plain` escapes what is not ours
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        plain=plain,
+        code=code,
+        percent=wording.percent,
+        interval=wording.interval,
+        points=wording.points,
+        count=wording.count,
+        human=wording.human,
+    )
+    return environment.get_template("model_card.md").render(
+        front_matter=front_matter(audit, contract, config),
+        audit=audit,
+        contract=contract,
+        config=config,
+        headline=wording.headline,
+        claim=wording.claim,
+        kept=wording.kept,
+        listing=wording.listing,
+        figure=figure,
+    )
+
+
+def figure(estimate: Estimate | None) -> str:
+    """A rate with its bounds, or a dash where an attack did not finish."""
+    if estimate is None:
+        return "–"
+    return f"{wording.percent(estimate.balanced_accuracy)} ({wording.interval(estimate)})"
+
+
+def plain(text: object) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def code(text: object) -> str:
+    """Text as a code span, also within a table."""
+    return f"`{' '.join(str(text).replace('`', '').replace('|', '¦').split())}`"
+
+
+def front_matter(audit: Audit, contract: Contract, config: CardConfig) -> str:
+    """The YAML that model hubs read, with every figure of the audit as a metric."""
+    metadata: dict[str, Any] = {
+        "license": config.license,
+        "library_name": "onnx",
+        "tags": ["tiprdc", "feature-extraction", audit.modality],
+    }
+    if config.languages:
+        metadata["language"] = list(config.languages)
+    if audit.modality in _PIPELINE_TAGS:
+        metadata["pipeline_tag"] = _PIPELINE_TAGS[audit.modality]
+    metadata["model-index"] = [{"name": config.title, "results": _results(audit)}]
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 1000
+    stream = io.StringIO()
+    yaml.dump(metadata, stream)
+    return stream.getvalue().rstrip()
+
+
+def _results(audit: Audit) -> list[dict[str, Any]]:
+    attacks = [(f"strongest attack on {a.name}", a.strongest) for a in audit.attributes]
+    tasks = [(f"unseen task {task.name}", task.released) for task in audit.utility]
+    return [
+        {
+            "task": {"type": "feature-extraction", "name": name},
+            "dataset": {
+                "name": audit.dataset,
+                "type": audit.dataset,
+                "split": "attacker-test",
+            },
+            "metrics": [_metric(name, estimate)],
+        }
+        for name, estimate in attacks + tasks
+        if estimate
+    ]
+
+
+def _metric(name: str, estimate: Estimate) -> dict[str, Any]:
+    return {
+        "type": "balanced_accuracy",
+        "value": round(estimate.balanced_accuracy, 4),
+        "name": f"balanced accuracy of {name}, {wording.interval(estimate)}",
+    }
