@@ -1,9 +1,9 @@
 """Every number of the audit with its baseline and its interval: numpy and scipy only.
 
 The audit scores balanced accuracy on a sample with one record a person and the same number of
-people of each class. There balanced accuracy is a plain proportion of people, so that exact binomial
-bounds hold. They are conservative: given the classes, the successes are independent with unequal
-rates, and such a sum is more concentrated than the binomial of its mean (Hoeffding 1956).
+people of each class. There balanced accuracy is a plain proportion of people, so that exact
+binomial bounds hold. They are conservative: given the classes, the successes are independent with
+unequal rates, and such a sum is more concentrated than the binomial of its mean (Hoeffding 1956).
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
 
 def _check(successes: int, trials: int, confidence: float) -> None:
     if not (trials >= 1 and 0 <= successes <= trials and 0 < confidence < 1):
-        raise ValueError(f"no bound for {successes} of {trials} at confidence {confidence}")
+        raise ValueError(
+            f"no bound for {successes} of {trials} at confidence {confidence}"
+        )
 
 
 def prior(classes: int) -> float:
@@ -76,7 +78,9 @@ def prior(classes: int) -> float:
     return 1 / classes
 
 
-def balanced_accuracy(decided: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> float:
+def balanced_accuracy(
+    decided: NDArray[np.int64], truth: NDArray[np.int64], classes: int
+) -> float:
     """Mean over the classes of the share of its records that were recognised, in [0, 1].
 
     Args:
@@ -91,7 +95,9 @@ def balanced_accuracy(decided: NDArray[np.int64], truth: NDArray[np.int64], clas
     return float(np.mean(recognised / of_class))
 
 
-def one_a_person(person: NDArray[np.str_], rng: np.random.Generator) -> NDArray[np.intp]:
+def one_a_person(
+    person: NDArray[np.str_], rng: np.random.Generator
+) -> NDArray[np.intp]:
     """One row of each person, every record of a person as likely, in random order `[people]`."""
     order = rng.permutation(len(person))
     _, first = np.unique(person[order], return_index=True)
@@ -183,7 +189,9 @@ def leakage_bits(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -
     return float(max(0.0, np.log2(probabilities.shape[1]) + np.mean(np.log2(said))))
 
 
-def pass_probability(rate: float, limit: float, people: int, confidence: float = 0.95) -> float:
+def pass_probability(
+    rate: float, limit: float, people: int, confidence: float = 0.95
+) -> float:
     """Chance that the upper bound is at most the limit, if the true rate is `rate`, in [0, 1].
 
     Source: the largest count c with upper_bound(c) <= limit satisfies P(X <= c | limit) <=
@@ -195,13 +203,19 @@ def pass_probability(rate: float, limit: float, people: int, confidence: float =
     return float(stats.binom.cdf(count, people, rate)) if count >= 0 else 0.0
 
 
-def fail_probability(rate: float, limit: float, people: int, confidence: float = 0.95) -> float:
+def fail_probability(
+    rate: float, limit: float, people: int, confidence: float = 0.95
+) -> float:
     """Chance that the lower bound exceeds the limit, if the true rate is `rate`, in [0, 1]."""
     return pass_probability(1 - rate, 1 - limit, people, confidence)
 
 
 def people_needed(
-    rate: float, limit: float, classes: int, confidence: float = 0.95, power: float = 0.9
+    rate: float,
+    limit: float,
+    classes: int,
+    confidence: float = 0.95,
+    power: float = 0.9,
 ) -> int | None:
     """People of all classes together that would settle an audit, if the true rate is `rate`.
 

@@ -129,7 +129,8 @@ def test_floor_finds_an_interaction_that_naive_bayes_cannot() -> None:
 
 
 def test_floor_survives_a_label_value_never_seen_in_training() -> None:
-    decided = s.label_floor({"y": np.array([0, 1] * 50)}, np.array([0, 1] * 50), {"y": np.array([2, 1])}, 2)  # fmt: skip
+    u = np.array([0, 1] * 50)
+    decided = s.label_floor({"y": u}, u, {"y": np.array([2, 1])}, 2)
     assert decided.tolist()[1] == 1
 
 
@@ -166,7 +167,8 @@ def test_pass_probability_is_the_simulated_one() -> None:
 @pytest.mark.parametrize(("rate", "limit"), [(0.5, 0.6), (0.57, 0.6), (0.66, 0.6)])
 def test_people_needed_settles_it_and_fewer_do_not(rate: float, limit: float) -> None:
     people = s.people_needed(rate, limit, 2)
-    assert people is not None and people % 2 == 0
+    assert people is not None
+    assert people % 2 == 0
     settled = s.pass_probability if rate < limit else s.fail_probability
     assert settled(rate, limit, people) >= 0.9
     assert settled(rate, limit, int(people * 0.9)) < 0.9

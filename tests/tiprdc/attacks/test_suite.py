@@ -1,0 +1,208 @@
+"""Each attack finds what it is there for, and nothing where nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tiprdc.attacks import suite
+from tiprdc.attacks.attack import Attacker, kind_of
+from tiprdc.errors import ConfigError
+
+Planted = Callable[[np.random.Generator, NDArray[np.int64]], NDArray[np.float32]]
+FLAT = [name for name, attack in suite.ATTACKS.items() if "flat" in attack.kinds]
+NONLINEAR = [name for name in FLAT if name != "logistic_regression"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def noise(rng: np.random.Generator, people: int, width: int = 6) -> NDArray[np.float32]:
+    return rng.normal(size=(people, width)).astype(np.float32)
+
+
+def linear(rng: np.random.Generator, u: NDArray[np.int64]) -> NDArray[np.float32]:
+    z = noise(rng, len(u))
+    z[:, 2] += 2.5 * u
+    return z
+
+
+def faint(rng: np.random.Generator, u: NDArray[np.int64]) -> NDArray[np.float32]:
+    """In a direction of a thousandth of the variance: standardised columns drown it."""
+    z = noise(rng, len(u))
+    z[:, 1] = z[:, 0] + 0.03 * (rng.normal(size=len(u)) + 3 * u)
+    return z
+
+
+def xor(rng: np.random.Generator, u: NDArray[np.int64]) -> NDArray[np.float32]:
+    z = noise(rng, len(u), 3)
+    a = rng.integers(2, size=len(u))
+    z[:, 0] = np.abs(z[:, 0]) * (2 * a - 1) + (a - 0.5)
+    z[:, 1] = np.abs(z[:, 1]) * (2 * (a ^ u) - 1) + ((a ^ u) - 0.5)
+    return z
+
+
+def norm(rng: np.random.Generator, u: NDArray[np.int64]) -> NDArray[np.float32]:
+    z = noise(rng, len(u), 4)
+    length = np.linalg.norm(z, axis=1, keepdims=True) / (1 + 1.5 * u[:, None])
+    return np.asarray(z / length, dtype=np.float32)
+
+
+def cluster(rng: np.random.Generator, u: NDArray[np.int64]) -> NDArray[np.float32]:
+    centres = 4 * np.random.default_rng(7).normal(size=(8, 4))
+    which = 2 * rng.integers(4, size=len(u)) + u
+    return np.asarray(centres[which] + noise(rng, len(u), 4), dtype=np.float32)
+
+
+def scored(
+    name: str, plant: Planted, classes: int = 2, share: float = 0.5, people: int = 900
+) -> float:
+    rng = np.random.default_rng(3)
+    u = rng.choice(classes, size=people, p=None if classes > 2 else (1 - share, share))
+    z, half = plant(rng, u), people * 2 // 3
+    trial = suite.try_attack(name, (z[:half], u[:half]), (z[half:], u[half:]), classes)
+    assert trial.status == "ok"
+    assert trial.select is not None
+    return trial.select
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_every_attack_finds_a_linear_leak(name: str) -> None:
+    assert scored(name, linear) > 0.8
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "kernel", "mlp"])
+def test_a_leak_in_a_direction_of_little_variance_is_found(name: str) -> None:
+    assert scored(name, faint) > 0.8
+
+
+@pytest.mark.parametrize("plant", [xor, norm, cluster])
+@pytest.mark.parametrize("name", NONLINEAR)
+def test_every_nonlinear_attack_finds_a_nonlinear_leak(name: str, plant: Planted) -> None:
+    assert scored(name, plant) > (0.7 if name in ("cnn", "nearest_neighbours") else 0.8)
+
+
+@pytest.mark.parametrize("plant", [xor, norm])
+def test_a_linear_attack_cannot(plant: Planted) -> None:
+    assert scored("logistic_regression", plant) < 0.6
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_independent_features_leave_the_prior(name: str) -> None:
+    assert abs(scored(name, lambda rng, u: noise(rng, len(u)), people=1800) - 0.5) < 0.07
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_constant_features_leave_exactly_the_prior(name: str) -> None:
+    assert scored(name, lambda rng, u: np.ones((len(u), 5), np.float32)) == 0.5
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_features_that_are_the_attribute_are_read(name: str) -> None:
+    assert scored(name, lambda rng, u: np.eye(3, dtype=np.float32)[u], classes=3) == 1
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_a_rare_class_counts_as_much(name: str) -> None:
+    """At one person in eight, p(k | z) alone would hardly ever say the rare class."""
+    assert scored(name, linear, share=0.125, people=1800) > 0.8
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_the_same_seed_gives_the_same_bits(name: str) -> None:
+    rng = np.random.default_rng(0)
+    u = rng.integers(2, size=200)
+    z = linear(rng, u)
+    said = [suite.ATTACKS[name].fit(z, u, 2, 5, 2).probabilities(z) for _ in range(2)]
+    assert np.array_equal(said[0], said[1])
+    assert np.allclose(said[0].sum(1), 1)
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_more_columns_than_people_and_a_class_nobody_has(name: str) -> None:
+    rng = np.random.default_rng(0)
+    u = rng.integers(2, size=60)
+    z = noise(rng, 60, 90)
+    said = suite.ATTACKS[name].fit(z, u, 3, 0, 2).probabilities(z)
+    assert said.shape == (60, 3)
+    assert np.isfinite(said).all()
+
+
+def test_word_order_and_words_are_found_in_text() -> None:
+    rng = np.random.default_rng(0)
+    u = rng.integers(2, size=900)
+    ids = rng.integers(3, 30, size=(900, 12)).astype(np.int32)
+    place = rng.integers(11, size=900)
+    for row in range(900):
+        ids[row, place[row] : place[row] + 2] = (1, 2) if u[row] else (2, 1)
+    ids[:, -1] = 0
+    parts = (ids[:600], u[:600]), (ids[600:], u[600:])
+    assert kind_of(ids) == "text"
+    ordered = suite.try_attack("gru", *parts, 2, budget=1)
+    assert (ordered.select or 0) > 0.8
+    unordered = suite.try_attack("bag_of_tokens", *parts, 2)
+    assert (unordered.select or 1) < 0.65
+    ids[:, 0] = np.where(u == 1, 40, 41)
+    assert suite.try_attack("bag_of_tokens", *parts, 2).select == 1
+
+
+def test_unknown_and_empty_text_is_still_decided() -> None:
+    rng = np.random.default_rng(0)
+    ids, u = rng.integers(0, 9, size=(80, 7)).astype(np.int32), np.arange(80) % 2
+    other = np.array([[0] * 7, [99] * 7], dtype=np.int32)
+    for name in ("gru", "bag_of_tokens"):
+        assert np.isfinite(suite.ATTACKS[name].fit(ids, u, 2, 0, 1).probabilities(other)).all()
+
+
+def test_a_spatial_pattern_is_found_in_pictures() -> None:
+    rng = np.random.default_rng(0)
+    u = rng.integers(2, size=600)
+    x = rng.integers(0, 200, size=(600, 3, 16, 16)).astype(np.uint8)
+    for row, line in enumerate(rng.integers(2, 14, size=600)):
+        (x[row].swapaxes(1, 2) if u[row] else x[row])[:, line : line + 2] = 255
+    assert kind_of(x) == "picture"
+    trial = suite.try_attack("cnn", (x[:450], u[:450]), (x[450:], u[450:]), 2)
+    assert (trial.select or 0) > 0.8
+
+
+def test_a_broken_attack_is_a_fact_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, u = np.zeros((20, 2), np.float32), np.arange(20) % 2
+    z[3, 1] = np.nan
+    trial = suite.try_attack("mlp", (z, u), (z, u), 2)
+    assert trial.attacker is None
+    assert trial.select is None
+    assert trial.status.startswith("failed: ValueError: the representation holds NaN")
+
+    def says_nan(self: Attacker, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.full((len(z), 2), np.nan)
+
+    monkeypatch.setattr("tiprdc.attacks.kernel.KernelAttacker.posterior", says_nan)
+    z = noise(np.random.default_rng(0), 20)
+    assert "gives NaN" in suite.try_attack("kernel", (z, u), (z, u), 2).status
+
+
+def test_strongest_refuses_to_call_a_crash_private() -> None:
+    z, u = np.full((20, 2), np.inf, np.float32), np.arange(20) % 2
+    with pytest.raises(RuntimeError, match="mlp failed"):
+        suite.strongest(("mlp",), (z, u), (z, u), 2)
+
+
+def test_strongest_is_the_best_of_those_that_suit() -> None:
+    rng = np.random.default_rng(0)
+    u = rng.integers(2, size=600)
+    z = xor(rng, u)
+    train, select = (z[:400], u[:400]), (z[400:], u[400:])
+    best, score = suite.strongest(("logistic_regression", "gru", "kernel"), train, select, 2)
+    assert best == "kernel"
+    assert score > 0.8
+
+
+def test_a_misspelt_attack_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'kernel'"):
+        suite.attack_named("kernell", "audit.attacks")

@@ -1,0 +1,1 @@
+"""Attacks on released features: one a file, one interface, fitted from scratch on frozen z."""

@@ -1,0 +1,70 @@
+"""Convolutional networks: on pictures, and on features that a learned linear map unflattens."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tiprdc.attacks.attack import Attack, Attacker, kind_of
+from tiprdc.attacks.mlp import as_tensor
+from tiprdc.attacks.network import Recipe, fit_network
+from tiprdc.attacks.scaling import whiten
+
+PICTURE_WIDTHS = ((16, 32, 64), (32, 64, 128))
+"""Channels of each halving on pictures, in the order in which a budget admits them."""
+FEATURE_WIDTHS = ((8, 32, 64), (16, 64, 128))
+"""Channels of the unflattened 8 x 8 map and of each halving, in the same order."""
+
+
+class CnnAttack(Attack):
+    """A small CNN of the data's own shape, stopped early."""
+
+    name = "cnn"
+
+    def fit(
+        self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
+    ) -> Attacker:
+        if kind_of(z) == "picture":
+            recipes = [
+                Recipe(make=partial(_on_picture, widths), epochs=8, patience=4, rate=4e-3)
+                for widths in PICTURE_WIDTHS[:budget]
+            ]
+            return fit_network(recipes, _pixels, z, u, classes, seed)
+        recipes = [
+            Recipe(make=partial(_on_features, widths), epochs=15, patience=6)
+            for widths in FEATURE_WIDTHS[:budget]
+        ]
+        scaling = whiten(z, seed)
+        return fit_network(recipes, as_tensor(scaling), z, u, classes, seed)
+
+
+def _pixels(z: NDArray[Any]) -> Tensor:
+    """uint8 `[N, C, H, W]` -> float in about [-2, 2]."""
+    return (torch.from_numpy(z).float() - 127.5) / 64
+
+
+def _halving(inputs: int, outputs: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def _on_picture(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    inputs = record.shape[0]
+    for width in widths:
+        layers += _halving(inputs, width)
+        inputs = width
+    head = [nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.3)]
+    return nn.Sequential(*layers, *head, nn.Linear(16 * inputs, classes))
+
+
+def _on_features(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Module:
+    first, middle, last = widths
+    unflatten = [nn.Linear(len(record), first * 64), nn.Unflatten(1, (first, 8, 8)), nn.ReLU()]
+    layers = [*_halving(first, middle), *_halving(middle, last), nn.Flatten(), nn.Dropout(0.3)]
+    return nn.Sequential(*unflatten, *layers, nn.Linear(4 * last, classes))

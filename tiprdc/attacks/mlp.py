@@ -1,0 +1,58 @@
+"""Multi-layer perceptrons: the attacker that the method's own adversary resembles most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tiprdc.attacks.attack import Attack, Attacker
+from tiprdc.attacks.network import Recipe, fit_network
+from tiprdc.attacks.scaling import Scaling, whiten
+
+SIZES: tuple[tuple[tuple[int, ...], float], ...] = (
+    ((512,), 0.5),
+    ((512, 128), 0.5),
+    ((1024,), 0.6),
+    ((128, 128, 128), 0.2),
+)
+"""Hidden widths and dropout, in the order in which a budget admits them."""
+
+
+class MlpAttack(Attack):
+    """Perceptrons with batch normalisation and dropout, stopped early."""
+
+    name = "mlp"
+
+    def fit(
+        self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
+    ) -> Attacker:
+        scaling = whiten(z, seed)
+        recipes = [
+            Recipe(make=partial(_perceptron, sizes, dropout), epochs=15, patience=6, rate=4e-3)
+            for sizes, dropout in SIZES[:budget]
+        ]
+        return fit_network(recipes, as_tensor(scaling), z, u, classes, seed)
+
+
+def as_tensor(scaling: Scaling) -> Callable[[NDArray[Any]], Tensor]:
+    """The scaling, as what a network sees."""
+    return partial(_scaled, scaling)
+
+
+def _scaled(scaling: Scaling, z: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(scaling(z))
+
+
+def _perceptron(sizes: tuple[int, ...], dropout: float, record: Tensor, classes: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    width = len(record)
+    for size in sizes:
+        layers += [nn.Linear(width, size), nn.BatchNorm1d(size), nn.GELU(), nn.Dropout(dropout)]
+        width = size
+    return nn.Sequential(*layers, nn.Linear(width, classes))

@@ -1,0 +1,33 @@
+"""Nearest neighbours: clusters, and people whose features are nearly those of others."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.neighbors import KNeighborsClassifier
+
+from tiprdc.attacks.attack import Attack, Attacker
+from tiprdc.attacks.estimator import fit_estimator
+from tiprdc.attacks.scaling import whiten
+
+NEIGHBOURS = (15, 40, 5, 100, 1)
+"""Numbers of neighbours in the order in which a budget admits them."""
+
+
+class NearestNeighboursAttack(Attack):
+    """k nearest neighbours, near ones counting more, by exact search."""
+
+    name = "nearest_neighbours"
+
+    def fit(
+        self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
+    ) -> Attacker:
+        make = [
+            partial(KNeighborsClassifier, min(k, len(u) // 4 + 1), weights="distance",
+                    algorithm="brute")
+            for k in NEIGHBOURS[:budget]
+        ]  # fmt: skip
+        return fit_estimator(make, whiten(z, seed), z, u, classes, seed)
