@@ -1,0 +1,249 @@
+"""Train the extractor and its unprotected twin with Ray Train, side by side where there is room.
+
+The twin is the same network, trained on the same data with a privacy weight of 0: what the release
+loses in utility is measured against it. Each of the two is one Ray Train run, of one to many workers,
+that goes on from its last checkpoint when the same command is given again after a loss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import ray
+import ray.train
+import ray.train.torch
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.util.queue import Queue
+from torch import nn
+
+import tiprdc
+from pipelines.cluster import ClusterConfig, connect
+from pipelines.console import Progress
+from tiprdc import checkpoint
+from tiprdc.datasets.schema import Schema, read_schema, read_split
+from tiprdc.errors import DataError, within
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.trainer import Place, ScheduleConfig, Trainer
+from tiprdc.training import GameConfig
+
+Role = Literal["protected", "unprotected"]
+ROLES: tuple[Role, ...] = ("protected", "unprotected")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Training of both extractors (`train`)."""
+
+    seed: int = 0
+    """Seed of the weights and of the order of the data, >= 0."""
+    extractor: ExtractorConfig = field(default_factory=ExtractorConfig)
+    """The architecture, the same for both."""
+    game: GameConfig = field(default_factory=GameConfig)
+    """The rules; the unprotected twin plays with a privacy weight of 0."""
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """How long, how fast."""
+    checkpoint_every: int = 1
+    """Epochs between two checkpoints, 1 to 1,000."""
+    retries: int = 3
+    """How often a run may lose a worker and go on, 0 to 100."""
+
+    def __post_init__(self) -> None:
+        within("train.seed", self.seed, 0, 2**31 - 1)
+        within("train.checkpoint_every", self.checkpoint_every, 1, 1000)
+        within("train.retries", self.retries, 0, 100)
+
+
+def train(
+    config: TrainConfig,
+    cluster: ClusterConfig,
+    *,
+    shards: Path,
+    out: Path,
+    curves: Path,
+) -> None:
+    """Train both extractors and leave their checkpoints and curves.
+
+    Args:
+        config: What to train.
+        cluster: Where.
+        shards: Folder of `prepare`.
+        out: Folder for `protected/` and `unprotected/`.
+        curves: CSV of the losses by run and epoch.
+
+    Raises:
+        DataError: Fewer records than one step needs.
+        ClusterError: Ray does not answer, or workers were lost too often.
+    """
+    schema = read_schema(shards)
+    _check(config, cluster, schema)
+    storage = Path(cluster.storage).resolve()
+    plan = {role: _settings(config, role, shards.resolve(), schema) for role in ROLES}
+    with (
+        connect(cluster),
+        Progress("epoch") as progress,
+        ThreadPoolExecutor(len(plan)) as pool,
+    ):
+        queue = Queue(actor_options={"num_cpus": 0})
+        for role in plan:
+            progress.add(role, config.schedule.epochs)
+        fits = {
+            role: pool.submit(_fit, settings, cluster, storage, queue)
+            for role, settings in plan.items()
+        }
+        progress.follow(queue, fits.values())
+        for role, fit in fits.items():
+            _keep(fit.result(), out / role)
+    _write_curves(out, curves)
+    for settings in plan.values():
+        shutil.rmtree(storage / settings["name"], ignore_errors=True)
+
+
+def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
+    records = schema.records["extractor-train"]
+    if records < 8 * cluster.workers:
+        raise DataError(
+            "extractor-train", f"{records} records for {cluster.workers} workers",
+            "at least 8 records a worker", "prepare more people or set cluster.workers lower",
+        )  # fmt: skip
+    for name in config.game.weights:
+        if name not in schema.private:
+            raise DataError(
+                f"train.game.weights.{name}", "not a private attribute of the shards",
+                f"one of {', '.join(schema.private)}",
+            )  # fmt: skip
+
+
+def _settings(
+    config: TrainConfig, role: Role, shards: Path, schema: Schema
+) -> dict[str, Any]:
+    """What a worker needs, as plain values, under a name that changes with any of it."""
+    game = (
+        config.game
+        if role == "protected"
+        else replace(config.game, privacy_weight=0.0, adversaries=0)
+    )
+    settings: dict[str, Any] = {
+        "role": role,
+        "seed": config.seed,
+        "extractor": asdict(config.extractor),
+        "game": asdict(game),
+        "schedule": asdict(config.schedule),
+        "checkpoint_every": config.checkpoint_every,
+        "data": schema.digest,
+        "code": _code_digest(),
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    retries = {"retries": config.retries, "shards": str(shards)}
+    return {**settings, **retries, "name": f"{role}-{digest[:16]}"}
+
+
+def _code_digest() -> str:
+    """A checkpoint of half a training by older code is not gone on from."""
+    root = Path(tiprdc.__file__).parent
+    files = [root / "training.py", root / "trainer.py"]
+    files += sorted([*root.glob("models/*.py"), *root.glob("objectives/*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _fit(
+    settings: dict[str, Any], cluster: ClusterConfig, storage: Path, queue: Queue
+) -> ray.train.Result:
+    trainer = ray.train.torch.TorchTrainer(
+        _work,
+        train_loop_config={**settings, "queue": queue},
+        scaling_config=ScalingConfig(
+            num_workers=cluster.workers,
+            use_gpu=cluster.gpus_per_worker > 0,
+            resources_per_worker=cluster.resources(),
+        ),
+        run_config=RunConfig(
+            name=settings["name"],
+            storage_path=str(storage),
+            failure_config=FailureConfig(max_failures=settings["retries"]),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+        ),
+    )
+    return trainer.fit()
+
+
+def _work(settings: dict[str, Any]) -> None:
+    """One worker's part."""
+    context = ray.train.get_context()
+    shards = Path(settings["shards"])
+    schema = read_schema(shards)
+    trainer = Trainer(
+        GameConfig(**settings["game"]),
+        ExtractorConfig(**settings["extractor"]),
+        ScheduleConfig(**settings["schedule"]),
+        InputSpec.of(schema),
+        {name: schema.classes(name) for name in schema.private},
+        seed=settings["seed"],
+        place=Place(
+            rank=context.get_world_rank(),
+            world=context.get_world_size(),
+            device=ray.train.torch.get_device(),
+            wrap=_synchronised,
+        ),
+    )
+    last = ray.train.get_checkpoint()
+    if last is not None:
+        with last.as_directory() as folder:
+            checkpoint.load(trainer, Path(folder))
+    records = read_split(shards, schema, "extractor-train")
+    first = trainer.place.rank == 0
+    if first:
+        settings["queue"].put((settings["role"], trainer.epoch))
+    while trainer.epoch < trainer.schedule.epochs:
+        losses = trainer.play_epoch(records)
+        if first:
+            settings["queue"].put((settings["role"], trainer.epoch))
+        done = trainer.epoch == trainer.schedule.epochs
+        if done or trainer.epoch % settings["checkpoint_every"] == 0:
+            _report(trainer, losses, write=first)
+
+
+def _report(trainer: Trainer, losses: dict[str, float], *, write: bool) -> None:
+    """All workers report together; the first one brings the checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        if write:
+            checkpoint.save(trainer, Path(folder))
+        kept = ray.train.Checkpoint.from_directory(folder) if write else None
+        ray.train.report(losses, checkpoint=kept)
+
+
+def _synchronised(module: nn.Module) -> nn.Module:
+    # A step of the adversaries alone leaves the other players without a gradient.
+    wrapped: nn.Module = ray.train.torch.prepare_model(
+        module, parallel_strategy_kwargs={"find_unused_parameters": True}
+    )
+    return wrapped
+
+
+def _keep(result: ray.train.Result, folder: Path) -> None:
+    assert result.checkpoint is not None
+    shutil.rmtree(folder, ignore_errors=True)
+    result.checkpoint.to_directory(str(folder))
+
+
+def _write_curves(out: Path, curves: Path) -> None:
+    frames = [
+        pd.DataFrame(checkpoint.history(out / role)).assign(run=role) for role in ROLES
+    ]
+    table = pd.concat(frames)
+    table = table[["run", "epoch", *_losses(table.columns)]]
+    curves.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(curves, index=False, float_format="%.6g")
+
+
+def _losses(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name not in ("run", "epoch")]

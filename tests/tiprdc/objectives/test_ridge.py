@@ -1,0 +1,60 @@
+"""The closed-form adversary finds what is there, held out, and nothing where there is nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from tiprdc.objectives.ridge import explained_variance
+
+
+def _batch(records: int = 256, width: int = 16) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    return torch.randn(records, width), torch.randint(2, (records,))
+
+
+def _score(z: Tensor, u: Tensor) -> float:
+    return explained_variance(z, one_hot(u, 2).float(), ridge=0.001).item()
+
+
+def test_a_linear_bit_is_explained() -> None:
+    z, u = _batch()
+    z[:, 0] += 4 * (u.float() - 0.5)
+    assert _score(z, u) > 0.3
+
+
+def test_xor_of_two_is_explained_though_no_line_separates_it() -> None:
+    z, _ = _batch(512, 2)
+    u = ((z[:, 0] > 0) ^ (z[:, 1] > 0)).long()
+    assert _score(z, u) > 0.3
+
+
+def test_independent_features_explain_nothing() -> None:
+    assert _score(*_batch()) < 0.05
+
+
+def test_memorising_the_batch_does_not_count() -> None:
+    z, u = _batch(64, 512)
+    assert _score(z, u) < 0.1
+
+
+def test_it_does_not_depend_on_the_scale_of_z() -> None:
+    z, u = _batch()
+    z[:, 0] += 2 * (u.float() - 0.5)
+    scaled = z / z.std()
+    assert _score(scaled, u) == pytest.approx(_score(z, u), abs=0.05)
+
+
+def test_its_gradient_hides_the_bit() -> None:
+    z, u = _batch()
+    z[:, 0] += 4 * (u.float() - 0.5)
+    z.requires_grad_()
+    before = explained_variance(z, one_hot(u, 2).float(), ridge=0.001)
+    before.backward()
+    assert z.grad is not None
+    after = explained_variance(
+        z.detach() - 20 * z.grad, one_hot(u, 2).float(), ridge=0.001
+    )
+    assert after < before

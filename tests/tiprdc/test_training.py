@@ -1,0 +1,144 @@
+"""One fused backward gives each player the gradient of its own objective."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tiprdc.errors import ConfigError
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.objectives.entropy import certainty
+from tiprdc.objectives.ridge import explained_variance
+from tiprdc.training import Game, GameConfig, scale_gradient
+
+SPEC = InputSpec(modality="image", shape=(3, 16, 16))
+PRIVATE = {"first": 2, "second": 3}
+
+
+def _game(**rules: Any) -> tuple[Game, Tensor, Tensor]:
+    torch.manual_seed(0)
+    game = Game(
+        GameConfig(**rules), ExtractorConfig(width=8, features=6), SPEC, PRIVATE
+    )
+    x = torch.randint(256, (16, 3, 16, 16), dtype=torch.uint8)
+    u = torch.stack([torch.randint(k, (16,)) for k in PRIVATE.values()], dim=1)
+    return game, x, u
+
+
+def _gradients(game: Game, loss: Tensor, player: str) -> list[Tensor]:
+    parameters = list(getattr(game, player).parameters())
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
+    return [
+        torch.zeros_like(p) if g is None else g
+        for p, g in zip(parameters, found, strict=True)
+    ]
+
+
+def _hot(u: Tensor) -> list[Tensor]:
+    return [F.one_hot(u[:, i], k).float() for i, k in enumerate(PRIVATE.values())]
+
+
+def _adversaries(game: Game, z: Tensor, score: Any) -> Tensor:
+    parts = [
+        game.weights[i] * score(player(z), i) / game.config.adversaries
+        for i, group in enumerate(game.adversaries)
+        for player in group  # type: ignore[attr-defined]  # a ModuleList
+    ]
+    return torch.stack(parts).sum()
+
+
+@pytest.mark.parametrize("objective", ["entropy", "cross_entropy"])
+def test_one_backward_equals_three(objective: str) -> None:
+    game, x, u = _game(
+        privacy_weight=0.7,
+        adversaries=2,
+        closed_form=3.0,
+        objective=objective,
+        negatives=2,
+    )
+    twin = copy.deepcopy(game)
+    losses, _ = game(x, u, 1.0)
+    losses.total.backward()
+
+    z = twin.extractor(x)
+    hot = _hot(u)
+    kept = twin.critic(x, z, torch.cat(hot, 1), 2)
+    wrong = _adversaries(twin, z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
+    sure = _adversaries(twin, z, lambda logits, _: certainty(logits))
+    explained = sum(
+        w * explained_variance(z.float(), h.float(), ridge=0.001)
+        for w, h in zip(twin.weights, hot, strict=True)
+    )
+    hides = sure if objective == "entropy" else -wrong
+    objectives = {
+        "extractor": -0.3 * kept + 0.7 * (3.0 * explained.clamp(min=0) + hides),  # type: ignore[union-attr]  # a Tensor
+        "adversaries": wrong,
+        "critic": -kept,
+    }
+    for player, objective_of in objectives.items():
+        separate = _gradients(twin, objective_of, player)
+        fused = [p.grad for p in getattr(game, player).parameters()]
+        for wanted, found in zip(separate, fused, strict=True):
+            assert found is not None
+            torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_a_further_step_of_the_adversaries_moves_nobody_else() -> None:
+    game, x, u = _game()
+    _, z = game(x, u, 1.0)
+    game.zero_grad(set_to_none=True)
+    losses, same = game(x, u, 1.0, z)
+    losses.total.backward()
+    assert same is z
+    assert all(p.grad is None for p in game.extractor.parameters())
+    assert all(p.grad is None for p in game.critic.parameters())
+    assert all(p.grad is not None for p in game.adversaries.parameters())
+
+
+def test_without_pressure_the_adversaries_do_not_move_the_extractor() -> None:
+    game, x, u = _game(privacy_weight=0.9)
+    calm, _ = game(x, u, 0.0)
+    kept = _gradients(
+        game, -game.critic(x, game.extractor(x), torch.cat(_hot(u), 1), 4), "extractor"
+    )
+    for wanted, found in zip(
+        kept, _gradients(game, calm.total, "extractor"), strict=True
+    ):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_a_heavier_attribute_weighs_more() -> None:
+    game, _, _ = _game(weights={"first": 3.0})
+    assert game.weights == pytest.approx([0.75, 0.25])
+
+
+def test_scale_gradient_keeps_values_and_scales_the_way_back() -> None:
+    x = torch.ones(3, requires_grad=True)
+    y = scale_gradient(x, -0.5)
+    y.sum().backward()
+    assert torch.equal(y, x)
+    assert x.grad is not None
+    assert x.grad.tolist() == [-0.5] * 3
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"privacy_weight": 1.5}, "train.game.privacy_weight: 1.5\n  allowed: 0 to 1"),
+        ({"negatives": 0}, "train.game.negatives: 0"),
+        ({"weights": {"sex": 0.0}}, "train.game.weights.sex: 0.0"),
+        (
+            {"adversaries": 0, "closed_form": 0.0},
+            "no adversary, trained or in closed form",
+        ),
+    ],
+)
+def test_rules_out_of_range_are_refused(rules: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GameConfig(**rules)

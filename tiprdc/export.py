@@ -1,0 +1,216 @@
+"""torch -> ONNX: one file, raw records in, features out, and the proof that both agree.
+
+The graph holds the normalisation, so a device feeds the raw uint8 picture, the documented column
+numbers or the token ids. Everything that a build machine leaves in the file (paths, stack traces) is
+taken out: the same checkpoint gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+
+from tiprdc import __version__
+from tiprdc.errors import ModelError, within
+from tiprdc.models.extractor import Extractor
+
+MANIFEST_VERSION = 1
+_MOST_RECORDS = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """How the extractor becomes a file (`export`)."""
+
+    opset: int = 20
+    """ONNX operator set, 18 to 23."""
+    tolerance: float = 1e-4
+    """Largest absolute difference allowed between torch's features and the file's, > 0 to 0.1."""
+    parity_records: int = 10_000
+    """Real records on which the two are compared, 1 to 1,000,000; fewer if there are fewer."""
+
+    def __post_init__(self) -> None:
+        within("export.opset", self.opset, 18, 23)
+        within("export.tolerance", self.tolerance, 1e-9, 0.1)
+        within("export.parity_records", self.parity_records, 1, 1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How far the file is from torch.
+
+    Args:
+        records: Number of real records compared.
+        max_abs: Largest absolute difference of a feature.
+    """
+
+    records: int
+    max_abs: float
+
+
+def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
+    """Write the extractor as one self-contained ONNX file.
+
+    Args:
+        extractor: In evaluation mode.
+        path: Where; its folder is made.
+        config: Operator set.
+    """
+    dtype = {"image": torch.uint8, "table": torch.float32, "text": torch.int32}
+    spec = extractor.spec
+    example = torch.ones(2, *spec.shape, dtype=dtype[spec.modality])
+    batch = torch.export.Dim("batch", min=1, max=_MOST_RECORDS)
+    with warnings.catch_warnings():
+        # Advice of torch's exporter to its own developers; parity below is what we go by.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            extractor,
+            (example,),
+            dynamo=True,
+            input_names=["x"],
+            output_names=["z"],
+            dynamic_shapes=({0: batch},),
+            opset_version=config.opset,
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError(str(path), "torch exported nothing", "an ONNX program")
+    model = _without_traces(program.model_proto)
+    onnx.checker.check_model(model, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def compare(
+    extractor: Extractor, path: Path, x: NDArray[Any], config: ExportConfig
+) -> Parity:
+    """Run torch and the file on the same real records.
+
+    Args:
+        extractor: In evaluation mode.
+        path: The ONNX file.
+        x: Records `[N, *shape]`, N >= 1.
+        config: Tolerance.
+
+    Raises:
+        ModelError: They differ by more than the tolerance, or a feature is not finite.
+    """
+    session = open_session(path)
+    worst = 0.0
+    for start in range(0, len(x), 512):
+        part = np.ascontiguousarray(x[start : start + 512])
+        with torch.inference_mode():
+            wanted = extractor(torch.from_numpy(part)).numpy()
+        found = session.run(["z"], {"x": part})[0]
+        worst = max(worst, float(np.abs(found - wanted).max()))
+    # Written so that NaN fails too.
+    if not worst <= config.tolerance:
+        raise ModelError(
+            str(path), f"differs from torch by {worst:.2g}", f"at most {config.tolerance:g}",
+            "raise export.tolerance only if the audit of this file is what you release by",
+        )  # fmt: skip
+    return Parity(records=len(x), max_abs=worst)
+
+
+def open_session(path: Path) -> ort.InferenceSession:
+    """The file in onnxruntime, on one thread, so that the same input gives the same bits."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def write_manifest(
+    path: Path,
+    extractor: Extractor,
+    parity: Parity,
+    config: ExportConfig,
+    *,
+    files: Mapping[str, Path],
+    private: tuple[str, ...],
+    dataset: str,
+    data_digest: str,
+    notes: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Describe a release so that a device can feed it and anybody can check its bytes.
+
+    Args:
+        path: Where `manifest.json` goes.
+        extractor: What was exported.
+        parity: Result of `compare`.
+        config: As exported.
+        files: Name in the release -> file.
+        private: Attributes that it was trained to hide.
+        dataset: Name of the training data.
+        data_digest: sha256 of the shards.
+        notes: What a user should know.
+    """
+    spec = extractor.spec
+    document = {
+        "manifest_version": MANIFEST_VERSION,
+        "name": "extractor",
+        "tiprdc_version": __version__,
+        "private": list(private),
+        "input": {
+            "name": "x",
+            "modality": spec.modality,
+            "dtype": {"image": "uint8", "table": "float32", "text": "int32"}[
+                spec.modality
+            ],
+            "shape": ["batch", *spec.shape],
+            "columns": [asdict(column) for column in spec.columns],
+            "vocabulary_size": spec.vocabulary_size,
+        },
+        "output": {
+            "name": "z",
+            "dtype": "float32",
+            "shape": ["batch", extractor.config.features],
+        },
+        "opset": config.opset,
+        "parity": asdict(parity),
+        "training_data": {"dataset": dataset, "digest": data_digest},
+        "files": {
+            name: {"sha256": sha256(file), "bytes": file.stat().st_size}
+            for name, file in sorted(files.items())
+        },
+        "notes": list(notes),
+    }
+    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    return document
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    model.producer_version = ""
+    graphs = [model.graph, *model.functions]
+    del model.metadata_props[:]
+    for graph in graphs:
+        graph.doc_string = ""
+        del graph.metadata_props[:]
+        for node in graph.node:
+            node.doc_string = ""
+            del node.metadata_props[:]
+    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+        value.doc_string = ""
+        del value.metadata_props[:]
+    for tensor in model.graph.initializer:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+    return model

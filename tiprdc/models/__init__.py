@@ -1,0 +1,1 @@
+"""The networks: extractors, adversary, critic and decoder, on one description of the input."""

@@ -1,0 +1,12 @@
+"""The adversary c(z): guesses a private attribute *inside* training."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tiprdc.models.mlp import perceptron
+
+
+def adversary(features: int, classes: int, *, width: int = 256) -> nn.Module:
+    """Features `[B, D]` -> logits `[B, K]`."""
+    return perceptron(features, width, classes, hidden=2)

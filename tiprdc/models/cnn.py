@@ -1,0 +1,60 @@
+"""A small convolutional network for pictures, sized for CPUs."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from tiprdc.models.views import Views
+
+_MOST_PATCHES = 16
+
+
+class Cnn(nn.Module):
+    """Normalised pictures `[B, C, H, W]` -> `Views`: a map of patches and one vector.
+
+    Strided 3x3 convolutions halve the map until its shorter side is about four pixels. The patches
+    are those after the second convolution, each seeing 7x7 pixels.
+
+    Args:
+        channels: C.
+        size: (H, W), each >= 16.
+        width: Channels after the first convolution; they double twice.
+        out: Width of the vector.
+    """
+
+    def __init__(
+        self, channels: int, size: tuple[int, int], width: int, out: int
+    ) -> None:
+        super().__init__()
+        depth = max(3, round(math.log2(min(size) / 4)))
+        widths = [width * 2 ** min(i, 2) for i in range(depth)]
+        self.fine = _blocks(channels, widths[:2])
+        self.coarse = _blocks(widths[1], widths[2:])
+        rows, columns = (math.ceil(side / 2**depth) for side in size)
+        self.out = nn.Linear(widths[-1] * rows * columns, out)
+        self.local_width = widths[1]
+        found = [math.ceil(side / 4) for side in size]
+        asked = [min(side, _MOST_PATCHES) for side in found]
+        pool = nn.AdaptiveAvgPool2d((asked[0], asked[1]))
+        self.patches: nn.Module = nn.Identity() if found == asked else pool
+        self.places = asked[0] * asked[1]
+
+    def forward(self, x: Tensor) -> Views:
+        fine = self.fine(x)
+        whole = self.out(self.coarse(fine).flatten(1))
+        pieces = self.patches(fine).flatten(2).transpose(1, 2)
+        return Views(pieces=pieces, mask=None, whole=whole)
+
+
+def _blocks(channels: int, widths: list[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [
+            nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        ]
+        channels = width
+    return nn.Sequential(*layers)

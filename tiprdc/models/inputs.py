@@ -1,0 +1,106 @@
+"""What a record looks like, and how it becomes numbers *inside* the network.
+
+The exported graph takes the raw record (uint8 picture, documented column numbers, token ids), so
+that no device has to repeat a normalisation and get it slightly wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tiprdc.datasets.schema import Column, Modality, Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """The input contract of an extractor.
+
+    Args:
+        modality: What a record is.
+        shape: Shape of one record: (C, H, W), (F,) or (T,).
+        columns: For tables, the columns in order.
+        vocabulary_size: For text, the number of token ids; id 0 is padding.
+    """
+
+    modality: Modality
+    shape: tuple[int, ...]
+    columns: tuple[Column, ...] = ()
+    vocabulary_size: int = 0
+
+    @classmethod
+    def of(cls, schema: Schema) -> InputSpec:
+        """The contract that these shards demand."""
+        return cls(
+            modality=schema.modality,
+            shape=schema.shape,
+            columns=schema.columns,
+            vocabulary_size=schema.vocabulary_size,
+        )
+
+
+class Picture(nn.Module):
+    """uint8 `[B, C, H, W]` -> float32 `[B, C, H, W]` in about -2 to 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.float() - 127.5) / 64.0
+
+
+class Columns(nn.Module):
+    """Documented column numbers `[B, F]` -> standardised and one-hot `[B, W]`.
+
+    A numeric column is standardised and clipped to ten standard deviations; a categorical one becomes
+    one-hot, with one more place for a category never seen.
+    """
+
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        super().__init__()
+        self.columns = columns
+        numeric = [i for i, c in enumerate(columns) if not c.categories]
+        self.register_buffer(
+            "numeric", torch.tensor(numeric, dtype=torch.long), persistent=False
+        )
+        self.register_buffer(
+            "mean", torch.tensor([columns[i].mean for i in numeric]), persistent=False
+        )
+        self.register_buffer(
+            "std",
+            torch.tensor([columns[i].std or 1.0 for i in numeric]),
+            persistent=False,
+        )
+        self.width = len(numeric) + sum(
+            len(c.categories) + 1 for c in columns if c.categories
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = []
+        if self.numeric.numel():
+            parts.append(((x[:, self.numeric] - self.mean) / self.std).clamp(-10, 10))
+        for i, column in enumerate(self.columns):
+            if column.categories:
+                number = x[:, i].round().long().clamp(0, len(column.categories))
+                parts.append(F.one_hot(number, len(column.categories) + 1).float())
+        return torch.cat(parts, dim=1)
+
+
+class Tokens(nn.Module):
+    """Token ids `[B, T]`, ids out of the vocabulary made padding."""
+
+    def __init__(self, vocabulary_size: int) -> None:
+        super().__init__()
+        self.vocabulary_size = vocabulary_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        known = (x > 0) & (x < self.vocabulary_size)
+        return torch.where(known, x, torch.zeros_like(x)).long()
+
+
+def normaliser(spec: InputSpec) -> nn.Module:
+    """The first module of every network that takes a raw record."""
+    if spec.modality == "image":
+        return Picture()
+    if spec.modality == "table":
+        return Columns(spec.columns)
+    return Tokens(spec.vocabulary_size)

@@ -1,0 +1,38 @@
+"""An embedding and an LSTM for text, as in the paper (Li et al. 2020, section 4.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tiprdc.models.views import Views
+
+
+class Lstm(nn.Module):
+    """Token ids `[B, T]`, 0 for padding -> `Views`: each token's embedding, and one vector.
+
+    The vector is made from the mean and the maximum of the LSTM's outputs over the true tokens.
+
+    Args:
+        vocabulary_size: Number of token ids.
+        length: Number T of tokens in a record.
+        width: Width of the embedding and of the LSTM.
+        out: Width of the vector.
+    """
+
+    def __init__(self, vocabulary_size: int, length: int, width: int, out: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=0)
+        self.lstm = nn.LSTM(width, width, batch_first=True)
+        self.out = nn.Linear(2 * width, out)
+        self.local_width, self.places = width, length
+
+    def forward(self, x: Tensor) -> Views:
+        mask = (x > 0).float()
+        embedded = self.embedding(x)
+        steps, _ = self.lstm(embedded)
+        weight = mask.unsqueeze(2)
+        mean = (steps * weight).sum(1) / weight.sum(1).clamp(min=1)
+        top = (steps * weight - (1 - weight)).amax(1)
+        whole = self.out(torch.cat([mean, top], dim=1))
+        return Views(pieces=embedded, mask=mask, whole=whole)

@@ -1,0 +1,47 @@
+"""A perceptron for tables."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tiprdc.datasets.schema import Column
+from tiprdc.models.views import Views
+
+
+class Mlp(nn.Module):
+    """Normalised columns `[B, W]` -> `Views`: each column by itself, and one vector.
+
+    Args:
+        columns: The table's columns; their one-hot blocks make up W.
+        width: Width of the hidden layers.
+        out: Width of the vector.
+    """
+
+    def __init__(self, columns: tuple[Column, ...], width: int, out: int) -> None:
+        super().__init__()
+        numeric = [1 for c in columns if not c.categories]
+        self.blocks = numeric + [len(c.categories) + 1 for c in columns if c.categories]
+        self.local_width, self.places = max(self.blocks), len(self.blocks)
+        self.whole = nn.Sequential(
+            perceptron(sum(self.blocks), width, width), nn.ReLU(), nn.Linear(width, out)
+        )
+
+    def forward(self, x: Tensor) -> Views:
+        blocks = x.split(self.blocks, dim=1)
+        pieces = [
+            F.pad(block, (0, self.local_width - block.shape[1])) for block in blocks
+        ]
+        return Views(pieces=torch.stack(pieces, dim=1), mask=None, whole=self.whole(x))
+
+
+def perceptron(
+    width_in: int, width: int, out: int, *, hidden: int = 1
+) -> nn.Sequential:
+    """Linear layers with ReLU between: `[B, width_in] -> [B, out]`."""
+    layers: list[nn.Module] = []
+    for _ in range(hidden):
+        layers += [nn.Linear(width_in, width), nn.ReLU()]
+        width_in = width
+    return nn.Sequential(*layers, nn.Linear(width_in, out))

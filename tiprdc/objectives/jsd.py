@@ -1,0 +1,29 @@
+"""Jensen-Shannon lower bound on dependence, the signal that keeps information.
+
+    J = E_joint[-softplus(-T)] - E_product[softplus(T)]
+
+Source: Nowozin et al. 2016; Hjelm et al. 2019 (Deep InfoMax), equation 4; Li et al. 2020, equation 9.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def jsd(joint: Tensor, product: Tensor, weight: Tensor | None = None) -> Tensor:
+    """J, a training signal and never a number of nats.
+
+    Args:
+        joint: Scores of true triples `[B, ...]`.
+        product: Scores of triples whose record is another one's `[R, B, ...]`.
+        weight: `[B, ...]`, the weight of each score; None for equal weights.
+
+    Returns:
+        A scalar <= 0; exactly -2 log 2 for a critic that scores everything 0.
+    """
+    true, false = -F.softplus(-joint), -F.softplus(product)
+    if weight is None:
+        return true.mean() + false.mean()
+    total = weight.sum().clamp(min=1)
+    return (true * weight).sum() / total + (false.mean(0) * weight).sum() / total

@@ -1,0 +1,211 @@
+"""Play the game for some epochs: the order of the data, the rates, the pressure.
+
+Everything random in an epoch follows from (seed, epoch, rank), so that a run that goes on from a
+checkpoint sees the same data in the same order as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tiprdc.datasets.schema import Records
+from tiprdc.errors import DataError, within
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.training import Game, GameConfig, Losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How long, how fast, in which order (`train.schedule`)."""
+
+    epochs: int = 16
+    """Passes over extractor-train, 1 to 10,000."""
+    batch: int = 512
+    """Records in a step, over all workers together, 8 to 65,536."""
+    warm_up: float = 2.0
+    """Epochs before the extractor begins to hide, >= 0."""
+    extractor_rate: float = 1e-3
+    """Adam's rate for the extractor at the start; falls as a cosine to a twentieth."""
+    critic_rate: float = 1e-3
+    """Adam's rate for the critic at the start; falls likewise."""
+    adversary_rate: float = 2e-3
+    """Adam's rate for the adversaries, constant."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of the extractor, 0 to 1."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 runs the networks in mixed precision where the device has it."""
+
+    def __post_init__(self) -> None:
+        within("train.schedule.epochs", self.epochs, 1, 10_000)
+        within("train.schedule.batch", self.batch, 8, 65_536)
+        within("train.schedule.warm_up", self.warm_up, 0, 10_000)
+        for name in ("extractor_rate", "critic_rate", "adversary_rate"):
+            within(f"train.schedule.{name}", getattr(self, name), 1e-8, 1)
+        within("train.schedule.weight_decay", self.weight_decay, 0, 1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which worker this is, and where it computes.
+
+    Args:
+        rank: Number of this worker, 0 to world - 1.
+        world: Number of workers.
+        device: Where its tensors live.
+        wrap: Makes a module synchronise gradients with the other workers.
+    """
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    wrap: Callable[[nn.Module], nn.Module] = lambda module: module
+
+
+class Trainer:
+    """The players, their optimiser and the number of the next epoch: what a checkpoint holds.
+
+    Args:
+        game_config: The rules.
+        extractor_config: The extractor's architecture.
+        schedule: How long, how fast.
+        spec: What a record is.
+        private: Private attribute -> number of classes.
+        seed: Seed of the first weights and of each epoch.
+        place: Which worker this is.
+    """
+
+    def __init__(
+        self,
+        game_config: GameConfig,
+        extractor_config: ExtractorConfig,
+        schedule: ScheduleConfig,
+        spec: InputSpec,
+        private: Mapping[str, int],
+        *,
+        seed: int,
+        place: Place = Place(),
+    ) -> None:
+        torch.manual_seed(seed)
+        self.schedule, self.seed, self.place = schedule, seed, place
+        self.epoch, self.history = 0, list[dict[str, float]]()
+        self.game = Game(game_config, extractor_config, spec, private).to(place.device)
+        self.optimiser = torch.optim.AdamW(
+            [
+                {
+                    "params": list(self.game.extractor.parameters()),
+                    "lr": schedule.extractor_rate,
+                    "weight_decay": schedule.weight_decay,
+                },
+                {
+                    "params": list(self.game.critic.parameters()),
+                    "lr": schedule.critic_rate,
+                },
+                {
+                    "params": list(self.game.adversaries.parameters()),
+                    "lr": schedule.adversary_rate,
+                },
+            ],
+            betas=(0.5, 0.999),
+            weight_decay=0.0,
+        )
+        self._wrapped = place.wrap(self.game)
+
+    def play_epoch(self, records: Records) -> dict[str, float]:
+        """One pass over the records.
+
+        Args:
+            records: extractor-train, the same on every worker: each takes its share of a step.
+
+        Returns:
+            The epoch's mean losses by name, its `epoch` (from 1) and its `seconds`.
+        """
+        started = time.perf_counter()
+        self._seed_epoch()
+        self.game.train()
+        names = list(self.game.private)
+        x = torch.from_numpy(records.x)
+        u = torch.stack(
+            [torch.from_numpy(records.labels[name]) for name in names], dim=1
+        )
+        sums = torch.zeros(len(Losses._fields), device=self.place.device)
+        batches = list(self._batches(len(records)))
+        for step, rows in enumerate(batches):
+            self._set_rates(self.epoch + step / len(batches))
+            losses = self._step(
+                x[rows].to(self.place.device), u[rows].to(self.place.device)
+            )
+            sums += torch.stack([value.detach().float() for value in losses])
+        self.epoch += 1
+        means = dict(zip(Losses._fields, (sums / len(batches)).tolist(), strict=True))
+        losses = {
+            "epoch": self.epoch,
+            **means,
+            "seconds": time.perf_counter() - started,
+        }
+        self.history.append(losses)
+        return losses
+
+    def features(self, records: Records) -> NDArray[np.float32]:
+        """z `[N, D]` of records as the extractor stands, without noise."""
+        self.game.eval()
+        with torch.inference_mode():
+            parts = torch.from_numpy(records.x).split(1024)
+            z = [
+                self.game.extractor(part.to(self.place.device)).cpu() for part in parts
+            ]
+        return torch.cat(z).numpy()
+
+    def _step(self, x: Tensor, u: Tensor) -> Losses:
+        losses, z = self._descend(x, u)
+        if self.game.config.adversaries:
+            for _ in range(self.game.config.adversary_steps - 1):
+                self._descend(x, u, z)
+        return losses
+
+    def _descend(
+        self, x: Tensor, u: Tensor, z: Tensor | None = None
+    ) -> tuple[Losses, Tensor]:
+        mixed = self.schedule.precision == "bf16"
+        with torch.autocast(self.place.device.type, torch.bfloat16, enabled=mixed):
+            losses, z = self._wrapped(x, u, self._pressure, z)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]  # torch's
+        self.optimiser.step()
+        return losses, z
+
+    def _seed_epoch(self) -> None:
+        sequence = np.random.SeedSequence([self.seed, self.epoch, self.place.rank])
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
+
+    def _batches(self, records: int) -> Iterator[Tensor]:
+        """This worker's rows of each step; the order does not depend on the number of workers."""
+        size = min(self.schedule.batch, records)
+        if size < 4 * self.place.world:
+            raise DataError(
+                "extractor-train", f"{records} records for {self.place.world} workers",
+                "at least four records a worker in each step", "use fewer workers or more people",
+            )  # fmt: skip
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(records)
+        for start in range(0, records - size + 1, size):
+            yield torch.from_numpy(
+                order[start : start + size][self.place.rank :: self.place.world]
+            )
+
+    def _set_rates(self, progress: float) -> None:
+        """Rates and pressure at a moment, in epochs since the start."""
+        share = min(progress / self.schedule.epochs, 1.0)
+        fall = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
+        extractor, critic, _ = self.optimiser.param_groups
+        extractor["lr"] = self.schedule.extractor_rate * fall
+        critic["lr"] = self.schedule.critic_rate * fall
+        self._pressure = min(max(progress - self.schedule.warm_up, 0.0), 1.0)

@@ -1,0 +1,229 @@
+"""The game of extractor, adversaries and critic: one step on tensors, named losses.
+
+    adversary             minimises  CE(c(z), u)
+    critic and extractor  maximise   J(x; z, u)                                  (weight 1, 1 - lambda)
+    extractor             minimises  lambda * what the adversaries know of u
+
+One backward gives every player its own gradient: the way back from the critic into z is scaled by
+1 - lambda, and the adversaries are asked twice, once about z cut off from the extractor (they learn)
+and once with their own weights cut off (the extractor hides).
+
+Source: Li et al. 2020 (TIPRDC), equations 4 to 11. What differs from it, and why, is in
+docs/method.md: the closed-form adversary, the bounded objective, several adversary steps for each of
+the extractor's, and a critic that asks place by place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tiprdc.errors import ConfigError, within
+from tiprdc.models.adversary import adversary
+from tiprdc.models.critic import Critic
+from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.objectives.entropy import certainty
+from tiprdc.objectives.ridge import explained_variance
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameConfig:
+    """The rules of the game (`train.game`)."""
+
+    privacy_weight: float = 0.9
+    """lambda, 0 to 1: 0 keeps everything, 1 only hides."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Weight of a private attribute among several, > 0; 1 where it is not named."""
+    closed_form: float = 1.0
+    """Weight of the closed-form adversary, >= 0; 0 does without."""
+    ridge: float = 0.001
+    """Regularisation of the closed-form adversary per record, > 0."""
+    adversaries: int = 2
+    """Trained adversaries for each private attribute, 0 to 8."""
+    adversary_steps: int = 3
+    """Steps of the adversaries for each step of the extractor, 1 to 20."""
+    objective: Literal["entropy", "cross_entropy"] = "entropy"
+    """How the extractor uses trained adversaries: bounded, or as published."""
+    negatives: int = 4
+    """Other records that the critic compares each record with, 1 to 64."""
+    noise: float = 0.0
+    """Standard deviation of Gaussian noise on z in training, in standard deviations of z, 0 to 2."""
+
+    def __post_init__(self) -> None:
+        within("train.game.privacy_weight", self.privacy_weight, 0, 1)
+        within("train.game.closed_form", self.closed_form, 0, 1000)
+        within("train.game.ridge", self.ridge, 1e-8, 1e3)
+        within("train.game.adversaries", self.adversaries, 0, 8)
+        within("train.game.adversary_steps", self.adversary_steps, 1, 20)
+        within("train.game.negatives", self.negatives, 1, 64)
+        within("train.game.noise", self.noise, 0, 2)
+        for name, weight in self.weights.items():
+            within(f"train.game.weights.{name}", weight, 1e-6, 1e6)
+        if self.privacy_weight and not (self.adversaries or self.closed_form):
+            raise ConfigError(
+                "train.game", "no adversary, trained or in closed form", "at least one",
+                "set adversaries or closed_form above 0, or privacy_weight to 0",
+            )  # fmt: skip
+
+
+class Losses(NamedTuple):
+    """One step's losses: scalars.
+
+    Args:
+        total: What is differentiated.
+        mutual_information: J of the critic, higher keeps more; a signal, not nats.
+        adversary: Mean cross-entropy of the trained adversaries, in nats; 0 without any.
+        certainty: How sure they are, 0 to 1; 0 without any.
+        explained_variance: Held-out R^2 of the closed-form adversary; 0 without it.
+    """
+
+    total: Tensor
+    mutual_information: Tensor
+    adversary: Tensor
+    certainty: Tensor
+    explained_variance: Tensor
+
+
+class _Scale(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0] * ctx.factor, None
+
+
+def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
+    """The same values; the gradient that flows back is multiplied by factor."""
+    return cast(Tensor, _Scale.apply(tensor, factor))  # type: ignore[no-untyped-call]  # torch's
+
+
+class Game(nn.Module):
+    """All players as one module, so that one DDP wrapper is enough.
+
+    Args:
+        config: The rules.
+        extractor_config: The extractor's architecture.
+        spec: What a record is.
+        private: Private attribute -> number of classes, in the order of u's columns.
+    """
+
+    def __init__(
+        self,
+        config: GameConfig,
+        extractor_config: ExtractorConfig,
+        spec: InputSpec,
+        private: Mapping[str, int],
+    ) -> None:
+        super().__init__()
+        self.config, self.private = config, dict(private)
+        features = extractor_config.features
+        self.extractor = Extractor(extractor_config, spec)
+        self.adversaries = nn.ModuleList(
+            nn.ModuleList(adversary(features, k) for _ in range(config.adversaries))
+            for k in private.values()
+        )
+        self.critic = Critic(
+            spec,
+            features=features,
+            classes=sum(private.values()),
+            family=extractor_config.family,
+            width=extractor_config.trunk_width(spec),
+        )
+        weights = torch.tensor([config.weights.get(name, 1.0) for name in private])
+        self.weights = (weights / weights.sum()).tolist()
+
+    def forward(
+        self, x: Tensor, u: Tensor, pressure: float, z: Tensor | None = None
+    ) -> tuple[Losses, Tensor]:
+        """All players' losses on one batch, or the adversaries' alone on features already made.
+
+        Args:
+            x: Records `[B, *shape]`; not looked at if z is given.
+            u: Private attributes `[B, A]`, int64.
+            pressure: Share of the privacy weight in force, 0 (warm-up) to 1.
+            z: Features `[B, D]` for a further step of the adversaries only.
+
+        Returns:
+            The losses, and z cut off from the graph.
+        """
+        if z is not None:
+            learns = self._adversary_loss(z, u)
+            nothing = learns.new_zeros(())
+            return Losses(learns, nothing, learns, nothing, nothing), z
+        weight = self.config.privacy_weight * pressure
+        z = self.extractor(x)
+        if self.config.noise:
+            z = z + self.config.noise * torch.randn_like(z)
+        one_hot = [
+            F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())
+        ]
+        negatives = min(self.config.negatives, len(x) - 1)
+        kept = self.critic(
+            x, scale_gradient(z, 1 - weight), torch.cat(one_hot, 1), negatives
+        )
+        learns, known = self._trained(z, u, weight)
+        explained = self._closed_form(z, one_hot) if weight else z.new_zeros(())
+        hidden = self.config.closed_form * explained.clamp(min=0)
+        if self.config.objective == "entropy":
+            hidden = hidden + known
+        return Losses(
+            learns - kept + weight * hidden, kept, learns, known, explained
+        ), z.detach()
+
+    def _adversary_loss(self, z: Tensor, u: Tensor) -> Tensor:
+        return self._over_adversaries(
+            z, lambda logits, i: F.cross_entropy(logits, u[:, i])
+        )
+
+    def _trained(self, z: Tensor, u: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+        if not self.config.adversaries:
+            return z.new_zeros(()), z.new_zeros(())
+        if self.config.objective == "cross_entropy":
+            # The extractor's share comes back through the reversed gradient of z.
+            learns = self._adversary_loss(scale_gradient(z, -weight), u)
+            with torch.no_grad():
+                return learns, self._over_adversaries(
+                    z, lambda logits, _: certainty(logits)
+                )
+        learns = self._adversary_loss(z.detach(), u)
+        known = self._over_adversaries(
+            z, lambda logits, _: certainty(logits), frozen=True
+        )
+        return learns, known
+
+    def _closed_form(self, z: Tensor, one_hot: list[Tensor]) -> Tensor:
+        if not self.config.closed_form:
+            return z.new_zeros(())
+        with torch.autocast(z.device.type, enabled=False):
+            explained = [
+                w * explained_variance(z.float(), u, ridge=self.config.ridge)
+                for w, u in zip(self.weights, one_hot, strict=True)
+            ]
+        return torch.stack(explained).sum()
+
+    def _over_adversaries(
+        self, z: Tensor, score: Callable[[Tensor, int], Tensor], *, frozen: bool = False
+    ) -> Tensor:
+        total = z.new_zeros(())
+        for i, group in enumerate(self.adversaries):
+            for player in cast(nn.ModuleList, group):
+                if frozen:
+                    weights = {
+                        name: p.detach() for name, p in player.named_parameters()
+                    }
+                    logits = torch.func.functional_call(player, weights, (z,))
+                else:
+                    logits = player(z)
+                total = (
+                    total + self.weights[i] * score(logits, i) / self.config.adversaries
+                )
+        return total
