@@ -1,0 +1,1 @@
+"""The heavy work on Ray: the only package that imports it."""

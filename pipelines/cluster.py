@@ -1,0 +1,257 @@
+"""Where the work runs: a local Ray that lives as long as the stage, or the cluster of RAY_ADDRESS."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import exceptions as lost
+
+import pipelines
+import tiprdc
+from tiprdc.errors import ClusterError, ConfigError, TiprdcError, within
+
+_ROOT = Path(pipelines.__file__).parent.parent
+_ANSWER_SECONDS = 10.0
+_DEFAULTS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # Without it every task that asks for no GPU warns that this will change in some later Ray.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # A worker imports torch first; on a busy machine that has taken longer than Ray's own 60 s.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
+}
+_FULL = (lost.OutOfDiskError, lost.ObjectStoreFullError)
+_GONE = (
+    lost.WorkerCrashedError,
+    lost.RayActorError,
+    lost.NodeDiedError,
+    lost.ObjectLostError,
+    lost.LocalRayletDiedError,
+)
+_AGAIN = "run the same command again: it goes on from what was finished"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterConfig:
+    """Where, not what (`cluster`): changing it makes no result out of date."""
+
+    workers: int = 1
+    """Workers that train one extractor together, 1 to 1,024."""
+    cpus_per_worker: int = 1
+    """Processor cores for each of them, 1 to 1,024."""
+    gpus_per_worker: int = 0
+    """Graphics processors for each of them, 0 to 64."""
+    num_cpus: int = 0
+    """Cores that a local Ray may use; 0 means all. A cluster knows its own."""
+    network_interface: str = ""
+    """Interface over which workers exchange gradients, such as `eth0`; empty leaves the choice to
+    Gloo, which may fail on machines with several."""
+    storage: str = "runs"
+    """Folder for what a killed run goes on from. With several machines: one that all of them see."""
+    dashboard: bool = False
+    """Whether a local Ray serves its dashboard on 127.0.0.1."""
+
+    def __post_init__(self) -> None:
+        within("cluster.workers", self.workers, 1, 1024)
+        within("cluster.cpus_per_worker", self.cpus_per_worker, 1, 1024)
+        within("cluster.gpus_per_worker", self.gpus_per_worker, 0, 64)
+        within("cluster.num_cpus", self.num_cpus, 0, 4096)
+        if not self.storage:
+            raise ConfigError("cluster.storage", "nothing", "a folder")
+
+    def resources(self) -> dict[str, float]:
+        """What one training worker asks Ray for."""
+        wanted = {"CPU": float(self.cpus_per_worker)}
+        return {**wanted, "GPU": float(self.gpus_per_worker)} if self.gpus_per_worker else wanted
+
+
+@contextmanager
+def connect(config: ClusterConfig) -> Iterator[None]:
+    """Be connected to Ray within the block, and raise what went wrong there as our own errors.
+
+    An environment variable RAY_ADDRESS (`host:port` of the head, or `auto`) names a cluster; without
+    it a Ray of this machine is started and stopped again. Inside another `connect` it does nothing.
+
+    Raises:
+        ClusterError: The address does not answer, or a worker was lost.
+        TiprdcError: A worker raised it.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    defaults = {name: os.environ.get(name, value) for name, value in _DEFAULTS.items()}
+    with _environment(defaults), _translated():
+        if ray.is_initialized():
+            yield
+            return
+        try:
+            if address in ("", "local"):
+                _start(config)
+            else:
+                _join(address, config)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def unwrap(error: BaseException) -> TiprdcError | None:
+    """The user's mistake inside an error of Ray, if that is what it is."""
+    return next((e for e in _layers(error) if isinstance(e, TiprdcError)), None)
+
+
+def _start(config: ClusterConfig) -> None:
+    available = config.num_cpus or os.cpu_count() or 1
+    wanted = config.workers * config.cpus_per_worker
+    if wanted > available:
+        raise ClusterError(
+            "cluster.workers", f"{config.workers} x {config.cpus_per_worker} cores",
+            f"at most the {available} cores of this machine (cluster.num_cpus)",
+            "set cluster.workers or cluster.cpus_per_worker lower, or name a cluster in RAY_ADDRESS",
+        )  # fmt: skip
+    variables = {
+        # Workers find our packages wherever the driver was started.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
+        # Workers of one machine meet on the loopback, whatever else it is connected to.
+        "GLOO_SOCKET_IFNAME": config.network_interface or _loopback(),
+    }
+    with _environment({name: value for name, value in variables.items() if value}):
+        ray.init(
+            address="local",
+            num_cpus=available,
+            include_dashboard=config.dashboard,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+
+
+def _join(address: str, config: ClusterConfig) -> None:
+    if address != "auto":
+        _require_answer(address)
+    variables = {"GLOO_SOCKET_IFNAME": config.network_interface} if config.network_interface else {}
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={
+                "py_modules": [pipelines, tiprdc],
+                "env_vars": variables,
+                "excludes": ["**/__pycache__"],
+            },
+        )
+    except (ConnectionError, RuntimeError) as error:
+        raise _no_answer(address, str(error).strip().splitlines()[0]) from error
+
+
+def _require_answer(address: str) -> None:
+    """Ask before connecting: an address that is silent would end this process after two minutes.
+
+    Source: ray-project/ray#46863 (no time limit can be set, ask in a process of one's own).
+    """
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        raise _no_answer(address, "not an address of a head")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS / 2).close()
+    except (OSError, OverflowError) as error:
+        raise _no_answer(address, getattr(error, "strerror", None) or str(error)) from None
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise _no_answer(address, "something listens there, but it is not a Ray head") from None
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        if "InvalidAuthToken" in reason:
+            raise ClusterError(
+                "RAY_ADDRESS", f"{address} asks for a token", "the token of the cluster",
+                "set RAY_AUTH_MODE=token, with the head's token in ~/.ray/auth_token",
+            )  # fmt: skip
+        raise _no_answer(address, reason)
+
+
+def _no_answer(address: str, reason: str) -> ClusterError:
+    return ClusterError(
+        "RAY_ADDRESS", f"{address} does not answer: {reason}",
+        "host:port of a running head (the port is usually 6379) of the same Ray, or auto",
+        "start it with `ray start --head`, or unset RAY_ADDRESS to work on this machine",
+    )  # fmt: skip
+
+
+def _loopback() -> str:
+    names = [name for _, name in socket.if_nameindex()]
+    return next((name for name in ("lo", "lo0") if name in names), "")
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set these for the block and for the processes that it starts."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except TiprdcError:
+        raise
+    except Exception as error:
+        raise _translate(error) from error
+
+
+def _translate(error: Exception) -> Exception:
+    """Our own error, or a full disk, where one is the cause; else the error as it is."""
+    layers = list(_layers(error))
+    for layer in layers:
+        if isinstance(layer, TiprdcError):
+            return layer
+        if isinstance(layer, OSError) and layer.errno in (errno.ENOSPC, errno.EDQUOT):
+            return OSError(layer.errno, layer.strerror, layer.filename)
+    if any(isinstance(layer, _FULL) for layer in layers):
+        return ClusterError(
+            "Ray's object store", "full", "room on the disk of Ray's temporary folder",
+            f"free some space, or set RAY_TMPDIR, and {_AGAIN}",
+        )  # fmt: skip
+    if any(isinstance(layer, lost.OutOfMemoryError) for layer in layers):
+        return ClusterError(
+            "worker", "killed, as the machine ran out of memory", "a worker that lives",
+            f"set cluster.num_cpus lower, so that fewer work side by side, and {_AGAIN}",
+        )  # fmt: skip
+    if any(isinstance(layer, _GONE) for layer in layers):
+        return ClusterError(
+            "worker", "killed, or its machine went away", "a worker that lives", _AGAIN
+        )
+    return error
+
+
+def _layers(error: BaseException) -> Iterator[BaseException]:
+    """An error and those inside it: Ray wraps causes in causes, in fields and in tables by rank."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        layer = waiting.pop(0)
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        yield layer
+        inside: list[Any] = [layer.__cause__, *getattr(layer, "__dict__", {}).values()]
+        for value in list(inside):
+            inside += value.values() if isinstance(value, Mapping) else ()
+        waiting += [value for value in inside if isinstance(value, BaseException)]

@@ -1,0 +1,125 @@
+"""What a person at a terminal sees of a stage: progress, and errors without a traceback."""
+
+from __future__ import annotations
+
+import errno
+import queue
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import Progress as Bars
+
+from tiprdc.errors import TiprdcError
+
+T = TypeVar("T")
+
+USER_ERROR = 2
+"""Exit code when the user can mend it."""
+_SECONDS_BETWEEN_LINES = 10.0
+
+console = Console(stderr=True)
+"""Standard error: what a stage says is never part of what it computes."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage; what the user can mend is said in a few lines and ends with exit code 2."""
+    try:
+        main()
+    except TiprdcError as error:
+        _refuse(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _refuse(
+            f"{error.filename or 'disk'}: no space left on the device\n"
+            "  mend: free some space and run the same command again; what was finished is kept"
+        )
+
+
+def _refuse(message: str) -> None:
+    console.print(f"\n{message}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(USER_ERROR)
+
+
+class Source(Protocol):
+    """The reading end of a queue of (name, units done so far)."""
+
+    def get(self, block: bool = ..., timeout: float | None = ...) -> tuple[str, int]: ...
+
+
+class Progress:
+    """Several things under way at once: bars on a terminal, else a line now and then.
+
+    Args:
+        unit: What is counted: "epoch", "trial".
+    """
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self._totals: dict[str, int] = {}
+        self._said: dict[str, float] = {}
+        self._bars = Bars(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn(unit), TimeElapsedColumn(),
+            console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._ids: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def add(self, name: str, total: int) -> None:
+        """Something to wait for, of `total` units."""
+        self._totals[name] = total
+        self._ids[name] = self._bars.add_task(name, total=total)
+
+    def update(self, name: str, done: int) -> None:
+        """`done` units of it are finished."""
+        total = self._totals[name]
+        self._bars.update(self._ids[name], completed=done)
+        now = time.monotonic()
+        due = now - self._said.get(name, -float("inf")) >= _SECONDS_BETWEEN_LINES
+        if not console.is_terminal and (due or done >= total):
+            self._said[name] = now
+            console.print(f"{name}: {self.unit} {done} of {total}", highlight=False)
+
+    def follow(self, source: Source, futures: Iterable[Future[object]]) -> None:
+        """Show what arrives at a queue until all futures are done."""
+        waiting = list(futures)
+        while True:
+            finished = all(future.done() for future in waiting)
+            try:
+                self.update(*source.get(timeout=0.5))
+            except queue.Empty:
+                if finished:
+                    return
+
+
+def progress(items: Iterable[T], *, total: int, label: str, unit: str = "part") -> Iterator[T]:
+    """The items, counted as they come."""
+    with Progress(unit) as shown:
+        shown.add(label, total)
+        for done, item in enumerate(items, start=1):
+            shown.update(label, done)
+            yield item
