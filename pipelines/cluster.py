@@ -1,4 +1,4 @@
-"""Where the work runs: a local Ray that lives as long as the stage, or the cluster of RAY_ADDRESS."""
+"""Where the work runs: a Ray of this machine for one stage, or the cluster of RAY_ADDRESS."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ClusterConfig:
     """Interface over which workers exchange gradients, such as `eth0`; empty leaves the choice to
     Gloo, which may fail on machines with several."""
     storage: str = "runs"
-    """Folder for what a killed run goes on from. With several machines: one that all of them see."""
+    """Folder for what a killed run goes on from; of several machines, one that all of them see."""
     dashboard: bool = False
     """Whether a local Ray serves its dashboard on 127.0.0.1."""
 
@@ -80,8 +80,9 @@ class ClusterConfig:
 def connect(config: ClusterConfig) -> Iterator[None]:
     """Be connected to Ray within the block, and raise what went wrong there as our own errors.
 
-    An environment variable RAY_ADDRESS (`host:port` of the head, or `auto`) names a cluster; without
-    it a Ray of this machine is started and stopped again. Inside another `connect` it does nothing.
+    The environment variable RAY_ADDRESS (`host:port` of the head, or `auto`) names a cluster;
+    without it a Ray of this machine is started and stopped again. Inside another `connect` nothing
+    is started.
 
     Raises:
         ClusterError: The address does not answer, or a worker was lost.
@@ -105,7 +106,11 @@ def connect(config: ClusterConfig) -> Iterator[None]:
 
 def unwrap(error: BaseException) -> TiprdcError | None:
     """The user's mistake inside an error of Ray, if that is what it is."""
-    return next((e for e in _layers(error) if isinstance(e, TiprdcError)), None)
+    for layer in _layers(error):
+        # Ray's wrapper is an instance of what it wraps, and prints the worker's traceback.
+        if isinstance(layer, TiprdcError) and not isinstance(layer, lost.RayError):
+            return layer
+    return None
 
 
 def _start(config: ClusterConfig) -> None:
@@ -115,7 +120,7 @@ def _start(config: ClusterConfig) -> None:
         raise ClusterError(
             "cluster.workers", f"{config.workers} x {config.cpus_per_worker} cores",
             f"at most the {available} cores of this machine (cluster.num_cpus)",
-            "set cluster.workers or cluster.cpus_per_worker lower, or name a cluster in RAY_ADDRESS",
+            "set cluster.workers or cluster.cpus_per_worker lower, or set RAY_ADDRESS to a cluster",
         )  # fmt: skip
     variables = {
         # Workers find our packages wherever the driver was started.
@@ -211,18 +216,20 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except TiprdcError:
-        raise
     except Exception as error:
-        raise _translate(error) from error
+        translated = _translate(error)
+        if translated is error:
+            raise
+        raise translated from error
 
 
 def _translate(error: Exception) -> Exception:
     """Our own error, or a full disk, where one is the cause; else the error as it is."""
+    mistake = unwrap(error)
+    if mistake:
+        return mistake
     layers = list(_layers(error))
     for layer in layers:
-        if isinstance(layer, TiprdcError):
-            return layer
         if isinstance(layer, OSError) and layer.errno in (errno.ENOSPC, errno.EDQUOT):
             return OSError(layer.errno, layer.strerror, layer.filename)
     if any(isinstance(layer, _FULL) for layer in layers):

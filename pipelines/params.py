@@ -1,8 +1,8 @@
 """A section of params.yaml -> the dataclass that describes it.
 
 Every key is checked against the dataclass: unknown keys, missing keys and wrong types are refused
-with where, what and the mend; ranges are the dataclass's own business. The file is read as YAML 1.2,
-as DVC reads it: in YAML 1.1 (PyYAML) `1e-4` would be text and `no` would be false.
+with where, what and the mend; ranges are the dataclass's own business. The file is read as YAML
+1.2, as DVC reads it: in YAML 1.1 (PyYAML) `1e-4` would be text and `no` would be false.
 """
 
 from __future__ import annotations

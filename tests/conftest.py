@@ -37,10 +37,10 @@ def local_ray() -> Iterator[None]:
 
 @pytest.fixture
 def make_shards() -> MakeShards:
-    """`make_shards(folder, modality, people=80)`: writes shards with as many people in each split.
+    """`make_shards(folder, modality, people=80)` writes shards with as many people in each split.
 
-    Attribute `secret` (private) and attribute `task` (utility) are independent fair coins, both plain
-    to see in x; nothing else is there but noise.
+    Attribute `secret` (private) and attribute `task` (utility) are independent, balanced, and both
+    plain to see in x; nothing else is there but noise.
     """
     return _make_shards
 

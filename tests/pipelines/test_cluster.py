@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import ray
+
+from pipelines.cluster import ClusterConfig, _translate, connect, unwrap
+from tiprdc.errors import ClusterError, ConfigError, DataError
+
+ROOT = Path(__file__).parents[2]
+DRIVER = """
+from pipelines.cluster import ClusterConfig, connect
+from pipelines.console import run
+def main():
+    with connect(ClusterConfig()):
+        print("connected")
+run(main)
+"""
+
+
+def drive(address: str) -> subprocess.CompletedProcess[str]:
+    """A stage's process with this RAY_ADDRESS: whatever Ray does to it, the tests live on."""
+    return subprocess.run(
+        [sys.executable, "-c", DRIVER], cwd=ROOT, env={**os.environ, "RAY_ADDRESS": address},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def closed() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (closed(), "Connection refused"),
+        ("no-such-host.invalid:6379", "does not answer"),
+        ("ray://127.0.0.1:10001", "not an address of a head"),
+        ("127.0.0.1", "not an address of a head"),
+        ("127.0.0.1:99999", "does not answer"),
+    ],
+)
+def test_an_address_that_does_not_answer_is_said_at_once(
+    address: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    start = time.monotonic()
+    with pytest.raises(ClusterError) as raised, connect(ClusterConfig()):
+        pytest.fail("connected")
+    assert time.monotonic() - start < 5
+    assert raised.value.where == "RAY_ADDRESS"
+    assert address in str(raised.value)
+    assert words in str(raised.value)
+    assert "unset RAY_ADDRESS" in str(raised.value)
+
+
+def test_a_silent_address_ends_the_stage_within_15_seconds_without_a_traceback(silent: str) -> None:
+    start = time.monotonic()
+    stage = drive(silent)
+    assert time.monotonic() - start < 20  # 10 of ours, and Python's start on a busy machine
+    assert stage.returncode == 2
+    assert f"RAY_ADDRESS: {silent} does not answer" in stage.stderr
+    assert "it is not a Ray head" in stage.stderr
+    assert "Traceback" not in stage.stderr
+
+
+def test_more_workers_than_cores_is_refused_before_ray_starts() -> None:
+    with (
+        pytest.raises(ClusterError, match="3 x 1 cores"),
+        connect(ClusterConfig(workers=3, num_cpus=2)),
+    ):
+        pytest.fail("connected")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"workers": 0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1}, {"num_cpus": -1}],
+)  # fmt: skip
+def test_ranges_are_checked(wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=f"cluster.{next(iter(wrong))}"):
+        ClusterConfig(**wrong)  # type: ignore[arg-type]  # one key of int fields
+
+
+def test_what_a_worker_asks_for() -> None:
+    assert ClusterConfig(cpus_per_worker=2).resources() == {"CPU": 2.0}
+    assert ClusterConfig(gpus_per_worker=1).resources() == {"CPU": 1.0, "GPU": 1.0}
+
+
+def test_a_mistake_is_found_however_deep_ray_wraps_it() -> None:
+    mistake = DataError("column", "age", "one of sex, race")
+    wrapped = RuntimeError("Training failed")
+    wrapped.worker_failures = {0: SimpleNamespace(), 1: ray.exceptions.RayError("lost")}  # type: ignore[attr-defined]  # as Ray Train does
+    wrapped.worker_failures[1].__cause__ = mistake  # type: ignore[attr-defined]
+    assert unwrap(wrapped) is mistake
+    assert unwrap(RuntimeError("bug")) is None
+
+
+def test_a_loop_of_causes_ends() -> None:
+    first, second = RuntimeError("a"), RuntimeError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert unwrap(first) is None
+    assert _translate(first) is first
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+class TestLocal:
+    def test_workers_import_our_packages(self) -> None:
+        @ray.remote
+        def where() -> str:
+            import pipelines.params
+
+            return pipelines.params.__file__
+
+        assert ray.get(where.remote()) == str(ROOT / "pipelines" / "params.py")
+
+    def test_workers_meet_on_the_loopback(self) -> None:
+        interface = ray.get(ray.remote(lambda: os.environ["GLOO_SOCKET_IFNAME"]).remote())
+        assert interface in ("lo", "lo0")
+        assert "GLOO_SOCKET_IFNAME" not in os.environ
+
+    def test_a_mistake_found_by_a_worker_is_ours_again(self) -> None:
+        @ray.remote
+        def find() -> None:
+            raise DataError("column", "age", "one of sex, race", "did you mean 'race'?")
+
+        with pytest.raises(DataError) as raised, connect(ClusterConfig()):
+            ray.get(find.remote())
+        assert type(raised.value) is DataError
+        assert raised.value.mend == "did you mean 'race'?"
+
+    def test_a_full_disk_of_a_worker_is_a_full_disk(self) -> None:
+        @ray.remote
+        def fill() -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", "/data/x")
+
+        with pytest.raises(OSError, match="No space left") as raised, connect(ClusterConfig()):
+            ray.get(fill.remote())
+        assert raised.value.errno == errno.ENOSPC
+        assert raised.value.filename == "/data/x"
+
+    def test_a_killed_worker_is_said(self) -> None:
+        @ray.remote(max_retries=0)
+        def die() -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with pytest.raises(ClusterError, match="machine went") as raised, connect(ClusterConfig()):
+            ray.get(die.remote())
+        assert "run the same command again" in raised.value.mend
+
+    def test_our_own_bug_stays_a_bug(self) -> None:
+        with pytest.raises(ZeroDivisionError), connect(ClusterConfig()):
+            ray.get(ray.remote(lambda: 1 / 0).remote())
+
+
+@pytest.mark.ray
+def test_a_cluster_runs_the_code_of_the_driver(tmp_path: Path) -> None:
+    """A head without a token, as of another user: it gets our packages from the driver."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    head = subprocess.Popen(
+        [
+            sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
+            f"--port={port}", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats",
+        ],
+        cwd=tmp_path, env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    script = DRIVER.replace(
+        'print("connected")',
+        "import ray, tiprdc as t; print(ray.get(ray.remote(lambda: t.__file__).remote()))",
+    )
+    (tmp_path / "driver.py").write_text(script)
+    environment = {
+        **os.environ, "RAY_ADDRESS": f"127.0.0.1:{port}", "RAY_AUTH_MODE": "disabled",
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    try:
+        for _ in range(20):
+            driver = subprocess.run(
+                [sys.executable, "driver.py"], cwd=tmp_path, env=environment,
+                capture_output=True, text=True, timeout=90,
+            )  # fmt: skip
+            if driver.returncode == 0:
+                break
+            time.sleep(1)
+        assert "runtime_resources" in driver.stdout, driver.stderr
+    finally:
+        head.terminate()
+        head.wait(30)
