@@ -204,8 +204,11 @@ def hostile_audit() -> dict[str, Any]:
     long = "W" * 120
     audit = image_audit()
     audit["attributes"] = {HOSTILE: attribute(classes=(HOSTILE, "b|c\n# d"))}
-    audit["utility"] = {long: task(0.9, 0.91, 0.93), "x\x1b[31m\u202e`[a](http://a.test)": task(0.8, 0.8, 0.9)}
-    audit["dataset"] = audit["modality"] = "\"><img src=http://a.test/x.png onerror=alert(1)>"
+    audit["utility"] = {
+        long: task(0.9, 0.91, 0.93),
+        "x\x1b[31m\u202e`[a](http://a.test)": task(0.8, 0.8, 0.9),
+    }
+    audit["dataset"] = audit["modality"] = '"><img src=http://a.test/x.png onerror=alert(1)>'
     audit["reasons"] = audit["notes"] = audit["not_tried"] = [f"{HOSTILE} {long} \ud800"]
     audit["plan"] = {HOSTILE: [HOSTILE, "</pre>"]}
     audit["policy"] = {HOSTILE: HOSTILE}

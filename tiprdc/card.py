@@ -5,19 +5,17 @@ Written from the audit and the manifest, so that it cannot say more than was mea
 
 from __future__ import annotations
 
-import io
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from ruamel.yaml import YAML
 
 from tiprdc import wording
 from tiprdc.contract import Contract, read_audited
 from tiprdc.errors import ConfigError
-from tiprdc.findings import Audit, Estimate, read_audit
+from tiprdc.findings import Audit, Estimate, printable, read_audit
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 """What Markdown, or a hub's additions to it, would take for more than text."""
@@ -79,7 +77,7 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
     """The card as Markdown with YAML front matter."""
     environment = Environment(
         loader=PackageLoader("tiprdc", "templates"),
-        autoescape=False,  # Markdown, not HTML: `plain` escapes what is not ours
+        autoescape=False,  # noqa: S701  # Markdown, not HTML: `plain` escapes what is not ours
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -87,6 +85,7 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
     )
     environment.filters.update(
         plain=plain,
+        quoted=quoted,
         code=code,
         percent=wording.percent,
         interval=wording.interval,
@@ -95,7 +94,8 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
         human=wording.human,
     )
     return environment.get_template("model_card.md").render(
-        front_matter=front_matter(audit, contract, config),
+        metrics=metrics(audit),
+        pipeline_tag=_PIPELINE_TAGS.get(audit.modality),
         audit=audit,
         contract=contract,
         config=config,
@@ -110,7 +110,7 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
 def figure(estimate: Estimate | None) -> str:
     """A rate with its bounds, or a dash where an attack did not finish."""
     if estimate is None:
-        return "–"
+        return wording.DASH
     return f"{wording.percent(estimate.balanced_accuracy)} ({wording.interval(estimate)})"
 
 
@@ -124,47 +124,13 @@ def code(text: object) -> str:
     return f"`{' '.join(str(text).replace('`', '').replace('|', '¦').split())}`"
 
 
-def front_matter(audit: Audit, contract: Contract, config: CardConfig) -> str:
-    """The YAML that model hubs read, with every figure of the audit as a metric."""
-    metadata: dict[str, Any] = {
-        "license": config.license,
-        "library_name": "onnx",
-        "tags": ["tiprdc", "feature-extraction", audit.modality],
-    }
-    if config.languages:
-        metadata["language"] = list(config.languages)
-    if audit.modality in _PIPELINE_TAGS:
-        metadata["pipeline_tag"] = _PIPELINE_TAGS[audit.modality]
-    metadata["model-index"] = [{"name": config.title, "results": _results(audit)}]
-    yaml = YAML()
-    yaml.default_flow_style = False
-    yaml.width = 1000
-    stream = io.StringIO()
-    yaml.dump(metadata, stream)
-    return stream.getvalue().rstrip()
+def quoted(text: object) -> str:
+    """A YAML string: JSON's quotes are YAML's."""
+    return json.dumps(printable(str(text)), ensure_ascii=False)
 
 
-def _results(audit: Audit) -> list[dict[str, Any]]:
+def metrics(audit: Audit) -> list[tuple[str, Estimate]]:
+    """What model hubs list as results: each attack and each unseen task that finished."""
     attacks = [(f"strongest attack on {a.name}", a.strongest) for a in audit.attributes]
     tasks = [(f"unseen task {task.name}", task.released) for task in audit.utility]
-    return [
-        {
-            "task": {"type": "feature-extraction", "name": name},
-            "dataset": {
-                "name": audit.dataset,
-                "type": audit.dataset,
-                "split": "attacker-test",
-            },
-            "metrics": [_metric(name, estimate)],
-        }
-        for name, estimate in attacks + tasks
-        if estimate
-    ]
-
-
-def _metric(name: str, estimate: Estimate) -> dict[str, Any]:
-    return {
-        "type": "balanced_accuracy",
-        "value": round(estimate.balanced_accuracy, 4),
-        "name": f"balanced accuracy of {name}, {wording.interval(estimate)}",
-    }
+    return [(name, estimate) for name, estimate in attacks + tasks if estimate]

@@ -30,7 +30,7 @@ VERDICT_STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold
 NARROW = ("verdict", "strongest, %", "prior", "floor", "limit", "ceiling", "lost")
 """Columns that are never broken: those with names give way."""
 
-app = typer.Typer(
+_commands = typer.Typer(
     help="Inspect extractors that hide a private attribute, and the audits of them.",
     no_args_is_help=True,
     add_completion=False,
@@ -44,17 +44,16 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@_commands.callback()
 def _root(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Inspect extractors that hide a private attribute, and the audits of them."""
 
 
-@app.command()
+@_commands.command()
 def inspect(
     path: Annotated[
         Path, typer.Argument(help="An audit.json, a manifest.json, or a folder with one of them.")
@@ -84,10 +83,10 @@ def inspect(
         _say(console, Text.assemble("Report: ", (str(page), "bold")))
 
 
-def main() -> None:
+def app() -> None:
     """Entry point: a user's mistake is a message and exit code 2, never a traceback."""
     try:
-        app()
+        _commands()
     except TiprdcError as error:
         Console(stderr=True, highlight=False).print(Text(str(error)), soft_wrap=True)
         sys.exit(USER_MISTAKE)
@@ -248,7 +247,7 @@ def _print_table(console: Console, head: tuple[str, ...], rows: Iterable[tuple[s
     """Print rows; text stays text, whatever brackets a stranger's name has."""
     plain = not console.is_terminal
     style = None if plain else box.SIMPLE_HEAD
-    table = Table(box=style, pad_edge=False, show_edge=False, collapse_padding=True)
+    table = Table(box=style, pad_edge=False, show_edge=False, collapse_padding=not plain)
     for title in head:
         heading = Text(title, style="" if plain else "bold")
         table.add_column(heading, overflow="fold", no_wrap=title in NARROW)
@@ -262,7 +261,7 @@ def _rate(estimate: Estimate | None) -> str:
     if estimate is None:
         return "none"
     low, high = _number(estimate.low), _number(estimate.high)
-    return f"{_number(estimate.balanced_accuracy)} ({low}–{high})"
+    return f"{_number(estimate.balanced_accuracy)} ({low}{wording.DASH}{high})"
 
 
 def _number(rate: float | None) -> str:

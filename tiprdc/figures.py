@@ -19,6 +19,7 @@ from PIL import Image
 
 from tiprdc.errors import DataError
 from tiprdc.findings import REPRESENTATIONS, Estimate, PrivateAttribute, Task
+from tiprdc.wording import MINUS
 
 PEOPLE_SHOWN = 8
 """How many people's pictures fit beside one another."""
@@ -29,8 +30,8 @@ PICTURES = {
     "released": "Rebuilt from this release",
 }
 CURVES = {
-    "mutual_information": "Jensen–Shannon objective of the critic. At most 0; −1.39 is a critic"
-    " that knows nothing. A training signal, not a number of nats.",
+    "mutual_information": "Jensen-Shannon objective of the critic. At most 0; a critic that knows"
+    f" nothing has {MINUS}1.39. A training signal, not a number of nats.",
     "adversary": "Cross-entropy of the adversary that is trained along, in nats.",
     "certainty": "How sure the trained adversary is of its guess, 0 to 1.",
     "explained_variance": "Share of the private attribute that the closed-form adversary explains"
@@ -242,7 +243,7 @@ def _share(value: float, low: float, high: float) -> float:
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+    return f"{value:.3g}".replace("-", MINUS)
 
 
 def read_pictures(path: Path) -> dict[str, list[str]]:

@@ -21,7 +21,8 @@ REPRESENTATIONS = ("released", "unprotected", "raw", "shuffled")
 SCHEMA_VERSION = 1
 
 _UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+    r"\ufeff\ufffe\uffff]"
 )
 """Control characters, direction overrides and lone surrogates: what a name may do to a page."""
 
@@ -139,9 +140,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return cast(dict[str, Any], _printable(raw))
 
 
+def printable(text: str) -> str:
+    """Text without what could rewrite a terminal or turn a line around."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
 def _printable(value: object) -> object:
     if isinstance(value, str):
-        return _UNPRINTABLE.sub("\ufffd", value)
+        return printable(value)
     if isinstance(value, list):
         return [_printable(item) for item in value]
     if isinstance(value, dict):

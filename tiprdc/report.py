@@ -20,7 +20,7 @@ from tiprdc.findings import REPRESENTATIONS, Audit, read_audit
 MEASURES = {
     "psnr": ("PSNR, dB", "{:.1f}"),
     "ssim": ("SSIM", "{:.2f}"),
-    "r2": ("R², share of the record’s variance", "{:.2f}"),
+    "r2": ("R², share of the record's variance", "{:.2f}"),
 }
 
 

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 
 from tiprdc.findings import Audit, Estimate, PrivateAttribute
 
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+"""Between two numbers, or where there is none."""
+
 
 def percent(rate: float) -> str:
     """`0.5417` -> `54.2 %`."""
@@ -22,8 +26,8 @@ def interval(estimate: Estimate) -> str:
 
 
 def points(loss: float) -> str:
-    """A difference of two rates in percentage points, with a true minus sign: `0.6`, `−0.2`."""
-    return f"{100 * loss:.1f}".replace("-0.0", "0.0").replace("-", "−")
+    """A difference of two rates in percentage points: `0.6`, with a true minus sign if negative."""
+    return f"{100 * loss:.1f}".replace("-0.0", "0.0").replace("-", MINUS)
 
 
 def count(number: int) -> str:
@@ -59,7 +63,7 @@ def headline(audit: Audit) -> str:
     found = [a for a in audit.attributes if exposed(a)]
     if found:
         return f"An attack recognises {_subject(found)} from the features"
-    return "The audit’s own checks did not hold"
+    return "The audit's own checks did not hold"
 
 
 def _subject(attributes: Sequence[PrivateAttribute]) -> str:
@@ -69,7 +73,7 @@ def _subject(attributes: Sequence[PrivateAttribute]) -> str:
 
 
 def claim(attribute: PrivateAttribute, suite_version: str) -> str:
-    """What may be said about one private attribute, with its baseline, its interval and its limit."""
+    """What may be said about one private attribute: its baseline, its interval, its limit."""
     name, strongest = human(attribute.name), attribute.strongest
     if strongest is None:
         return f"No attack on {name} finished, so nothing can be said about it."

@@ -1,0 +1,177 @@
+"""The page in a real browser: it fits, it is legible in light and dark, it asks no host."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import AUDITS, write_project
+from tiprdc.report import write_report
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = {"desktop": 1200, "tablet": 760, "phone": 390, "small phone": 320}
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--window-size=1300,900",
+)
+
+# Each page lives in a frame of the width of a device, and is asked from outside: it has no script.
+PROBE = """
+const channels = (color) => (color.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+const luminance = (color) => {
+  const [r, g, b] = channels(color).slice(0, 3).map((c) =>
+    c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const contrast = (a, b) => {
+  const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+  return (high + 0.05) / (low + 0.05);
+};
+const behind = (view, element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const color = view.getComputedStyle(at).backgroundColor;
+    const alpha = channels(color)[3];
+    if (alpha === undefined || alpha === 1) return color;
+  }
+  return "rgb(255, 255, 255)";
+};
+function ask(frame) {
+  const view = frame.contentWindow, page = frame.contentDocument, root = page.documentElement;
+  const texts = [...page.body.querySelectorAll("*")].filter((e) =>
+    [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.getClientRects().length);
+  const dull = texts.map((e) => {
+    const style = view.getComputedStyle(e);
+    const ink = e.namespaceURI.endsWith("svg") ? style.fill : style.color;
+    return [contrast(ink, behind(view, e)), e.tagName, e.textContent.trim().slice(0, 40)];
+  }).filter(([ratio]) => ratio < 4.5);
+  const wide = [...page.body.querySelectorAll("*")].filter((e) =>
+    !e.closest(".scroll") && e.getBoundingClientRect().right > root.clientWidth + 1);
+  return {
+    overflow: root.scrollWidth - root.clientWidth,
+    wide: wide.map((e) => e.tagName + "." + e.getAttribute("class")).slice(0, 5),
+    dull: dull.slice(0, 5),
+    fetched: view.performance.getEntriesByType("resource").map((e) => e.name)
+      .filter((name) => !name.startsWith("data:")),
+    headings: [...page.querySelectorAll("h1, h2, h3")].map((e) => [+e.tagName[1], e.textContent]),
+    broken: [...page.images].filter((image) => !image.naturalWidth).length,
+    paper: view.getComputedStyle(page.body).backgroundColor,
+    texts: texts.length,
+  };
+}
+addEventListener("load", () => {
+  const found = Object.fromEntries([...document.querySelectorAll("iframe")].map((f) =>
+    [f.title, ask(f)]));
+  document.body.textContent = JSON.stringify(found);
+});
+"""
+
+
+def _chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    if os.environ.get("CI"):
+        pytest.fail("no chromium, and this is CI: apt-get install chromium")
+    pytest.skip("no chromium here: apt-get install chromium")
+
+
+def _browse(folder: Path, *flags: str) -> str:
+    """Run headless Chromium with a profile of its own; what it prints."""
+    profile = f"--user-data-dir={folder / 'profile'}"
+    command = [_chromium(), *FLAGS, profile, *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Kind of audit -> its page."""
+    root = tmp_path_factory.mktemp("pages")
+    for name, audit in AUDITS.items():
+        write_project(root / name, audit())
+    return {
+        name: write_report(root / name / "reports", root / name / "artifacts/release")
+        for name in AUDITS
+    }
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def seen(
+    request: pytest.FixtureRequest, pages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, Any]]:
+    """The color scheme, and what each page looks like in it at each width."""
+    folder = tmp_path_factory.mktemp(request.param)
+    frames = [
+        f'<iframe title="{name}, {device}" style="width:{width}px;height:900px;border:0" '
+        f'srcdoc="{html.escape(path.read_text())}"></iframe>'
+        for name, path in pages.items()
+        for device, width in WIDTHS.items()
+    ]
+    probe = folder / "probe.html"
+    probe.write_text(
+        '<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+        f"<body>{''.join(frames)}<script>{PROBE}</script>"
+    )
+    scheme = f"--blink-settings=preferredColorScheme={0 if request.param == 'dark' else 1}"
+    dom = _browse(folder, scheme, "--virtual-time-budget=20000", "--dump-dom", probe.as_uri())
+    found = re.search(r"<body>(.*)</body>", dom, re.DOTALL)
+    assert found
+    return request.param, json.loads(html.unescape(found[1]))
+
+
+def test_nothing_is_wider_than_the_screen(seen: tuple[str, dict[str, Any]]) -> None:
+    for where, look in seen[1].items():
+        assert look["overflow"] <= 0, where
+        assert not look["wide"], (where, look["wide"])
+
+
+def test_every_text_can_be_read_against_its_background(seen: tuple[str, dict[str, Any]]) -> None:
+    scheme, looks = seen
+    for where, look in looks.items():
+        assert look["texts"] > 50, where
+        assert not look["dull"], (where, look["dull"])
+        red = int(re.findall(r"\d+", look["paper"])[0])
+        assert red < 64 if scheme == "dark" else red > 192, where
+
+
+def test_no_host_is_asked_and_every_picture_shows(seen: tuple[str, dict[str, Any]]) -> None:
+    for where, look in seen[1].items():
+        assert not look["fetched"], where
+        assert look["broken"] == 0, where
+
+
+def test_headings_make_an_outline(seen: tuple[str, dict[str, Any]]) -> None:
+    for where, look in seen[1].items():
+        levels = [level for level, _ in look["headings"]]
+        assert levels[0] == 1, where
+        assert levels.count(1) == 1, where
+        steps = [after - before for before, after in pairwise(levels)]
+        assert max(steps) <= 1, where
+
+
+def test_it_prints_with_the_plan_unfolded(pages: dict[str, Path], tmp_path: Path) -> None:
+    pdf = tmp_path / "page.pdf"
+    _browse(tmp_path, f"--print-to-pdf={pdf}", "--no-pdf-header-footer", pages["image"].as_uri())
+    assert pdf.read_bytes().startswith(b"%PDF")
+    if reader := shutil.which("pdftotext"):
+        text = subprocess.run([reader, pdf, "-"], capture_output=True, text=True, check=True).stdout
+        assert "people_per_class" in text
+        assert "What is hidden, and how well" in text
