@@ -10,13 +10,31 @@ from typing import Any
 import numpy as np
 
 PASS_MODEL = "3f9a1c" + "0" * 58
-ATTACKS = ("logistic_regression", "knn", "gradient_boosting", "mlp", "cnn")
+ATTACKS = ("logistic_regression", "nearest_neighbours", "gradient_boosting", "mlp", "cnn")
 HOSTILE = '<script>alert("x")</script>'
 
 
 def estimate(attack: str, rate: float, width: float = 0.018) -> dict[str, Any]:
-    low, high = max(0.0, rate - width), min(1.0, rate + width)
-    return {"attack": attack, "balanced_accuracy": rate, "low": low, "high": high}
+    return {
+        "attack": attack,
+        "balanced_accuracy": rate,
+        "low": max(0.0, rate - width),
+        "high": min(1.0, rate + width),
+        "correct": round(1984 * rate),
+        "people": 1984,
+        "select": min(1.0, rate + 0.01),
+    }
+
+
+def run(attack: str, representation: str, select: float, seed: int = 0) -> dict[str, Any]:
+    return {
+        "attack": attack,
+        "representation": representation,
+        "seed": seed,
+        "select": round(select, 4),
+        "status": "ok",
+        "seconds": 1.5,
+    }
 
 
 def attribute(
@@ -33,14 +51,7 @@ def attribute(
     prior = 1 / len(classes)
     levels = {"released": strongest, "unprotected": 0.979, "raw": ceiling, "shuffled": prior}
     runs = [
-        {
-            "attack": attack,
-            "representation": representation,
-            "seed": seed,
-            "select": round(prior + (level - prior) * (0.6 + 0.09 * n) + 0.004 * seed, 4),
-            "status": "ok",
-            "seconds": 1.5 + n,
-        }
+        run(attack, representation, prior + (level - prior) * (0.6 + 0.09 * n) + 0.004 * seed, seed)
         for representation, level in levels.items()
         for n, attack in enumerate(ATTACKS)
         for seed in ((0, 1) if representation == "released" else (0,))
@@ -53,12 +64,13 @@ def attribute(
         "ceiling": ceiling,
         "limit": limit,
         "people": people,
-        "strongest": {**estimate("cnn", strongest, width), "select": strongest + 0.01},
+        "strongest": estimate("cnn", strongest, width),
+        "leakage": {"bits": 0.012, "estimator": "log2 K minus the attacker's cross-entropy"},
         "controls": {
             "raw": estimate("cnn", ceiling, 0.006),
             "unprotected": estimate("cnn", 0.979, 0.007),
             "shuffled": estimate("mlp", prior - 0.004),
-            "floor": estimate("label_floor", prior + 0.012),
+            "floor": {**estimate("label_floor", prior + 0.012), "select": None},
         },
         "people_needed": people_needed,
         "attacks": runs,
@@ -74,6 +86,7 @@ def task(released: float, unprotected: float, ceiling: float, classes: int = 2) 
         "unprotected": estimate("mlp", unprotected, 0.010),
         "ceiling": estimate("cnn", ceiling, 0.008),
         "loss": unprotected - released,
+        "probes": [run("mlp", "released", released + 0.01)],
     }
 
 
@@ -112,7 +125,7 @@ def image_audit() -> dict[str, Any]:
             "attacker-select": {"people": 2000, "records": 2000},
             "attacker-test": {"people": 2000, "records": 2000},
         },
-        "policy": {"margin": 0.1, "confidence": 0.95, "min_people": 500},
+        "policy": {"margin": 0.1, "against": "prior", "confidence": 0.95, "min_people": 200},
         "attributes": {"skin_tone": attribute()},
         "utility": utility,
         "mean_utility_loss": float(np.mean([t["loss"] for t in utility.values()])),
@@ -169,16 +182,22 @@ def text_audit() -> dict[str, Any]:
         width=0.034,
         people_needed=5200,
     )
+    age = {**task(0.61, 0.63, 0.66, 3), "ceiling": None}
+    age["probes"].append({**run("gru", "raw", 0), "select": None, "status": "failed: killed"})
+    reason = (
+        "gender: cnn recognises it with 55.0 %; the upper bound, 58.4 %, is above the limit of"
+        " 56.0 %: about 5,200 people would settle it."
+    )
     return {
         **image_audit(),
         "verdict": "INCONCLUSIVE",
-        "reasons": ["gender: the upper bound, 58.4 %, is above the limit of 56.0 %."],
+        "reasons": [reason],
         "dataset": "manifest",
         "modality": "text",
         "features": [96],
         "record": [128],
         "attributes": {"gender": gender},
-        "utility": {"age_group": {**task(0.61, 0.63, 0.66, 3), "ceiling": None}},
+        "utility": {"age_group": age},
         "mean_utility_loss": 0.02,
         "reconstruction": None,
     }
@@ -187,7 +206,8 @@ def text_audit() -> dict[str, Any]:
 def bare_audit() -> dict[str, Any]:
     """All that may be absent is: no attack finished, no task, no control, nothing rebuilt."""
     nothing = attribute(verdict="INCONCLUSIVE")
-    nothing.update(strongest=None, ceiling=None, floor=None, controls={}, attacks=[])
+    nothing.update(strongest=None, ceiling=None, floor=None, leakage=None, attacks=[])
+    nothing["controls"] = dict.fromkeys(("raw", "unprotected", "shuffled", "floor"))
     return {
         **image_audit(),
         "verdict": "INCONCLUSIVE",
@@ -211,7 +231,7 @@ def hostile_audit() -> dict[str, Any]:
     audit["dataset"] = audit["modality"] = '"><img src=http://a.test/x.png onerror=alert(1)>'
     audit["reasons"] = audit["notes"] = audit["not_tried"] = [f"{HOSTILE} {long} \ud800"]
     audit["plan"] = {HOSTILE: [HOSTILE, "</pre>"]}
-    audit["policy"] = {HOSTILE: HOSTILE}
+    audit["policy"][HOSTILE] = HOSTILE
     audit["splits"] = {HOSTILE: {"people": 1, "records": 1}}
     return audit
 

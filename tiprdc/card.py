@@ -101,6 +101,7 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
         config=config,
         headline=wording.headline,
         claim=wording.claim,
+        sure=wording.sure(audit),
         kept=wording.kept,
         listing=wording.listing,
         figure=figure,

@@ -133,6 +133,7 @@ def _summary(audit: Audit) -> dict[str, Any]:
                 "limit": attribute.limit,
                 "ceiling": attribute.ceiling,
                 "people": attribute.people,
+                "people_needed": attribute.people_needed,
             }
             for attribute in audit.attributes
         },
@@ -164,7 +165,7 @@ def _show_audit(console: Console, audit: Audit) -> None:
     verdict = (audit.verdict, VERDICT_STYLE[audit.verdict])
     _say(console, Text.assemble(verdict, f"  {wording.headline(audit)}"))
     for attribute in audit.attributes:
-        _say(console, Text(wording.claim(attribute, audit.suite_version)))
+        _say(console, Text(wording.claim(attribute, audit)))
     for reason in audit.reasons:
         _say(console, Text(f"- {reason}"))
     _print_table(
@@ -198,7 +199,7 @@ def _show_audit(console: Console, audit: Audit) -> None:
             ]
             + [("on average", "", "", "", _number(audit.mean_utility_loss))],
         )
-    note = "Balanced accuracy in % with one-sided 95 % bounds; lost in points."
+    note = f"Balanced accuracy in % with one-sided {wording.sure(audit)} bounds; lost in points."
     _say(console, Text(note, style="dim"))
 
 

@@ -32,7 +32,7 @@ _MEND = "write it again with `dvc repro -f audit`"
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A balanced accuracy on attacker-test, 0 to 1, with one-sided exact 95 % bounds each way."""
+    """A balanced accuracy on attacker-test, 0 to 1, with a one-sided exact bound each way."""
 
     attack: str
     balanced_accuracy: float
@@ -65,6 +65,7 @@ class PrivateAttribute:
         strongest: The attack that did best on attacker-select; None if none finished.
         controls: The same on raw, unprotected, shuffled and floor, those that finished.
         people_needed: How many people would settle an INCONCLUSIVE verdict.
+        leakage: A lower bound in bits, and its estimator's name; None if there is none.
     """
 
     name: str
@@ -78,6 +79,7 @@ class PrivateAttribute:
     strongest: Estimate | None
     controls: dict[str, Estimate]
     people_needed: int | None
+    leakage: tuple[float, str] | None
     attacks: tuple[AttackRun, ...]
 
 
@@ -93,11 +95,12 @@ class Task:
     unprotected: Estimate | None
     ceiling: Estimate | None
     loss: float | None
+    probes: tuple[AttackRun, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """An audit as it was written to `audit.json`."""
+    """An audit as it was written to `audit.json`; `confidence` is that of each bound, in (0, 1)."""
 
     suite_version: str
     verdict: Verdict
@@ -113,6 +116,7 @@ class Audit:
     notes: tuple[str, ...]
     splits: dict[str, dict[str, int]]
     policy: dict[str, Any]
+    confidence: float
     attributes: tuple[PrivateAttribute, ...]
     utility: tuple[Task, ...]
     mean_utility_loss: float | None
@@ -193,6 +197,7 @@ def _audit(raw: Mapping[str, Any]) -> Audit:
         notes=_strings(raw["notes"]),
         splits={name: dict(split) for name, split in raw["splits"].items()},
         policy=dict(raw["policy"]),
+        confidence=_number(raw["policy"]["confidence"]),
         attributes=tuple(_attribute(name, a) for name, a in raw["attributes"].items()),
         utility=tuple(_task(name, task) for name, task in raw["utility"].items()),
         mean_utility_loss=_optional(raw["mean_utility_loss"]),
@@ -215,7 +220,8 @@ def _attribute(name: str, raw: Mapping[str, Any]) -> PrivateAttribute:
         people=int(raw["people"]),
         strongest=_estimate(raw["strongest"]),
         controls={key: value for key, value in controls.items() if value},
-        people_needed=None if raw.get("people_needed") is None else int(raw["people_needed"]),
+        people_needed=None if raw["people_needed"] is None else int(raw["people_needed"]),
+        leakage=_leakage(raw["leakage"]),
         attacks=tuple(_run(run) for run in raw["attacks"]),
     )
 
@@ -241,6 +247,7 @@ def _task(name: str, raw: Mapping[str, Any]) -> Task:
         unprotected=_estimate(raw["unprotected"]),
         ceiling=_estimate(raw["ceiling"]),
         loss=_optional(raw["loss"]),
+        probes=tuple(_run(run) for run in raw["probes"]),
     )
 
 
@@ -253,6 +260,10 @@ def _estimate(raw: Mapping[str, Any] | None) -> Estimate | None:
         low=_number(raw["low"]),
         high=_number(raw["high"]),
     )
+
+
+def _leakage(raw: Mapping[str, Any] | None) -> tuple[float, str] | None:
+    return None if raw is None else (_number(raw["bits"]), str(raw["estimator"]))
 
 
 def _reconstruction(raw: Mapping[str, Any] | None) -> dict[str, dict[str, float]] | None:

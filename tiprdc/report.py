@@ -62,6 +62,7 @@ def render(
         training_seconds=training.seconds,
         pictures=pictures,
         picture_labels=figures.PICTURES,
+        sure=wording.sure(audit).replace(" %", "\u00a0%"),
         measures=MEASURES,
         representations=REPRESENTATIONS,
         scale_of=figures.attribute_scale,

@@ -30,6 +30,11 @@ def points(loss: float) -> str:
     return f"{100 * loss:.1f}".replace("-0.0", "0.0").replace("-", MINUS)
 
 
+def sure(audit: Audit) -> str:
+    """The confidence of each one-sided bound: `95 %`."""
+    return f"{100 * audit.confidence:g} %"
+
+
 def count(number: int) -> str:
     """`1984` -> `1,984`."""
     return f"{number:,}"
@@ -72,7 +77,7 @@ def _subject(attributes: Sequence[PrivateAttribute]) -> str:
     return listing([human(a.name) for a in attributes])
 
 
-def claim(attribute: PrivateAttribute, suite_version: str) -> str:
+def claim(attribute: PrivateAttribute, audit: Audit) -> str:
     """What may be said about one private attribute: its baseline, its interval, its limit."""
     name, strongest = human(attribute.name), attribute.strongest
     if strongest is None:
@@ -81,28 +86,19 @@ def claim(attribute: PrivateAttribute, suite_version: str) -> str:
     if exposed(attribute):
         said = (
             f"The strongest attack, {human(strongest.attack)}, recognised {name} at {best}"
-            f" balanced accuracy (95 % lower bound {percent(strongest.low)}) on {people} people."
+            f" balanced accuracy ({sure(audit)} lower bound {percent(strongest.low)})"
+            f" on {people} people."
         )
     else:
         said = (
-            f"No attack of suite v{suite_version}, with this budget, did better than {best} on"
-            f" {name} (95 % upper bound {percent(strongest.high)}) on {people} people."
+            f"No attack of suite v{audit.suite_version}, with this budget, did better than {best}"
+            f" on {name} ({sure(audit)} upper bound {percent(strongest.high)}) on {people} people."
         )
     against = (
         f" A guess without the features gets {percent(attribute.prior)};"
         f" the policy allows an upper bound of {percent(attribute.limit)}."
     )
-    return said + against + _mend(attribute, strongest)
-
-
-def _mend(attribute: PrivateAttribute, strongest: Estimate) -> str:
-    if attribute.verdict != "INCONCLUSIVE" or strongest.high <= attribute.limit:
-        return ""
-    if attribute.people_needed is None:
-        return " The bound lies above it, and more people alone may not settle it."
-    return (
-        f" The bound lies above it; about {count(attribute.people_needed)} people would settle it."
-    )
+    return said + against
 
 
 def kept(audit: Audit) -> str:
