@@ -8,6 +8,7 @@ worker needs to see the project's folder.
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ import ray
 import ray.data
 from numpy.typing import NDArray
 
-from pipelines.cluster import ClusterConfig, connect, unwrap
+from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import console, progress
 from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
@@ -215,21 +216,21 @@ def _refuse_few_people(
 
 
 def _write_shards(plan: Plan, folder: Path) -> tuple[list[int], list[str]]:
-    """Read and encode on the workers, write here: the rows that were unreadable, and the digests."""
+    """Read and encode on the workers, write here; the unreadable rows, and the files' digests."""
+    # Ray Data draws bars and logs every step; ours say the same in a line.
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     shared = ray.put(plan)
     tasks = [{"file": file, "start": start, "stop": stop} for file, start, stop in plan.shards]
     done = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(partial(_encode, shared))
     unreadable: list[int] = []
     digests: list[str] = []
-    try:
-        for shard in progress(done.iter_rows(), total=len(tasks), label="prepare", unit="shard"):
-            unreadable += list(shard["unreadable"])
-            digests.append(f"{shard['file']} {shard['digest']}")
-            path = folder / shard["file"]
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(shard["data"])
-    except ray.exceptions.RayError as error:
-        raise unwrap(error) or error from error
+    for shard in progress(done.iter_rows(), total=len(tasks), label="prepare", unit="shard"):
+        unreadable += list(shard["unreadable"])
+        digests.append(f"{shard['file']} {shard['digest']}")
+        path = folder / shard["file"]
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(shard["data"])
     return sorted(unreadable), digests
 
 

@@ -8,7 +8,6 @@ from the features and not from a correlation in the data; `correlation` plants o
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -274,10 +273,15 @@ def _blank() -> str:
 def _edit(parts: tuple[tuple[str, Enum], ...]) -> tuple[int, int, str]:
     """What these parts change in the blank drawing: the text that replaces its [start:stop]."""
     blank, drawn = _blank(), _render(parts)
-    start = len(os.path.commonprefix([blank, drawn]))
-    shorter = min(len(blank), len(drawn)) - start
-    common = len(os.path.commonprefix([blank[::-1][:shorter], drawn[::-1][:shorter]]))
+    start = _agreement(blank, drawn)
+    common = _agreement(blank[:start:-1], drawn[:start:-1])
     return start, len(blank) - common, drawn[start : len(drawn) - common]
+
+
+def _agreement(first: str, second: str) -> int:
+    """Number of characters in which two texts begin alike."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(first), len(second)))
 
 
 def _render(parts: tuple[tuple[str, Enum], ...]) -> str:

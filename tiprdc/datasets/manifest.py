@@ -1,4 +1,4 @@
-"""Anybody's data: a file with one row a record, its attributes, and a picture path, a text or columns."""
+"""Anybody's data: one row a record, with its attributes and a picture path, a text or columns."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class ManifestConfig:
     private: tuple[str, ...] = ("skin_tone",)
     """Columns to hide, at least one, 2 to 50 classes each."""
     utility: tuple[str, ...] = ("glasses", "facial_hair")
-    """Columns that stand for the unseen tasks, 2 to 50 classes each; one that is also private counts
-    as private."""
+    """Columns that stand for the unseen tasks, 2 to 50 classes each; one that is also private
+    counts as private."""
     person: str | None = None
     """Column that says whom a record is about; null: every record is a person of its own."""
     split: str | None = None
@@ -118,7 +118,7 @@ class ManifestReader(Reader):
         if self.modality == "image":
             self._check_pictures(records, inputs[0])
         return Index(
-            records=records.astype({name: int for name in self.config.labels}),
+            records=records.astype(dict.fromkeys(self.config.labels, int)),
             attributes=tuple(attributes),
             notes=() if self.config.person else ("No person column: each record is a person.",),
         )
@@ -234,7 +234,7 @@ class ManifestReader(Reader):
         inside = str(self.root) + os.sep
         outside = [
             path for path in paths
-            if not os.path.normpath(os.path.join(self.root, path)).startswith(inside)
+            if not os.path.normpath(self.root / path).startswith(inside)
         ]  # fmt: skip
         if outside:
             raise DataError(
@@ -275,7 +275,7 @@ class ManifestReader(Reader):
 
 
 def guess_modality(inputs: pd.DataFrame) -> Modality:
-    """What the input columns hold: several are a table; one is pictures, texts, or a table of one."""
+    """What the input columns hold: several are a table; one may be pictures, texts or a table."""
     if inputs.shape[1] > 1:
         return "table"
     sample = inputs.iloc[:, 0].dropna().head(1000)

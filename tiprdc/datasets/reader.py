@@ -1,8 +1,8 @@
 """What every data set's reader does: list the records, fit what is fitted, read records anywhere.
 
-`index` runs once, on the driver, and is cheap: no picture is opened. `fit` runs once, on the rows of
-extractor-train alone, so that nothing of the attacker's people is known before the audit. `read`
-runs in any worker, on a slice of the index, and may meet records that cannot be read: it says which.
+`index` runs once, on the driver, and is cheap: no picture is opened. `fit` runs once, on the rows
+of extractor-train alone, so that nothing of the attacker's people shapes the input. `read` runs in
+any worker, on a slice of the index, and may meet records that cannot be read: it says which.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""A CSV, TSV or Parquet file as columns of text, with a clear message for each way it can be wrong."""
+"""A CSV, TSV or Parquet file as columns of text; each way it can be wrong has its message."""
 
 from __future__ import annotations
 
 import gzip
 import lzma
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,23 +45,23 @@ def read_source(path: Path, where: str) -> pd.DataFrame:
 
 
 def _read_text(path: Path, separator: str, where: str) -> pd.DataFrame:
+    options: dict[str, Any] = {
+        "sep": separator,
+        "dtype": str,
+        "encoding": "utf-8-sig",
+        "keep_default_na": False,
+        "skipinitialspace": True,
+    }
     try:
-        header = pd.read_csv(
-            path, sep=separator, header=None, nrows=1, dtype=str, encoding="utf-8-sig"
-        )
+        header = pd.read_csv(path, header=None, nrows=1, **options)
         names = [str(name).strip() for name in header.iloc[0]]
-        _refuse_duplicates(names, path, where)
-        return pd.read_csv(
-            path,
-            sep=separator,
-            header=0,
-            names=names,
-            index_col=False,
-            dtype=str,
-            keep_default_na=False,
-            na_values=_MISSING,
-            encoding="utf-8-sig",
-        )
+        _refuse_bad_names(names, path, where)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table: pd.DataFrame = pd.read_csv(
+                path, header=0, names=names, index_col=False, na_values=_MISSING, **options
+            )
+        return table
     except pd.errors.EmptyDataError:
         _refuse_empty(path, where)
     except UnicodeDecodeError as error:
@@ -70,13 +71,15 @@ def _read_text(path: Path, separator: str, where: str) -> pd.DataFrame:
             "text in UTF-8",
             "convert it: iconv -f latin1 -t utf-8 OLD > NEW",
         ) from None
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         # pandas names line and field numbers here, never a field's content.
+        longer = isinstance(error, pd.errors.ParserWarning)
+        said = "longer than the header" if longer else str(error).strip().rpartition("error: ")[2]
         raise DataError(
             where,
-            f"{path.name} has rows of unequal length ({str(error).strip().rpartition('error: ')[2]})",
+            f"{path.name} has rows of unequal length ({said})",
             "the same number of fields in every row",
-            "quote fields that hold the separator",
+            "quote fields that hold the separator, a line break or a quote",
         ) from None
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error):
         raise DataError(
@@ -92,7 +95,7 @@ def _read_parquet(path: Path, where: str) -> pd.DataFrame:
             where, f"{path.name} is not a readable Parquet file", _ALLOWED, "copy it again"
         ) from None
     names = [str(name) for name in table.columns]
-    _refuse_duplicates(names, path, where)
+    _refuse_bad_names(names, path, where)
     columns = [_as_text(table[column]) for column in table.columns]
     return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
@@ -105,7 +108,14 @@ def _as_text(values: pd.Series[Any]) -> pd.Series[str]:
     return text.where(~text.isin(_MISSING))
 
 
-def _refuse_duplicates(names: list[str], path: Path, where: str) -> None:
+def _refuse_bad_names(names: list[str], path: Path, where: str) -> None:
+    if "" in names:
+        raise DataError(
+            where,
+            f"column {names.index('') + 1} of {path.name} has no name",
+            "a different name for each column",
+            "name or delete it (pandas writes such a column unless told index=False)",
+        )
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
         raise DataError(

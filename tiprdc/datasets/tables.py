@@ -44,7 +44,7 @@ def fit_column(name: str, values: pd.Series[str], where: str) -> Column:
 
 
 def encode_column(column: Column, values: pd.Series[str]) -> NDArray[np.float32]:
-    """The numbers `[B]` of these values: a missing number is the mean, a missing category is other."""
+    """The numbers `[B]` of these values: missing means the mean, or the category other."""
     if column.categories:
         number = {category: n for n, category in enumerate(column.categories)}
         known = values.map(number).to_numpy(dtype=np.float64, na_value=np.nan)

@@ -73,6 +73,6 @@ def _people_of_words(
 
 
 def _repeated(words: dict[str, int]) -> Iterator[str]:
-    """Each word as often as it has people, in an order of its own, so that ties always fall alike."""
+    """Each word as often as it has people, sorted, so that ties always fall alike."""
     for word in sorted(words):
         yield from repeat(word, words[word])

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipelines.cluster import ClusterConfig
+from pipelines.sharding import PrepareConfig, _judge_unreadable, _whole, make_plan, prepare
+from tiprdc.datasets.adult import AdultConfig
+from tiprdc.datasets.avatars import AvatarsConfig
+from tiprdc.datasets.manifest import ManifestConfig
+from tiprdc.datasets.schema import SPLITS, Records, encode_shard, read_schema, read_split
+from tiprdc.errors import ConfigError, DataError
+
+EXAMPLE = PrepareConfig(
+    dataset="manifest",
+    manifest=ManifestConfig(split="split"),
+    records_per_shard=32,
+)
+
+
+def faces(folder: Path, *, broken: int) -> PrepareConfig:
+    """240 one-colour pictures, the first of them broken."""
+    folder.mkdir()
+    rows = []
+    for number in range(240):
+        Image.new("L", (9, 9), number).save(folder / f"{number:03d}.png")
+        rows.append((f"{number:03d}.png", number, "f" if number % 2 else "m"))
+    for name, _, _ in rows[:broken]:
+        (folder / name).write_bytes(b"\x89PNG")
+    pd.DataFrame(rows, columns=["image", "id", "gender"]).to_csv(folder / "a.csv", index=False)
+    manifest = ManifestConfig(
+        path=str(folder / "a.csv"), private=("gender",), utility=(), person="id", size=8
+    )
+    return PrepareConfig(dataset="manifest", manifest=manifest, min_people=2, records_per_shard=64)
+
+
+def test_each_data_set_has_its_own_attributes() -> None:
+    config = PrepareConfig(
+        avatars=AvatarsConfig(private=("glasses",), utility=("smile", "glasses")),
+        adult=AdultConfig(private=("sex", "race"), utility=("income", "sex")),
+    )
+    assert (config.private, config.utility) == (("glasses",), ("smile",))
+    adult = replace(config, dataset="adult")
+    assert (adult.private, adult.utility) == (("sex", "race"), ("income",))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": -1}, "prepare.seed: -1"),
+        ({"records_per_shard": 1}, "16 to 65536"),
+        ({"max_unreadable": 1.5}, "0 to 1"),
+        ({"min_people": 0}, "1 to 1e+06"),
+    ],
+)
+def test_wrong_settings(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        PrepareConfig(**change)
+    assert words in str(refusal.value)
+
+
+def test_the_plan_puts_each_row_into_one_file_of_its_split() -> None:
+    plan = make_plan(EXAMPLE)
+    stops = [0, *(stop for _, _, stop in plan.shards)]
+    assert [start for _, start, _ in plan.shards] == stops[:-1]
+    assert stops[-1] == len(plan.records) == 240
+    for file, start, stop in plan.shards:
+        assert 0 < stop - start <= 32
+        assert set(plan.split[start:stop]) == {file.split("/")[0]}
+    assert len({file for file, _, _ in plan.shards}) == len(plan.shards)
+
+
+def test_shards_mix_the_order_of_the_source(tmp_path: Path) -> None:
+    plan = make_plan(faces(tmp_path / "a", broken=0))
+    first = plan.records["person"].astype(int)[plan.split == SPLITS[0]]
+    assert not first.is_monotonic_increasing
+    assert abs(first.iloc[:40].mean() - first.mean()) < 40
+
+
+def test_private_and_utility_attributes_come_first() -> None:
+    plan = make_plan(PrepareConfig(avatars=AvatarsConfig(people=2000, utility=("smile",))))
+    assert [a.name for a in plan.attributes[:3]] == ["skin_tone", "smile", "facial_hair"]
+    assert len(plan.attributes) == 23
+
+
+def test_only_extractor_train_is_fitted_to() -> None:
+    config = PrepareConfig(dataset="adult", shares=replace(EXAMPLE.shares, extractor=0.3,
+                                                           attacker_train=0.45))  # fmt: skip
+    plan = make_plan(config)
+    ages = plan.records["x:age"].astype(float)[plan.split == "extractor-train"]
+    age = next(column for column in plan.fitted.columns if column.name == "age")
+    assert age.mean == pytest.approx(ages.mean())
+    assert age.std == pytest.approx(ages.std(ddof=0))
+
+
+def test_too_few_people_are_refused_before_any_record_is_read() -> None:
+    config = PrepareConfig(dataset="adult", adult=AdultConfig(private=("race",)), min_people=50)
+    with pytest.raises(DataError) as refusal:
+        make_plan(config)
+    said = str(refusal.value)
+    assert said.startswith("prepare.adult: too few people (race 'Amer-Indian-Eskimo': ")
+    assert "in attacker-select" in said
+    assert "lower prepare.min_people" in said
+
+
+def test_unreadable_records_are_named_counted_and_refused_above_the_share() -> None:
+    plan = make_plan(EXAMPLE)
+    assert _judge_unreadable(EXAMPLE, plan, []) == ()
+    (note,) = _judge_unreadable(EXAMPLE, plan, [0, 3])
+    names = plan.records["record"]
+    assert note.startswith("Left out: 2 of 240 records are missing, broken or not pictures: ")
+    assert note.endswith(f"pictures: {names[0]}, {names[3]}.")
+    with pytest.raises(DataError) as refusal:
+        _judge_unreadable(EXAMPLE, plan, list(range(7)))
+    said = str(refusal.value)
+    assert f"7 of 240 records are missing, broken or not pictures: {names[0]}" in said
+    assert f"{names[4]} and 2 more" in said
+    assert names[5] not in said
+    assert "at most 1.00% of the records (prepare.max_unreadable)" in said
+
+
+def test_a_folder_takes_its_place_only_when_whole(tmp_path: Path) -> None:
+    out = tmp_path / "shards"
+    with _whole(out) as folder:
+        (folder / "a").write_text("first")
+
+    def fail() -> None:
+        with _whole(out) as folder:
+            (folder / "b").write_text("second")
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        fail()
+    assert [path.name for path in tmp_path.rglob("*")] == ["shards", "a"]
+    with _whole(out) as folder:
+        (folder / "c").write_text("third")
+    assert [path.name for path in tmp_path.rglob("*")] == ["shards", "c"]
+
+
+# Ray Data sets options of its own that it has deprecated.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.*")
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_workers_write_what_one_process_would(tmp_path: Path) -> None:
+    config = faces(tmp_path / "faces", broken=2)
+    sealed = prepare(config, ClusterConfig(), out=tmp_path / "shards")
+    plan = make_plan(config)
+    for file, start, stop in plan.shards:
+        rows = plan.records.iloc[start:stop]
+        batch = plan.reader.read(rows, plan.fitted)
+        kept = rows[batch.readable]
+        records = Records(
+            x=batch.x[batch.readable],
+            labels={"gender": kept["gender"].to_numpy()},
+            person=kept["person"].to_numpy(dtype=np.str_),
+        )
+        assert (tmp_path / "shards" / file).read_bytes() == encode_shard(records)
+    schema = read_schema(tmp_path / "shards")
+    assert schema == sealed
+    assert schema.unreadable == 2
+    assert sum(schema.records.values()) == sum(schema.people.values()) == 238
+    assert [len(read_split(tmp_path / "shards", schema, s)) for s in SPLITS] == [
+        schema.records[s] for s in SPLITS
+    ]
+
+    worse = faces(tmp_path / "worse", broken=5)
+    with pytest.raises(DataError, match=r"5 of 240 records(.|\n)*prepare\.max_unreadable"):
+        prepare(worse, ClusterConfig(), out=tmp_path / "shards")
+    assert read_schema(tmp_path / "shards") == schema

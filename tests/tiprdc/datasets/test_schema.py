@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tiprdc.datasets.schema import (
+    Attribute,
+    Column,
+    Records,
+    Schema,
+    encode_shard,
+    read_schema,
+    read_split,
+    write_schema,
+    write_shard,
+)
+from tiprdc.errors import DataError
+
+SCHEMA = Schema(
+    dataset="manifest",
+    modality="table",
+    shape=(2,),
+    attributes=(Attribute(name="gender", classes=("f", "m")),),
+    private=("gender",),
+    utility=(),
+    columns=(Column(name="age", mean=1.5), Column(name="town", categories=("x",))),
+    people={"extractor-train": 3},
+    records={"extractor-train": 3},
+    notes=("a note",),
+)
+
+
+def some_records(first: int = 0) -> Records:
+    x = np.arange(6, dtype=np.float32).reshape(3, 2) + first
+    return Records(x=x, labels={"gender": np.array([0, 1, 0])}, person=np.array(["a", "b", "ü"]))
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    for number in (1, 0):
+        write_shard(tmp_path / f"extractor-train/part-0000{number}.parquet", some_records(number))
+    sealed = write_schema(tmp_path, SCHEMA, ["one", "two"])
+    schema = read_schema(tmp_path)
+    assert schema == sealed
+    records = read_split(tmp_path, schema, "extractor-train")
+    assert len(records) == 6
+    np.testing.assert_array_equal(records.x[:3], some_records().x)
+    np.testing.assert_array_equal(records.x[3:], some_records(1).x)
+    assert records.labels["gender"].tolist() == [0, 1, 0] * 2
+    assert records.person.tolist() == ["a", "b", "ü"] * 2
+    assert records.take(np.array([2])).person.tolist() == ["ü"]
+
+
+def test_the_same_records_give_the_same_bytes_and_others_do_not() -> None:
+    assert encode_shard(some_records()) == encode_shard(some_records())
+    assert encode_shard(some_records()) != encode_shard(some_records(1))
+
+
+def test_the_digest_depends_on_every_shard_and_on_no_order(tmp_path: Path) -> None:
+    digests = [write_schema(tmp_path, SCHEMA, given).digest for given in ("ab", "ba", "ac")]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_folder_without_shards(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="run `dvc repro prepare` first"):
+        read_schema(tmp_path)
+    with pytest.raises(DataError, match="no shards"):
+        read_split(tmp_path, SCHEMA, "attacker-test")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"attributes": [], "columns": [], "x": 1}'])
+def test_what_is_no_schema(tmp_path: Path, text: str) -> None:
+    (tmp_path / "schema.json").write_text(text)
+    with pytest.raises(DataError, match="not a schema"):
+        read_schema(tmp_path)
+
+
+def test_a_broken_shard(tmp_path: Path) -> None:
+    path = tmp_path / "attacker-test/part-00000.parquet"
+    write_shard(path, some_records())
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="a broken shard"):
+        read_split(tmp_path, SCHEMA, "attacker-test")
+
+
+def test_an_attribute_that_is_not_there() -> None:
+    assert SCHEMA.classes("gender") == 2
+    with pytest.raises(DataError, match=r"did you mean 'gender'"):
+        SCHEMA.attribute("gendre")

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiprdc.datasets.schema import SPLITS, Attribute
+from tiprdc.datasets.splits import SharesConfig, assign, refuse_few_people, shuffled
+from tiprdc.errors import ConfigError, DataError
+
+SHARES = SharesConfig()
+
+
+def people(count: int) -> list[str]:
+    return [f"p{number}" for number in range(count)]
+
+
+def test_default_shares_are_exact() -> None:
+    split = Counter(assign(people(16_000), SHARES, seed=0).tolist())
+    assert [split[name] for name in SPLITS] == [8000, 4000, 1280, 2720]
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=120), st.integers(0, 5))
+def test_nobody_is_in_two_splits_and_counts_are_within_one(ids: list[int], seed: int) -> None:
+    person = [str(number) for number in ids]
+    split = assign(person, SHARES, seed)
+    pairs = set(zip(person, split.tolist(), strict=True))
+    assert len(pairs) == len(set(person))
+    counts = Counter(name for _, name in pairs)
+    for name in SPLITS:
+        assert abs(counts[name] - SHARES.of(name) * len(set(person))) < 1
+
+
+def test_the_order_of_the_records_does_not_matter() -> None:
+    person = people(50)
+    there = dict(zip(person, assign(person, SHARES, 1), strict=True))
+    back = dict(zip(person[::-1], assign(person[::-1], SHARES, 1), strict=True))
+    assert there == back
+
+
+def test_another_seed_divides_otherwise() -> None:
+    assert (assign(people(50), SHARES, 0) != assign(people(50), SHARES, 1)).any()
+    assert shuffled(people(50), 0) != shuffled(people(50), 1)
+
+
+def test_official_splits_are_obeyed_and_train_is_divided() -> None:
+    official = ["train"] * 90 + ["val"] * 5 + ["test"] * 7
+    split = assign(people(102), SHARES, 0, official)
+    assert Counter(split[:90].tolist()) == {"extractor-train": 60, "attacker-train": 30}
+    assert set(split[90:95]) == {"attacker-select"}
+    assert set(split[95:]) == {"attacker-test"}
+
+
+def test_without_val_select_comes_from_train() -> None:
+    split = assign(people(183), SHARES, 0, ["train"] * 166 + ["test"] * 17)
+    assert [Counter(split.tolist())[name] for name in SPLITS] == [100, 50, 16, 17]
+    assert set(split[166:]) == {"attacker-test"}
+
+
+def test_our_own_names_are_obeyed() -> None:
+    official = [SPLITS[number % 4] for number in range(8)]
+    assert assign(people(8), SHARES, 0, official).tolist() == official
+
+
+def test_a_person_in_two_official_splits_is_refused_by_count() -> None:
+    with pytest.raises(DataError) as refusal:
+        assign(["ann", "bob", "ann"], SHARES, 0, ["train", "val", "test"], where="x.split")
+    said = str(refusal.value)
+    assert said.startswith("x.split: 1 person is in two splits")
+    assert "ann" not in said
+    assert "put all records of a person into one split" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("train", "tset"), "did you mean 'test'"),
+        (("train", "val"), "train, test and, if there is one, val"),
+        (("train", "test", "attacker-test"), "extractor-train, attacker-train"),
+    ],
+)
+def test_unknown_official_splits(names: tuple[str, ...], words: str) -> None:
+    with pytest.raises(DataError) as refusal:
+        assign(people(len(names)), SHARES, 0, names)
+    assert words in str(refusal.value)
+
+
+def test_too_few_people_of_a_class_are_named_with_their_count() -> None:
+    records = pd.DataFrame({"person": people(9), "gender": [0, 1] * 4 + [0]})
+    split = np.array([*SPLITS, *SPLITS, "attacker-test"])
+    gender = Attribute(name="gender", classes=("f", "m"))
+    with pytest.raises(DataError) as refusal:
+        refuse_few_people(records, split, [gender], 3, "prepare.manifest")
+    said = str(refusal.value)
+    assert "gender 'm': 0 in extractor-train" in said
+    assert "and 3 more" in said
+    assert "at least 3 people of each class in each split (prepare.min_people)" in said
+    refuse_few_people(records, split, [], 3, "prepare.manifest")
+
+
+def test_a_person_with_many_records_counts_once() -> None:
+    records = pd.DataFrame({"person": ["a", "a", "b"] * 4, "gender": [0, 0, 1] * 4})
+    split = np.repeat(np.array(SPLITS), 3)
+    gender = Attribute(name="gender", classes=("f", "m"))
+    refuse_few_people(records, split, [gender], 1, "here")
+    with pytest.raises(DataError, match="gender 'f': 1 in extractor-train"):
+        refuse_few_people(records, split, [gender], 2, "here")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"extractor": 0.6}, "they add up to 1.1"),
+        ({"attacker_select": 0.0, "extractor": 0.58}, "above 0 and below 1"),
+    ],
+)
+def test_wrong_shares(change: dict[str, float], words: str) -> None:
+    with pytest.raises(ConfigError, match=r"^prepare\.shares") as refusal:
+        SharesConfig(**change)
+    assert words in str(refusal.value)
