@@ -92,6 +92,7 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
         points=wording.points,
         count=wording.count,
         human=wording.human,
+        attacker=wording.attacker,
     )
     return environment.get_template("model_card.md").render(
         metrics=metrics(audit),

@@ -89,6 +89,7 @@ def _environment() -> Environment:
         points=wording.points,
         count=wording.count,
         human=wording.human,
+        attacker=wording.attacker,
         pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
         flat=lambda value: list(flat(value)),
     )

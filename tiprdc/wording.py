@@ -45,6 +45,11 @@ def human(name: str) -> str:
     return name.replace("_", " ").strip() or name
 
 
+def attacker(name: str) -> str:
+    """An attack as a reader says it: `gradient_boosting` -> `gradient boosting`, `mlp` -> `MLP`."""
+    return name.upper() if len(name) <= 3 else human(name)
+
+
 def listing(names: Sequence[str]) -> str:
     """`a, b and c`."""
     if len(names) < 2:
@@ -85,7 +90,7 @@ def claim(attribute: PrivateAttribute, audit: Audit) -> str:
     best, people = percent(strongest.balanced_accuracy), count(attribute.people)
     if exposed(attribute):
         said = (
-            f"The strongest attack, {human(strongest.attack)}, recognised {name} at {best}"
+            f"The strongest attack, {attacker(strongest.attack)}, recognised {name} at {best}"
             f" balanced accuracy ({sure(audit)} lower bound {percent(strongest.low)})"
             f" on {people} people."
         )
