@@ -13,9 +13,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tiprdc import wording
-from tiprdc.contract import Contract, read_audited
+from tiprdc.contract import Contract
+from tiprdc.documents import printable
 from tiprdc.errors import ConfigError
-from tiprdc.findings import Audit, Estimate, printable, read_audit
+from tiprdc.findings import Audit, Estimate, read_audit, read_audited
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 """What Markdown, or a hub's additions to it, would take for more than text."""

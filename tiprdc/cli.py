@@ -16,8 +16,9 @@ from rich.text import Text
 
 from tiprdc import __version__, wording
 from tiprdc.contract import Contract, parse_contract
+from tiprdc.documents import read_json
 from tiprdc.errors import DataError, TiprdcError
-from tiprdc.findings import Audit, Estimate, parse_audit, read_json
+from tiprdc.findings import Audit, Estimate, parse_audit
 
 USER_MISTAKE = 2
 """Exit code when the user can mend it."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tiprdc.documents import read_json
 from tiprdc.errors import DataError
-from tiprdc.findings import Audit, read_json
 
 MANIFEST_VERSION = 1
 MODEL = "extractor.onnx"
@@ -75,23 +75,6 @@ def read_contract(path: Path) -> Contract:
         DataError: The file is missing, not a manifest, or of another version.
     """
     return parse_contract(read_json(path), str(path))
-
-
-def read_audited(path: Path, audit: Audit) -> Contract:
-    """Read the manifest of the very release that was audited.
-
-    Raises:
-        DataError: It cannot be read, or the audit is about other bytes.
-    """
-    contract = read_contract(path)
-    if contract.model_sha256 != audit.model_sha256:
-        raise DataError(
-            str(path),
-            f"{MODEL} with sha256 {contract.model_sha256[:12]}",
-            f"the model that was audited, sha256 {audit.model_sha256[:12]}",
-            "audit what is released: `dvc repro audit`",
-        )
-    return contract
 
 
 def parse_contract(raw: dict[str, Any], where: str) -> Contract:

@@ -6,25 +6,19 @@ instead of computing it again.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from tiprdc.contract import MODEL, Contract, read_contract
+from tiprdc.documents import read_json
 from tiprdc.errors import DataError
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 REPRESENTATIONS = ("released", "unprotected", "raw", "shuffled")
 SCHEMA_VERSION = 1
-
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-    r"\ufeff\ufffe\uffff]"
-)
-"""Control characters, direction overrides and lone surrogates: what a name may do to a page."""
 
 _ALLOWED = "an audit.json of schema version 1"
 _MEND = "write it again with `dvc repro -f audit`"
@@ -125,40 +119,6 @@ class Audit:
     seconds: float
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; names come from strangers, so that no text in it can rewrite a terminal.
-
-    Raises:
-        DataError: There is no such file, or it holds something else.
-    """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(str(path), "no such file", "a file that exists") from None
-    except (OSError, ValueError) as error:
-        raise DataError(
-            str(path), f"cannot be read as JSON ({type(error).__name__})", "a JSON file"
-        ) from error
-    if not isinstance(raw, dict):
-        raise DataError(str(path), f"a JSON {type(raw).__name__}", "a JSON object")
-    return cast(dict[str, Any], _printable(raw))
-
-
-def printable(text: str) -> str:
-    """Text without what could rewrite a terminal or turn a line around."""
-    return _UNPRINTABLE.sub("\ufffd", text)
-
-
-def _printable(value: object) -> object:
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, list):
-        return [_printable(item) for item in value]
-    if isinstance(value, dict):
-        return {_printable(key): _printable(item) for key, item in value.items()}
-    return value
-
-
 def read_audit(path: Path) -> Audit:
     """Read `audit.json`.
 
@@ -166,6 +126,23 @@ def read_audit(path: Path) -> Audit:
         DataError: The file is missing, not an audit, or of another schema version.
     """
     return parse_audit(read_json(path), str(path))
+
+
+def read_audited(path: Path, audit: Audit) -> Contract:
+    """Read the manifest of the very release that was audited.
+
+    Raises:
+        DataError: It cannot be read, or the audit is about other bytes.
+    """
+    contract = read_contract(path)
+    if contract.model_sha256 != audit.model_sha256:
+        raise DataError(
+            str(path),
+            f"{MODEL} with sha256 {contract.model_sha256[:12]}",
+            f"the model that was audited, sha256 {audit.model_sha256[:12]}",
+            "audit what is released: `dvc repro audit`",
+        )
+    return contract
 
 
 def parse_audit(raw: Mapping[str, Any], where: str) -> Audit:

@@ -14,8 +14,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tiprdc import figures, wording
-from tiprdc.contract import Contract, read_audited
-from tiprdc.findings import REPRESENTATIONS, Audit, read_audit
+from tiprdc.contract import Contract
+from tiprdc.findings import REPRESENTATIONS, Audit, read_audit, read_audited
 
 MEASURES = {
     "psnr": ("PSNR, dB", "{:.1f}"),
