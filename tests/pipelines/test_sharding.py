@@ -17,11 +17,7 @@ from tiprdc.datasets.manifest import ManifestConfig
 from tiprdc.datasets.schema import SPLITS, Records, encode_shard, read_schema, read_split
 from tiprdc.errors import ConfigError, DataError
 
-EXAMPLE = PrepareConfig(
-    dataset="manifest",
-    manifest=ManifestConfig(split="split"),
-    records_per_shard=32,
-)
+EXAMPLE = PrepareConfig(dataset="manifest", records_per_shard=32)
 
 
 def faces(folder: Path, *, broken: int) -> PrepareConfig:
@@ -35,7 +31,13 @@ def faces(folder: Path, *, broken: int) -> PrepareConfig:
         (folder / name).write_bytes(b"\x89PNG")
     pd.DataFrame(rows, columns=["image", "id", "gender"]).to_csv(folder / "a.csv", index=False)
     manifest = ManifestConfig(
-        path=str(folder / "a.csv"), private=("gender",), utility=(), person="id", size=8
+        path=str(folder / "a.csv"),
+        root=None,
+        private=("gender",),
+        utility=(),
+        person="id",
+        split=None,
+        size=8,
     )
     return PrepareConfig(dataset="manifest", manifest=manifest, min_people=2, records_per_shard=64)
 
@@ -56,7 +58,7 @@ def test_each_data_set_has_its_own_attributes() -> None:
         ({"seed": -1}, "prepare.seed: -1"),
         ({"records_per_shard": 1}, "16 to 65536"),
         ({"max_unreadable": 1.5}, "0 to 1"),
-        ({"min_people": 0}, "1 to 1e+06"),
+        ({"min_people": 0}, "1 to 1000000"),
     ],
 )
 def test_wrong_settings(change: dict[str, Any], words: str) -> None:

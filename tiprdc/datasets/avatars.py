@@ -146,13 +146,13 @@ class AvatarsConfig:
 
     private: tuple[str, ...] = ("skin_tone",)
     """Attributes to hide: names of `ATTRIBUTES`."""
-    utility: tuple[str, ...] = ("facial_hair", "glasses", "hair_length", "hair_tone", "mouth_open")
+    utility: tuple[str, ...] = ("facial_hair", "glasses", "hair_length", "hair_tone", "smile")
     """Attributes that stand for the unseen tasks; one that is also private counts as private."""
     people: int = 16000
     """Number of people, one record each, 100 to 10,000,000."""
     size: int = 32
     """Height and width of the picture in pixels, 16 to 256."""
-    correlate: tuple[str, ...] = ("skin_tone", "glasses")
+    correlate: tuple[str, ...] = ("skin_tone", "smile")
     """Two attributes of two classes between which `correlation` is planted."""
     correlation: float = 0.0
     """Phi coefficient between the two, -1 to 1; 0 keeps them independent."""

@@ -30,7 +30,7 @@ class ManifestConfig:
 
     path: str = "data/example/manifest.csv"
     """CSV, TSV (also .gz or .xz) or Parquet file, UTF-8, one row a record."""
-    root: str | None = None
+    root: str | None = "data/example"
     """Folder that picture paths are relative to; null: the manifest's own."""
     modality: Literal["auto", "image", "table", "text"] = "auto"
     """What a record is; auto looks at the column `x`."""
@@ -44,7 +44,7 @@ class ManifestConfig:
     counts as private."""
     person: str | None = None
     """Column that says whom a record is about; null: every record is a person of its own."""
-    split: str | None = None
+    split: str | None = "split"
     """Column that holds the source's own splits; null: people are divided at random."""
     size: int = 32
     """Pictures are stretched to this height and width in pixels, 8 to 512."""

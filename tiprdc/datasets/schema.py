@@ -213,7 +213,7 @@ def read_split(folder: Path, schema: Schema, split: Split) -> Records:
     flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     names = [a.name for a in schema.attributes]
     return Records(
-        x=flat.reshape(-1, *schema.shape),
+        x=flat.reshape(-1, *schema.shape).copy(),
         labels={n: table[f"attribute:{n}"].to_numpy().astype(np.int64) for n in names},
         person=np.asarray(table["person"].to_pylist(), dtype=np.str_),
     )

@@ -89,7 +89,7 @@ def test_shape_and_type() -> None:
     [
         ({"private": ("skin_ton",)}, "did you mean 'skin_tone'"),
         ({"private": ()}, "at least one attribute"),
-        ({"people": 99}, "100 to 1e+07"),
+        ({"people": 99}, "100 to 10000000"),
         ({"size": 8}, "16 to 256"),
         ({"correlation": 1.5}, "-1 to 1"),
         ({"correlate": ("glasses", "glasses")}, "two different attributes"),

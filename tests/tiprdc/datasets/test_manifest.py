@@ -26,7 +26,11 @@ def table(path: Path, **columns: list[Any]) -> ManifestConfig:
     }
     pd.DataFrame({k: v for k, v in given.items() if v}).to_csv(path / "people.csv", index=False)
     return ManifestConfig(
-        path=str(path / "people.csv"), x=("age", "town"), private=("gender",), utility=("rich",)
+        path=str(path / "people.csv"),
+        x=("age", "town"),
+        private=("gender",),
+        utility=("rich",),
+        split=None,
     )
 
 
@@ -43,6 +47,7 @@ def pictures(path: Path, names: list[Any]) -> ManifestConfig:
         root=str(path / "pictures"),
         private=("gender",),
         utility=(),
+        split=None,
         size=8,
     )
 
@@ -249,7 +254,7 @@ def test_a_name_in_both_lists_is_labelled_once() -> None:
 
 
 def test_the_example_of_the_repository() -> None:
-    reader = ManifestReader(ManifestConfig(split="split"))
+    reader = ManifestReader(ManifestConfig())
     index = reader.index()
     batch = reader.read(index.records, reader.fit(index.records))
     assert reader.modality == "image"
