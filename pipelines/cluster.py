@@ -17,11 +17,9 @@ from typing import Any
 import ray
 from ray import exceptions as lost
 
-import pipelines
-import tiprdc
 from tiprdc.errors import ClusterError, ConfigError, TiprdcError, within
 
-_ROOT = Path(pipelines.__file__).parent.parent
+_ROOT = Path(__file__).parents[1]
 _ANSWER_SECONDS = 10.0
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -148,7 +146,7 @@ def _join(address: str, config: ClusterConfig) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             runtime_env={
-                "py_modules": [pipelines, tiprdc],
+                "py_modules": [str(_ROOT / "pipelines"), str(_ROOT / "tiprdc")],
                 "env_vars": variables,
                 "excludes": ["**/__pycache__"],
             },

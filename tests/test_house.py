@@ -1,0 +1,265 @@
+"""What keeps the house in order: who imports whom, and whether dvc.yaml and params.yaml say so."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import importlib
+import itertools
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import grimp
+import jsonschema
+import pytest
+import ray
+from ray.autoscaler._private.util import prepare_config, validate_config
+from ruamel.yaml import YAML
+
+from pipelines.params import load
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("stages", "pipelines", "tiprdc")
+STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
+SECTIONS = {
+    "prepare": ("pipelines.sharding", "PrepareConfig"),
+    "train": ("pipelines.training", "TrainConfig"),
+    "export": ("tiprdc.export", "ExportConfig"),
+    "audit": ("tiprdc.audit", "AuditConfig"),
+    "card": ("tiprdc.card", "CardConfig"),
+    "tune": ("pipelines.tuning", "TuneConfig"),
+    "cluster": ("pipelines.cluster", "ClusterConfig"),
+}
+NO_DEFAULT = {
+    # dvc.yaml watches this folder, and DVC's templates take no null.
+    "prepare.manifest.root",
+}
+
+
+def test_import_contracts_hold() -> None:
+    found = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("module", ["tiprdc", "tiprdc.cli", "tiprdc.errors", "tiprdc.datasets"])
+def test_importing_the_library_is_light(module: str) -> None:
+    script = (
+        f"import sys, {module}\n"
+        "heavy = {'torch', 'ray', 'dvc', 'pandas', 'sklearn', 'scipy', 'onnx', 'ruamel'}\n"
+        "print(*sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == []
+
+
+def test_the_roots_re_export_nothing() -> None:
+    for package in PACKAGES:
+        tree = ast.parse((ROOT / package / "__init__.py").read_text())
+        assert not [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)
+                    and getattr(n, "module", "") != "__future__"], package  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_short_and_has_its_words(stage: str) -> None:
+    text = (ROOT / "stages" / f"{stage}.py").read_text()
+    assert len(text.splitlines()) <= 40
+    assert text.startswith(f'"""{stage.capitalize()}: ')
+    assert dvc_yaml()["stages"][stage]["cmd"] == f"python -m stages.{stage}"
+
+
+def test_a_stage_is_a_file_is_a_section() -> None:
+    assert sorted(dvc_yaml()["stages"]) == STAGES
+    assert {*STAGES, "cluster"} == set(params_yaml()) == set(SECTIONS)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stages_code_in_dvc_yaml_is_what_it_imports(stage: str) -> None:
+    """DVC follows no imports: without this, an edited objective leaves a stale extractor."""
+    stated = [dep for dep in dvc_yaml()["stages"][stage]["deps"] if dep.split("/")[0] in PACKAGES]
+    expected = code_of(stage)
+    assert stated == expected, f"In dvc.yaml, stages.{stage}.deps must state:\n" + "\n".join(
+        f"      - {dep}" for dep in expected
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stages_params_in_dvc_yaml_are_the_sections_it_loads(stage: str) -> None:
+    tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text())
+    loaded = [
+        node.args[0].value for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load"
+        and isinstance(node.args[0], ast.Constant)
+    ]  # fmt: skip
+    # Where a stage runs changes nothing about what comes out (docs/decisions.md).
+    assert dvc_yaml()["stages"][stage]["params"] == [name for name in loaded if name != "cluster"]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_params_yaml_states_every_knob_with_its_default(section: str) -> None:
+    kind = dataclass_of(section)
+    stated, known = set(leaves(params_yaml()[section])), set(knobs(kind))
+    assert stated == known, f"missing: {sorted(known - stated)}, too many: {sorted(stated - known)}"
+    config, default = load(section, kind, ROOT / "params.yaml"), kind()
+    differs = [k for k in known if value_of(config, k) != value_of(default, k)]
+    assert [f"{section}.{key}" for key in differs if f"{section}.{key}" not in NO_DEFAULT] == []
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_knob_says_what_it_is(section: str) -> None:
+    """A docstring under each field: what, in which unit, in which range."""
+    for kind in {dataclass_of(section), *nested(dataclass_of(section))}:
+        source = Path(sys.modules[kind.__module__].__file__ or "").read_text()
+        body = next(
+            n for n in ast.parse(source).body if getattr(n, "name", "") == kind.__name__
+        ).body  # type: ignore[attr-defined]  # a class
+        for node, after in zip(body, [*body[1:], None], strict=True):
+            if isinstance(node, ast.AnnAssign):
+                said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                assert said, f"{kind.__name__}.{ast.unparse(node.target)} has no docstring"
+
+
+def test_ray_cluster_yaml_is_one_that_ray_takes() -> None:
+    config = YAML(typ="safe").load(ROOT / "ray_cluster.yaml")
+    schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
+    jsonschema.validate(config, YAML(typ="safe").load(schema))
+    # The schema takes any provider; this does not.
+    validate_config(prepare_config(config))
+
+
+def test_the_constraints_name_what_the_project_needs() -> None:
+    """Each requirement has its pin, but for CUDA's packages, which the choice of torch decides."""
+
+    def name(line: str) -> str:
+        for end in "[<>=!~; ":
+            line = line.split(end)[0]
+        return line.lower().replace("_", "-").replace(".", "-")
+
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {name(line) for line in lines if line and not line.startswith("#")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = itertools.chain(project["dependencies"], *extras)
+    assert {name(line) for line in wanted} - {"tiprdc"} <= pins
+    assert not [pin for pin in pins if pin.startswith(("nvidia-", "cuda-", "triton"))]
+    assert "://" not in "".join(line for line in lines if not line.startswith("#"))
+
+
+def test_the_wheel_holds_the_library_and_its_data_alone(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools")
+    build = "from setuptools import build_meta as b; import sys\nprint(b.build_wheel(sys.argv[1]))"
+    source = tmp_path / "source"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "tiprdc",
+         "pyproject.toml", "README.md", "LICENSE"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for file in filter(None, listed.stdout.split("\0")):
+        target = source / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / file).read_bytes())
+    subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=source, check=True, capture_output=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"tiprdc"}
+    data = {
+        str(p.relative_to(ROOT)) for p in (ROOT / "tiprdc").rglob("*")
+        if p.is_file() and p.suffix != ".pyc"
+    }  # fmt: skip
+    assert data <= set(names)
+
+
+@functools.cache
+def dvc_yaml() -> dict[str, Any]:
+    graph: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
+    return graph
+
+
+@functools.cache
+def params_yaml() -> dict[str, Any]:
+    sections: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
+    return sections
+
+
+@functools.cache
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph(*PACKAGES, cache_dir=None)
+
+
+def code_of(stage: str) -> list[str]:
+    """Files of ours that a stage's result depends on, sorted: modules, and the data they name."""
+    graph, found, waiting = imports(), set[str](), [f"stages.{stage}"]
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        waiting += graph.find_modules_directly_imported_by(module)
+        # Importing a.b runs a too, which matters where a imports anything.
+        package = module.rpartition(".")[0]
+        if package and graph.find_modules_directly_imported_by(package):
+            waiting.append(package)
+    files = {file_of(module) for module in found}
+    text = "".join((ROOT / file).read_text() for file in files)
+    return sorted(files | {data for data in library_data() if Path(data).name in text})
+
+
+def file_of(module: str) -> str:
+    path = Path(*module.split("."))
+    file = path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py")
+    return file.as_posix()
+
+
+def library_data() -> Iterator[str]:
+    """Folders and files of the library that are not code."""
+    for path in (ROOT / "tiprdc").iterdir():
+        is_code = any(path.glob("*.py")) or path.suffix == ".py" or path.name == "__pycache__"
+        if not is_code and (path.is_dir() or path.suffix == ".json"):
+            yield path.relative_to(ROOT).as_posix()
+
+
+def dataclass_of(section: str) -> Any:
+    module, name = SECTIONS[section]
+    return getattr(importlib.import_module(module), name)
+
+
+def nested(kind: Any) -> Iterator[Any]:
+    for hint in get_type_hints(kind).values():
+        if dataclasses.is_dataclass(hint):
+            yield hint
+            yield from nested(hint)
+
+
+def knobs(kind: Any, before: str = "") -> Iterator[str]:
+    """Keys of a dataclass and of those in it, with dots."""
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from knobs(hints[field.name], f"{before}{field.name}.")
+        else:
+            yield f"{before}{field.name}"
+
+
+def value_of(config: Any, key: str) -> Any:
+    return functools.reduce(getattr, key.split("."), config)
+
+
+def leaves(section: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Keys of a section with dots; an empty table is a leaf."""
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}"
