@@ -64,6 +64,8 @@ class Attack(ABC):
     """As in `params.yaml: audit.attacks`."""
     kinds: frozenset[Kind] = frozenset({"flat", "picture"})
     """Representations that it can attack."""
+    random: bool = False
+    """Whether another seed gives an attacker that another one may beat: worth several."""
 
     @abstractmethod
     def fit(

@@ -25,6 +25,7 @@ class CnnAttack(Attack):
     """A small CNN of the data's own shape, stopped early."""
 
     name = "cnn"
+    random = True
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
@@ -45,7 +46,7 @@ class CnnAttack(Attack):
 
 def _pixels(z: NDArray[Any]) -> Tensor:
     """uint8 `[N, C, H, W]` -> float in about [-2, 2]."""
-    return (torch.from_numpy(z).float() - 127.5) / 64
+    return (torch.tensor(z).float() - 127.5) / 64
 
 
 def _halving(inputs: int, outputs: int) -> list[nn.Module]:

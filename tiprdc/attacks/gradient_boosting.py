@@ -25,6 +25,7 @@ class GradientBoostingAttack(Attack):
     """Histogram gradient boosting, stopped early on its own holdout."""
 
     name = "gradient_boosting"
+    random = True
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

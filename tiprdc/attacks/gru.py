@@ -22,6 +22,7 @@ class GruAttack(Attack):
 
     name = "gru"
     kinds = frozenset({"text"})
+    random = True
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

@@ -28,6 +28,7 @@ class MlpAttack(Attack):
     """Perceptrons with batch normalisation and dropout, stopped early."""
 
     name = "mlp"
+    random = True
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

@@ -94,7 +94,7 @@ def _train(
 ) -> float:
     """Train in place, end with the weights that did best on the holdout, return their loss."""
     inside, outside = (torch.from_numpy(part) for part in rows)
-    truth = torch.from_numpy(u)
+    truth = torch.tensor(u)  # a copy: Ray hands out arrays that must not be written to
     optimiser = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
     # At least 16 steps a pass, so that few people do not mean a network hardly trained.
     steps = -(-len(inside) // min(256, max(32, len(inside) // 16)))

@@ -1,0 +1,26 @@
+"""Audit: the exported bytes, attacked -> verdict, figures, pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.auditing import audit
+from pipelines.cluster import ClusterConfig
+from pipelines.console import run
+from pipelines.params import load
+from tiprdc.audit import AuditConfig
+
+
+def main() -> None:
+    audit(
+        load("audit", AuditConfig),
+        load("cluster", ClusterConfig),
+        shards=Path("artifacts/shards"),
+        release=Path("artifacts/release"),
+        control=Path("artifacts/control"),
+        out=Path("reports"),
+    )
+
+
+if __name__ == "__main__":
+    run(main)
