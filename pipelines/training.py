@@ -1,8 +1,8 @@
 """Train the extractor and its unprotected twin with Ray Train, side by side where there is room.
 
 The twin is the same network, trained on the same data with a privacy weight of 0: what the release
-loses in utility is measured against it. Each of the two is one Ray Train run, of one to many workers,
-that goes on from its last checkpoint when the same command is given again after a loss.
+loses in utility is measured against it. Each of the two is one Ray Train run, of one to many
+workers, that goes on from its last checkpoint when the same command is given again after a loss.
 """
 
 from __future__ import annotations
@@ -123,9 +123,7 @@ def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
             )  # fmt: skip
 
 
-def _settings(
-    config: TrainConfig, role: Role, shards: Path, schema: Schema
-) -> dict[str, Any]:
+def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
     """What a worker needs, as plain values, under a name that changes with any of it."""
     game = (
         config.game
@@ -236,9 +234,7 @@ def _keep(result: ray.train.Result, folder: Path) -> None:
 
 
 def _write_curves(out: Path, curves: Path) -> None:
-    frames = [
-        pd.DataFrame(checkpoint.history(out / role)).assign(run=role) for role in ROLES
-    ]
+    frames = [pd.DataFrame(checkpoint.history(out / role)).assign(run=role) for role in ROLES]
     table = pd.concat(frames)
     table = table[["run", "epoch", *_losses(table.columns)]]
     curves.parent.mkdir(parents=True, exist_ok=True)

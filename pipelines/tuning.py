@@ -73,9 +73,7 @@ class TuneConfig:
             if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
                 raise ConfigError(f"tune.{name}", list(bounds), "[lowest, highest]")
         if self.closed_form[0] <= 0:
-            raise ConfigError(
-                "tune.closed_form", list(self.closed_form), "weights above 0"
-            )
+            raise ConfigError("tune.closed_form", list(self.closed_form), "weights above 0")
         for name in self.attacks:
             attack_named(name, "tune.attacks")
 
@@ -134,21 +132,15 @@ class _Count(ray_tune.Callback):
     def __init__(self, progress: Progress) -> None:
         self.progress, self.ended = progress, 0
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[Any], trial: Any, **_: Any
-    ) -> None:
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         self.ended += 1
         self.progress.update("tune", self.ended)
 
-    def on_trial_error(
-        self, iteration: int, trials: list[Any], trial: Any, **_: Any
-    ) -> None:
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         self.on_trial_complete(iteration, trials, trial)
 
 
-def _tuner(
-    settings: dict[str, Any], storage: Path, name: str, count: _Count
-) -> ray_tune.Tuner:
+def _tuner(settings: dict[str, Any], storage: Path, name: str, count: _Count) -> ray_tune.Tuner:
     """A new search, or the one that was cut off."""
     config: TuneConfig = settings["tune"]
     work = ray_tune.with_resources(
@@ -158,9 +150,7 @@ def _tuner(
     path = str(storage / name)
     if ray_tune.Tuner.can_restore(path):
         console.print(f"tune: going on with {path}")
-        return ray_tune.Tuner.restore(
-            path, work, resume_unfinished=True, resume_errored=True
-        )
+        return ray_tune.Tuner.restore(path, work, resume_unfinished=True, resume_errored=True)
     floats = optuna.distributions.FloatDistribution
     space = {
         "privacy_weight": floats(*config.privacy_weight),
@@ -206,9 +196,7 @@ def _trial(searched: dict[str, Any], settings: dict[str, Any]) -> None:
     ray_tune.report({**searched, **_judge(trainer, config, schema, shards)})
 
 
-def _judge(
-    trainer: Trainer, config: TuneConfig, schema: Schema, shards: Path
-) -> dict[str, float]:
+def _judge(trainer: Trainer, config: TuneConfig, schema: Schema, shards: Path) -> dict[str, float]:
     """The strongest attack over all private attributes, and the mean over the unseen tasks."""
     seen = _first(read_split(shards, schema, "attacker-train"), config.people)
     select = read_split(shards, schema, "attacker-select")
@@ -216,20 +204,14 @@ def _judge(
 
     def score(name: str, attack: str) -> Interval:
         k = schema.classes(name)
-        attacker = attack_named(attack, "tune.attacks").fit(
-            z, seen.labels[name], k, config.seed, 1
-        )
+        attacker = attack_named(attack, "tune.attacks").fit(z, seen.labels[name], k, config.seed, 1)
         truth = select.labels[name]
         rows = balanced_sample(truth, select.person, k, config.seed)
-        return interval(
-            int((attacker.decide(z_select[rows]) == truth[rows]).sum()), len(rows)
-        )
+        return interval(int((attacker.decide(z_select[rows]) == truth[rows]).sum()), len(rows))
 
     found = []
     for name in schema.private:
-        best = max(
-            (score(name, attack) for attack in config.attacks), key=lambda s: s.value
-        )
+        best = max((score(name, attack) for attack in config.attacks), key=lambda s: s.value)
         prior = 1 / schema.classes(name)
         found.append((best.value - prior, best.low - prior, best.high - prior))
     advantage, low, high = max(found)
@@ -261,9 +243,7 @@ def _write(table: pd.DataFrame, out: Path) -> None:
         {
             "found": {key: float(row[key]) for key in OBJECTIVES},
             "train": {
-                "game": {
-                    key: float(row[key]) for key in ("privacy_weight", "closed_form")
-                },
+                "game": {key: float(row[key]) for key in ("privacy_weight", "closed_form")},
                 "extractor": {"features": int(row["features"])},
             },
         }

@@ -76,9 +76,7 @@ def load(trainer: Trainer, folder: Path) -> None:
     for key, value in _tensors(folder / "optimiser.safetensors", device).items():
         number, name = key.split(".", 1)
         state.setdefault(int(number), {})[name] = value
-    trainer.optimiser.load_state_dict(
-        {"state": state, "param_groups": document["optimiser"]}
-    )
+    trainer.optimiser.load_state_dict({"state": state, "param_groups": document["optimiser"]})
     trainer.epoch = document["position"]["next_epoch"]
     trainer.history = document["history"]
 
@@ -110,11 +108,7 @@ def load_extractor(folder: Path) -> Extractor:
     extractor = Extractor(ExtractorConfig(**raw["extractor"]), spec)
     players = _tensors(folder / "players.safetensors", "cpu")
     extractor.load_state_dict(
-        {
-            k.removeprefix(_EXTRACTOR): v
-            for k, v in players.items()
-            if k.startswith(_EXTRACTOR)
-        }
+        {k.removeprefix(_EXTRACTOR): v for k, v in players.items() if k.startswith(_EXTRACTOR)}
     )
     return extractor.eval()
 

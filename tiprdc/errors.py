@@ -40,7 +40,7 @@ def within(where: str, given: float, low: float, high: float) -> None:
         ConfigError: It is not between low and high, both included.
     """
     if not low <= given <= high:
-        raise ConfigError(where, given, f"{low:g} to {high:g}")
+        raise ConfigError(where, given, f"{low:.10g} to {high:.10g}")
 
 
 class DataError(TiprdcError):

@@ -1,8 +1,8 @@
 """torch -> ONNX: one file, raw records in, features out, and the proof that both agree.
 
 The graph holds the normalisation, so a device feeds the raw uint8 picture, the documented column
-numbers or the token ids. Everything that a build machine leaves in the file (paths, stack traces) is
-taken out: the same checkpoint gives the same bytes.
+numbers or the token ids. Everything that a build machine leaves in the file (paths, stack traces)
+is taken out: the same checkpoint gives the same bytes.
 """
 
 from __future__ import annotations
@@ -93,9 +93,7 @@ def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def compare(
-    extractor: Extractor, path: Path, x: NDArray[Any], config: ExportConfig
-) -> Parity:
+def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportConfig) -> Parity:
     """Run torch and the file on the same real records.
 
     Args:
@@ -166,9 +164,7 @@ def write_manifest(
         "input": {
             "name": "x",
             "modality": spec.modality,
-            "dtype": {"image": "uint8", "table": "float32", "text": "int32"}[
-                spec.modality
-            ],
+            "dtype": {"image": "uint8", "table": "float32", "text": "int32"}[spec.modality],
             "shape": ["batch", *spec.shape],
             "columns": [asdict(column) for column in spec.columns],
             "vocabulary_size": spec.vocabulary_size,

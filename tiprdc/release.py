@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tiprdc.checkpoint import load_extractor
 from tiprdc.datasets.schema import SPLITS, Schema, read_schema, read_split
@@ -57,10 +59,10 @@ def build(
     )
 
 
-def _some_records(shards: Path, schema: Schema, count: int) -> np.ndarray:
+def _some_records(shards: Path, schema: Schema, count: int) -> NDArray[Any]:
     """Real records of every split in turn, up to `count`."""
-    parts = []
+    parts: list[NDArray[Any]] = []
     for split in reversed(SPLITS):
-        x = read_split(shards, schema, split).x[: count - sum(map(len, parts))]
-        parts.append(x)
+        parts.append(read_split(shards, schema, split).x[:count])
+        count -= len(parts[-1])
     return np.concatenate(parts)

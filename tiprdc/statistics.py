@@ -68,9 +68,7 @@ def interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
 
 def _check(successes: int, trials: int, confidence: float) -> None:
     if not (trials >= 1 and 0 <= successes <= trials and 0 < confidence < 1):
-        raise ValueError(
-            f"no bound for {successes} of {trials} at confidence {confidence}"
-        )
+        raise ValueError(f"no bound for {successes} of {trials} at confidence {confidence}")
 
 
 def prior(classes: int) -> float:
@@ -78,9 +76,7 @@ def prior(classes: int) -> float:
     return 1 / classes
 
 
-def balanced_accuracy(
-    decided: NDArray[np.int64], truth: NDArray[np.int64], classes: int
-) -> float:
+def balanced_accuracy(decided: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> float:
     """Mean over the classes of the share of its records that were recognised, in [0, 1].
 
     Args:
@@ -95,9 +91,7 @@ def balanced_accuracy(
     return float(np.mean(recognised / of_class))
 
 
-def one_a_person(
-    person: NDArray[np.str_], rng: np.random.Generator
-) -> NDArray[np.intp]:
+def one_a_person(person: NDArray[np.str_], rng: np.random.Generator) -> NDArray[np.intp]:
     """One row of each person, every record of a person as likely, in random order `[people]`."""
     order = rng.permutation(len(person))
     _, first = np.unique(person[order], return_index=True)
@@ -189,9 +183,7 @@ def leakage_bits(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -
     return float(max(0.0, np.log2(probabilities.shape[1]) + np.mean(np.log2(said))))
 
 
-def pass_probability(
-    rate: float, limit: float, people: int, confidence: float = 0.95
-) -> float:
+def pass_probability(rate: float, limit: float, people: int, confidence: float = 0.95) -> float:
     """Chance that the upper bound is at most the limit, if the true rate is `rate`, in [0, 1].
 
     Source: the largest count c with upper_bound(c) <= limit satisfies P(X <= c | limit) <=
@@ -203,9 +195,7 @@ def pass_probability(
     return float(stats.binom.cdf(count, people, rate)) if count >= 0 else 0.0
 
 
-def fail_probability(
-    rate: float, limit: float, people: int, confidence: float = 0.95
-) -> float:
+def fail_probability(rate: float, limit: float, people: int, confidence: float = 0.95) -> float:
     """Chance that the lower bound exceeds the limit, if the true rate is `rate`, in [0, 1]."""
     return pass_probability(1 - rate, 1 - limit, people, confidence)
 

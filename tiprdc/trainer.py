@@ -134,35 +134,29 @@ class Trainer:
         self.game.train()
         names = list(self.game.private)
         x = torch.from_numpy(records.x)
-        u = torch.stack(
-            [torch.from_numpy(records.labels[name]) for name in names], dim=1
-        )
+        u = torch.stack([torch.from_numpy(records.labels[name]) for name in names], dim=1)
         sums = torch.zeros(len(Losses._fields), device=self.place.device)
         batches = list(self._batches(len(records)))
         for step, rows in enumerate(batches):
             self._set_rates(self.epoch + step / len(batches))
-            losses = self._step(
-                x[rows].to(self.place.device), u[rows].to(self.place.device)
-            )
+            losses = self._step(x[rows].to(self.place.device), u[rows].to(self.place.device))
             sums += torch.stack([value.detach().float() for value in losses])
         self.epoch += 1
         means = dict(zip(Losses._fields, (sums / len(batches)).tolist(), strict=True))
-        losses = {
+        summary = {
             "epoch": self.epoch,
             **means,
             "seconds": time.perf_counter() - started,
         }
-        self.history.append(losses)
-        return losses
+        self.history.append(summary)
+        return summary
 
     def features(self, records: Records) -> NDArray[np.float32]:
         """z `[N, D]` of records as the extractor stands, without noise."""
         self.game.eval()
         with torch.inference_mode():
-            parts = torch.from_numpy(records.x).split(1024)
-            z = [
-                self.game.extractor(part.to(self.place.device)).cpu() for part in parts
-            ]
+            parts = torch.split(torch.from_numpy(records.x), 1024)
+            z = [self.game.extractor(part.to(self.place.device)).cpu() for part in parts]
         return torch.cat(z).numpy()
 
     def _step(self, x: Tensor, u: Tensor) -> Losses:
@@ -172,14 +166,12 @@ class Trainer:
                 self._descend(x, u, z)
         return losses
 
-    def _descend(
-        self, x: Tensor, u: Tensor, z: Tensor | None = None
-    ) -> tuple[Losses, Tensor]:
+    def _descend(self, x: Tensor, u: Tensor, z: Tensor | None = None) -> tuple[Losses, Tensor]:
         mixed = self.schedule.precision == "bf16"
         with torch.autocast(self.place.device.type, torch.bfloat16, enabled=mixed):
             losses, z = self._wrapped(x, u, self._pressure, z)
         self.optimiser.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]  # torch's
+        losses.total.backward()
         self.optimiser.step()
         return losses, z
 
@@ -197,9 +189,7 @@ class Trainer:
             )  # fmt: skip
         order = np.random.default_rng([self.seed, self.epoch]).permutation(records)
         for start in range(0, records - size + 1, size):
-            yield torch.from_numpy(
-                order[start : start + size][self.place.rank :: self.place.world]
-            )
+            yield torch.from_numpy(order[start : start + size][self.place.rank :: self.place.world])
 
     def _set_rates(self, progress: float) -> None:
         """Rates and pressure at a moment, in epochs since the start."""

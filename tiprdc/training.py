@@ -1,16 +1,16 @@
 """The game of extractor, adversaries and critic: one step on tensors, named losses.
 
     adversary             minimises  CE(c(z), u)
-    critic and extractor  maximise   J(x; z, u)                                  (weight 1, 1 - lambda)
+    critic and extractor  maximise   J(x; z, u)             (with weights 1 and 1 - lambda)
     extractor             minimises  lambda * what the adversaries know of u
 
 One backward gives every player its own gradient: the way back from the critic into z is scaled by
-1 - lambda, and the adversaries are asked twice, once about z cut off from the extractor (they learn)
-and once with their own weights cut off (the extractor hides).
+1 - lambda, and the adversaries are asked twice, once about z cut off from the extractor (they
+learn) and once with their own weights cut off (the extractor hides).
 
-Source: Li et al. 2020 (TIPRDC), equations 4 to 11. What differs from it, and why, is in
-docs/method.md: the closed-form adversary, the bounded objective, several adversary steps for each of
-the extractor's, and a critic that asks place by place.
+Source: Li et al. 2020 (TIPRDC). What differs from it, and why, is in docs/method.md: the
+closed-form adversary, the bounded objective, several adversary steps for each of the extractor's,
+and a critic that asks place by place.
 """
 
 from __future__ import annotations
@@ -42,8 +42,6 @@ class GameConfig:
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
     closed_form: float = 1.0
     """Weight of the closed-form adversary, >= 0; 0 does without."""
-    ridge: float = 0.001
-    """Regularisation of the closed-form adversary per record, > 0."""
     adversaries: int = 2
     """Trained adversaries for each private attribute, 0 to 8."""
     adversary_steps: int = 3
@@ -53,12 +51,11 @@ class GameConfig:
     negatives: int = 4
     """Other records that the critic compares each record with, 1 to 64."""
     noise: float = 0.0
-    """Standard deviation of Gaussian noise on z in training, in standard deviations of z, 0 to 2."""
+    """Standard deviation of Gaussian noise on z in training, in those of z, 0 to 2."""
 
     def __post_init__(self) -> None:
         within("train.game.privacy_weight", self.privacy_weight, 0, 1)
         within("train.game.closed_form", self.closed_form, 0, 1000)
-        within("train.game.ridge", self.ridge, 1e-8, 1e3)
         within("train.game.adversaries", self.adversaries, 0, 8)
         within("train.game.adversary_steps", self.adversary_steps, 1, 20)
         within("train.game.negatives", self.negatives, 1, 64)
@@ -103,7 +100,7 @@ class _Scale(torch.autograd.Function):
 
 def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
     """The same values; the gradient that flows back is multiplied by factor."""
-    return cast(Tensor, _Scale.apply(tensor, factor))  # type: ignore[no-untyped-call]  # torch's
+    return cast(Tensor, _Scale.apply(tensor, factor))
 
 
 class Game(nn.Module):
@@ -163,26 +160,18 @@ class Game(nn.Module):
         z = self.extractor(x)
         if self.config.noise:
             z = z + self.config.noise * torch.randn_like(z)
-        one_hot = [
-            F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())
-        ]
+        one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]
         negatives = min(self.config.negatives, len(x) - 1)
-        kept = self.critic(
-            x, scale_gradient(z, 1 - weight), torch.cat(one_hot, 1), negatives
-        )
+        kept = self.critic(x, scale_gradient(z, 1 - weight), torch.cat(one_hot, 1), negatives)
         learns, known = self._trained(z, u, weight)
         explained = self._closed_form(z, one_hot) if weight else z.new_zeros(())
         hidden = self.config.closed_form * explained.clamp(min=0)
         if self.config.objective == "entropy":
             hidden = hidden + known
-        return Losses(
-            learns - kept + weight * hidden, kept, learns, known, explained
-        ), z.detach()
+        return Losses(learns - kept + weight * hidden, kept, learns, known, explained), z.detach()
 
     def _adversary_loss(self, z: Tensor, u: Tensor) -> Tensor:
-        return self._over_adversaries(
-            z, lambda logits, i: F.cross_entropy(logits, u[:, i])
-        )
+        return self._over_adversaries(z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
 
     def _trained(self, z: Tensor, u: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         if not self.config.adversaries:
@@ -191,13 +180,9 @@ class Game(nn.Module):
             # The extractor's share comes back through the reversed gradient of z.
             learns = self._adversary_loss(scale_gradient(z, -weight), u)
             with torch.no_grad():
-                return learns, self._over_adversaries(
-                    z, lambda logits, _: certainty(logits)
-                )
+                return learns, self._over_adversaries(z, lambda logits, _: certainty(logits))
         learns = self._adversary_loss(z.detach(), u)
-        known = self._over_adversaries(
-            z, lambda logits, _: certainty(logits), frozen=True
-        )
+        known = self._over_adversaries(z, lambda logits, _: certainty(logits), frozen=True)
         return learns, known
 
     def _closed_form(self, z: Tensor, one_hot: list[Tensor]) -> Tensor:
@@ -205,7 +190,7 @@ class Game(nn.Module):
             return z.new_zeros(())
         with torch.autocast(z.device.type, enabled=False):
             explained = [
-                w * explained_variance(z.float(), u, ridge=self.config.ridge)
+                w * explained_variance(z.float(), u)
                 for w, u in zip(self.weights, one_hot, strict=True)
             ]
         return torch.stack(explained).sum()
@@ -217,13 +202,9 @@ class Game(nn.Module):
         for i, group in enumerate(self.adversaries):
             for player in cast(nn.ModuleList, group):
                 if frozen:
-                    weights = {
-                        name: p.detach() for name, p in player.named_parameters()
-                    }
+                    weights = {name: p.detach() for name, p in player.named_parameters()}
                     logits = torch.func.functional_call(player, weights, (z,))
                 else:
                     logits = player(z)
-                total = (
-                    total + self.weights[i] * score(logits, i) / self.config.adversaries
-                )
+                total = total + self.weights[i] * score(logits, i) / self.config.adversaries
         return total

@@ -118,6 +118,8 @@ def test_unreadable_records_are_named_counted_and_refused_above_the_share() -> N
     names = plan.records["record"]
     assert note.startswith("Left out: 2 of 240 records are missing, broken or not pictures: ")
     assert note.endswith(f"pictures: {names[0]}, {names[3]}.")
+    with pytest.raises(DataError, match="3 of 240"):
+        _judge_unreadable(EXAMPLE, plan, [0, 1, 2])
     with pytest.raises(DataError) as refusal:
         _judge_unreadable(EXAMPLE, plan, list(range(7)))
     said = str(refusal.value)

@@ -23,9 +23,7 @@ PRIVATE = {"first": 2, "second": 3}
 
 def _game(**rules: Any) -> tuple[Game, Tensor, Tensor]:
     torch.manual_seed(0)
-    game = Game(
-        GameConfig(**rules), ExtractorConfig(width=8, features=6), SPEC, PRIVATE
-    )
+    game = Game(GameConfig(**rules), ExtractorConfig(width=8, features=6), SPEC, PRIVATE)
     x = torch.randint(256, (16, 3, 16, 16), dtype=torch.uint8)
     u = torch.stack([torch.randint(k, (16,)) for k in PRIVATE.values()], dim=1)
     return game, x, u
@@ -34,10 +32,7 @@ def _game(**rules: Any) -> tuple[Game, Tensor, Tensor]:
 def _gradients(game: Game, loss: Tensor, player: str) -> list[Tensor]:
     parameters = list(getattr(game, player).parameters())
     found = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
-    return [
-        torch.zeros_like(p) if g is None else g
-        for p, g in zip(parameters, found, strict=True)
-    ]
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
 
 def _hot(u: Tensor) -> list[Tensor]:
@@ -72,8 +67,7 @@ def test_one_backward_equals_three(objective: str) -> None:
     wrong = _adversaries(twin, z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
     sure = _adversaries(twin, z, lambda logits, _: certainty(logits))
     explained = sum(
-        w * explained_variance(z.float(), h.float(), ridge=0.001)
-        for w, h in zip(twin.weights, hot, strict=True)
+        w * explained_variance(z.float(), h.float()) for w, h in zip(twin.weights, hot, strict=True)
     )
     hides = sure if objective == "entropy" else -wrong
     objectives = {
@@ -107,9 +101,7 @@ def test_without_pressure_the_adversaries_do_not_move_the_extractor() -> None:
     kept = _gradients(
         game, -game.critic(x, game.extractor(x), torch.cat(_hot(u), 1), 4), "extractor"
     )
-    for wanted, found in zip(
-        kept, _gradients(game, calm.total, "extractor"), strict=True
-    ):
+    for wanted, found in zip(kept, _gradients(game, calm.total, "extractor"), strict=True):
         torch.testing.assert_close(found, wanted)
 
 

@@ -216,12 +216,11 @@ class ManifestReader(Reader):
         return Attribute(name=name, classes=tuple(_in_order(found)))
 
     def _refuse_gaps(self, source: pd.DataFrame, name: str, key: str) -> None:
-        values = source[name]
-        gaps = int((values.isna() | (values.str.strip() == "")).sum())
+        gaps = int(source[name].isna().sum())
         if gaps:
             raise DataError(
                 f"{self.section}.{key}",
-                f"{name!r} is empty or NaN in {gaps:,} of {len(values):,} rows",
+                f"{name!r} is empty or NaN in {gaps:,} of {len(source):,} rows",
                 "a value in every row",
                 "fill these rows in or delete them",
             )

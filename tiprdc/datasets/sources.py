@@ -48,7 +48,7 @@ def _read_text(path: Path, separator: str, where: str) -> pd.DataFrame:
     options: dict[str, Any] = {
         "sep": separator,
         "dtype": str,
-        "encoding": "utf-8-sig",
+        "encoding": "utf-8",
         "keep_default_na": False,
         "skipinitialspace": True,
     }
@@ -104,8 +104,8 @@ def _as_text(values: pd.Series[Any]) -> pd.Series[str]:
     """As a CSV would hold it: 1 and not 1.0 for whole numbers that have gaps among them."""
     present = values.dropna()
     whole = pd.api.types.is_float_dtype(values) and bool((present == present.round()).all())
-    text = (values.astype("Int64") if whole else values).astype(str).where(values.notna())
-    return text.where(~text.isin(_MISSING))
+    text = (values.astype("Int64") if whole else values).astype(str).str.strip()
+    return text.where(values.notna() & ~text.isin(_MISSING))
 
 
 def _refuse_bad_names(names: list[str], path: Path, where: str) -> None:

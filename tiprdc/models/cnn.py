@@ -24,9 +24,7 @@ class Cnn(nn.Module):
         out: Width of the vector.
     """
 
-    def __init__(
-        self, channels: int, size: tuple[int, int], width: int, out: int
-    ) -> None:
+    def __init__(self, channels: int, size: tuple[int, int], width: int, out: int) -> None:
         super().__init__()
         depth = max(3, round(math.log2(min(size) / 4)))
         widths = [width * 2 ** min(i, 2) for i in range(depth)]

@@ -1,12 +1,12 @@
 """The critic T(x, z, u): does this record belong to these features?
 
-Features and attribute make one query for each place in the record; the score of a place is the inner
-product of its query with what the record shows there. One score asks about the whole record. Asking
-place by place is what keeps detail: a single global score is satisfied by the few coarse facts that
-tell two records apart.
+Features and attribute make one query for each place in the record; the score of a place is the
+inner product of its query with what the record shows there. One score asks about the whole record.
+Asking place by place is what keeps detail: a single global score is satisfied by the few coarse
+facts that tell two records apart.
 
-Source: Hjelm et al. 2019 (Deep InfoMax), the encode-and-dot architecture and the local objective; the
-query for each place is ours.
+Source: Hjelm et al. 2019 (Deep InfoMax), the encode-and-dot architecture and the local objective;
+the query for each place is ours.
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ class Critic(nn.Module):
         self.normalise = normaliser(spec)
         self.trunk = trunk(family, spec, width=width, out=_GLOBAL)
         self.local = perceptron(self.trunk.local_width, _GLOBAL, _LOCAL)
-        self.places = perceptron(
-            features + classes, _HIDDEN, self.trunk.places * _LOCAL
-        )
+        self.places = perceptron(features + classes, _HIDDEN, self.trunk.places * _LOCAL)
         self.whole = perceptron(features + classes, _HIDDEN, _GLOBAL)
 
     def forward(self, x: Tensor, z: Tensor, u: Tensor, negatives: int) -> Tensor:
@@ -74,15 +72,10 @@ class Critic(nn.Module):
         return local + _against(views.whole, self.whole(zu), negatives, None)
 
 
-def _against(
-    keys: Tensor, queries: Tensor, negatives: int, mask: Tensor | None
-) -> Tensor:
+def _against(keys: Tensor, queries: Tensor, negatives: int, mask: Tensor | None) -> Tensor:
     scale = 1 / math.sqrt(keys.shape[-1])
     joint = (keys * queries).sum(-1) * scale
     product = torch.stack(
-        [
-            (keys.roll(shift, 0) * queries).sum(-1) * scale
-            for shift in range(1, negatives + 1)
-        ]
+        [(keys.roll(shift, 0) * queries).sum(-1) * scale for shift in range(1, negatives + 1)]
     )
     return jsd(joint, product, mask)

@@ -44,9 +44,7 @@ class Extractor(nn.Module):
         super().__init__()
         self.config, self.spec = config, spec
         self.normalise = normaliser(spec)
-        self.trunk = trunk(
-            config.family, spec, width=config.trunk_width(spec), out=config.features
-        )
+        self.trunk = trunk(config.family, spec, width=config.trunk_width(spec), out=config.features)
         self.standardise = nn.BatchNorm1d(config.features, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -51,17 +51,19 @@ class Picture(nn.Module):
 class Columns(nn.Module):
     """Documented column numbers `[B, F]` -> standardised and one-hot `[B, W]`.
 
-    A numeric column is standardised and clipped to ten standard deviations; a categorical one becomes
-    one-hot, with one more place for a category never seen.
+    A numeric column is standardised and clipped to ten standard deviations; a categorical one
+    becomes one-hot, with one more place for a category never seen.
     """
+
+    numeric: Tensor
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, columns: tuple[Column, ...]) -> None:
         super().__init__()
         self.columns = columns
         numeric = [i for i, c in enumerate(columns) if not c.categories]
-        self.register_buffer(
-            "numeric", torch.tensor(numeric, dtype=torch.long), persistent=False
-        )
+        self.register_buffer("numeric", torch.tensor(numeric, dtype=torch.long), persistent=False)
         self.register_buffer(
             "mean", torch.tensor([columns[i].mean for i in numeric]), persistent=False
         )
@@ -70,9 +72,7 @@ class Columns(nn.Module):
             torch.tensor([columns[i].std or 1.0 for i in numeric]),
             persistent=False,
         )
-        self.width = len(numeric) + sum(
-            len(c.categories) + 1 for c in columns if c.categories
-        )
+        self.width = len(numeric) + sum(len(c.categories) + 1 for c in columns if c.categories)
 
     def forward(self, x: Tensor) -> Tensor:
         parts = []

@@ -1,4 +1,4 @@
-"""An embedding and an LSTM for text, as in the paper (Li et al. 2020, section 4.1)."""
+"""An embedding and an LSTM for text, as in the paper (Li et al. 2020)."""
 
 from __future__ import annotations
 

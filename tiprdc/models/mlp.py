@@ -29,16 +29,12 @@ class Mlp(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Views:
-        blocks = x.split(self.blocks, dim=1)
-        pieces = [
-            F.pad(block, (0, self.local_width - block.shape[1])) for block in blocks
-        ]
+        blocks = torch.split(x, self.blocks, dim=1)
+        pieces = [F.pad(block, (0, self.local_width - block.shape[1])) for block in blocks]
         return Views(pieces=torch.stack(pieces, dim=1), mask=None, whole=self.whole(x))
 
 
-def perceptron(
-    width_in: int, width: int, out: int, *, hidden: int = 1
-) -> nn.Sequential:
+def perceptron(width_in: int, width: int, out: int, *, hidden: int = 1) -> nn.Sequential:
     """Linear layers with ReLU between: `[B, width_in] -> [B, out]`."""
     layers: list[nn.Module] = []
     for _ in range(hidden):

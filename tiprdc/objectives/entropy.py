@@ -3,7 +3,7 @@
 The paper's cross-entropy rewards an adversary that is confidently *wrong*, and an attacker inverts
 that. The entropy of the adversary's answer has its best value at the uniform guess.
 
-Source: Roy & Boddeti 2019 (MaxEnt-ARL), equation 3.
+Source: Roy & Boddeti 2019 (MaxEnt-ARL).
 """
 
 from __future__ import annotations

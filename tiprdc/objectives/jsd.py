@@ -2,7 +2,7 @@
 
     J = E_joint[-softplus(-T)] - E_product[softplus(T)]
 
-Source: Nowozin et al. 2016; Hjelm et al. 2019 (Deep InfoMax), equation 4; Li et al. 2020, equation 9.
+Source: Nowozin et al. 2016; Hjelm et al. 2019 (Deep InfoMax); Li et al. 2020 (TIPRDC).
 """
 
 from __future__ import annotations

@@ -25,6 +25,13 @@ def test_a_person_looks_the_same_in_any_slice() -> None:
     np.testing.assert_array_equal(whole[[3, 2]], backwards)
 
 
+def test_people_alike_in_every_attribute_still_differ() -> None:
+    reader = AvatarsReader(AvatarsConfig(people=100), seed=3)
+    records = reader.index().records[:2].assign(**any_face())
+    first, second = reader.read(records, reader.fit(records)).x.astype(int)
+    assert np.abs(first - second).max() > 20
+
+
 def test_another_seed_gives_other_people() -> None:
     first, second = (draw_labels(AvatarsConfig(people=100), seed) for seed in (0, 1))
     assert not first.equals(second)

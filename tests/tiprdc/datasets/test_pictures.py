@@ -58,13 +58,19 @@ def test_what_is_no_picture_is_none(tmp_path: Path) -> None:
         "header.jpg": buffer.getvalue()[:30],
         "empty.jpg": b"",
         "text.png": b"not a picture",
-        "vector.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
     }
     for name, data in broken.items():
         (tmp_path / name).write_bytes(data)
     assert [read_picture(tmp_path / name, 8) for name in broken] == [None] * len(broken)
     assert read_picture(tmp_path / "absent.jpg", 8) is None
     assert read_picture(tmp_path, 8) is None
+
+
+def test_a_format_that_is_not_named_is_not_decoded_whatever_the_file_is_called(
+    tmp_path: Path,
+) -> None:
+    Image.new("L", (9, 9)).save(tmp_path / "a.png", "GIF")
+    assert read_picture(tmp_path / "a.png", 8) is None
 
 
 def test_a_picture_too_large_to_be_one_is_none(

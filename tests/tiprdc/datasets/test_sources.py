@@ -42,6 +42,7 @@ def test_parquet_reads_as_a_csv_would(tmp_path: Path) -> None:
             "half": [0.5, 1.0, None],
             "b": [True, False, True],
             "t": ["x", None, "NaN"],
+            "s": ["  ", " x ", "y"],
         }
     )
     table.to_parquet(tmp_path / "a.parquet")
@@ -53,6 +54,7 @@ def test_parquet_reads_as_a_csv_would(tmp_path: Path) -> None:
         "half": ["0.5", "1.0", None],
         "b": ["True", "False", "True"],
         "t": ["x", None, None],
+        "s": [None, "x", "y"],
     }
 
 

@@ -47,6 +47,14 @@ def test_a_person_counts_once_however_much_it_writes() -> None:
     assert json.loads(often)["model"] == json.loads(train())["model"]
 
 
+def test_a_word_of_many_people_comes_first() -> None:
+    texts = ["ab"] * 3 + ["yz"] * 9
+    tokenizer = train_tokenizer(texts, map(str, range(12)), vocabulary=258, length=2)
+    words = set(json.loads(tokenizer)["model"]["vocab"])
+    assert "yz" in words
+    assert "ab" not in words
+
+
 def test_training_twice_gives_the_same_bytes() -> None:
     assert train() == train()
 

@@ -11,9 +11,7 @@ from tiprdc.objectives.jsd import jsd
 
 
 def test_the_zero_critic_scores_minus_two_log_two() -> None:
-    assert jsd(torch.zeros(8), torch.zeros(3, 8)).item() == pytest.approx(
-        -2 * math.log(2)
-    )
+    assert jsd(torch.zeros(8), torch.zeros(3, 8)).item() == pytest.approx(-2 * math.log(2))
 
 
 def test_a_perfect_critic_approaches_zero_from_below() -> None:

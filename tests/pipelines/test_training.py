@@ -1,0 +1,102 @@
+"""Both extractors through Ray Train: side by side, resumed, and with bad input."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipelines import training
+from pipelines.cluster import ClusterConfig
+from pipelines.training import TrainConfig, train
+from tiprdc import checkpoint
+from tiprdc.datasets.schema import Schema
+from tiprdc.errors import DataError
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.trainer import ScheduleConfig
+from tiprdc.training import GameConfig
+
+MakeShards = Callable[..., Schema]
+CONFIG = TrainConfig(
+    extractor=ExtractorConfig(width=8, features=4),
+    schedule=ScheduleConfig(epochs=2, batch=32, warm_up=0.0),
+)
+
+
+def _paths(folder: Path) -> dict[str, Any]:
+    return {"shards": folder / "shards", "out": folder / "ck", "curves": folder / "curves.csv"}
+
+
+@pytest.mark.ray
+def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
+    tmp_path: Path, make_shards: MakeShards, local_ray: None
+) -> None:
+    make_shards(tmp_path / "shards", "table")
+    cluster = ClusterConfig(storage=str(tmp_path / "runs"), workers=2)
+    train(CONFIG, cluster, **_paths(tmp_path))
+    curves = pd.read_csv(tmp_path / "curves.csv")
+    assert curves.groupby("run")["epoch"].apply(list).to_dict() == {
+        "protected": [1, 2], "unprotected": [1, 2],
+    }  # fmt: skip
+    assert {"mutual_information", "explained_variance", "certainty"} <= set(curves.columns)
+    for role in training.ROLES:
+        assert checkpoint.load_extractor(tmp_path / "ck" / role).config.features == 4
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.ray
+def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
+    tmp_path: Path, make_shards: MakeShards, local_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_shards(tmp_path / "shards", "table")
+    cluster = ClusterConfig(storage=str(tmp_path / "runs"))
+    # What a kill leaves: the storage of a run that got as far as its first epoch.
+    short = replace(CONFIG, schedule=replace(CONFIG.schedule, epochs=1))
+    monkeypatch.setattr(training.shutil, "rmtree", lambda *_, **__: None)
+    train(short, cluster, **_paths(tmp_path))
+    monkeypatch.undo()
+    left = {run.name.split("-")[0]: run for run in (tmp_path / "runs").iterdir()}
+    schema = training.read_schema(tmp_path / "shards")
+    for role in training.ROLES:
+        name = training._settings(CONFIG, role, tmp_path / "shards", schema)["name"]
+        shutil.move(left[role], tmp_path / "runs" / name)
+
+    train(CONFIG, cluster, **_paths(tmp_path))
+    first = checkpoint.history(tmp_path / "ck" / "protected")
+    assert [epoch["epoch"] for epoch in first] == [1, 2]
+
+
+def test_the_name_of_a_run_changes_with_what_it_learns_from(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path, "table")
+
+    def name(config: TrainConfig, schema: Schema = schema) -> str:
+        return str(training._settings(config, "protected", tmp_path, schema)["name"])
+
+    same = name(CONFIG)
+    assert name(replace(CONFIG, retries=9)) == same
+    assert name(replace(CONFIG, seed=1)) != same
+    assert name(CONFIG, replace(schema, digest="other")) != same
+
+
+def test_a_weight_for_an_attribute_that_is_not_private_is_refused(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    make_shards(tmp_path / "shards", "table")
+    config = replace(CONFIG, game=GameConfig(weights={"task": 2.0}))
+    with pytest.raises(DataError, match=r"train.game.weights.task: not a private attribute"):
+        train(config, ClusterConfig(), **_paths(tmp_path))
+
+
+def test_more_workers_than_records_allow_is_refused(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    make_shards(tmp_path / "shards", "table")
+    with pytest.raises(DataError, match="80 records for 11 workers"):
+        train(CONFIG, ClusterConfig(workers=11), **_paths(tmp_path))
