@@ -90,6 +90,29 @@ def task(released: float, unprotected: float, ceiling: float, classes: int = 2) 
     }
 
 
+def planned(audit: dict[str, Any]) -> dict[str, Any]:
+    """The audit with the plan that led to it."""
+    private, utility = audit["attributes"], audit["utility"]
+    plan = {
+        "suite_version": audit["suite_version"],
+        "model_sha256": audit["model_sha256"],
+        "control_sha256": "d2" * 32,
+        "data_digest": audit["data_digest"],
+        "private": {name: a["classes"] for name, a in private.items()},
+        "utility": {name: t["classes"] for name, t in utility.items()},
+        "people": {name: found["people"] for name, found in {**private, **utility}.items()},
+        "attacks": list(ATTACKS),
+        "probes": ["logistic_regression", "mlp"],
+        "raw": ["cnn"],
+        "seeds": [0, 1],
+        "budget": 1,
+        "sample_seed": 0,
+        "policy": audit["policy"],
+        "reconstruction": audit["reconstruction"] is not None,
+    }
+    return {**audit, "plan": plan}
+
+
 def image_audit() -> dict[str, Any]:
     """The demo's: one attribute of generated faces stays within its limit."""
     utility = {
@@ -99,7 +122,7 @@ def image_audit() -> dict[str, Any]:
         "hair_tone": task(0.871, 0.903, 0.962, classes=3),
         "smile": task(0.848, 0.861, 0.935),
     }
-    return {
+    audit = {
         "schema_version": 1,
         "suite_version": "1.0.0",
         "verdict": "PASS",
@@ -107,13 +130,6 @@ def image_audit() -> dict[str, Any]:
         "model_sha256": PASS_MODEL,
         "data_digest": "b7" * 32,
         "plan_sha256": "c4" * 32,
-        "plan": {
-            "suite_version": "1.0.0",
-            "attacks": list(ATTACKS),
-            "seeds": [0, 1],
-            "budget": {"epochs": 20, "seconds": 60},
-            "test": {"people_per_class": 992, "seed": 7},
-        },
         "dataset": "avatars",
         "modality": "image",
         "features": [128],
@@ -132,6 +148,7 @@ def image_audit() -> dict[str, Any]:
         "reconstruction": {
             "released": {"psnr": 14.2, "ssim": 0.31},
             "unprotected": {"psnr": 21.7, "ssim": 0.74},
+            "without_features": {"psnr": 12.9, "ssim": 0.22},
         },
         "not_tried": [
             "linkability: can two records of one person be joined?",
@@ -140,6 +157,7 @@ def image_audit() -> dict[str, Any]:
         ],
         "seconds": 88.4,
     }
+    return planned(audit)
 
 
 def table_audit() -> dict[str, Any]:
@@ -155,7 +173,7 @@ def table_audit() -> dict[str, Any]:
     }
     attributes["race"]["attacks"][3]["select"] = None
     attributes["race"]["attacks"][3]["status"] = "failed: out of time after 60 s"
-    return {
+    audit = {
         **audit,
         "verdict": "FAIL",
         "reasons": ["sex: the lower bound of mlp, 69.5 %, is above the limit of 60.0 %."],
@@ -167,8 +185,13 @@ def table_audit() -> dict[str, Any]:
         "attributes": attributes,
         "utility": {"income": task(0.795, 0.803, 0.811)},
         "mean_utility_loss": 0.008,
-        "reconstruction": {"released": {"r2": 0.22}, "unprotected": {"r2": 0.71}},
+        "reconstruction": {
+            "released": {"r2": 0.22, "accuracy": 0.61, "age": 0.22, "work|class": 0.61},
+            "unprotected": {"r2": 0.71, "accuracy": 0.93, "age": 0.71, "work|class": 0.93},
+            "without_features": {"r2": 0.0, "accuracy": 0.52, "age": 0.0, "work|class": 0.52},
+        },
     }
+    return planned(audit)
 
 
 def text_audit() -> dict[str, Any]:
@@ -188,7 +211,7 @@ def text_audit() -> dict[str, Any]:
         "gender: cnn recognises it with 55.0 %; the upper bound, 58.4 %, is above the limit of"
         " 56.0 %: about 5,200 people would settle it."
     )
-    return {
+    audit = {
         **image_audit(),
         "verdict": "INCONCLUSIVE",
         "reasons": [reason],
@@ -201,6 +224,7 @@ def text_audit() -> dict[str, Any]:
         "mean_utility_loss": 0.02,
         "reconstruction": None,
     }
+    return planned(audit)
 
 
 def bare_audit() -> dict[str, Any]:
@@ -208,7 +232,7 @@ def bare_audit() -> dict[str, Any]:
     nothing = attribute(verdict="INCONCLUSIVE")
     nothing.update(strongest=None, ceiling=None, floor=None, leakage=None, attacks=[])
     nothing["controls"] = dict.fromkeys(("raw", "unprotected", "shuffled", "floor"))
-    return {
+    audit = {
         **image_audit(),
         "verdict": "INCONCLUSIVE",
         "reasons": ["skin_tone: the attack cnn did not finish: killed."],
@@ -217,6 +241,7 @@ def bare_audit() -> dict[str, Any]:
         "mean_utility_loss": None,
         "reconstruction": None,
     }
+    return planned(audit)
 
 
 def hostile_audit() -> dict[str, Any]:
@@ -228,12 +253,11 @@ def hostile_audit() -> dict[str, Any]:
         long: task(0.9, 0.91, 0.93),
         "x\x1b[31m\u202e`[a](http://a.test)": task(0.8, 0.8, 0.9),
     }
-    audit["dataset"] = audit["modality"] = '"><img src=http://a.test/x.png onerror=alert(1)>'
+    audit["dataset"] = '"><img src=http://a.test/x.png onerror=alert(1)>'
     audit["reasons"] = audit["notes"] = audit["not_tried"] = [f"{HOSTILE} {long} \ud800"]
-    audit["plan"] = {HOSTILE: [HOSTILE, "</pre>"]}
-    audit["policy"][HOSTILE] = HOSTILE
     audit["splits"] = {HOSTILE: {"people": 1, "records": 1}}
-    return audit
+    audit["attributes"][HOSTILE]["classes"].append("</pre>")
+    return planned(audit)
 
 
 AUDITS = {

@@ -173,5 +173,5 @@ def test_it_prints_with_the_plan_unfolded(pages: dict[str, Path], tmp_path: Path
     assert pdf.read_bytes().startswith(b"%PDF")
     if reader := shutil.which("pdftotext"):
         text = subprocess.run([reader, pdf, "-"], capture_output=True, text=True, check=True).stdout
-        assert "people_per_class" in text
+        assert "sample_seed" in text
         assert "What is hidden, and how well" in text

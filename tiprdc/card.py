@@ -23,6 +23,13 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGN
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
 
+DECODERS = {
+    "released": "this release",
+    "unprotected": "unprotected features",
+    "without_features": "no features: the mean record",
+}
+MEASURES = ("psnr", "ssim", "r2", "accuracy")
+
 _PIPELINE_TAGS = {"image": "image-feature-extraction", "text": "feature-extraction"}
 
 
@@ -104,10 +111,18 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
         headline=wording.headline,
         claim=wording.claim,
         sure=wording.sure(audit),
+        decoders=DECODERS,
+        measures=measures(audit),
         kept=wording.kept,
         listing=wording.listing,
         figure=figure,
     )
+
+
+def measures(audit: Audit) -> list[str]:
+    """What is known of all rebuilt records; the columns of a table stay on the page."""
+    found = list((audit.reconstruction or {}).values())
+    return [name for name in MEASURES if found and all(name in scores for scores in found)]
 
 
 def figure(estimate: Estimate | None) -> str:

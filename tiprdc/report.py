@@ -18,9 +18,15 @@ from tiprdc.contract import Contract
 from tiprdc.findings import REPRESENTATIONS, Audit, read_audit, read_audited
 
 MEASURES = {
-    "psnr": ("PSNR, dB", "{:.1f}"),
-    "ssim": ("SSIM", "{:.2f}"),
-    "r2": ("R², share of the record's variance", "{:.2f}"),
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "r2": "Numbers, mean R²",
+    "accuracy": "Categories, mean accuracy",
+}
+DECODERS = {
+    "released": "This release",
+    "unprotected": "Unprotected",
+    "without_features": "No features",
 }
 
 
@@ -64,6 +70,7 @@ def render(
         picture_labels=figures.PICTURES,
         sure=wording.sure(audit).replace(" %", "\u00a0%"),
         measures=MEASURES,
+        decoders=DECODERS,
         representations=REPRESENTATIONS,
         scale_of=figures.attribute_scale,
         marks_of=figures.marks,
