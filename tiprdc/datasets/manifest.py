@@ -149,9 +149,9 @@ class ManifestReader(Reader):
             return self._read_pictures(records, fitted)
         if self.modality == "text":
             (name,) = (name for name in records.columns if name.startswith(_INPUT))
-            texts = records[name].fillna("").str.strip()
+            texts = records[name].fillna("")
             x = tokens.encode(fitted.tokenizer, texts.tolist())
-            return Batch(x=x, readable=(texts != "").to_numpy(dtype=bool))
+            return Batch(x=x, readable=x[:, 0] > 0)
         encoded = [encode_column(c, records[_INPUT + c.name]) for c in fitted.columns]
         return Batch(x=np.stack(encoded, axis=1), readable=np.ones(len(records), dtype=bool))
 

@@ -32,8 +32,11 @@ def train_tokenizer(
         vocabulary: Number of token ids wanted, at least 300: 256 bytes, padding and some words.
         length: Tokens a text.
     """
+    # The space in front makes the first word of a text the same token as anywhere else.
+    normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Lowercase(), normalizers.Strip(), normalizers.Prepend(" ")]
+    )
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -41,8 +44,9 @@ def train_tokenizer(
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    words = _people_of_words(tokenizer, texts, person)
+    words = _people_of_words(map(normalizer.normalize_str, texts), person, tokenizer.pre_tokenizer)
     tokenizer.train_from_iterator(_repeated(words), trainer)
+    tokenizer.normalizer = normalizer
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(length=length, pad_id=0, pad_token=PADDING)
     return str(tokenizer.to_str(pretty=True))
@@ -60,14 +64,13 @@ def encode(tokenizer: str, texts: Sequence[str]) -> NDArray[np.int32]:
 
 
 def _people_of_words(
-    tokenizer: Tokenizer, texts: Iterable[str], person: Iterable[str]
+    texts: Iterable[str], person: Iterable[str], cut: pre_tokenizers.PreTokenizer
 ) -> dict[str, int]:
     """Word -> number of people who use it; a word keeps the space before it."""
     vocabularies: dict[str, set[str]] = {}
     for text, who in zip(texts, person, strict=True):
-        normal = tokenizer.normalizer.normalize_str(text)
-        spans = (span for _, span in tokenizer.pre_tokenizer.pre_tokenize_str(normal))
-        vocabularies.setdefault(who, set()).update(normal[start:stop] for start, stop in spans)
+        spans = (span for _, span in cut.pre_tokenize_str(text))
+        vocabularies.setdefault(who, set()).update(text[start:stop] for start, stop in spans)
     counts = Counter(word for words in vocabularies.values() for word in words)
     return {word: people for word, people in counts.items() if people >= FEWEST_PEOPLE}
 

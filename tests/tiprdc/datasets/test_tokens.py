@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from tiprdc.datasets.tokens import encode, train_tokenizer, vocabulary_size
 
@@ -23,9 +24,16 @@ def test_ids_are_padded_and_cut_to_the_length() -> None:
     assert (ids[2] > 0).all()
 
 
-def test_case_does_not_matter() -> None:
-    ids = encode(train(), ["RIVER", "river"])
+@pytest.mark.parametrize("text", ["the RIVER", "  the river\n"])
+def test_case_and_space_around_do_not_matter(text: str) -> None:
+    ids = encode(train(), ["the river", text])
     np.testing.assert_array_equal(ids[0], ids[1])
+
+
+def test_a_word_is_one_token_at_the_beginning_too() -> None:
+    first, alone = encode(train(), ["the river", "river"])
+    assert first[1] == alone[0]
+    assert alone[1] == 0
 
 
 def test_any_text_has_ids_within_the_vocabulary() -> None:
@@ -49,10 +57,10 @@ def test_a_person_counts_once_however_much_it_writes() -> None:
 
 def test_a_word_of_many_people_comes_first() -> None:
     texts = ["ab"] * 3 + ["yz"] * 9
-    tokenizer = train_tokenizer(texts, map(str, range(12)), vocabulary=258, length=2)
+    tokenizer = train_tokenizer(texts, map(str, range(12)), vocabulary=259, length=2)
     words = set(json.loads(tokenizer)["model"]["vocab"])
-    assert "yz" in words
-    assert "ab" not in words
+    assert "Ġyz" in words
+    assert not {"ab", "Ġab"} & words
 
 
 def test_training_twice_gives_the_same_bytes() -> None:
