@@ -25,7 +25,7 @@ MEASURES = {
 }
 DECODERS = {
     "released": "This release",
-    "unprotected": "Unprotected",
+    "unprotected": "Unpro\N{SOFT HYPHEN}tected",
     "without_features": "No features",
 }
 
