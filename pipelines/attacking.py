@@ -180,6 +180,8 @@ def attack(plan: Plan, data: Data, most_seconds: int) -> Results:
         return {**z, "shuffled": z["released"], "raw": raw[part]}
 
     train, select = represent("train"), represent("select")
+    # A file that cannot be run is an error here, not the failure of every attack on its features.
+    first, *_ = ray.get([part[name] for name in _EXTRACTED for part in (train, select)])
     decoders = {}
     if plan.reconstruction:
         fit_decoder = _remote(_fit_decoder)
@@ -193,7 +195,6 @@ def attack(plan: Plan, data: Data, most_seconds: int) -> Results:
         labels = [_labels(job, part.labels[job.target], plan) for part in (data.train, data.select)]
         z = train[job.representation], select[job.representation]
         tasks[job], attackers[job] = fit.remote(job, *z, *labels, schema.classes(job.target))
-    first = ray.get(train["released"])[:1]
     found = dict(_collect(tasks, deadline, "attack"))
     trials = {job: _trial(found[job]) for job in jobs}
     chosen = _select(trials)
@@ -291,12 +292,12 @@ def _rebuilt(
     if not found or any(isinstance(value, Exception) for value in found.values()):
         return None, {}
     schema, few = data.schema, data.test.x[:MOST_RECONSTRUCTED]
-    scores = {name: score for name, (score, _) in found.items()}
+    scores = {name: found[name][0] for name in _EXTRACTED}
     if schema.modality == "table":
         mean = reconstruction.mean_columns(data.train.x, schema.columns, len(few))
         scores["without_features"] = reconstruction.column_scores(mean, few, schema.columns)
         return scores, {}
     mean = reconstruction.mean_picture(data.train.x, len(few))
     scores["without_features"] = reconstruction.picture_scores(mean, few)
-    pictures = {n: np.rint(255 * made).astype(np.uint8) for n, (_, made) in found.items()}
+    pictures = {n: np.rint(255 * found[n][1]).astype(np.uint8) for n in _EXTRACTED}
     return scores, {"record": few[:PICTURES_SHOWN], **pictures}

@@ -23,6 +23,8 @@ from tiprdc.models.inputs import Columns
 
 EPOCHS = 5
 """Passes over attacker-train; the best one on attacker-select is kept."""
+FEWEST_STEPS = 100
+"""More passes where people are few."""
 BATCH = 128
 
 
@@ -140,11 +142,12 @@ def _train(
         network: nn.Module = make(z.shape[1])
         optimiser = torch.optim.AdamW(network.parameters(), 4e-3)
         steps = -(-len(z) // BATCH)
+        epochs = max(EPOCHS, -(-FEWEST_STEPS // steps))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, 4e-3, epochs=EPOCHS, steps_per_epoch=steps
+            optimiser, 4e-3, epochs=epochs, steps_per_epoch=steps
         )
         best, weights = np.inf, copy.deepcopy(network.state_dict())
-        for _ in range(EPOCHS):
+        for _ in range(epochs):
             network.train()
             for rows in torch.randperm(len(z)).tensor_split(steps):
                 loss = loss_of(network(z[rows]), x[rows])

@@ -134,6 +134,17 @@ def test_more_columns_than_people_and_a_class_nobody_has(name: str) -> None:
     assert np.isfinite(said).all()
 
 
+@pytest.mark.parametrize("name", FLAT)
+def test_read_only_arrays_will_do(name: str) -> None:
+    """Ray hands them out, and torch warns of them."""
+    rng = np.random.default_rng(0)
+    u = rng.integers(2, size=80)
+    z = noise(rng, 80)
+    for array in (u, z):
+        array.flags.writeable = False
+    assert suite.try_attack(name, (z, u), (z, u), 2).status == "ok"
+
+
 def test_word_order_and_words_are_found_in_text() -> None:
     rng = np.random.default_rng(0)
     u = rng.integers(2, size=900)

@@ -1,0 +1,355 @@
+"""The verdict under every fault that we could think of: none may end in PASS."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tiprdc import audit as a
+from tiprdc.errors import ConfigError
+from tiprdc.findings import parse_audit
+from tiprdc.statistics import pass_probability
+
+PEOPLE = 2000
+DIGESTS = {"model_sha256": "a" * 64, "control_sha256": "b" * 64, "data_digest": "c" * 64}
+PLAN = a.Plan(
+    **DIGESTS,
+    private={"secret": ("off", "on")},
+    utility={"task": ("no", "yes")},
+    people={"secret": PEOPLE, "task": PEOPLE},
+    attacks=("logistic_regression", "mlp"),
+    probes=("logistic_regression",),
+    raw=("logistic_regression", "cnn"),
+    seeds=(0, 1),
+    budget=1,
+    sample_seed=0,
+    policy=a.PolicyConfig(),
+    reconstruction=True,
+)
+TWO = replace(
+    PLAN,
+    private={**PLAN.private, "other": ("a", "b")},
+    people={**PLAN.people, "other": PEOPLE},
+)
+
+
+def estimate(rate: float, people: int = PEOPLE, attack: str = "mlp") -> a.Estimate:
+    return a.Estimate.of(attack, round(rate * people), people, 0.95, rate)
+
+
+def runs(plan: a.Plan = PLAN) -> tuple[a.AttackRun, ...]:
+    kinds: tuple[a.Representation, ...] = ("released", "unprotected", "raw", "shuffled")
+    return tuple(
+        a.AttackRun(
+            attack=name, representation=kind, seed=seed, select=0.5, status="ok", seconds=1.0
+        )
+        for kind in kinds
+        for name, seed in plan.runs(kind)
+    )
+
+
+def evidence(**changes: Any) -> dict[str, Any]:
+    """A clean release, as it should be."""
+    controls = {
+        "raw": estimate(0.97),
+        "unprotected": estimate(0.9),
+        "shuffled": estimate(0.5),
+        "floor": estimate(0.51, attack="label_floor"),
+    }
+    clean = {"strongest": estimate(0.52), "leakage": 0.01, "controls": controls, "attacks": runs()}
+    for key, value in changes.items():
+        if key in controls:
+            controls[key] = value
+        else:
+            clean[key] = value
+    return clean
+
+
+def verdict(plan: a.Plan = PLAN, seen: dict[str, str] | None = None, **changes: Any) -> Any:
+    report, reasons = a.judge("secret", plan, **evidence(**changes))
+    found = {**DIGESTS, "plan_sha256": plan.sha256, **(seen or {})}
+    return a.conclude(plan, {"secret": report}, reasons, **found)
+
+
+def test_a_clean_release_passes_without_reasons() -> None:
+    assert verdict() == ("PASS", ())
+
+
+def without(kind: str, attack: str) -> tuple[a.AttackRun, ...]:
+    return tuple(r for r in runs() if (r.representation, r.attack) != (kind, attack))
+
+
+def failing(kind: str, attack: str, **changes: Any) -> tuple[a.AttackRun, ...]:
+    hit = {"select": None, "status": "failed: killed", **changes}
+    return tuple(
+        replace(r, **hit) if (r.representation, r.attack) == (kind, attack) else r for r in runs()
+    )
+
+
+def bent(**changes: Any) -> a.Estimate:
+    return replace(estimate(0.52), **changes)
+
+
+INCONCLUSIVE: dict[str, tuple[dict[str, Any], str]] = {
+    "an attack did not run": ({"attacks": without("released", "mlp")}, "did not run"),
+    "no attack ran": ({"attacks": ()}, "did not run"),
+    "an attack was killed": ({"attacks": failing("released", "mlp")}, "failed: killed"),
+    "an attack timed out": (
+        {"attacks": failing("released", "mlp", status="failed: out of time")},
+        "out of time",
+    ),
+    "an attack scored NaN": (
+        {"attacks": failing("released", "mlp", select=math.nan, status="ok")},
+        "mlp on released",
+    ),
+    "the ceiling's attack failed": ({"attacks": failing("raw", "cnn")}, "cnn on raw"),
+    "the control's attack failed": (
+        {"attacks": failing("shuffled", "logistic_regression")},
+        "on shuffled",
+    ),
+    "nothing was selected": ({"strongest": None}, "no finite figure"),
+    "NaN on the test people": ({"strongest": bent(high=math.nan)}, "no finite figure"),
+    "an impossible figure": ({"strongest": bent(balanced_accuracy=-1.0)}, "no finite figure"),
+    "the positive control is silent": ({"raw": estimate(0.55)}, "prove nothing"),
+    "the positive control is missing": ({"raw": None}, "positive control"),
+    "the positive control is NaN": ({"raw": bent(low=math.nan)}, "positive control"),
+    "the negative control is missing": ({"shuffled": None}, "negative control"),
+    "the bound is above the limit": ({"strongest": estimate(0.595)}, "would settle it"),
+    "few people": ({"strongest": estimate(0.5, 60)}, "would settle it"),
+}
+
+
+@pytest.mark.parametrize("fault", INCONCLUSIVE)
+def test_what_is_missing_is_inconclusive(fault: str) -> None:
+    changes, words = INCONCLUSIVE[fault]
+    found, reasons = verdict(**changes)
+    assert found == "INCONCLUSIVE"
+    assert any(words in reason for reason in reasons), reasons
+
+
+@pytest.mark.parametrize("fault", INCONCLUSIVE)
+def test_what_is_missing_does_not_hide_what_was_found(fault: str) -> None:
+    changes, _ = INCONCLUSIVE[fault]
+    exposed = {"strongest": estimate(0.7), **changes}
+    if changes.get("strongest", 0) == 0:
+        assert verdict(**exposed)[0] == "FAIL"
+
+
+SWAPPED: dict[str, tuple[dict[str, str], str]] = {
+    "another model": ({"model_sha256": "f" * 64}, "released file"),
+    "another control": ({"control_sha256": "f" * 64}, "unprotected file"),
+    "other data": ({"data_digest": "f" * 64}, "data are not"),
+    "an edited plan": ({"plan_sha256": "f" * 64}, "plan was changed"),
+}
+
+
+@pytest.mark.parametrize("fault", SWAPPED)
+def test_evidence_about_something_else_is_inconclusive(fault: str) -> None:
+    seen, words = SWAPPED[fault]
+    found, reasons = verdict(seen=seen)
+    assert found == "INCONCLUSIVE"
+    assert any(words in reason for reason in reasons)
+
+
+def test_a_plan_of_another_suite_is_inconclusive() -> None:
+    assert verdict(replace(PLAN, suite_version="0.9.0"))[0] == "INCONCLUSIVE"
+
+
+def test_an_attribute_that_was_not_judged_is_inconclusive() -> None:
+    assert verdict(TWO)[0] == "INCONCLUSIVE"
+    seen = {**DIGESTS, "plan_sha256": PLAN.sha256}
+    assert a.conclude(PLAN, {}, (), **seen)[0] == "INCONCLUSIVE"
+
+
+def test_one_exposed_attribute_fails_the_release() -> None:
+    good, _ = a.judge("secret", TWO, **evidence())
+    bad, reasons = a.judge("other", TWO, **evidence(strongest=estimate(0.8)))
+    seen = {**DIGESTS, "plan_sha256": TWO.sha256}
+    found, said = a.conclude(TWO, {"secret": good, "other": bad}, reasons, **seen)
+    assert found == "FAIL"
+    assert said[0].startswith("other: mlp recognises it with 80.0 %")
+
+
+def test_recognised_beyond_the_limit_fails() -> None:
+    found, reasons = verdict(strongest=estimate(0.63))
+    assert found == "FAIL"
+    assert "is above the limit of 60.0 %" in reasons[0]
+
+
+def test_labels_that_leak_past_the_features_fail() -> None:
+    found, reasons = verdict(shuffled=estimate(0.56))
+    assert found == "FAIL"
+    assert "shuffled labels" in reasons[0]
+
+
+def test_an_unlucky_control_is_no_alarm() -> None:
+    """At 95 % the lower bound is above the prior; at one in a thousand it is not."""
+    unlucky = estimate(0.525)
+    assert unlucky.low > 0.5
+    assert verdict(shuffled=unlucky)[0] == "PASS"
+
+
+def test_the_control_hardly_ever_alarms_on_guesses() -> None:
+    correct = np.random.default_rng(0).binomial(PEOPLE, 0.5, 4000)
+    alarms = {c: bool(a._alarm("secret", PLAN, estimate(c / PEOPLE))) for c in set(correct)}
+    assert np.mean([alarms[c] for c in correct]) < 0.003
+
+
+def test_false_pass_at_the_limit_is_what_the_confidence_says() -> None:
+    """The whole rule, on attackers whose true rate is exactly the limit."""
+    correct = np.random.default_rng(1).binomial(PEOPLE, 0.6, 4000)
+    passes = {c: verdict(strongest=estimate(c / PEOPLE))[0] == "PASS" for c in set(correct)}
+    share = float(np.mean([passes[c] for c in correct]))
+    assert share <= 0.05 + 3 * (0.05 * 0.95 / 4000) ** 0.5
+    assert share == pytest.approx(pass_probability(0.6, 0.6, PEOPLE), abs=0.012)
+
+
+def test_fewer_people_than_the_policy_needs() -> None:
+    few = replace(PLAN, people={"secret": 380, "task": 380})
+    found, reasons = verdict(few)
+    assert found == "INCONCLUSIVE"
+    assert "fewer than the policy's 200" in reasons[0]
+
+
+def test_the_number_of_people_that_would_settle_it() -> None:
+    report, _ = a.judge("secret", PLAN, **evidence(strongest=estimate(0.59)))
+    assert report.people_needed is not None
+    assert pass_probability(0.59, 0.6, report.people_needed) >= 0.9
+    assert report.people_needed > 10 * PEOPLE
+    at_limit, reasons = a.judge("secret", PLAN, **evidence(strongest=estimate(0.6)))
+    assert at_limit.people_needed is None
+    assert "may not settle it" in reasons[0]
+
+
+def test_the_floor_moves_the_limit_only_where_the_policy_says_so() -> None:
+    floor = estimate(0.6, attack="label_floor")
+    strict, _ = a.judge("secret", PLAN, **evidence(floor=floor))
+    assert strict.limit == pytest.approx(0.6)
+    lenient = replace(PLAN, policy=a.PolicyConfig(against="floor"))
+    report, _ = a.judge("secret", lenient, **evidence(floor=floor, strongest=estimate(0.65)))
+    assert report.limit == pytest.approx(0.7)
+    assert report.verdict == "PASS"
+    below, _ = a.judge("secret", lenient, **evidence(floor=estimate(0.45)))
+    assert below.limit == pytest.approx(0.6)
+    assert verdict(lenient, floor=None)[0] == "INCONCLUSIVE"
+
+
+def test_the_plan_asks_several_seeds_of_chance_and_one_of_the_rest() -> None:
+    assert PLAN.runs("released") == (("logistic_regression", 0), ("mlp", 0), ("mlp", 1))
+    assert PLAN.runs("raw") == (("logistic_regression", 0), ("cnn", 0))
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"model_sha256": "f" * 64},
+    {"attacks": ("mlp",)},
+    {"seeds": (0,)},
+    {"sample_seed": 1},
+    {"policy": a.PolicyConfig(margin=0.2)},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_plans_digest_covers_every_decision(change: dict[str, Any]) -> None:
+    assert replace(PLAN, **change).sha256 != PLAN.sha256
+    assert replace(PLAN).sha256 == PLAN.sha256
+
+
+def report(**changes: Any) -> a.AuditReport:
+    attribute, reasons = a.judge("secret", PLAN, **evidence(**changes))
+    seen = {**DIGESTS, "plan_sha256": PLAN.sha256}
+    found, reasons = a.conclude(PLAN, {"secret": attribute}, reasons, **seen)
+    task = a.UtilityReport(
+        classes=("no", "yes"), prior=0.5, people=PEOPLE, released=estimate(0.9),
+        unprotected=estimate(0.91), ceiling=None, loss=0.01, probes=(),
+    )  # fmt: skip
+    return a.AuditReport(
+        suite_version=PLAN.suite_version, verdict=found, reasons=reasons, model_sha256="a" * 64,
+        data_digest="c" * 64, plan_sha256=PLAN.sha256, plan=asdict(PLAN), dataset="planted",
+        modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
+        splits={"attacker-test": {"people": 5, "records": 5}}, policy=asdict(PLAN.policy),
+        attributes={"secret": attribute}, utility={"task": task}, mean_utility_loss=0.01,
+        reconstruction={"released": {"psnr": 12.0}}, not_tried=a.NOT_TRIED, seconds=1.0,
+    )  # fmt: skip
+
+
+FILED: dict[str, Callable[[], a.AuditReport]] = {
+    "clean": report,
+    "bare": lambda: report(strongest=None, leakage=None, raw=None, shuffled=None, attacks=()),
+    "NaN": lambda: report(strongest=bent(high=math.nan), leakage=math.nan, raw=bent(low=math.nan)),
+}
+
+
+@pytest.mark.parametrize("case", FILED)
+def test_json_obeys_the_schema_and_comes_back_the_same(case: str) -> None:
+    found = FILED[case]()
+    text = found.to_json()
+    schema = json.loads(Path(a.__file__).with_name("audit.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(text), schema)
+    assert a.AuditReport.from_json(text).to_json() == text
+    assert parse_audit(json.loads(text), "audit.json").verdict == found.verdict
+
+
+def test_the_schema_refuses_what_is_no_audit() -> None:
+    schema = json.loads(Path(a.__file__).with_name("audit.schema.json").read_text())
+    for change in ({"verdict": "FINE"}, {"plan_sha256": "1"}, {"extra": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**json.loads(report().to_json()), **change}, schema)
+
+
+def test_anybody_can_hash_the_plan_in_the_report() -> None:
+    import hashlib
+
+    raw = json.loads(report().to_json())
+    text = json.dumps(raw["plan"], sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == raw["plan_sha256"]
+
+
+def test_metrics_hold_no_timings() -> None:
+    found = a.metrics(report())
+    assert found["attributes"]["secret"]["strongest"] == 0.52
+    assert "seconds" not in json.dumps(found)
+
+
+def test_mean_loss_needs_every_task() -> None:
+    task = report().utility["task"]
+    assert a.mean_loss({"x": task, "y": replace(task, loss=0.03)}) == pytest.approx(0.02)
+    assert a.mean_loss({"x": task, "y": replace(task, loss=None)}) is None
+    assert a.mean_loss({}) is None
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"attacks": ("mpl",)}, "did you mean 'mlp'"),
+    ({"attacks": ()}, "audit.attacks"),
+    ({"attacks": ("mlp", "mlp")}, "each once"),
+    ({"attacks": ("gru",)}, "an attack on features"),
+    ({"seeds": ()}, "audit.seeds"),
+    ({"seeds": (-1,)}, "audit.seeds"),
+    ({"budget": 0}, "audit.budget"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), REFUSED)
+def test_a_bad_setting_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        a.AuditConfig(**given)
+
+
+@pytest.mark.parametrize("given", [{"margin": 0.0}, {"confidence": 1.0}, {"min_people": 1}])
+def test_a_bad_policy_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"audit.policy.{next(iter(given))}"):
+        a.PolicyConfig(**given)
+
+
+def test_the_ceilings_attacks_must_suit_the_records() -> None:
+    assert a.AuditConfig().raw_attacks("text") == ("bag_of_tokens", "gru")
+    with pytest.raises(ConfigError, match="an attack on text records"):
+        a.AuditConfig(raw=("cnn",)).raw_attacks("text")
