@@ -28,6 +28,8 @@ _DEFAULTS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # A worker imports torch first; on a busy machine that has taken longer than Ray's own 60 s.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
+    # How often Train looks for a report; a worker waits for it, so 2 s would be the shortest epoch.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
 }
 _FULL = (lost.OutOfDiskError, lost.ObjectStoreFullError)
 _GONE = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import queue
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -54,7 +55,7 @@ def _refuse(message: str) -> None:
 
 
 class Source(Protocol):
-    """The reading end of a queue of (name, units done so far)."""
+    """The reading end of a queue of (name, units done so far): Empty, or the last again, if no news."""
 
     def get(self, block: bool = ..., timeout: float | None = ...) -> tuple[str, int]: ...
 
@@ -69,6 +70,7 @@ class Progress:
     def __init__(self, unit: str) -> None:
         self.unit = unit
         self._totals: dict[str, int] = {}
+        self._done: dict[str, int] = {}
         self._said: dict[str, float] = {}
         self._bars = Bars(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -96,6 +98,9 @@ class Progress:
 
     def update(self, name: str, done: int) -> None:
         """`done` units of it are finished."""
+        if self._done.get(name) == done:
+            return
+        self._done[name] = done
         total = self._totals[name]
         self._bars.update(self._ids[name], completed=done)
         now = time.monotonic()
@@ -104,16 +109,17 @@ class Progress:
             self._said[name] = now
             console.print(f"{name}: {self.unit} {done} of {total}", highlight=False)
 
-    def follow(self, source: Source, futures: Iterable[Future[object]]) -> None:
+    def follow(self, source: Source, futures: Iterable[Future[Any]]) -> None:
         """Show what arrives at a queue until all futures are done."""
         waiting = list(futures)
         while True:
             finished = all(future.done() for future in waiting)
-            try:
+            before = dict(self._done)
+            with contextlib.suppress(queue.Empty):
                 self.update(*source.get(timeout=0.5))
-            except queue.Empty:
-                if finished:
-                    return
+            # What was said before the end is still shown; a source may say its last word for ever.
+            if finished and self._done == before:
+                return
 
 
 def progress(items: Iterable[T], *, total: int, label: str, unit: str = "part") -> Iterator[T]:

@@ -65,8 +65,24 @@ def test_following_ends_with_the_work_and_misses_nothing(
     source: queue.Queue[tuple[str, int]] = queue.Queue()
     future: Future[None] = Future()
     future.set_exception(DataError("a", "b", "c"))
+    source.put(("protected", 1))
     source.put(("protected", 2))
     with Progress("epoch") as shown:
         shown.add("protected", 2)
         shown.follow(source, [future])
     assert "protected: epoch 2 of 2" in capsys.readouterr().err
+
+
+def test_following_a_source_that_repeats_itself_ends_and_says_each_thing_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Repeating:
+        def get(self, block: bool = True, timeout: float | None = None) -> tuple[str, int]:
+            return "tune", 4
+
+    future: Future[None] = Future()
+    future.set_result(None)
+    with Progress("trial") as shown:
+        shown.add("tune", 4)
+        shown.follow(Repeating(), [future])
+    assert capsys.readouterr().err == "tune: trial 4 of 4\n"
