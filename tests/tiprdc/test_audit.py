@@ -119,6 +119,7 @@ INCONCLUSIVE: dict[str, tuple[dict[str, Any], str]] = {
     "NaN on the test people": ({"strongest": bent(high=math.nan)}, "no finite figure"),
     "an impossible figure": ({"strongest": bent(balanced_accuracy=-1.0)}, "no finite figure"),
     "the positive control is silent": ({"raw": estimate(0.55)}, "prove nothing"),
+    "the positive control is not sure": ({"raw": estimate(0.61)}, "prove nothing"),
     "the positive control is missing": ({"raw": None}, "positive control"),
     "the positive control is NaN": ({"raw": bent(low=math.nan)}, "positive control"),
     "the negative control is missing": ({"shuffled": None}, "negative control"),

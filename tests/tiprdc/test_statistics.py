@@ -92,6 +92,13 @@ def test_sample_takes_every_record_of_a_person_equally_often_and_wastes_nobody()
     assert first == pytest.approx(0.5, abs=0.1)
 
 
+def test_sample_prefers_nobody_of_the_frequent_class() -> None:
+    labels, person = np.repeat([0, 1], [10, 30]), np.arange(40).astype(str)
+    taken = np.concatenate([s.balanced_sample(labels, person, 2, seed) for seed in range(600)])
+    share = np.bincount(taken, minlength=40)[10:] / 600
+    assert np.abs(share - 1 / 3).max() < 0.08
+
+
 def test_sample_on_the_balanced_rows_makes_balanced_accuracy_a_proportion() -> None:
     rng = np.random.default_rng(0)
     labels, person = rng.integers(3, size=500), np.arange(500).astype(str)
