@@ -55,7 +55,7 @@ def _refuse(message: str) -> None:
 
 
 class Source(Protocol):
-    """The reading end of a queue of (name, units done so far): Empty, or the last again, if no news."""
+    """The reading end of a queue of (name, units done); no news is Empty or the last again."""
 
     def get(self, block: bool = ..., timeout: float | None = ...) -> tuple[str, int]: ...
 

@@ -91,7 +91,7 @@ def train(
     with (
         connect(cluster),
         Progress("epoch") as progress,
-        ThreadPoolExecutor(len(plan)) as pool,
+        ThreadPoolExecutor(_runs_at_once(cluster)) as pool,
     ):
         queue = Queue(actor_options={"num_cpus": 0})
         for role in plan:
@@ -106,6 +106,14 @@ def train(
     _write_curves(out, curves)
     for settings in plan.values():
         shutil.rmtree(storage / settings["name"], ignore_errors=True)
+
+
+def _runs_at_once(cluster: ClusterConfig) -> int:
+    """Both, if there is room: two runs that wait for each other's resources never end."""
+    there = ray.cluster_resources()
+    wanted = {name: len(ROLES) * cluster.workers * n for name, n in cluster.resources().items()}
+    room = all(there.get(name, 0.0) >= amount for name, amount in wanted.items())
+    return len(ROLES) if room else 1
 
 
 def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
@@ -125,11 +133,8 @@ def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
 
 def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
     """What a worker needs, as plain values, under a name that changes with any of it."""
-    game = (
-        config.game
-        if role == "protected"
-        else replace(config.game, privacy_weight=0.0, adversaries=0)
-    )
+    unprotected = replace(config.game, privacy_weight=0.0, adversaries=0)
+    game = config.game if role == "protected" else unprotected
     settings: dict[str, Any] = {
         "role": role,
         "seed": config.seed,

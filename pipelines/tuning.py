@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -107,11 +109,13 @@ def tune(
     settings = {"tune": config, "train": base, "shards": str(shards.resolve())}
     name = _name(config, base, schema)
     storage = Path(cluster.storage).resolve()
-    with connect(cluster), Progress("trial") as progress:
+    with connect(cluster), Progress("trial") as progress, ThreadPoolExecutor(1) as pool:
         progress.add("tune", config.trials)
-        tuner = _tuner(settings, storage, name, _Count(progress))
-        results = tuner.fit()
-    table = pd.DataFrame([r.metrics for r in results if r.metrics and not r.error])
+        search = pool.submit(_tuner(settings, storage, name).fit)
+        progress.follow(_Finished(storage / name), [search])
+        found = search.result()
+    ended = [found[i] for i in range(len(found))]
+    table = pd.DataFrame([trial.metrics for trial in ended if trial.metrics and not trial.error])
     if table.empty:
         raise ClusterError(
             "tune", f"none of {config.trials} trials came to an end", "at least one",
@@ -126,21 +130,19 @@ def _name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
     return f"tune-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-class _Count(ray_tune.Callback):
-    """Moves the bar when a trial ends."""
+class _Finished:
+    """Counts the trials that have reported, also those of a run that was cut off."""
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress, self.ended = progress, 0
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self.ended += 1
-        self.progress.update("tune", self.ended)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self.on_trial_complete(iteration, trials, trial)
+    def get(self, block: bool = True, timeout: float | None = None) -> tuple[str, int]:
+        time.sleep(timeout or 0)
+        reported = [file for file in self.folder.glob("*/result.json") if file.stat().st_size]
+        return "tune", len(reported)
 
 
-def _tuner(settings: dict[str, Any], storage: Path, name: str, count: _Count) -> ray_tune.Tuner:
+def _tuner(settings: dict[str, Any], storage: Path, name: str) -> ray_tune.Tuner:
     """A new search, or the one that was cut off."""
     config: TuneConfig = settings["tune"]
     work = ray_tune.with_resources(
@@ -152,11 +154,14 @@ def _tuner(settings: dict[str, Any], storage: Path, name: str, count: _Count) ->
         console.print(f"tune: going on with {path}")
         return ray_tune.Tuner.restore(path, work, resume_unfinished=True, resume_errored=True)
     floats = optuna.distributions.FloatDistribution
+    low, high = config.closed_form
     space = {
-        "privacy_weight": floats(*config.privacy_weight),
-        "closed_form": floats(*config.closed_form, log=True),
+        "privacy_weight": floats(config.privacy_weight[0], config.privacy_weight[1]),
+        "closed_form": floats(low, high, log=True),
         "features": optuna.distributions.CategoricalDistribution(config.features),
     }
+    # Its own word on a study in memory is no news: Tune keeps the trials.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     search = OptunaSearch(
         space=space,
         metric=list(OBJECTIVES),
@@ -166,9 +171,7 @@ def _tuner(settings: dict[str, Any], storage: Path, name: str, count: _Count) ->
     return ray_tune.Tuner(
         work,
         tune_config=ray_tune.TuneConfig(search_alg=search, num_samples=config.trials),
-        run_config=ray_tune.RunConfig(
-            name=name, storage_path=str(storage), callbacks=[count], verbose=0
-        ),
+        run_config=ray_tune.RunConfig(name=name, storage_path=str(storage), verbose=0),
     )
 
 

@@ -7,6 +7,7 @@ that no device has to repeat a normalisation and get it slightly wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -48,7 +48,8 @@ def _score(z_fit: Tensor, u_fit: Tensor, z: Tensor, u: Tensor) -> Tensor:
     mean = u_fit.mean(0)
     guess = mean + asked @ torch.linalg.solve(systems, (u_fit - mean).expand(len(_RIDGES), -1, -1))
     residual = (u - guess).square().mean((1, 2))
-    return (1 - residual / (u - u.mean(0)).square().mean().clamp(min=1e-6)).max()
+    total = (u - u.mean(0)).square().mean().clamp(min=1e-6)
+    return torch.max(1 - residual / total)
 
 
 def _kernel(a: Tensor, b: Tensor, bandwidth: Tensor) -> Tensor:
