@@ -1,0 +1,116 @@
+"""How long each stage takes, with how much memory, and what a graph with nothing to do costs.
+
+    python -m benchmarks.graph          (or `make bench`)
+
+Runs the project as it is, params.yaml included, in a temporary copy with a cache of its own, one
+stage after another. Prints a table and writes benchmarks/graph.json, with the machine that it was
+measured on: figures of another machine are another matter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+MIB = 2**20
+Figures = dict[str, float]
+
+
+def main() -> None:
+    console = Console()
+    machine = {
+        "cores": os.cpu_count(),
+        "memory_mib": psutil.virtual_memory().total // MIB,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _copy(folder)
+        stages = list(YAML(typ="safe").load(folder / "dvc.yaml")["stages"])
+        figures = {}
+        for stage in stages:
+            console.print(f"{stage} ...", highlight=False)
+            figures[stage] = _measure(folder, ["repro", "--single-item", stage])
+        figures["nothing to do"] = _measure(folder, ["repro"])
+    result = {"machine": machine, "figures": figures}
+    (ROOT / "benchmarks" / "graph.json").write_text(json.dumps(result, indent=1) + "\n")
+    _print(console, figures)
+
+
+def _copy(folder: Path) -> None:
+    """The files that Git knows, in a repository of their own: nothing of the user's is touched."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+
+
+def _measure(folder: Path, command: list[str]) -> Figures:
+    """Run DVC; seconds, and the most memory of one process and of all together."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    before = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", *command],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.DEVNULL,
+    )
+    peak = {"largest_process_mib": 0.0, "all_processes_mib": 0.0}
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(process.pid, peak, ended))
+    watcher.start()
+    code = process.wait()
+    seconds = time.monotonic() - before
+    ended.set()
+    watcher.join()
+    if code:
+        sys.exit(f"dvc {' '.join(command)} ended with {code}")
+    return {"seconds": round(seconds, 1), **{name: round(mib) for name, mib in peak.items()}}
+
+
+def _watch(pid: int, peak: dict[str, float], ended: threading.Event) -> None:
+    """Unique memory: what processes share with each other is not counted again and again."""
+    while not ended.wait(0.5):
+        sizes = [0.0]
+        try:
+            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        for process in family:
+            try:
+                sizes.append(process.memory_full_info().uss / MIB)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        peak["largest_process_mib"] = max(peak["largest_process_mib"], *sizes)
+        peak["all_processes_mib"] = max(peak["all_processes_mib"], sum(sizes))
+
+
+def _print(console: Console, figures: dict[str, Figures]) -> None:
+    table = Table("stage", "seconds", "largest process, MiB", "all processes, MiB")
+    for stage, figure in figures.items():
+        table.add_row(stage, *(f"{figure[key]:,}" for key in figure))
+    console.print(table)
+    total = sum(figure["seconds"] for figure in figures.values())
+    console.print(f"In all {total:.0f} s", highlight=False)
+
+
+if __name__ == "__main__":
+    main()
