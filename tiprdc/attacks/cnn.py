@@ -22,7 +22,7 @@ FEATURE_WIDTHS = ((8, 32, 64), (16, 64, 128))
 
 
 class CnnAttack(Attack):
-    """A small CNN of the data's own shape, stopped early."""
+    """A small CNN of the data's own shape."""
 
     name = "cnn"
     random = True
@@ -32,12 +32,12 @@ class CnnAttack(Attack):
     ) -> Attacker:
         if kind_of(z) == "picture":
             recipes = [
-                Recipe(make=partial(_on_picture, widths), epochs=8, patience=4, rate=4e-3)
+                Recipe(make=partial(_on_picture, widths), epochs=14, rate=8e-3)
                 for widths in PICTURE_WIDTHS[:budget]
             ]
             return fit_network(recipes, _pixels, z, u, classes, seed)
         recipes = [
-            Recipe(make=partial(_on_features, widths), epochs=15, patience=6)
+            Recipe(make=partial(_on_features, widths), epochs=15)
             for widths in FEATURE_WIDTHS[:budget]
         ]
         scaling = whiten(z, seed)

@@ -29,7 +29,7 @@ class GruAttack(Attack):
     ) -> Attacker:
         vocabulary = int(z.max()) + 1
         recipes = [
-            Recipe(make=partial(_Reader, vocabulary, width), epochs=6, patience=2, rate=4e-3)
+            Recipe(make=partial(_Reader, vocabulary, width), epochs=6, rate=4e-3)
             for width in WIDTHS[:budget]
         ]
         return fit_network(recipes, partial(known_tokens, vocabulary), z, u, classes, seed)

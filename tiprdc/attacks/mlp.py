@@ -25,7 +25,7 @@ SIZES: tuple[tuple[tuple[int, ...], float], ...] = (
 
 
 class MlpAttack(Attack):
-    """Perceptrons with batch normalisation and dropout, stopped early."""
+    """Perceptrons with batch normalisation and dropout."""
 
     name = "mlp"
     random = True
@@ -35,7 +35,7 @@ class MlpAttack(Attack):
     ) -> Attacker:
         scaling = whiten(z, seed)
         recipes = [
-            Recipe(make=partial(_perceptron, sizes, dropout), epochs=15, patience=6, rate=4e-3)
+            Recipe(make=partial(_perceptron, sizes, dropout), epochs=15, rate=4e-3)
             for sizes, dropout in SIZES[:budget]
         ]
         return fit_network(recipes, as_tensor(scaling), z, u, classes, seed)

@@ -1,4 +1,4 @@
-"""What the attacks by a network share: training with early stopping, and the fitted attacker."""
+"""What the attacks by a network share: training, the pass that is kept, the fitted attacker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 from tiprdc.attacks.attack import Attacker, class_shares, inner_holdout, log_loss
 
 HOLDOUT = 0.15
-"""Share of attacker-train that stops training and chooses among configurations."""
+"""Share of attacker-train that chooses among passes and configurations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +25,14 @@ class Recipe:
 
     Args:
         make: (one prepared record, K) -> network giving logits `[B, K]`.
-        epochs: Most passes over attacker-train.
-        patience: Passes without a better holdout after which training stops.
+        epochs: Passes over attacker-train, all of them made: a leak is often found only after the
+            holdout has looked hopeless for a while. The best of them on the holdout is kept.
         rate: Peak learning rate of AdamW.
         decay: Its weight decay.
     """
 
     make: Callable[[Tensor, int], nn.Module]
     epochs: int
-    patience: int
     rate: float = 2e-3
     decay: float = 1e-2
 
@@ -101,7 +100,7 @@ def _train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.rate, epochs=recipe.epochs, steps_per_epoch=steps, pct_start=0.2
     )
-    best, weights, since = np.inf, copy.deepcopy(network.state_dict()), 0
+    best, weights = np.inf, copy.deepcopy(network.state_dict())
     for _ in range(recipe.epochs):
         network.train()
         for batch in inside[torch.randperm(len(inside))].tensor_split(steps):
@@ -112,11 +111,8 @@ def _train(
             schedule.step()
         balanced = _posterior(network, z[outside]) / shares
         held = log_loss(balanced / balanced.sum(1, keepdims=True), u[rows[1]])
-        since += 1
         if held < best:
-            best, weights, since = held, copy.deepcopy(network.state_dict()), 0
-        if since >= recipe.patience:
-            break
+            best, weights = held, copy.deepcopy(network.state_dict())
     network.load_state_dict(weights)
     return best
 
