@@ -109,7 +109,7 @@ def column_scores(
             scores["r2"][column.name] = float(explained)
         place += 1
     means = {kind: float(np.mean(list(of.values()))) for kind, of in scores.items() if of}
-    return {**means, **{name: value for of in scores.values() for name, value in of.items()}}
+    return {**{name: value for of in scores.values() for name, value in of.items()}, **means}
 
 
 def mean_picture(x: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
