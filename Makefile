@@ -13,7 +13,8 @@ SHELL := bash
 VENV ?= .venv
 PYTHON ?= python3
 PIP ?= $(VENV)/bin/python -m pip
-STAMP := $(VENV)/.tiprdc-installed
+# An environment shared by several clones holds one of them at a time.
+STAMP := $(VENV)/.tiprdc-$(shell pwd | cksum | cut -d ' ' -f 1)
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
@@ -29,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@"$(VENV)/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 setup")'
 	@echo "Installing what constraints.txt pins (torch alone may be several GB; see its first lines)"
 	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	@touch $(STAMP)
+	@rm -f $(VENV)/.tiprdc-* && touch $(STAMP)
 
 demo: setup ## the whole graph on generated faces, then what the audit found
 	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { \
@@ -37,7 +38,6 @@ demo: setup ## the whole graph on generated faces, then what the audit found
 	  dvc config --local core.no_scm true; }
 	dvc repro
 	@tiprdc inspect reports/audit.json
-	@echo "The report: $(abspath reports/index.html)"
 
 test: lint ## lint, types, import contracts, all tests
 	python -m pytest
