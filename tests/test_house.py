@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import importlib
 import itertools
+import re
 import subprocess
 import sys
 import tomllib
@@ -150,8 +151,17 @@ def test_the_constraints_name_what_the_project_needs() -> None:
     assert "://" not in "".join(line for line in lines if not line.startswith("#"))
 
 
+def test_the_commands_of_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):.* ##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for name in ("README.md", "CONTRIBUTING.md", "docs/cluster.md"):
+        text = (ROOT / name).read_text()
+        asked = re.findall(r"^ {4}(?:.*&& )?make ([a-z]+)|`make ([a-z]+)`", text, re.MULTILINE)
+        assert {a or b for a, b in asked} <= targets, name
+        for file in re.findall(r"`((?:docs|data|tests|stages|pipelines|tiprdc)/[\w./-]+)`", text):
+            assert (ROOT / file).exists(), f"{name} names {file}"
+
+
 def test_the_wheel_holds_the_library_and_its_data_alone(tmp_path: Path) -> None:
-    pytest.importorskip("setuptools")
     build = "from setuptools import build_meta as b; import sys\nprint(b.build_wheel(sys.argv[1]))"
     source = tmp_path / "source"
     listed = subprocess.run(

@@ -134,6 +134,25 @@ def test_what_ships_is_the_extractor_alone(project: Project) -> None:
     assert shipped == {"extractor.onnx", "manifest.json"}
 
 
+def test_the_readmes_example_runs_on_the_release(project: Project) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=project.folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(1, 16)" in done.stdout
+
+
+def test_the_command_line_shows_what_was_found(project: Project) -> None:
+    for shown in ("reports/audit.json", "artifacts/release"):
+        done = subprocess.run(
+            [sys.executable, "-c", "from tiprdc.cli import app; app()", "inspect", shown],
+            cwd=project.folder, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "skin_tone" in done.stdout
+
+
 def test_a_second_repro_does_nothing(project: Project) -> None:
     start = time.monotonic()
     assert project.repro() == []
