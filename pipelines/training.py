@@ -110,7 +110,7 @@ def train(
 
 def _runs_at_once(cluster: ClusterConfig) -> int:
     """Both, if there is room: two runs that wait for each other's resources never end."""
-    there = ray.cluster_resources()
+    there = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
     wanted = {name: len(ROLES) * cluster.workers * n for name, n in cluster.resources().items()}
     room = all(there.get(name, 0.0) >= amount for name, amount in wanted.items())
     return len(ROLES) if room else 1
@@ -133,7 +133,7 @@ def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
 
 def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
     """What a worker needs, as plain values, under a name that changes with any of it."""
-    unprotected = replace(config.game, privacy_weight=0.0, adversaries=0)
+    unprotected = replace(config.game, privacy_weight=0.0, adversaries=0, memory=0)
     game = config.game if role == "protected" else unprotected
     settings: dict[str, Any] = {
         "role": role,

@@ -120,6 +120,7 @@ def _architecture(trainer: Trainer) -> dict[str, Any]:
         "extractor": asdict(game.extractor.config),
         "private": game.private,
         "adversaries": game.config.adversaries,
+        "memory": game.config.memory,
     }
 
 

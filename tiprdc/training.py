@@ -29,7 +29,7 @@ from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.objectives.entropy import certainty
-from tiprdc.objectives.ridge import explained_variance
+from tiprdc.objectives.ridge import Labelled, explained_variance, remembered_variance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,8 @@ class GameConfig:
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
     closed_form: float = 1.0
     """Weight of the closed-form adversary, >= 0; 0 does without."""
+    memory: int = 1024
+    """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
     adversaries: int = 2
     """Trained adversaries for each private attribute, 0 to 8."""
     adversary_steps: int = 3
@@ -56,6 +58,7 @@ class GameConfig:
     def __post_init__(self) -> None:
         within("train.game.privacy_weight", self.privacy_weight, 0, 1)
         within("train.game.closed_form", self.closed_form, 0, 1000)
+        within("train.game.memory", self.memory, 0, 65_536)
         within("train.game.adversaries", self.adversaries, 0, 8)
         within("train.game.adversary_steps", self.adversary_steps, 1, 20)
         within("train.game.negatives", self.negatives, 1, 64)
@@ -77,7 +80,8 @@ class Losses(NamedTuple):
         mutual_information: J of the critic, higher keeps more; a signal, not nats.
         adversary: Mean cross-entropy of the trained adversaries, in nats; 0 without any.
         certainty: How sure they are, 0 to 1; 0 without any.
-        explained_variance: Held-out R^2 of the closed-form adversary; 0 without it.
+        explained_variance: Held-out R^2 of the closed-form adversary, from the batch and from
+            memory, each >= 0, summed; 0 without it.
     """
 
     total: Tensor
@@ -113,6 +117,9 @@ class Game(nn.Module):
         private: Private attribute -> number of classes, in the order of u's columns.
     """
 
+    memory_z: Tensor
+    memory_u: Tensor
+
     def __init__(
         self,
         config: GameConfig,
@@ -135,6 +142,10 @@ class Game(nn.Module):
             family=extractor_config.family,
             width=extractor_config.trunk_width(spec),
         )
+        # Until it is full of features, memory is noise with labels at random: it teaches nothing.
+        labels = [torch.randint(k, (config.memory,)) for k in private.values()]
+        self.register_buffer("memory_z", torch.randn(config.memory, features))
+        self.register_buffer("memory_u", torch.stack(labels, dim=1))
         weights = torch.tensor([config.weights.get(name, 1.0) for name in private])
         self.weights = (weights / weights.sum()).tolist()
 
@@ -164,8 +175,9 @@ class Game(nn.Module):
         negatives = min(self.config.negatives, len(x) - 1)
         kept = self.critic(x, scale_gradient(z, 1 - weight), torch.cat(one_hot, 1), negatives)
         learns, known = self._trained(z, u, weight)
-        explained = self._closed_form(z, one_hot) if weight else z.new_zeros(())
-        hidden = self.config.closed_form * explained.clamp(min=0)
+        explained = self._closed_form(z, u, one_hot) if weight else z.new_zeros(())
+        hidden = self.config.closed_form * explained
+        self._remember(z.detach(), u)
         if self.config.objective == "entropy":
             hidden = hidden + known
         return Losses(learns - kept + weight * hidden, kept, learns, known, explained), z.detach()
@@ -185,15 +197,28 @@ class Game(nn.Module):
         known = self._over_adversaries(z, lambda logits, _: certainty(logits), frozen=True)
         return learns, known
 
-    def _closed_form(self, z: Tensor, one_hot: list[Tensor]) -> Tensor:
+    def _closed_form(self, z: Tensor, u: Tensor, one_hot: list[Tensor]) -> Tensor:
+        """What the closed-form adversary explains of u, from this batch and from memory, >= 0."""
         if not self.config.closed_form:
             return z.new_zeros(())
+        explained = z.new_zeros(())
         with torch.autocast(z.device.type, enabled=False):
-            explained = [
-                w * explained_variance(z.float(), u)
-                for w, u in zip(self.weights, one_hot, strict=True)
-            ]
-        return torch.stack(explained).sum()
+            for i, (weight, hot) in enumerate(zip(self.weights, one_hot, strict=True)):
+                batch = Labelled(z.float(), hot)
+                found = explained_variance(batch).clamp(min=0)
+                if self.config.memory:
+                    earlier = F.one_hot(self.memory_u[:, i], hot.shape[1]).float()
+                    # A copy, since the buffer is written before the backward.
+                    memory = Labelled(self.memory_z.clone(), earlier)
+                    found = found + remembered_variance(memory, batch).clamp(min=0)
+                explained = explained + weight * found
+        return explained
+
+    @torch.no_grad()
+    def _remember(self, z: Tensor, u: Tensor) -> None:
+        if self.config.memory:
+            self.memory_z.copy_(torch.cat([z.float(), self.memory_z])[: self.config.memory])
+            self.memory_u.copy_(torch.cat([u, self.memory_u])[: self.config.memory])
 
     def _over_adversaries(
         self, z: Tensor, score: Callable[[Tensor, int], Tensor], *, frozen: bool = False

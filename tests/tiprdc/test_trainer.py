@@ -99,7 +99,9 @@ def test_a_checkpoint_of_another_architecture_is_refused(
     tmp_path: Path, make_trainer: MakeTrainer
 ) -> None:
     checkpoint.save(make_trainer(), tmp_path)
-    with pytest.raises(ModelError, match='a checkpoint of another extractor: .*"features": 8') as e:
+    with pytest.raises(
+        ModelError, match=r'a checkpoint of another extractor: .*"features": 8'
+    ) as e:
         checkpoint.load(make_trainer(features=9), tmp_path)
     assert "mend: delete this folder" in str(e.value)
 

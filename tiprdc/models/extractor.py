@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.trunk import Family, resolve, trunk
+
+_FLATTEST = 1e-4
+"""Least variance of a direction, as a share of the mean, that whitening brings up to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +37,49 @@ class ExtractorConfig:
         return self.width if resolve(self.family, spec) == "cnn" else 4 * self.width
 
 
-class Extractor(nn.Module):
-    """Raw record `[B, *shape]` -> features `[B, D]`, each of mean 0 and variance 1 in training.
+class Whitening(nn.Module):
+    """Features `[B, D]` with mean 0, variance 1 and no correlation, by running statistics.
 
-    The last layer standardises without learnt scale, so that neither noise nor a closed-form
-    adversary can be escaped by making features large or small.
+    Under an adversary a network hides the attribute in directions of little variance, where
+    adversaries that see standardised columns overlook it and an attacker who whitens does not.
+    Whitened features have no such directions. In evaluation this is one linear map.
+
+    Args:
+        width: D.
+        momentum: Share of a batch in the running mean and covariance.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    transform: Tensor
+
+    def __init__(self, width: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("covariance", torch.eye(width))
+        self.register_buffer("transform", torch.eye(width))
+
+    def forward(self, h: Tensor) -> Tensor:
+        if self.training:
+            self._update(h.detach().float())
+        return (h - self.mean) @ self.transform
+
+    @torch.no_grad()
+    def _update(self, h: Tensor) -> None:
+        self.mean.lerp_(h.mean(0), self.momentum)
+        centred = h - self.mean
+        self.covariance.lerp_(centred.T @ centred / len(h), self.momentum)
+        variance, axes = torch.linalg.eigh(self.covariance)
+        floor = _FLATTEST * variance.mean()
+        self.transform.copy_((axes * variance.clamp(min=floor).rsqrt()) @ axes.T)
+
+
+class Extractor(nn.Module):
+    """Raw record `[B, *shape]` -> whitened features `[B, D]`.
+
+    The last layer has no learnt scale, so that neither noise nor an adversary can be escaped by
+    making features, or directions among them, large or small.
     """
 
     def __init__(self, config: ExtractorConfig, spec: InputSpec) -> None:
@@ -45,8 +87,8 @@ class Extractor(nn.Module):
         self.config, self.spec = config, spec
         self.normalise = normaliser(spec)
         self.trunk = trunk(config.family, spec, width=config.trunk_width(spec), out=config.features)
-        self.standardise = nn.BatchNorm1d(config.features, affine=False)
+        self.whiten = Whitening(config.features)
 
     def forward(self, x: Tensor) -> Tensor:
-        z: Tensor = self.standardise(self.trunk(self.normalise(x)).whole)
+        z: Tensor = self.whiten(self.trunk(self.normalise(x)).whole)
         return z

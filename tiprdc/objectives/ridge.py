@@ -1,55 +1,98 @@
 """Hide from an adversary that is solved exactly in every batch.
 
-Kernel ridge regression of u on z, fitted on one half of a batch and scored on the other, both ways.
-Its held-out explained variance is the leak: an adversary in closed form never lags behind the
-extractor, and the held-out score does not reward memorising the batch.
+Kernel ridge regression of u on z. Its explained variance on records that it was not fitted on is
+the leak: an adversary in closed form never lags behind the extractor, and the held-out score does
+not reward memorising.
 
-    alpha = (K_ff + n r I)^-1 (U_f - mean U_f)
+    alpha = (K_ff + r I)^-1 (U_f - mean U_f)
     R^2   = 1 - |U_s - mean U_f - K_sf alpha|^2 / |U_s - mean U_s|^2
 
 K is the mean of Gaussian kernels around the median distance, plus a linear kernel. The best of
-several regularisations r counts: a small one sees a strong and intricate leak, a large one the faint
-remains that a small one drowns in its own variance.
+several regularisations r counts: a small one sees a strong and intricate leak, a large one the
+faint remains that a small one drowns in its own variance.
 
-Source: Sadeghi et al. 2019 (Kernel-ARL) and 2021 (OptNet-ARL) for the closed form; the split of the
-batch and the choice among regularisations are ours.
+Source: Sadeghi et al. 2019 (Kernel-ARL) and 2021 (OptNet-ARL) for the closed form; the held-out
+score, the choice among regularisations and the memory are ours.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 _SCALES = (0.5, 1.0)
 _LINEAR = 0.3
-_RIDGES = (1e-3, 1e-2, 1e-1)
+_HALF_BATCH_RIDGES = (0.1, 1.0, 10.0)
+_MEMORY_RIDGES = (0.1, 1.0)
 
 
-def explained_variance(z: Tensor, u: Tensor) -> Tensor:
-    """Held-out R^2 of the closed-form adversary, averaged over both halves.
+class Labelled(NamedTuple):
+    """Features `[N, D]` and their one-hot private attribute `[N, K]`."""
+
+    z: Tensor
+    u: Tensor
+
+
+def explained_variance(batch: Labelled) -> Tensor:
+    """Fitted on one half of the batch and scored on the other, both ways, averaged.
+
+    The gradient flows through the fit too: the extractor learns what the adversary will do next.
 
     Args:
-        z: Features `[B, D]`, B >= 4.
-        u: One-hot private attribute `[B, K]`, float.
+        batch: B >= 4 records.
 
     Returns:
         A scalar <= 1; around or below 0 where the adversary learns nothing.
     """
-    half = len(z) // 2
-    first, second = (z[:half], u[:half]), (z[half:], u[half:])
-    return (_score(*first, *second) + _score(*second, *first)) / 2
+    half = len(batch.z) // 2
+    first = Labelled(batch.z[:half], batch.u[:half])
+    second = Labelled(batch.z[half:], batch.u[half:])
+    return (_score(first, second) + _score(second, first)) / 2
 
 
-def _score(z_fit: Tensor, u_fit: Tensor, z: Tensor, u: Tensor) -> Tensor:
-    bandwidth = _squared_distance(z_fit, z_fit).detach().median().clamp(min=1e-6)
-    fitted, asked = _kernel(z_fit, z_fit, bandwidth), _kernel(z, z_fit, bandwidth)
-    ridges = torch.tensor(_RIDGES, device=z.device, dtype=z.dtype)[:, None, None]
-    systems = fitted + ridges * len(z_fit) * torch.eye(len(z_fit), device=z.device, dtype=z.dtype)
-    mean = u_fit.mean(0)
-    guess = mean + asked @ torch.linalg.solve(systems, (u_fit - mean).expand(len(_RIDGES), -1, -1))
+def remembered_variance(memory: Labelled, batch: Labelled) -> Tensor:
+    """Fitted on the features of earlier batches and scored on this one.
+
+    Ten times the records see leaks ten times fainter. The fit takes no gradient.
+
+    Args:
+        memory: N >= 4 records, cut off from the graph.
+        batch: B >= 2 records.
+
+    Returns:
+        As `explained_variance`.
+    """
+    bandwidth, mean = _bandwidth(memory.z), memory.u.mean(0)
+    with torch.no_grad():
+        systems = _systems(memory.z, bandwidth, _MEMORY_RIDGES)
+        weights = torch.cholesky_solve(memory.u - mean, torch.linalg.cholesky(systems))
+    return _best(mean + _kernel(batch.z, memory.z, bandwidth) @ weights, batch.u)
+
+
+def _score(fitted: Labelled, asked: Labelled) -> Tensor:
+    bandwidth, mean = _bandwidth(fitted.z), fitted.u.mean(0)
+    systems = _systems(fitted.z, bandwidth, _HALF_BATCH_RIDGES)
+    weights = torch.linalg.solve(systems, (fitted.u - mean).expand(len(systems), -1, -1))
+    return _best(mean + _kernel(asked.z, fitted.z, bandwidth) @ weights, asked.u)
+
+
+def _systems(z: Tensor, bandwidth: Tensor, ridges: tuple[float, ...]) -> Tensor:
+    """K + r I for each r `[R, N, N]`."""
+    r = torch.tensor(ridges, device=z.device, dtype=z.dtype)[:, None, None]
+    return _kernel(z, z, bandwidth) + r * torch.eye(len(z), device=z.device, dtype=z.dtype)
+
+
+def _best(guess: Tensor, u: Tensor) -> Tensor:
+    """The largest R^2 over the guesses `[R, N, K]`."""
     residual = (u - guess).square().mean((1, 2))
-    total = (u - u.mean(0)).square().mean().clamp(min=1e-6)
-    return torch.max(1 - residual / total)
+    return torch.max(1 - residual / (u - u.mean(0)).square().mean().clamp(min=1e-6))
+
+
+def _bandwidth(z: Tensor) -> Tensor:
+    some = z[:256].detach()
+    return _squared_distance(some, some).median().clamp(min=1e-6)
 
 
 def _kernel(a: Tensor, b: Tensor, bandwidth: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from tiprdc.datasets.schema import Column
 from tiprdc.errors import ConfigError
 from tiprdc.models.critic import Critic
-from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.extractor import Extractor, ExtractorConfig, Whitening
 from tiprdc.models.inputs import Columns, InputSpec, Tokens
 
 COLUMNS = (
@@ -37,7 +37,7 @@ def test_raw_records_become_features(modality: str) -> None:
     spec = SPECS[modality]
     z = Extractor(ExtractorConfig(width=8, features=5), spec)(_records(spec, 6))
     assert z.shape == (6, 5)
-    assert torch.allclose(z.mean(0), torch.zeros(5), atol=1e-5)
+    assert z.isfinite().all()
 
 
 @pytest.mark.parametrize("modality", SPECS)
@@ -71,3 +71,22 @@ def test_padding_does_not_change_the_features() -> None:
     short = torch.tensor([[3, 4, 0, 0, 0, 0, 0]], dtype=torch.int32)
     strange = torch.tensor([[3, 4, 99, 0, 0, 0, 0]], dtype=torch.int32)
     assert torch.equal(extractor(short), extractor(strange))
+
+
+def test_whitened_features_have_no_small_direction_to_hide_in() -> None:
+    torch.manual_seed(0)
+    mixing = torch.diag(torch.tensor([10.0, 1.0, 0.1])) @ torch.linalg.qr(torch.randn(3, 3)).Q
+    whiten = Whitening(3)
+    for _ in range(200):
+        whiten(torch.randn(256, 3) @ mixing + 5)
+    z = whiten.eval()(torch.randn(20_000, 3) @ mixing + 5)
+    torch.testing.assert_close(z.mean(0), torch.zeros(3), atol=0.1, rtol=0)
+    torch.testing.assert_close(z.T.cov(), torch.eye(3), atol=0.15, rtol=0)
+
+
+def test_a_direction_that_holds_nothing_is_not_blown_up() -> None:
+    torch.manual_seed(0)
+    whiten = Whitening(2)
+    for _ in range(100):
+        whiten(torch.randn(64, 1) * torch.tensor([[1.0, 0.0]]))
+    assert whiten.eval()(torch.tensor([[1.0, 1e-3]])).abs().max() < 2

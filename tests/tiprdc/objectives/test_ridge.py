@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from tiprdc.objectives.ridge import explained_variance
+from tiprdc.objectives.ridge import Labelled, explained_variance, remembered_variance
 
 
 def _batch(records: int = 256, width: int = 16) -> tuple[Tensor, Tensor]:
@@ -15,8 +15,12 @@ def _batch(records: int = 256, width: int = 16) -> tuple[Tensor, Tensor]:
     return torch.randn(records, width), torch.randint(2, (records,))
 
 
+def _labelled(z: Tensor, u: Tensor) -> Labelled:
+    return Labelled(z, one_hot(u, 2).float())
+
+
 def _score(z: Tensor, u: Tensor) -> float:
-    return explained_variance(z, one_hot(u, 2).float()).item()
+    return explained_variance(_labelled(z, u)).item()
 
 
 def test_a_linear_bit_is_explained() -> None:
@@ -51,8 +55,29 @@ def test_its_gradient_hides_the_bit() -> None:
     z, u = _batch()
     z[:, 0] += 4 * (u.float() - 0.5)
     z.requires_grad_()
-    before = explained_variance(z, one_hot(u, 2).float())
+    before = explained_variance(_labelled(z, u))
     before.backward()
     assert z.grad is not None
-    after = explained_variance(z.detach() - 20 * z.grad, one_hot(u, 2).float())
+    after = explained_variance(_labelled(z.detach() - 20 * z.grad, u))
     assert after < before
+
+
+def _remembered(z: Tensor, u: Tensor, records: int) -> float:
+    """Fitted on the first records, scored on the last 128."""
+    memory, batch = _labelled(z[:records], u[:records]), _labelled(z[-128:], u[-128:])
+    return remembered_variance(memory, batch).item()
+
+
+def test_memory_sees_a_leak_that_is_too_faint_for_a_batch() -> None:
+    z, _ = _batch(2048, 32)
+    u = ((z[:, 0] > 0) ^ (z[:, 1] > 0)).long()
+    z = z * torch.tensor([2.0, 2.0] + [1.0] * 30)
+    assert _score(z[-128:], u[-128:]) < 0.1
+    assert _remembered(z, u, 1920) > 0.3
+
+
+def test_a_memory_of_noise_explains_nothing() -> None:
+    z, u = _batch(1024, 16)
+    labels = torch.randint(2, (1024,))
+    batch = Labelled(z[-128:] + 4 * (u[-128:, None] - 0.5), one_hot(u[-128:], 2).float())
+    assert remembered_variance(_labelled(z[:896], labels[:896]), batch) < 0.05
