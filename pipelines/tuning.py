@@ -60,7 +60,7 @@ class TuneConfig:
     """Lowest and highest weight of the closed-form adversary, searched on a logarithmic scale."""
     features: tuple[int, ...] = (64, 128)
     """Widths of z to choose among."""
-    attacks: tuple[str, ...] = ("logistic_regression", "mlp")
+    attacks: tuple[str, ...] = ("kernel", "mlp")
     """Attacks that judge privacy, the strongest counts, and the first of them utility."""
 
     def __post_init__(self) -> None:

@@ -132,6 +132,7 @@ class Trainer:
         started = time.perf_counter()
         self._seed_epoch()
         self.game.train()
+        self.game.forget_fits()
         names = list(self.game.private)
         x = torch.from_numpy(records.x)
         u = torch.stack([torch.from_numpy(records.labels[name]) for name in names], dim=1)

@@ -29,7 +29,7 @@ from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.objectives.entropy import certainty
-from tiprdc.objectives.ridge import Labelled, explained_variance, remembered_variance
+from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,10 @@ class GameConfig:
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
     closed_form: float = 1.0
     """Weight of the closed-form adversary, >= 0; 0 does without."""
-    memory: int = 1024
+    memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
+    refit: int = 8
+    """Steps between two fits on memory, 1 to 1,000."""
     adversaries: int = 2
     """Trained adversaries for each private attribute, 0 to 8."""
     adversary_steps: int = 3
@@ -59,6 +61,7 @@ class GameConfig:
         within("train.game.privacy_weight", self.privacy_weight, 0, 1)
         within("train.game.closed_form", self.closed_form, 0, 1000)
         within("train.game.memory", self.memory, 0, 65_536)
+        within("train.game.refit", self.refit, 1, 1000)
         within("train.game.adversaries", self.adversaries, 0, 8)
         within("train.game.adversary_steps", self.adversary_steps, 1, 20)
         within("train.game.negatives", self.negatives, 1, 64)
@@ -146,6 +149,7 @@ class Game(nn.Module):
         labels = [torch.randint(k, (config.memory,)) for k in private.values()]
         self.register_buffer("memory_z", torch.randn(config.memory, features))
         self.register_buffer("memory_u", torch.stack(labels, dim=1))
+        self.forget_fits()
         weights = torch.tensor([config.weights.get(name, 1.0) for name in private])
         self.weights = (weights / weights.sum()).tolist()
 
@@ -207,12 +211,22 @@ class Game(nn.Module):
                 batch = Labelled(z.float(), hot)
                 found = explained_variance(batch).clamp(min=0)
                 if self.config.memory:
-                    earlier = F.one_hot(self.memory_u[:, i], hot.shape[1]).float()
-                    # A copy, since the buffer is written before the backward.
-                    memory = Labelled(self.memory_z.clone(), earlier)
-                    found = found + remembered_variance(memory, batch).clamp(min=0)
+                    found = found + self._remembered(i).explained_variance(batch).clamp(min=0)
                 explained = explained + weight * found
         return explained
+
+    def forget_fits(self) -> None:
+        """Fit on memory anew at the next step: what a run that goes on from here does too."""
+        self._fits: dict[int, tuple[int, Remembered]] = {}
+
+    def _remembered(self, attribute: int) -> Remembered:
+        age, fit = self._fits.get(attribute, (self.config.refit, None))
+        if fit is None or age >= self.config.refit:
+            classes = list(self.private.values())[attribute]
+            labels = F.one_hot(self.memory_u[:, attribute], classes).float()
+            age, fit = 0, Remembered(Labelled(self.memory_z, labels))
+        self._fits[attribute] = (age + 1, fit)
+        return fit
 
     @torch.no_grad()
     def _remember(self, z: Tensor, u: Tensor) -> None:

@@ -14,7 +14,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.objectives.entropy import certainty
-from tiprdc.objectives.ridge import Labelled, explained_variance, remembered_variance
+from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 from tiprdc.training import Game, GameConfig, scale_gradient
 
 SPEC = InputSpec(modality="image", shape=(3, 16, 16))
@@ -71,7 +71,7 @@ def test_one_backward_equals_three(objective: str) -> None:
         batch = Labelled(z, one_hot)
         memory = Labelled(twin.memory_z, F.one_hot(twin.memory_u[:, i], one_hot.shape[1]).float())
         explained = explained + weight * explained_variance(batch).clamp(min=0)
-        explained = explained + weight * remembered_variance(memory, batch).clamp(min=0)
+        explained = explained + weight * Remembered(memory).explained_variance(batch).clamp(min=0)
     hides = sure if objective == "entropy" else -wrong
     objectives = {
         "extractor": -0.3 * kept + 0.7 * (3.0 * explained + hides),

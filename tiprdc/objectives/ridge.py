@@ -25,7 +25,7 @@ from torch import Tensor
 _SCALES = (0.5, 1.0)
 _LINEAR = 0.3
 _HALF_BATCH_RIDGES = (0.1, 1.0, 10.0)
-_MEMORY_RIDGES = (0.1, 1.0)
+_MEMORY_RIDGES = (0.1,)
 
 
 class Labelled(NamedTuple):
@@ -52,23 +52,27 @@ def explained_variance(batch: Labelled) -> Tensor:
     return (_score(first, second) + _score(second, first)) / 2
 
 
-def remembered_variance(memory: Labelled, batch: Labelled) -> Tensor:
-    """Fitted on the features of earlier batches and scored on this one.
+class Remembered:
+    """The adversary fitted on the features of earlier batches.
 
-    Ten times the records see leaks ten times fainter. The fit takes no gradient.
+    Twenty times the records see far fainter leaks. The fit takes no gradient, and is worth keeping
+    for some steps: its cost grows with the cube of the records, that of its scores not at all.
 
     Args:
         memory: N >= 4 records, cut off from the graph.
-        batch: B >= 2 records.
-
-    Returns:
-        As `explained_variance`.
     """
-    bandwidth, mean = _bandwidth(memory.z), memory.u.mean(0)
-    with torch.no_grad():
-        systems = _systems(memory.z, bandwidth, _MEMORY_RIDGES)
-        weights = torch.cholesky_solve(memory.u - mean, torch.linalg.cholesky(systems))
-    return _best(mean + _kernel(batch.z, memory.z, bandwidth) @ weights, batch.u)
+
+    @torch.no_grad()
+    def __init__(self, memory: Labelled) -> None:
+        self.z, self.mean = memory.z.clone(), memory.u.mean(0)
+        self.bandwidth = _bandwidth(self.z)
+        systems = _systems(self.z, self.bandwidth, _MEMORY_RIDGES)
+        self.weights = torch.cholesky_solve(memory.u - self.mean, torch.linalg.cholesky(systems))
+
+    def explained_variance(self, batch: Labelled) -> Tensor:
+        """Scored on a batch of B >= 2 records; returns as the function of this name."""
+        asked = _kernel(batch.z, self.z, self.bandwidth)
+        return _best(self.mean + asked @ self.weights, batch.u)
 
 
 def _score(fitted: Labelled, asked: Labelled) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from tiprdc.objectives.ridge import Labelled, explained_variance, remembered_variance
+from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 
 
 def _batch(records: int = 256, width: int = 16) -> tuple[Tensor, Tensor]:
@@ -65,7 +65,7 @@ def test_its_gradient_hides_the_bit() -> None:
 def _remembered(z: Tensor, u: Tensor, records: int) -> float:
     """Fitted on the first records, scored on the last 128."""
     memory, batch = _labelled(z[:records], u[:records]), _labelled(z[-128:], u[-128:])
-    return remembered_variance(memory, batch).item()
+    return Remembered(memory).explained_variance(batch).item()
 
 
 def test_memory_sees_a_leak_that_is_too_faint_for_a_batch() -> None:
@@ -80,4 +80,4 @@ def test_a_memory_of_noise_explains_nothing() -> None:
     z, u = _batch(1024, 16)
     labels = torch.randint(2, (1024,))
     batch = Labelled(z[-128:] + 4 * (u[-128:, None] - 0.5), one_hot(u[-128:], 2).float())
-    assert remembered_variance(_labelled(z[:896], labels[:896]), batch) < 0.05
+    assert Remembered(_labelled(z[:896], labels[:896])).explained_variance(batch) < 0.05
