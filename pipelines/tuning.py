@@ -46,7 +46,7 @@ class TuneConfig:
     """Settings to try, 1 to 10,000."""
     seed: int = 0
     """Seed of the sampler and of every trial, >= 0."""
-    epochs: int = 4
+    epochs: int = 2
     """Epochs of a trial, 1 to 10,000: fewer than in `train` to look around."""
     people: int = 2000
     """Records of extractor-train, and of attacker-train, that a trial uses, >= 100."""
@@ -54,9 +54,9 @@ class TuneConfig:
     """CPUs of a trial, 0.1 to 1,000."""
     gpus_per_trial: float = 0.0
     """GPUs of a trial, 0 to 100; a fraction shares one."""
-    privacy_weight: tuple[float, ...] = (0.5, 0.95)
+    privacy_weight: tuple[float, ...] = (0.3, 0.9)
     """Lowest and highest lambda."""
-    closed_form: tuple[float, ...] = (1.0, 8.0)
+    closed_form: tuple[float, ...] = (2.0, 30.0)
     """Lowest and highest weight of the closed-form adversary, searched on a logarithmic scale."""
     features: tuple[int, ...] = (64, 128)
     """Widths of z to choose among."""

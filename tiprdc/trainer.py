@@ -28,11 +28,11 @@ from tiprdc.training import Game, GameConfig, Losses
 class ScheduleConfig:
     """How long, how fast, in which order (`train.schedule`)."""
 
-    epochs: int = 16
+    epochs: int = 8
     """Passes over extractor-train, 1 to 10,000."""
-    batch: int = 512
+    batch: int = 128
     """Records in a step, over all workers together, 8 to 65,536."""
-    warm_up: float = 2.0
+    warm_up: float = 1.0
     """Epochs before the extractor begins to hide, >= 0."""
     extractor_rate: float = 1e-3
     """Adam's rate for the extractor at the start; falls as a cosine to a twentieth."""

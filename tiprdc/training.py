@@ -36,19 +36,19 @@ from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 class GameConfig:
     """The rules of the game (`train.game`)."""
 
-    privacy_weight: float = 0.9
+    privacy_weight: float = 0.7
     """lambda, 0 to 1: 0 keeps everything, 1 only hides."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
-    closed_form: float = 1.0
+    closed_form: float = 16.0
     """Weight of the closed-form adversary, >= 0; 0 does without."""
-    memory: int = 2048
+    memory: int = 3072
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
     refit: int = 8
     """Steps between two fits on memory, 1 to 1,000."""
-    adversaries: int = 2
+    adversaries: int = 1
     """Trained adversaries for each private attribute, 0 to 8."""
-    adversary_steps: int = 3
+    adversary_steps: int = 2
     """Steps of the adversaries for each step of the extractor, 1 to 20."""
     objective: Literal["entropy", "cross_entropy"] = "entropy"
     """How the extractor uses trained adversaries: bounded, or as published."""

@@ -146,9 +146,16 @@ class AvatarsConfig:
 
     private: tuple[str, ...] = ("skin_tone",)
     """Attributes to hide: names of `ATTRIBUTES`."""
-    utility: tuple[str, ...] = ("facial_hair", "glasses", "hair_length", "hair_tone", "smile")
+    utility: tuple[str, ...] = (
+        "skin_tone",
+        "facial_hair",
+        "glasses",
+        "hair_length",
+        "hair_tone",
+        "mouth_open",
+    )
     """Attributes that stand for the unseen tasks; one that is also private counts as private."""
-    people: int = 16000
+    people: int = 24000
     """Number of people, one record each, 100 to 10,000,000."""
     size: int = 32
     """Height and width of the picture in pixels, 16 to 256."""

@@ -29,13 +29,13 @@ _OFFICIAL: dict[str, tuple[Split, ...]] = {
 class SharesConfig:
     """How the people are divided (`prepare.shares`); the four add up to 1."""
 
-    extractor: float = 0.5
+    extractor: float = 0.6
     """Share of the people in extractor-train, between 0 and 1."""
-    attacker_train: float = 0.25
+    attacker_train: float = 0.18
     """Share of the people in attacker-train, between 0 and 1."""
-    attacker_select: float = 0.08
+    attacker_select: float = 0.06
     """Share of the people in attacker-select, between 0 and 1."""
-    attacker_test: float = 0.17
+    attacker_test: float = 0.16
     """Share of the people in attacker-test, between 0 and 1."""
 
     def __post_init__(self) -> None:

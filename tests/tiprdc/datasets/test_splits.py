@@ -12,14 +12,14 @@ from tiprdc.datasets.schema import SPLITS, Attribute
 from tiprdc.datasets.splits import SharesConfig, assign, refuse_few_people, shuffled
 from tiprdc.errors import ConfigError, DataError
 
-SHARES = SharesConfig()
+SHARES = SharesConfig(extractor=0.5, attacker_train=0.25, attacker_select=0.08, attacker_test=0.17)
 
 
 def people(count: int) -> list[str]:
     return [f"p{number}" for number in range(count)]
 
 
-def test_default_shares_are_exact() -> None:
+def test_shares_are_exact() -> None:
     split = Counter(assign(people(16_000), SHARES, seed=0).tolist())
     assert [split[name] for name in SPLITS] == [8000, 4000, 1280, 2720]
 
@@ -114,8 +114,8 @@ def test_a_person_with_many_records_counts_once() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"extractor": 0.6}, "they add up to 1.1"),
-        ({"attacker_select": 0.0, "extractor": 0.58}, "above 0 and below 1"),
+        ({"extractor": 0.7}, "they add up to 1.1"),
+        ({"attacker_select": 0.0, "extractor": 0.66}, "above 0 and below 1"),
     ],
 )
 def test_wrong_shares(change: dict[str, float], words: str) -> None:
