@@ -42,9 +42,9 @@ class GameConfig:
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
     closed_form: float = 16.0
     """Weight of the closed-form adversary, >= 0; 0 does without."""
-    memory: int = 3072
+    memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
-    refit: int = 8
+    refit: int = 16
     """Steps between two fits on memory, 1 to 1,000."""
     adversaries: int = 1
     """Trained adversaries for each private attribute, 0 to 8."""

@@ -11,7 +11,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.trunk import Family, resolve, trunk
 
-_FLATTEST = 1e-4
+_FLATTEST = 3e-3
 """Least variance of a direction, as a share of the mean, that whitening brings up to 1."""
 
 
