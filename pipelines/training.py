@@ -25,7 +25,6 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.queue import Queue
 from torch import nn
 
-import tiprdc
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import Progress
 from tiprdc import checkpoint
@@ -152,7 +151,7 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
 
 def _code_digest() -> str:
     """A checkpoint of half a training by older code is not gone on from."""
-    root = Path(tiprdc.__file__).parent
+    root = Path(__file__).parents[1] / "tiprdc"
     files = [root / "training.py", root / "trainer.py"]
     files += sorted([*root.glob("models/*.py"), *root.glob("objectives/*.py")])
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -36,11 +36,11 @@ from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 class GameConfig:
     """The rules of the game (`train.game`)."""
 
-    privacy_weight: float = 0.7
+    privacy_weight: float = 0.65
     """lambda, 0 to 1: 0 keeps everything, 1 only hides."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
-    closed_form: float = 16.0
+    closed_form: float = 14.0
     """Weight of the closed-form adversary, >= 0; 0 does without."""
     memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
