@@ -32,7 +32,7 @@ def faces(folder: Path, *, broken: int) -> PrepareConfig:
     pd.DataFrame(rows, columns=["image", "id", "gender"]).to_csv(folder / "a.csv", index=False)
     manifest = ManifestConfig(
         path=str(folder / "a.csv"),
-        root=None,
+        root=str(folder),
         private=("gender",),
         utility=(),
         person="id",

@@ -30,8 +30,8 @@ class ManifestConfig:
 
     path: str = "data/example/manifest.csv"
     """CSV, TSV (also .gz or .xz) or Parquet file, UTF-8, one row a record."""
-    root: str | None = "data/example"
-    """Folder that picture paths are relative to; null: the manifest's own."""
+    root: str = "data/example"
+    """Folder that picture paths are relative to; DVC watches it."""
     modality: Literal["auto", "image", "table", "text"] = "auto"
     """What a record is; auto looks at the column `x`."""
     x: tuple[str, ...] = ("image",)
@@ -96,7 +96,7 @@ class ManifestReader(Reader):
     def __init__(self, config: ManifestConfig, section: str = "prepare.manifest") -> None:
         self.config, self.section = config, section
         self.path = Path(config.path).resolve()
-        self.root = Path(config.root).resolve() if config.root else self.path.parent
+        self.root = Path(config.root).resolve()
         self.modality: Modality = "table" if config.modality == "auto" else config.modality
 
     def index(self) -> Index:
