@@ -46,9 +46,9 @@ class TuneConfig:
     """Settings to try, 1 to 10,000."""
     seed: int = 0
     """Seed of the sampler and of every trial, >= 0."""
-    epochs: int = 2
-    """Epochs of a trial, 1 to 10,000: fewer than in `train` to look around."""
-    people: int = 2000
+    epochs: int = 4
+    """Epochs of a trial, 1 to 10,000: fewer than in `train`; the warm-up shrinks alike."""
+    people: int = 4000
     """Records of extractor-train, and of attacker-train, that a trial uses, >= 100."""
     cpus_per_trial: float = 1.0
     """CPUs of a trial, 0.1 to 1,000."""
@@ -185,10 +185,11 @@ def _trial(searched: dict[str, Any], settings: dict[str, Any]) -> None:
         privacy_weight=searched["privacy_weight"],
         closed_form=searched["closed_form"],
     )
+    share = config.epochs / base.schedule.epochs
     trainer = Trainer(
         game,
         replace(base.extractor, features=searched["features"]),
-        replace(base.schedule, epochs=config.epochs),
+        replace(base.schedule, epochs=config.epochs, warm_up=base.schedule.warm_up * share),
         InputSpec.of(schema),
         {name: schema.classes(name) for name in schema.private},
         seed=config.seed,
