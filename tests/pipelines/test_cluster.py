@@ -48,6 +48,14 @@ def closed() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.fixture
+def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of its own, also after a test that left the session's Ray running."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+
+
+@pytest.mark.usefixtures("unconnected")
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -82,6 +90,7 @@ def test_a_silent_address_ends_the_stage_within_15_seconds_without_a_traceback(s
     assert "Traceback" not in stage.stderr
 
 
+@pytest.mark.usefixtures("unconnected")
 def test_more_workers_than_cores_is_refused_before_ray_starts() -> None:
     with (
         pytest.raises(ClusterError, match="3 x 1 cores"),
