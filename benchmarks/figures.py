@@ -120,7 +120,7 @@ def _done(out: Path) -> set[tuple[str, str, str]]:
 def _add(out: Path, row: dict[str, Any]) -> None:
     new = not out.exists()
     with out.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
