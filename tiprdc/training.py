@@ -179,7 +179,7 @@ class Game(nn.Module):
         negatives = min(self.config.negatives, len(x) - 1)
         kept = self.critic(x, scale_gradient(z, 1 - weight), torch.cat(one_hot, 1), negatives)
         learns, known = self._trained(z, u, weight)
-        explained = self._closed_form(z, u, one_hot) if weight else z.new_zeros(())
+        explained = self._closed_form(z, one_hot) if weight else z.new_zeros(())
         hidden = self.config.closed_form * explained
         self._remember(z.detach(), u)
         if self.config.objective == "entropy":
@@ -201,7 +201,7 @@ class Game(nn.Module):
         known = self._over_adversaries(z, lambda logits, _: certainty(logits), frozen=True)
         return learns, known
 
-    def _closed_form(self, z: Tensor, u: Tensor, one_hot: list[Tensor]) -> Tensor:
+    def _closed_form(self, z: Tensor, one_hot: list[Tensor]) -> Tensor:
         """What the closed-form adversary explains of u, from this batch and from memory, >= 0."""
         if not self.config.closed_form:
             return z.new_zeros(())
