@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -338,7 +339,12 @@ def manifest(audit: dict[str, Any]) -> dict[str, Any]:
             "columns": columns if modality == "table" else [],
             "vocabulary_size": 5000 if modality == "text" else 0,
         },
-        "output": {"name": "z", "dtype": "float32", "shape": ["batch", *audit["features"]]},
+        "output": {"name": "z", "dtype": "float32", "shape": ["batch", *audit["features"]],
+                   "bounded": 0.0, "noise": 0.0, "bits": 0},
+        "most_bits": {
+            "record": None,
+            "private": {n: math.log2(len(a["classes"])) for n, a in audit["attributes"].items()},
+        },
         "opset": 20,
         "parity": {"records": 10000, "max_abs": 1.8e-7},
         "training_data": {"dataset": audit["dataset"], "digest": audit["data_digest"]},

@@ -114,6 +114,8 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
         decoders=DECODERS,
         measures=measures(audit),
         kept=wording.kept,
+        sent=wording.sent,
+        most=wording.most,
         listing=wording.listing,
         figure=figure,
     )

@@ -214,6 +214,8 @@ def _show_contract(console: Console, contract: Contract) -> None:
         ("trained to hide", wording.listing(contract.private)),
         ("takes", tensor(contract.input_name, contract.input_type, contract.input_shape)),
         ("gives", tensor(contract.output_name, contract.output_type, contract.features)),
+        ("sends", wording.sent(contract)),
+        ("tells at most", wording.most(contract)),
         ("operator set", str(contract.opset)),
         ("agrees with torch", f"to {largest:.1g} on {wording.count(records)} records"),
         ("training data", f"{contract.dataset}, digest {contract.data_digest}"),

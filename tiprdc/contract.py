@@ -38,6 +38,10 @@ class Contract:
         features: Shape of one record's features, without the batch.
         columns: For tables, the input columns in order.
         parity: Largest difference from torch, and on how many records.
+        bounded, noise, bits: What happens to features before they leave (tiprdc/models/channel.py);
+            each 0 where it does not.
+        most_bits: Upper bound on what one record's features tell of anything, or None.
+        attribute_bits: Private attribute -> what anything can tell of it at most, log2 K.
         files: Name in the release -> (sha256, bytes).
         raw: The manifest itself.
     """
@@ -54,6 +58,11 @@ class Contract:
     output_name: str
     output_type: str
     features: tuple[int, ...]
+    bounded: float
+    noise: float
+    bits: int
+    most_bits: float | None
+    attribute_bits: dict[str, float]
     opset: int
     parity: tuple[float, int]
     dataset: str
@@ -91,7 +100,7 @@ def parse_contract(raw: dict[str, Any], where: str) -> Contract:
 
 
 def _contract(raw: dict[str, Any]) -> Contract:
-    taken, given = raw["input"], raw["output"]
+    taken, given, most = raw["input"], raw["output"], raw["most_bits"]
     files = {str(n): (str(f["sha256"]), int(f["bytes"])) for n, f in raw["files"].items()}
     if MODEL not in files:
         raise ValueError(f"it lists no {MODEL}")
@@ -111,6 +120,11 @@ def _contract(raw: dict[str, Any]) -> Contract:
         output_name=str(given["name"]),
         output_type=str(given["dtype"]),
         features=_shape(given),
+        bounded=float(given["bounded"]),
+        noise=float(given["noise"]),
+        bits=int(given["bits"]),
+        most_bits=None if most["record"] is None else float(most["record"]),
+        attribute_bits={str(name): float(bits) for name, bits in most["private"].items()},
         opset=int(raw["opset"]),
         parity=(float(raw["parity"]["max_abs"]), int(raw["parity"]["records"])),
         dataset=str(raw["training_data"]["dataset"]),

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc import __version__
+from tiprdc.capacity import attribute_bits, channel_bits
 from tiprdc.errors import ModelError, within
 from tiprdc.models.extractor import Extractor
 
@@ -169,7 +170,7 @@ def write_manifest(
     config: ExportConfig,
     *,
     files: Mapping[str, Path],
-    private: tuple[str, ...],
+    private: Mapping[str, int],
     dataset: str,
     data_digest: str,
     notes: tuple[str, ...] = (),
@@ -182,12 +183,12 @@ def write_manifest(
         parity: Result of `compare`.
         config: As exported.
         files: Name in the release -> file.
-        private: Attributes that it was trained to hide.
+        private: Attributes that it was trained to hide -> number of classes.
         dataset: Name of the training data.
         data_digest: sha256 of the shards.
         notes: What a user should know.
     """
-    spec = extractor.spec
+    spec, sent = extractor.spec, extractor.config
     document = {
         "manifest_version": MANIFEST_VERSION,
         "name": "extractor",
@@ -204,7 +205,14 @@ def write_manifest(
         "output": {
             "name": "z",
             "dtype": "float32",
-            "shape": ["batch", extractor.config.features],
+            "shape": ["batch", sent.features],
+            "bounded": sent.bounded,
+            "noise": sent.release_noise,
+            "bits": sent.bits,
+        },
+        "most_bits": {
+            "record": channel_bits(sent.features, sent.bounded, sent.release_noise, sent.bits),
+            "private": {name: attribute_bits(classes) for name, classes in private.items()},
         },
         "opset": config.opset,
         "parity": asdict(parity),

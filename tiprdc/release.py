@@ -52,7 +52,7 @@ def build(
         parity,
         config,
         files=files,
-        private=schema.private,
+        private={name: schema.classes(name) for name in schema.private},
         dataset=schema.dataset,
         data_digest=schema.digest,
         notes=schema.notes,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tiprdc.contract import Contract
 from tiprdc.findings import Audit, Estimate, PrivateAttribute
 
 MINUS = "\N{MINUS SIGN}"
@@ -104,6 +105,39 @@ def claim(attribute: PrivateAttribute, audit: Audit) -> str:
         f" the policy allows an upper bound of {percent(attribute.limit)}."
     )
     return said + against
+
+
+def sent(contract: Contract) -> str:
+    """What happens to features before they leave the device."""
+    steps = []
+    if contract.bounded:
+        steps.append(f"squashed into {MINUS}{contract.bounded:g} to {contract.bounded:g}")
+    if contract.noise:
+        steps.append(f"with Gaussian noise of {contract.noise:g}, drawn anew at every run")
+    if contract.bits:
+        steps.append(f"rounded to {count(2**contract.bits)} levels ({contract.bits} bits)")
+    return f"each feature is {listing(steps)}" if steps else "features as they are"
+
+
+def most(contract: Contract) -> str:
+    """The upper bound on what one record's features tell, and what it is worth; not a measurement."""
+    if contract.most_bits is None:
+        return (
+            "No upper bound on what features tell of a record is known: it takes noise or levels on"
+            " bounded features (train.extractor)."
+        )
+    said = (
+        f"Features of one record, released once, tell at most {contract.most_bits:.4g} bits about"
+        " anything."
+    )
+    if contract.noise:
+        said += " So far as it comes from noise, the bound takes noise that nobody can predict."
+    for name, bits in contract.attribute_bits.items():
+        if contract.most_bits < bits:
+            said += f" That is less than all of {human(name)} ({bits:.4g} bits)."
+        else:
+            said += f" That leaves room for all of {human(name)} ({bits:.4g} bits): only attacks judge."
+    return said
 
 
 def kept(audit: Audit) -> str:
