@@ -339,8 +339,14 @@ def manifest(audit: dict[str, Any]) -> dict[str, Any]:
             "columns": columns if modality == "table" else [],
             "vocabulary_size": 5000 if modality == "text" else 0,
         },
-        "output": {"name": "z", "dtype": "float32", "shape": ["batch", *audit["features"]],
-                   "bounded": 0.0, "noise": 0.0, "bits": 0},
+        "output": {
+            "name": "z",
+            "dtype": "float32",
+            "shape": ["batch", *audit["features"]],
+            "bounded": 0.0,
+            "noise": 0.0,
+            "bits": 0,
+        },
         "most_bits": {
             "record": None,
             "private": {n: math.log2(len(a["classes"])) for n, a in audit["attributes"].items()},

@@ -5,8 +5,8 @@
     |z| <= B, then Gaussian noise s:     I <= (D / 2) log2(1 + B^2 / s^2)
     always:                              I <= H(u) <= log2 K
 
-Attacks measure lower bounds, these are upper ones. They hold for one release of a record: noise that
-is drawn anew averages out over several, and two releases of b bits are 2 b bits.
+Attacks measure lower bounds, these are upper ones. They hold for one release of a record: fresh
+noise averages out over several. And they take noise that nobody can predict.
 
 Source: Cover and Thomas 2006, Elements of Information Theory: theorems 2.6.4 (entropy of a finite
 set), 2.8.1 (data processing), 9.1.1 and 9.4 (Gaussian channels, the same noise on each). The bound
@@ -24,7 +24,7 @@ def quantised_bits(features: int, bits: int) -> float:
 
 
 def gaussian_bits(features: int, bounded: float, noise: float) -> float:
-    """(D / 2) log2(1 + B^2 / s^2): features `[D]` within [-B, B], noise of deviation s > 0. In bits."""
+    """(D / 2) log2(1 + B^2 / s^2): features `[D]` in [-B, B], noise of deviation s > 0. In bits."""
     return features / 2 * math.log2(1 + (bounded / noise) ** 2)
 
 

@@ -100,7 +100,9 @@ def parse_contract(raw: dict[str, Any], where: str) -> Contract:
 
 
 def _contract(raw: dict[str, Any]) -> Contract:
-    taken, given, most = raw["input"], raw["output"], raw["most_bits"]
+    taken, given = raw["input"], raw["output"]
+    # A manifest that says nothing of a channel is of a release that has none.
+    most = raw.get("most_bits", {"record": None, "private": {}})
     files = {str(n): (str(f["sha256"]), int(f["bytes"])) for n, f in raw["files"].items()}
     if MODEL not in files:
         raise ValueError(f"it lists no {MODEL}")
@@ -120,9 +122,9 @@ def _contract(raw: dict[str, Any]) -> Contract:
         output_name=str(given["name"]),
         output_type=str(given["dtype"]),
         features=_shape(given),
-        bounded=float(given["bounded"]),
-        noise=float(given["noise"]),
-        bits=int(given["bits"]),
+        bounded=float(given.get("bounded", 0)),
+        noise=float(given.get("noise", 0)),
+        bits=int(given.get("bits", 0)),
         most_bits=None if most["record"] is None else float(most["record"]),
         attribute_bits={str(name): float(bits) for name, bits in most["private"].items()},
         opset=int(raw["opset"]),

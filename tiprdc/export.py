@@ -152,7 +152,7 @@ def _watched(path: Path) -> bytes:
     """The file's graph, giving out also what comes before noise and levels."""
     model = onnx.load(path, load_external_data=False)
     model.graph.output.append(onnx.helper.make_empty_tensor_value_info(_EXACT))
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def open_session(model: Path | bytes) -> ort.InferenceSession:

@@ -101,8 +101,12 @@ def _environment() -> Environment:
         flat=lambda value: list(flat(value)),
     )
     environment.globals.update(
-        headline=wording.headline, claim=wording.claim, kept=wording.kept, listing=wording.listing,
-        sent=wording.sent, most=wording.most
+        headline=wording.headline,
+        claim=wording.claim,
+        kept=wording.kept,
+        listing=wording.listing,
+        sent=wording.sent,
+        most=wording.most,
     )
     return environment
 

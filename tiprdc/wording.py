@@ -120,7 +120,7 @@ def sent(contract: Contract) -> str:
 
 
 def most(contract: Contract) -> str:
-    """The upper bound on what one record's features tell, and what it is worth; not a measurement."""
+    """The upper bound on what one record's features tell, and what it is worth."""
     if contract.most_bits is None:
         return (
             "No upper bound on what features tell of a record is known: it takes noise or levels on"
@@ -133,10 +133,10 @@ def most(contract: Contract) -> str:
     if contract.noise:
         said += " So far as it comes from noise, the bound takes noise that nobody can predict."
     for name, bits in contract.attribute_bits.items():
-        if contract.most_bits < bits:
-            said += f" That is less than all of {human(name)} ({bits:.4g} bits)."
-        else:
-            said += f" That leaves room for all of {human(name)} ({bits:.4g} bits): only attacks judge."
+        below = contract.most_bits < bits
+        worth = "less than all of" if below else "no less than all of"
+        judge = "" if below else ": only attacks judge"
+        said += f" That is {worth} {human(name)} (log2 of its classes: {bits:.4g}){judge}."
     return said
 
 

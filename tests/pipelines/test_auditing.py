@@ -262,3 +262,24 @@ def test_a_missing_file_is_named(table: Project) -> None:
     (table.root / "control" / "unprotected.onnx").unlink()
     with pytest.raises(ModelError, match="no such file"):
         table.audit()
+
+
+def test_noise_of_a_release_is_the_same_again_and_another_for_other_people(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("RandomNormalLike", ["x"], ["n"]),
+        helper.make_node("Add", ["x", "n"], ["z"]),
+    ]
+    shape = ["batch", 3]
+    graph = helper.make_graph(
+        nodes,
+        "noisy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, shape)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    content = model.SerializeToString()
+    people, others = np.zeros((700, 3), np.float32), np.zeros((701, 3), np.float32)
+    z = attacking._extract(content, people)
+    assert np.array_equal(z, attacking._extract(content, people))
+    assert len(np.unique(z)) == z.size, "each record has noise of its own"
+    assert not np.isin(attacking._extract(content, others), z).any()

@@ -84,6 +84,8 @@ def test_a_release_shows_its_contract(tmp_path: Path, capsys: pytest.CaptureFixt
     assert code == 0
     assert "x: float32 [batch, 2]" in out
     assert "0 Private, 1 State-gov, 2 any other" in out
+    assert "features as they are" in out
+    assert "No upper bound on what features tell" in out
     _, out, _ = run(capsys, "inspect", "--json", str(release / "manifest.json"))
     assert json.loads(out) == json.loads((release / "manifest.json").read_text())
 

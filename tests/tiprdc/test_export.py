@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from tiprdc import checkpoint
-from tiprdc.datasets.schema import Modality, Schema, read_split
+from tiprdc.contract import read_contract
+from tiprdc.datasets.schema import Column, Modality, Schema, read_split, write_schema
+from tiprdc.datasets.tokens import encode, train_tokenizer, vocabulary_size
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.export import ExportConfig, compare, export, open_session, sha256
 from tiprdc.models.extractor import Extractor, ExtractorConfig
@@ -25,13 +33,18 @@ from tiprdc.training import GameConfig
 
 MakeShards = Callable[..., Schema]
 TOKENIZER = '{"version": "1.0"}'
+CHANNELS: dict[str, dict[str, Any]] = {
+    "noise": {"release_noise": 0.5},
+    "levels": {"bounded": 2.0, "bits": 3},
+    "both": {"bounded": 2.0, "release_noise": 0.5, "bits": 3},
+}
 
 
-def _checkpoints(folder: Path, schema: Schema) -> None:
+def _checkpoints(folder: Path, schema: Schema, **architecture: Any) -> None:
     for role, weight in (("protected", 0.9), ("unprotected", 0.0)):
         trainer = Trainer(
             GameConfig(privacy_weight=weight),
-            ExtractorConfig(width=8, features=6),
+            ExtractorConfig(width=8, features=6, **architecture),
             ScheduleConfig(),
             InputSpec.of(schema),
             {"secret": 2},
@@ -73,10 +86,124 @@ def test_a_release_of_every_kind_agrees_with_torch_on_any_batch(
     assert sha256(release / "extractor.onnx") != sha256(tmp_path / "control" / "unprotected.onnx")
 
 
-def _tiny() -> Extractor:
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+def test_a_text_becomes_the_same_features_with_nothing_but_the_release(
+    tmp_path: Path, make_shards: MakeShards, family: str
+) -> None:
+    texts = ["The river is wide", "the river is deep", "A river, the wide one", "", "r " * 99]
+    tokenizer = train_tokenizer(texts, map(str, range(5)), vocabulary=300, length=12)
+    shards, release = tmp_path / "shards", tmp_path / "release"
+    schema = replace(make_shards(shards, "text"), vocabulary_size=vocabulary_size(tokenizer))
+    schema = write_schema(shards, schema, [])
+    (shards / "tokenizer.json").write_text(tokenizer)
+    _checkpoints(tmp_path / "ck", schema, family=family)
+    build(
+        ExportConfig(), shards=shards, checkpoint=tmp_path / "ck", release=release,
+        control=tmp_path / "control",
+    )  # fmt: skip
+
+    found = Tokenizer.from_file(str(release / "tokenizer.json")).encode_batch(texts)
+    x = np.array([encoding.ids for encoding in found], dtype=np.int32)
+    z = open_session(release / "extractor.onnx").run(["z"], {"x": x})[0]
+    extractor = checkpoint.load_extractor(tmp_path / "ck" / "protected")
+    with torch.inference_mode():
+        wanted = extractor(torch.from_numpy(encode(tokenizer, texts))).numpy()
+    np.testing.assert_allclose(z, wanted, atol=1e-5)
+    assert np.abs(z[0] - z[1]).max() > 1e-3
+
+
+def test_whitening_does_not_lift_the_rounding_of_what_it_is_made_from(tmp_path: Path) -> None:
+    """Features with a large mean and directions of 1 to 1e-3, as an LSTM made of real posts."""
+    torch.manual_seed(0)
+    spec = InputSpec(modality="table", shape=(64,), columns=(Column(name="n", std=1.0),) * 64)
+    extractor = Extractor(ExtractorConfig(width=16, features=32), spec)
+    x = torch.randn(4096, 64)
+    with torch.no_grad():
+        out = extractor.trunk.out
+        weight = torch.linalg.svd(out.weight, full_matrices=False)
+        out.weight.copy_(weight.U @ torch.diag(torch.logspace(0, -3, 32)) @ weight.Vh)
+        out.bias.fill_(30.0)
+        for _ in range(200):
+            extractor(x)
+    extractor.eval()
+    with torch.inference_mode():
+        exact = copy.deepcopy(extractor).double()(x.double()).float()
+
+    def error() -> float:
+        with torch.inference_mode():
+            return float((extractor(x) - exact).abs().max())
+
+    before = error()
+    extractor.fold()
+    assert before > 1e-4
+    assert error() < 2e-5
+    export(extractor, tmp_path / "z.onnx", ExportConfig())
+    assert compare(extractor, tmp_path / "z.onnx", x.numpy(), ExportConfig()).max_abs < 2e-5
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_noise_and_levels_are_in_the_file_and_no_seed_is(tmp_path: Path, channel: str) -> None:
+    path, settings = tmp_path / "extractor.onnx", CHANNELS[channel]
+    extractor = _tiny(**settings)
+    export(extractor, path, ExportConfig())
+    x = np.random.default_rng(0).integers(256, size=(500, 3, 16, 16), dtype=np.uint8)
+    assert compare(extractor, path, x, ExportConfig()).max_abs <= 1e-4
+
+    model = onnx.load(path)
+    noises = [node for node in model.graph.node if node.op_type.startswith("Random")]
+    assert len(noises) == ("release_noise" in settings)
+    assert not [a for node in noises for a in node.attribute if a.name == "seed"]
+    assert [output.name for output in model.graph.output] == ["z"]
+
+    session = open_session(path)
+    z, again = (session.run(["z"], {"x": x})[0] for _ in range(2))
+    assert (z == again).all() == (not noises)
+    with torch.inference_mode():
+        exact = extractor.exact(torch.from_numpy(x)).numpy()
+    if "bits" in settings:
+        assert len(np.unique(z)) <= 2 ** settings["bits"]
+        assert np.abs(z).max() <= settings["bounded"]
+    else:
+        assert (z - exact).std() == pytest.approx(0.5, rel=0.1)
+    if not noises:
+        assert np.abs(z - exact).max() <= 2.0 / 7 + 1e-4
+
+
+def test_who_knows_the_seed_of_the_process_knows_the_noise(tmp_path: Path) -> None:
+    """Why levels are the surer bound, and why a device keeps its session: docs/threat-model.md."""
+    path = tmp_path / "extractor.onnx"
+    export(_tiny(release_noise=0.5), path, ExportConfig())
+    x = np.zeros((4, 3, 16, 16), dtype=np.uint8)
+
+    def first() -> Any:
+        return open_session(path).run(["z"], {"x": x})[0]
+
+    ort.set_seed(5)
+    noisy, same = first(), first()
+    ort.set_seed(6)
+    assert (noisy == same).all()
+    assert not (noisy == first()).all()
+
+
+def test_the_manifest_says_what_features_can_tell_at_most(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path / "shards", "table")
+    _checkpoints(tmp_path / "ck", schema, bounded=1.0, release_noise=10.0, bits=4)
+    build(
+        ExportConfig(), shards=tmp_path / "shards", checkpoint=tmp_path / "ck",
+        release=tmp_path / "release", control=tmp_path / "control",
+    )  # fmt: skip
+    contract = read_contract(tmp_path / "release" / "manifest.json")
+    assert (contract.bounded, contract.noise, contract.bits) == (1.0, 10.0, 4)
+    assert contract.most_bits == pytest.approx(3 * math.log2(1.01))
+    assert contract.attribute_bits == {"secret": 1.0}
+
+
+def _tiny(**channel: Any) -> Extractor:
     torch.manual_seed(0)
     spec = InputSpec(modality="image", shape=(3, 16, 16))
-    return Extractor(ExtractorConfig(width=8, features=4), spec).eval()
+    return Extractor(ExtractorConfig(width=8, features=4, **channel), spec).eval()
 
 
 _EXPORT = """
@@ -85,14 +212,17 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_export import _tiny
 from tiprdc.export import ExportConfig, export
-export(_tiny(), Path({path!r}), ExportConfig())
+export(_tiny(**{channel!r}), Path({path!r}), ExportConfig())
 """
 
 
-def test_two_processes_write_the_same_bytes_without_a_trace_of_the_machine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("channel", [{}, CHANNELS["both"]])
+def test_two_processes_write_the_same_bytes_without_a_trace_of_the_machine(
+    tmp_path: Path, channel: dict[str, Any]
+) -> None:
     here, there = tmp_path / "here.onnx", tmp_path / "there.onnx"
-    export(_tiny(), here, ExportConfig())
-    code = _EXPORT.format(tests=str(Path(__file__).parent), path=str(there))
+    export(_tiny(**channel), here, ExportConfig())
+    code = _EXPORT.format(tests=str(Path(__file__).parent), path=str(there), channel=channel)
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert here.read_bytes() == there.read_bytes()
     assert b".py" not in here.read_bytes()

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.samples import attribute, bare_audit, image_audit, table_audit, text_audit
+from tests.samples import attribute, bare_audit, image_audit, manifest, table_audit, text_audit
 from tiprdc import wording
+from tiprdc.contract import parse_contract
 from tiprdc.findings import Audit, parse_audit
 from tiprdc.wording import MINUS
 
@@ -109,3 +110,32 @@ def test_names_as_a_reader_says_them() -> None:
     assert wording.attacker("mlp") == "MLP"
     assert wording.attacker("gradient_boosting") == "gradient boosting"
     assert wording.listing(["a", "b", "c"]) == "a, b and c"
+
+
+@pytest.mark.parametrize(
+    ("sent", "most", "said", "worth"),
+    [
+        (
+            {"bounded": 3.0, "bits": 2},
+            256.0,
+            f"squashed into {MINUS}3 to 3 and rounded to 4 levels (2 bits)",
+            "no less than all of skin tone (log2 of its classes: 1): only attacks judge",
+        ),
+        (
+            {"bounded": 1.0, "noise": 40.0},
+            0.058,
+            f"squashed into {MINUS}1 to 1 and with Gaussian noise of 40, drawn anew at every run",
+            "nobody can predict. That is less than all of skin tone",
+        ),
+    ],
+)
+def test_an_upper_bound_says_what_it_is_worth(
+    sent: dict[str, float], most: float, said: str, worth: str
+) -> None:
+    raw = manifest(image_audit())
+    raw["most_bits"]["record"] = most
+    raw["output"].update(sent)
+    contract = parse_contract(raw, "manifest.json")
+    assert wording.sent(contract) == f"each feature is {said}"
+    assert f"released once, tell at most {most:.4g} bits about" in wording.most(contract)
+    assert worth in wording.most(contract)

@@ -49,4 +49,5 @@ class Channel(nn.Module):
     def _nearest_level(self, z: Tensor) -> Tensor:
         step = 2 * self.bounded / (2**self.bits - 1)
         inside = z.clamp(-self.bounded, self.bounded)
-        return torch.round((inside + self.bounded) / step) * step - self.bounded
+        level: Tensor = torch.round((inside + self.bounded) / step) * step - self.bounded
+        return level
