@@ -96,6 +96,23 @@ def require_columns(names: Iterable[str], given: Iterable[str], file: str, where
             )
 
 
+def refuse_repeats(pictures: Iterable[str], file: str, where: str) -> None:
+    """Each picture stands once in a file.
+
+    Raises:
+        DataError: Naming those that stand there twice.
+    """
+    names = pd.Series(list(pictures), dtype=str)
+    repeated = names[names.duplicated()].unique().tolist()
+    if repeated:
+        raise DataError(
+            where,
+            f"{file} lists {len(repeated):,} pictures twice: {shown(repeated)}",
+            "each picture once",
+            "delete the repeated lines",
+        )
+
+
 def shown(names: Iterable[str]) -> str:
     """The first five of some names of files or rows, and how many more there are."""
     listed = list(names)
