@@ -98,21 +98,17 @@ def read_lfw(path: Path, folder: Path, config: LfwConfig) -> Source:
         DataError: A file is not there or not as published.
     """
     there = list_pictures(folder, "*/*.jpg", "prepare.lfw.root")
-    header, rows = _read_rows(path)
-    groups = [name for name, parts in GROUPS.items() if set(parts) <= set(header)]
-    offered = (*groups, *header[len(_KEYS) :])
+    scores = _read_scores(path)
+    groups = [name for name, parts in GROUPS.items() if set(parts) <= set(scores.header)]
+    offered = (*groups, *scores.header[len(_KEYS) :])
     require_columns(config.private, offered, path.name, "prepare.lfw.private")
     require_columns(config.utility, offered, path.name, "prepare.lfw.utility")
-    people = [row[0].replace(" ", "_") for row in rows]
-    numbers = _numbers(path, rows, header, ("imagenum",))[:, 0]
+    people = [row[0].replace(" ", "_") for row in scores.rows]
+    numbers = scores.of(("imagenum",))[:, 0]
     names = [f"{who}/{who}_{int(n):04d}.jpg" for who, n in zip(people, numbers, strict=True)]
     columns = {"record": names, "person": people}
     for name in dict.fromkeys((*config.private, *config.utility)):
-        parts = (name,) if name in header else GROUPS[name]
-        scores = _numbers(path, rows, header, parts)
-        chosen = scores.argmax(axis=1) if len(parts) > 1 else (scores[:, 0] > 0).astype(int)
-        classes = parts if len(parts) > 1 else ("no", "yes")
-        columns[name] = [classes[number] for number in chosen]
+        columns[name] = _classes(scores, name)
     table = pd.DataFrame(columns, index=pd.Index(names), dtype=str)
     refuse_repeats(names, path.name, "prepare.lfw.root")
     kept = table[table.index.isin(there)]
@@ -132,6 +128,71 @@ def read_lfw(path: Path, folder: Path, config: LfwConfig) -> Source:
     return Source(table=kept, notes=tuple(notes))
 
 
+@dataclass(frozen=True)
+class _Scores:
+    """The file's rows, as text.
+
+    Args:
+        path: The file.
+        header: Names of the columns.
+        rows: The fields of each row.
+        first: Number of the first row's line.
+    """
+
+    path: Path
+    header: list[str]
+    rows: list[list[str]]
+    first: int
+
+    def of(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """These columns `[N, len(names)]`, all finite."""
+        places = [self.header.index(name) for name in names]
+        texts = pd.DataFrame([[row[place] for place in places] for row in self.rows])
+        parsed = texts.apply(pd.to_numeric, errors="coerce")
+        numbers: NDArray[np.float64] = parsed.to_numpy(dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
+        if len(bad):
+            raise self.refusal(int(bad[0]), f"has no number for {' or '.join(names)}", "numbers")
+        return numbers
+
+    def refusal(self, row: int, given: str, allowed: str) -> DataError:
+        """What is wrong with a row."""
+        return DataError(
+            "prepare.lfw.root",
+            f"{self.path.name}, line {self.first + row:,}, {given}",
+            f"{allowed} in every row",
+            "copy the file again, or mend or delete the line",
+        )
+
+
+def _read_scores(path: Path) -> _Scores:
+    lines = read_lines(path, "prepare.lfw.root")
+    start = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    # As published the last line of comment names the columns; some copies have lost its mark.
+    start += lines[start : start + 1] != [] and lines[start].startswith("person\t")
+    header = lines[start - 1].lstrip("#").strip().split("\t") if start else []
+    if tuple(header[: len(_KEYS)]) != _KEYS or start == len(lines):
+        raise DataError(
+            "prepare.lfw.root",
+            f"{path.name} does not name its columns before its rows",
+            "the file as published: a line `#`, person, imagenum and the attributes, tab-separated",
+            "keep the lines that it begins with, and its tabs",
+        )
+    scores = _Scores(path, header, [line.rstrip().split("\t") for line in lines[start:]], start + 1)
+    for number, row in enumerate(scores.rows):
+        if len(row) != len(header):
+            raise scores.refusal(number, f"has {len(row)} fields", f"{len(header)} fields")
+    return scores
+
+
+def _classes(scores: _Scores, name: str) -> list[str]:
+    """The class of each row: the highest of a group's scores, else whether the score is above 0."""
+    if name in scores.header:
+        return ["yes" if score > 0 else "no" for score in scores.of((name,))[:, 0]]
+    parts = GROUPS[name]
+    return [parts[number] for number in scores.of(parts).argmax(axis=1)]
+
+
 def _folder(root: Path, config: LfwConfig) -> Path:
     if config.folder:
         return root / config.folder
@@ -145,47 +206,3 @@ def _folder(root: Path, config: LfwConfig) -> Path:
         "name one of them in prepare.lfw.folder" if found
         else "unpack the pictures there; data/lfw/README.md shows the layout",
     )  # fmt: skip
-
-
-def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The names of the columns, and the fields of each row."""
-    lines = read_lines(path, "prepare.lfw.root")
-    first = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    # As published the last line of comment names the columns; some copies have lost its mark.
-    first += lines[first : first + 1] != [] and lines[first].startswith("person\t")
-    header = lines[first - 1].lstrip("#").strip().split("\t") if first else []
-    if tuple(header[: len(_KEYS)]) != _KEYS or first == len(lines):
-        raise DataError(
-            "prepare.lfw.root",
-            f"{path.name} does not name its columns before its rows",
-            "the file as published: a line `#`, person, imagenum and the attributes, tab-separated",
-            "keep the lines that it begins with, and its tabs",
-        )
-    rows = [line.rstrip().split("\t") for line in lines[first:]]
-    for number, row in enumerate(rows, start=first + 1):
-        if len(row) != len(header):
-            raise _bad_line(path, number, f"has {len(row)} fields", f"{len(header)} fields")
-    return header, rows
-
-
-def _numbers(
-    path: Path, rows: Sequence[Sequence[str]], header: list[str], names: Sequence[str]
-) -> NDArray[np.float64]:
-    """These columns `[N, len(names)]`, all finite."""
-    texts = pd.DataFrame([[row[header.index(name)] for name in names] for row in rows])
-    parsed = texts.apply(pd.to_numeric, errors="coerce")
-    numbers: NDArray[np.float64] = parsed.to_numpy(dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
-    if len(bad):
-        what = f"has no number for {' or '.join(names)}"
-        raise _bad_line(path, int(bad[0]) + 1, what, "numbers", "row")
-    return numbers
-
-
-def _bad_line(path: Path, number: int, given: str, allowed: str, unit: str = "line") -> DataError:
-    return DataError(
-        "prepare.lfw.root",
-        f"{path.name}, {unit} {number:,}, {given}",
-        f"{allowed} in every row",
-        "copy the file again, or mend or delete the line",
-    )
