@@ -148,7 +148,7 @@ def _decode(lines: Sequence[str], words: Sequence[str], file: str) -> list[str]:
     texts = []
     for number, line in enumerate(lines, start=1):
         ids = line.split()
-        known = all(one.isascii() and one.isdecimal() and len(one) < 10 for one in ids)
+        known = all(one.isdecimal() and len(one) < 10 for one in ids)
         if not known or any(int(one) >= len(words) for one in ids):
             raise DataError(
                 "prepare.dial.root",
