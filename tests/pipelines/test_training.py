@@ -100,3 +100,11 @@ def test_more_workers_than_records_allow_is_refused(
     make_shards(tmp_path / "shards", "table")
     with pytest.raises(DataError, match="80 records for 11 workers"):
         train(CONFIG, ClusterConfig(workers=11), **_paths(tmp_path))
+
+
+def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
+    schema = make_shards(tmp_path, "table")
+    config = replace(CONFIG, extractor=replace(CONFIG.extractor, guard=True))
+    for role in training.ROLES:
+        settings = training._settings(config, role, tmp_path, schema)
+        assert settings["extractor"]["guard"] == (role == "protected")
