@@ -14,12 +14,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Records
 from tiprdc.errors import DataError, within
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import Game, GameConfig, Losses
 
@@ -150,6 +152,8 @@ class Trainer:
             "seconds": time.perf_counter() - started,
         }
         self.history.append(summary)
+        if self.epoch == self.schedule.epochs:
+            self._guard(records)
         return summary
 
     def features(self, records: Records) -> NDArray[np.float32]:
@@ -159,6 +163,16 @@ class Trainer:
             parts = torch.split(torch.from_numpy(records.x), 1024)
             z = [self.game.extractor(part.to(self.place.device)).cpu() for part in parts]
         return torch.cat(z).numpy()
+
+    def _guard(self, records: Records) -> None:
+        """Erase what a linear attacker would find in the features that training ended with."""
+        guard = self.game.extractor.guard
+        if isinstance(guard, Guard):
+            hot = [
+                F.one_hot(torch.from_numpy(records.labels[name]), k)
+                for name, k in self.game.private.items()
+            ]
+            guard.fit(torch.from_numpy(self.features(records)), torch.cat(hot, dim=1))
 
     def _step(self, x: Tensor, u: Tensor) -> Losses:
         losses, z = self._descend(x, u)

@@ -73,6 +73,31 @@ def test_a_release_of_every_kind_agrees_with_torch_on_any_batch(
     assert sha256(release / "extractor.onnx") != sha256(tmp_path / "control" / "unprotected.onnx")
 
 
+@pytest.mark.parametrize("guard", [False, True])
+def test_no_linear_attacker_finds_the_secret_in_the_file_that_has_a_guard(
+    tmp_path: Path, make_shards: MakeShards, guard: bool
+) -> None:
+    """On the people of extractor-train and in 64 bits, for the theorem is about no others."""
+    schema = make_shards(tmp_path / "shards", "image", people=600)
+    records = read_split(tmp_path / "shards", schema, "extractor-train")
+    trainer = Trainer(
+        GameConfig(privacy_weight=0.0, closed_form=0.0, adversaries=0),
+        ExtractorConfig(width=8, features=6, guard=guard),
+        ScheduleConfig(epochs=1, batch=60),
+        InputSpec.of(schema), {"secret": 2}, seed=0,
+    )  # fmt: skip
+    trainer.play_epoch(records)
+    path, config = tmp_path / "extractor.onnx", ExportConfig()
+    export(trainer.game.extractor.eval(), path, config)
+    assert compare(trainer.game.extractor, path, records.x, config).max_abs <= 1e-4
+    z = open_session(path).run(["z"], {"x": records.x})[0].astype(np.float64)
+    u = records.labels["secret"].astype(np.float64)
+    z, u = z - z.mean(0), u - u.mean()
+    fit = np.linalg.lstsq(z, u, rcond=1e-14)[0]
+    explained = 1 - np.square(u - z @ fit).sum() / np.square(u).sum()
+    assert explained < 0.02 if guard else explained > 0.3
+
+
 def _tiny() -> Extractor:
     torch.manual_seed(0)
     spec = InputSpec(modality="image", shape=(3, 16, 16))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError
+from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.trunk import Family, resolve, trunk
 
@@ -25,6 +26,8 @@ class ExtractorConfig:
     """Channels after the first convolution, or units of a hidden layer divided by 4, 8 to 1024."""
     features: int = 128
     """Width D of the features z, 2 to 4096."""
+    guard: bool = False
+    """Whether what linear attackers would find is erased after training; of the twin never."""
 
     def __post_init__(self) -> None:
         if not 8 <= self.width <= 1024:
@@ -88,7 +91,8 @@ class Extractor(nn.Module):
         self.normalise = normaliser(spec)
         self.trunk = trunk(config.family, spec, width=config.trunk_width(spec), out=config.features)
         self.whiten = Whitening(config.features)
+        self.guard = Guard(config.features) if config.guard else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        z: Tensor = self.whiten(self.trunk(self.normalise(x)).whole)
+        z: Tensor = self.guard(self.whiten(self.trunk(self.normalise(x)).whole))
         return z
