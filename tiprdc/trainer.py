@@ -21,6 +21,7 @@ from tiprdc.datasets.schema import Records
 from tiprdc.errors import DataError, within
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.players import MakePlayers, players
 from tiprdc.training import Game, GameConfig, Losses
 
 
@@ -82,6 +83,7 @@ class Trainer:
         private: Private attribute -> number of classes.
         seed: Seed of the first weights and of each epoch.
         place: Which worker this is.
+        make_players: Builds the networks.
     """
 
     def __init__(
@@ -94,11 +96,13 @@ class Trainer:
         *,
         seed: int,
         place: Place = Place(),
+        make_players: MakePlayers = players,
     ) -> None:
         torch.manual_seed(seed)
         self.schedule, self.seed, self.place = schedule, seed, place
         self.epoch, self.history = 0, list[dict[str, float]]()
-        self.game = Game(game_config, extractor_config, spec, private).to(place.device)
+        self.game = Game(game_config, extractor_config, spec, private, make_players)
+        self.game.to(place.device)
         self.optimiser = torch.optim.AdamW(
             [
                 {
