@@ -117,7 +117,7 @@ def _architecture(trainer: Trainer) -> dict[str, Any]:
     game = trainer.game
     return {
         "input": asdict(game.spec),
-        "extractor": asdict(game.extractor_config),
+        "extractor": asdict(game.extractor_config.started()),
         "private": game.private,
         "adversaries": game.config.adversaries,
         "memory": game.config.memory,

@@ -84,6 +84,7 @@ class Trainer:
         seed: Seed of the first weights and of each epoch.
         place: Which worker this is.
         make_players: Builds the networks.
+        resuming: Whether a checkpoint is loaded next, so that pretrained weights are not needed.
     """
 
     def __init__(
@@ -97,10 +98,13 @@ class Trainer:
         seed: int,
         place: Place = Place(),
         make_players: MakePlayers = players,
+        resuming: bool = False,
     ) -> None:
         torch.manual_seed(seed)
         self.schedule, self.seed, self.place = schedule, seed, place
         self.epoch, self.history = 0, list[dict[str, float]]()
+        if resuming:
+            extractor_config = extractor_config.started()
         self.game = Game(game_config, extractor_config, spec, private, make_players)
         self.game.to(place.device)
         self.optimiser = torch.optim.AdamW(

@@ -13,14 +13,17 @@ tiprdc/models/published.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from torch import nn
 
 from tiprdc.models.adversary import adversary
+from tiprdc.models.backbone import Backbone
 from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.pretrained import read, start_from
 
 
 class Players(NamedTuple):
@@ -49,23 +52,32 @@ def players(
     """The players of `train.extractor`.
 
     Args:
-        config: The extractor's architecture; the critic looks at x with a trunk of the same kind.
+        config: The extractor's architecture; the critic looks at x with a trunk of the same kind,
+            from the same pretrained weights.
         spec: What a record is.
         private: Private attribute -> number of classes.
         adversaries: Trained adversaries for each private attribute, >= 0.
+
+    Raises:
+        ConfigError: The architecture does not fit the records, or the pretrained weights do not
+            fit the architecture.
     """
-    return Players(
-        extractor=Extractor(config, spec),
-        adversaries=nn.ModuleList(
-            nn.ModuleList(adversary(config.features, k) for _ in range(adversaries))
-            for k in private.values()
-        ),
-        critic=Critic(
-            spec,
-            features=config.features,
-            classes=sum(private.values()),
-            family=config.family,
-            width=config.trunk_width(spec),
-        ),
-        features=config.features,
+    extractor = Extractor(config, spec)
+    group = nn.ModuleList(
+        nn.ModuleList(adversary(config.features, k) for _ in range(adversaries))
+        for k in private.values()
     )
+    critic = Critic(
+        spec,
+        features=config.features,
+        classes=sum(private.values()),
+        family=config.family,
+        width=config.trunk_width(spec),
+        cut=config.cut,
+    )
+    if config.pretrained:
+        weights = read(Path(config.pretrained))
+        for trunk in (extractor.trunk, critic.trunk):
+            assert isinstance(trunk, Backbone)
+            start_from(trunk, weights)
+    return Players(extractor, group, critic, config.features)
