@@ -17,7 +17,6 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
-from torchvision.models.vgg import cfgs, make_layers
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.views import Views
@@ -26,6 +25,8 @@ BackboneFamily = Literal["vgg16_bn", "resnet18"]
 CUTS: dict[BackboneFamily, tuple[int, int]] = {"vgg16_bn": (1, 5), "resnet18": (0, 4)}
 """First and last block of each family that it can be cut after; 0 is ResNet's stem."""
 
+_VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Channels and convolutions of each block; torchvision builds the whole network or none."""
 _GRID, _MOST_PATCHES = 4, 16
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -99,19 +100,21 @@ def vgg16_bn_blocks(first: int, last: int) -> nn.Sequential:
         first: 1 to 5.
         last: first to 5; each of the n blocks ends in a pool that halves the sides, rounding down.
     """
-    layers = list(make_layers(cfgs["D"], batch_norm=True))
-    ends = [n + 1 for n, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-    kept = layers[([0, *ends])[first - 1] : ends[last - 1]]
-    for layer in kept:
-        if isinstance(layer, nn.Conv2d):
-            assert layer.bias is not None
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-    return nn.Sequential(*kept)
+    layers: list[nn.Module] = []
+    channels = 3 if first == 1 else _VGG16[first - 2][0]
+    for width, convolutions in _VGG16[first - 1 : last]:
+        for _ in range(convolutions):
+            convolution = nn.Conv2d(channels, width, 3, padding=1)
+            nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+            assert convolution.bias is not None
+            nn.init.zeros_(convolution.bias)
+            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)
 
 
 def _vgg16_bn(cut: int, size: tuple[int, int]) -> Body:
-    widths = (64, 128, 256, 512, 512)
     if min(size) < 2**cut:
         raise ConfigError(
             "train.extractor.cut", f"{cut} blocks for pictures of {size[0]} x {size[1]}",
@@ -124,7 +127,7 @@ def _vgg16_bn(cut: int, size: tuple[int, int]) -> Body:
         layers=layers,
         prefix="features.",
         fine=pools[near - 1],
-        widths=(widths[near - 1], widths[cut - 1]),
+        widths=(_VGG16[near - 1][0], _VGG16[cut - 1][0]),
         sizes=(_halved(size, near, up=False), _halved(size, cut, up=False)),
     )
 
