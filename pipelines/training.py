@@ -33,6 +33,7 @@ from tiprdc.errors import DataError, within
 from tiprdc.feasibility import assess, infeasible
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.players import players
 from tiprdc.trainer import Place, ScheduleConfig, Trainer
 from tiprdc.training import GameConfig
 
@@ -94,6 +95,8 @@ def train(
     _check_labels(config, shards, schema)
     storage = Path(cluster.storage).resolve()
     plan = {role: _settings(config, role, shards.resolve(), schema) for role in ROLES}
+    if not any((storage / settings["name"]).exists() for settings in plan.values()):
+        _check_pretrained(config, schema)
     with (
         connect(cluster),
         Progress("epoch") as progress,
@@ -150,6 +153,12 @@ def _check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
         console.print(f"warning: {pair}", markup=False, highlight=False, soft_wrap=True)
 
 
+def _check_pretrained(config: TrainConfig, schema: Schema) -> None:
+    """Refuse a wrong file before any worker starts; a run that goes on does not need it."""
+    if config.extractor.pretrained:
+        players(config.extractor, InputSpec.of(schema), {}, 0)
+
+
 def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
     """What a worker needs, as plain values, under a name that changes with any of it."""
     unprotected = replace(config.game, privacy_weight=0.0, adversaries=0, memory=0)
@@ -166,8 +175,12 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
         "code": _code_digest(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    retries = {"retries": config.retries, "shards": str(shards)}
-    return {**settings, **retries, "name": f"{role}-{digest[:16]}"}
+    where = {
+        "retries": config.retries,
+        "shards": str(shards),
+        "extractor": asdict(config.extractor.absolute()),
+    }
+    return {**settings, **where, "name": f"{role}-{digest[:16]}"}
 
 
 def _code_digest() -> str:
@@ -204,6 +217,7 @@ def _work(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     shards = Path(settings["shards"])
     schema = read_schema(shards)
+    last = ray.train.get_checkpoint()
     trainer = Trainer(
         GameConfig(**settings["game"]),
         ExtractorConfig(**settings["extractor"]),
@@ -217,8 +231,8 @@ def _work(settings: dict[str, Any]) -> None:
             device=ray.train.torch.get_device(),
             wrap=_synchronised,
         ),
+        resuming=last is not None,
     )
-    last = ray.train.get_checkpoint()
     if last is not None:
         with last.as_directory() as folder:
             checkpoint.load(trainer, Path(folder))

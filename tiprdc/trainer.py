@@ -23,6 +23,7 @@ from tiprdc.errors import DataError, within
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.players import MakePlayers, players
 from tiprdc.training import Game, GameConfig, Losses
 
 
@@ -84,6 +85,8 @@ class Trainer:
         private: Private attribute -> number of classes.
         seed: Seed of the first weights and of each epoch.
         place: Which worker this is.
+        make_players: Builds the networks.
+        resuming: Whether a checkpoint is loaded next, so that pretrained weights are not needed.
     """
 
     def __init__(
@@ -96,11 +99,16 @@ class Trainer:
         *,
         seed: int,
         place: Place = Place(),
+        make_players: MakePlayers = players,
+        resuming: bool = False,
     ) -> None:
         torch.manual_seed(seed)
         self.schedule, self.seed, self.place = schedule, seed, place
         self.epoch, self.history = 0, list[dict[str, float]]()
-        self.game = Game(game_config, extractor_config, spec, private).to(place.device)
+        if resuming:
+            extractor_config = extractor_config.started()
+        self.game = Game(game_config, extractor_config, spec, private, make_players)
+        self.game.to(place.device)
         self.optimiser = torch.optim.AdamW(
             [
                 {

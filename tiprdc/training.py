@@ -24,10 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, within
-from tiprdc.models.adversary import adversary
-from tiprdc.models.critic import Critic
-from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.players import MakePlayers, players
 from tiprdc.objectives.entropy import certainty
 from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 
@@ -118,6 +117,7 @@ class Game(nn.Module):
         extractor_config: The extractor's architecture.
         spec: What a record is.
         private: Private attribute -> number of classes, in the order of u's columns.
+        make_players: Builds the networks.
     """
 
     memory_z: Tensor
@@ -129,21 +129,13 @@ class Game(nn.Module):
         extractor_config: ExtractorConfig,
         spec: InputSpec,
         private: Mapping[str, int],
+        make_players: MakePlayers = players,
     ) -> None:
         super().__init__()
         self.config, self.private = config, dict(private)
-        features = extractor_config.features
-        self.extractor = Extractor(extractor_config, spec)
-        self.adversaries = nn.ModuleList(
-            nn.ModuleList(adversary(features, k) for _ in range(config.adversaries))
-            for k in private.values()
-        )
-        self.critic = Critic(
-            spec,
-            features=features,
-            classes=sum(private.values()),
-            family=extractor_config.family,
-            width=extractor_config.trunk_width(spec),
+        self.extractor_config, self.spec = extractor_config, spec
+        self.extractor, self.adversaries, self.critic, features = make_players(
+            extractor_config, spec, private, config.adversaries
         )
         # Until it is full of features, memory is noise with labels at random: it teaches nothing.
         labels = [torch.randint(k, (config.memory,)) for k in private.values()]
@@ -181,7 +173,7 @@ class Game(nn.Module):
         learns, known = self._trained(z, u, weight)
         explained = self._closed_form(z, one_hot) if weight else z.new_zeros(())
         hidden = self.config.closed_form * explained
-        self._remember(z.detach(), u)
+        self._remember(z.detach().flatten(1), u)
         if self.config.objective == "entropy":
             hidden = hidden + known
         return Losses(learns - kept + weight * hidden, kept, learns, known, explained), z.detach()
@@ -208,7 +200,7 @@ class Game(nn.Module):
         explained = z.new_zeros(())
         with torch.autocast(z.device.type, enabled=False):
             for i, (weight, hot) in enumerate(zip(self.weights, one_hot, strict=True)):
-                batch = Labelled(z.float(), hot)
+                batch = Labelled(z.flatten(1).float(), hot)
                 found = explained_variance(batch).clamp(min=0)
                 if self.config.memory:
                     found = found + self._remembered(i).explained_variance(batch).clamp(min=0)

@@ -33,6 +33,7 @@ class Critic(nn.Module):
         classes: Total number of classes of all private attributes.
         family: Trunk that looks at x.
         width: Width of that trunk.
+        cut: Where a trunk of torchvision's is cut.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class Critic(nn.Module):
         classes: int,
         family: Family,
         width: int,
+        cut: int = 2,
     ) -> None:
         super().__init__()
         self.normalise = normaliser(spec)
-        self.trunk = trunk(family, spec, width=width, out=_GLOBAL)
+        self.trunk = trunk(family, spec, width=width, out=_GLOBAL, cut=cut)
         self.local = perceptron(self.trunk.local_width, _GLOBAL, _LOCAL)
         self.places = perceptron(features + classes, _HIDDEN, self.trunk.places * _LOCAL)
         self.whole = perceptron(features + classes, _HIDDEN, _GLOBAL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from tiprdc.errors import ConfigError
+from tiprdc.errors import ConfigError, within
+from tiprdc.models.backbone import CUTS
 from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.trunk import Family, resolve, trunk
@@ -21,19 +23,40 @@ class ExtractorConfig:
     """The extractor's architecture (`train.extractor`)."""
 
     family: Family = "auto"
-    """cnn for pictures, mlp for tables, lstm for text; auto chooses by the data."""
+    """cnn, vgg16_bn or resnet18 for pictures, mlp for tables, lstm for text; auto chooses by the
+    data: cnn, mlp or lstm."""
     width: int = 32
     """Channels after the first convolution, or units of a hidden layer divided by 4, 8 to 1024."""
     features: int = 128
     """Width D of the features z, 2 to 4096."""
     guard: bool = False
     """Whether what linear attackers would find is erased after training; of the twin never."""
+    cut: int = 2
+    """The last block kept of vgg16_bn (1 to 5) or resnet18 (0, the stem, to 4)."""
+    pretrained: str | None = None
+    """A local file with torchvision's weights of that network, to start from; None for none."""
 
     def __post_init__(self) -> None:
         if not 8 <= self.width <= 1024:
             raise ConfigError("train.extractor.width", self.width, "8 to 1024")
         if not 2 <= self.features <= 4096:
             raise ConfigError("train.extractor.features", self.features, "2 to 4096")
+        if self.family in ("vgg16_bn", "resnet18"):
+            within("train.extractor.cut", self.cut, *CUTS[self.family])
+        elif self.pretrained:
+            raise ConfigError(
+                "train.extractor.pretrained", f"a file for family {self.family}",
+                f"a file only for {' and '.join(CUTS)}", "set it to null, or choose the family",
+            )  # fmt: skip
+
+    def absolute(self) -> ExtractorConfig:
+        """The same with an absolute path of pretrained weights: workers run in other folders."""
+        path = str(Path(self.pretrained).resolve()) if self.pretrained else None
+        return replace(self, pretrained=path)
+
+    def started(self) -> ExtractorConfig:
+        """The same without pretrained weights: what they became is in the checkpoint."""
+        return replace(self, pretrained=None)
 
     def trunk_width(self, spec: InputSpec) -> int:
         """Width in the trunk's own unit: channels, or units."""
@@ -89,7 +112,10 @@ class Extractor(nn.Module):
         super().__init__()
         self.config, self.spec = config, spec
         self.normalise = normaliser(spec)
-        self.trunk = trunk(config.family, spec, width=config.trunk_width(spec), out=config.features)
+        self.trunk = trunk(
+            config.family, spec,
+            width=config.trunk_width(spec), out=config.features, cut=config.cut,
+        )  # fmt: skip
         self.whiten = Whitening(config.features)
         self.guard = Guard(config.features) if config.guard else nn.Identity()
 
