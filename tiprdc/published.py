@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.models.published import PublishedCritic
-from tiprdc.objectives.jsd import jsd
+from tiprdc.objectives.estimators import ESTIMATORS, Keep
 from tiprdc.training import Game
 
 RATE, DECAY = 1e-4, 1e-4
@@ -34,7 +34,7 @@ class PublishedSchedule:
 
     Args:
         game: Its networks are trained by their cross-entropy and by J; of its rules only the
-            privacy weight and the number of negatives count.
+            privacy weight, the estimator and the number of negatives count.
     """
 
     def __init__(self, game: Game) -> None:
@@ -62,11 +62,12 @@ class PublishedSchedule:
         Returns:
             The adversaries' cross-entropy in nats, and J: scalars.
         """
-        game, weight = self.game, self.game.config.privacy_weight
+        game, rules, weight = self.game, self.game.config, self.game.config.privacy_weight
         z = game.extractor(x)
         wrong = self._cross_entropy(z, u)
         one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(game.private.values())]
-        kept = information(game.critic, x, z, torch.cat(one_hot, 1), game.config.negatives)
+        told = torch.cat(one_hot, 1)
+        kept = information(game.critic, x, z, told, rules.negatives, rules.keep)
         losses = (-weight * wrong - (1 - weight) * kept, wrong, -kept)
         own: list[list[Tensor | None]] = []
         for player, loss in zip(self.players, losses, strict=True):
@@ -88,7 +89,9 @@ class PublishedSchedule:
         return torch.stack(parts).sum()
 
 
-def information(critic: nn.Module, x: Tensor, z: Tensor, u: Tensor, negatives: int) -> Tensor:
+def information(
+    critic: nn.Module, x: Tensor, z: Tensor, u: Tensor, negatives: int, keep: Keep = "jsd"
+) -> Tensor:
     """J; the published critic is run in full for each record that it is asked about.
 
     Args:
@@ -97,10 +100,11 @@ def information(critic: nn.Module, x: Tensor, z: Tensor, u: Tensor, negatives: i
         z: Features `[B, ...]`.
         u: One-hot private attributes, joined `[B, K]`.
         negatives: Other records to compare each record with, 1 to B - 1.
+        keep: The estimator, in `ESTIMATORS`.
     """
     if not isinstance(critic, PublishedCritic):
-        kept: Tensor = critic(x, z, u, negatives)
+        kept: Tensor = critic(x, z, u, negatives, keep)
         return kept
     joint = critic.score(x, z, u)
     product = [critic.score(x.roll(r, 0), z, u) for r in range(1, negatives + 1)]
-    return jsd(joint, torch.stack(product))
+    return ESTIMATORS[keep](joint, torch.stack(product), None)

@@ -28,6 +28,7 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import MakePlayers, players
 from tiprdc.objectives.entropy import certainty
+from tiprdc.objectives.estimators import Keep
 from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 
 
@@ -51,8 +52,10 @@ class GameConfig:
     """Steps of the adversaries for each step of the extractor, 1 to 20."""
     objective: Literal["entropy", "cross_entropy"] = "entropy"
     """How the extractor uses trained adversaries: bounded, or as published."""
-    negatives: int = 4
-    """Other records that the critic compares each record with, 1 to 64."""
+    keep: Keep = "infonce"
+    """Estimator of the critic: infonce, jsd (as published) or donsker_varadhan."""
+    negatives: int = 127
+    """Other records of the batch that the critic compares each with, 1 to 4095; fewer if fewer."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise on z in training, in those of z, 0 to 2."""
 
@@ -63,7 +66,7 @@ class GameConfig:
         within("train.game.refit", self.refit, 1, 1000)
         within("train.game.adversaries", self.adversaries, 0, 8)
         within("train.game.adversary_steps", self.adversary_steps, 1, 20)
-        within("train.game.negatives", self.negatives, 1, 64)
+        within("train.game.negatives", self.negatives, 1, 4095)
         within("train.game.noise", self.noise, 0, 2)
         for name, weight in self.weights.items():
             within(f"train.game.weights.{name}", weight, 1e-6, 1e6)
@@ -79,11 +82,11 @@ class Losses(NamedTuple):
 
     Args:
         total: What is differentiated.
-        mutual_information: J of the critic, higher keeps more; a signal, not nats.
+        mutual_information: J of the critic, higher keeps more; a signal, also where in nats.
         adversary: Mean cross-entropy of the trained adversaries, in nats; 0 without any.
         certainty: How sure they are, 0 to 1; 0 without any.
         explained_variance: Held-out R^2 of the closed-form adversary, from the batch and from
-            memory, each >= 0, summed; 0 without it.
+            memory, summed, 0 to 2; 0 without it.
     """
 
     total: Tensor
@@ -169,7 +172,8 @@ class Game(nn.Module):
             z = z + self.config.noise * torch.randn_like(z)
         one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]
         negatives = min(self.config.negatives, len(x) - 1)
-        kept = self.critic(x, scale_gradient(z, 1 - weight), torch.cat(one_hot, 1), negatives)
+        told = torch.cat(one_hot, 1)
+        kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
         learns, known = self._trained(z, u, weight)
         explained = self._closed_form(z, one_hot) if weight else z.new_zeros(())
         hidden = self.config.closed_form * explained
@@ -194,16 +198,16 @@ class Game(nn.Module):
         return learns, known
 
     def _closed_form(self, z: Tensor, one_hot: list[Tensor]) -> Tensor:
-        """What the closed-form adversary explains of u, from this batch and from memory, >= 0."""
+        """What the closed-form adversary explains of u, from this batch and from memory."""
         if not self.config.closed_form:
             return z.new_zeros(())
         explained = z.new_zeros(())
         with torch.autocast(z.device.type, enabled=False):
             for i, (weight, hot) in enumerate(zip(self.weights, one_hot, strict=True)):
                 batch = Labelled(z.flatten(1).float(), hot)
-                found = explained_variance(batch).clamp(min=0)
+                found = explained_variance(batch)
                 if self.config.memory:
-                    found = found + self._remembered(i).explained_variance(batch).clamp(min=0)
+                    found = found + self._remembered(i).explained_variance(batch)
                 explained = explained + weight * found
         return explained
 

@@ -17,6 +17,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import MakePlayers, players
 from tiprdc.models.published import published_players
 from tiprdc.objectives.entropy import certainty
+from tiprdc.objectives.estimators import ESTIMATORS, Keep
 from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 from tiprdc.published import PublishedSchedule, information
 from tiprdc.training import Game, GameConfig, scale_gradient
@@ -61,17 +62,23 @@ def _adversaries(game: Game, z: Tensor, score: Any) -> Tensor:
 
 
 def _assert_near(found: list[Tensor], wanted: list[Tensor]) -> None:
-    """To 1e-3 of each gradient's own size, or of a thousandth of the player's largest."""
+    """To 1e-3 of each gradient's own size, or both rounding beside the player's largest: the
+    critic's last bias shifts all scores alike, which InfoNCE and Donsker-Varadhan do not see."""
     largest = max(float(w.abs().max()) for w in wanted)
     assert largest > 0
     for a, b in zip(found, wanted, strict=True):
-        assert float((a - b).norm()) <= 1e-3 * float(b.norm()) + 1e-6 * largest * b.numel() ** 0.5
+        rounding = max(float(a.abs().max()), float(b.abs().max())) < 1e-4 * largest
+        close = float((a - b).norm()) <= 1e-3 * float(b.norm()) + 1e-6 * largest * b.numel() ** 0.5
+        assert rounding or close
 
 
+@pytest.mark.parametrize("keep", ESTIMATORS)
 @pytest.mark.parametrize("closed_form", [0.0, 3.0])
 @pytest.mark.parametrize("objective", ["entropy", "cross_entropy"])
 @pytest.mark.parametrize("networks", NETWORKS)
-def test_one_backward_equals_three(networks: str, objective: str, closed_form: float) -> None:
+def test_one_backward_equals_three(
+    networks: str, objective: str, closed_form: float, keep: Keep
+) -> None:
     game, x, u = _game(
         networks,
         privacy_weight=0.7,
@@ -79,6 +86,7 @@ def test_one_backward_equals_three(networks: str, objective: str, closed_form: f
         closed_form=closed_form,
         memory=64,
         objective=objective,
+        keep=keep,
         negatives=2,
     )
     twin = copy.deepcopy(game)
@@ -87,15 +95,15 @@ def test_one_backward_equals_three(networks: str, objective: str, closed_form: f
 
     z = twin.extractor(x)
     hot = _hot(u)
-    kept = information(twin.critic, x, z, torch.cat(hot, 1), 2)
+    kept = information(twin.critic, x, z, torch.cat(hot, 1), 2, keep)
     wrong = _adversaries(twin, z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
     sure = _adversaries(twin, z, lambda logits, _: certainty(logits))
     explained = torch.zeros(())
     for i, (weight, one_hot) in enumerate(zip(twin.weights, hot, strict=True)):
         batch = Labelled(z.flatten(1), one_hot)
         memory = Labelled(twin.memory_z, F.one_hot(twin.memory_u[:, i], one_hot.shape[1]).float())
-        explained = explained + weight * explained_variance(batch).clamp(min=0)
-        explained = explained + weight * Remembered(memory).explained_variance(batch).clamp(min=0)
+        explained = explained + weight * explained_variance(batch)
+        explained = explained + weight * Remembered(memory).explained_variance(batch)
     hides = sure if objective == "entropy" else -wrong
     objectives = {
         "extractor": -0.3 * kept + 0.7 * (closed_form * explained + hides),
@@ -115,7 +123,8 @@ def test_one_backward_equals_three(networks: str, objective: str, closed_form: f
 
 @pytest.mark.parametrize("networks", NETWORKS)
 def test_one_backward_equals_the_published_schedule(networks: str) -> None:
-    game, x, u = _game(networks, privacy_weight=0.66, closed_form=0.0, objective="cross_entropy")
+    published = {"objective": "cross_entropy", "keep": "jsd", "negatives": 1, "closed_form": 0.0}
+    game, x, u = _game(networks, privacy_weight=0.66, **published)
     schedule = PublishedSchedule(copy.deepcopy(game))
     losses, _ = game(x, u, 1.0)
     losses.total.backward()
@@ -131,7 +140,7 @@ def test_one_backward_equals_the_published_schedule(networks: str) -> None:
 
 
 def test_a_step_of_the_published_schedule_moves_every_player() -> None:
-    game, x, u = _game("the paper's", closed_form=0.0, memory=0)
+    game, x, u = _game("the paper's", closed_form=0.0, memory=0, negatives=1)
     before = copy.deepcopy(game)
     PublishedSchedule(game).step(x, u)
     for player in ("extractor", "adversaries", "critic"):
@@ -157,7 +166,7 @@ def test_without_pressure_the_adversaries_do_not_move_the_extractor() -> None:
     game, x, u = _game(privacy_weight=0.9)
     twin = copy.deepcopy(game)
     calm, _ = game(x, u, 0.0)
-    kept = twin.critic(x, twin.extractor(x), torch.cat(_hot(u), 1), 4)
+    kept = twin.critic(x, twin.extractor(x), torch.cat(_hot(u), 1), 15, "infonce")
     wanted = _gradients(twin, -kept, "extractor")
     for alone, found in zip(wanted, _gradients(game, calm.total, "extractor"), strict=True):
         torch.testing.assert_close(found, alone)

@@ -4,7 +4,7 @@ The game (tiprdc/training.py) asks only this of them:
 
     extractor(x) -> z                       features [B, ...]
     adversary(z) -> logits                  [B, K], one group of adversaries for each attribute
-    critic(x, z, u, negatives) -> J         a scalar; u is one-hot, joined [B, K]
+    critic(x, z, u, negatives, keep) -> J   a scalar; u is one-hot, joined [B, K]
 
 Other networks play by another function of the same signature: the paper's are in
 tiprdc/models/published.py.

@@ -26,7 +26,7 @@ from tiprdc.models.backbone import vgg16_bn_blocks
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.players import Players
-from tiprdc.objectives.jsd import jsd
+from tiprdc.objectives.estimators import ESTIMATORS, Keep
 
 _CHANNELS = 512
 
@@ -84,7 +84,9 @@ class PublishedCritic(nn.Module):
         self.late = vgg16_bn_blocks(3, 5)
         self.head = _head([2 * _CHANNELS * places + classes, width, width // 8, 1], dropout)
 
-    def forward(self, x: Tensor, z: Tensor, u: Tensor, negatives: int) -> Tensor:
+    def forward(
+        self, x: Tensor, z: Tensor, u: Tensor, negatives: int, keep: Keep = "jsd"
+    ) -> Tensor:
         """J of true triples against triples whose record is another one's.
 
         Args:
@@ -92,15 +94,16 @@ class PublishedCritic(nn.Module):
             z: Features `[B, 128, H/4, W/4]`.
             u: One-hot private attributes, joined `[B, K]`.
             negatives: Other records to compare each record with, 1 to B - 1.
+            keep: The estimator, in `ESTIMATORS`; the paper's is jsd.
 
         Returns:
-            A scalar in (-inf, 0].
+            A scalar, higher where z keeps more.
         """
         record = self.late(self.early(self.normalise(x))).flatten(1)
         known = torch.cat([self.late(z).flatten(1), u], dim=1)
         asked = [torch.cat([record.roll(r, 0), known], dim=1) for r in range(negatives + 1)]
         scores = self.head(torch.cat(asked)).float().view(negatives + 1, len(x))
-        return jsd(scores[0], scores[1:])
+        return ESTIMATORS[keep](scores[0], scores[1:], None)
 
     def score(self, x: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """T(x, z, u) `[B]`, all of it computed, as published."""
