@@ -163,11 +163,11 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
     """What a worker needs, as plain values, under a name that changes with any of it."""
     unprotected = replace(config.game, privacy_weight=0.0, adversaries=0, memory=0)
     game = config.game if role == "protected" else unprotected
-    guard = config.extractor.guard and role == "protected"
+    extractor = config.extractor
     settings: dict[str, Any] = {
         "role": role,
         "seed": config.seed,
-        "extractor": asdict(replace(config.extractor, guard=guard)),
+        "extractor": asdict(extractor if role == "protected" else extractor.unprotected()),
         "game": asdict(game),
         "schedule": asdict(config.schedule),
         "checkpoint_every": config.checkpoint_every,

@@ -92,7 +92,7 @@ def history(folder: Path) -> list[dict[str, float]]:
 
 
 def load_extractor(folder: Path) -> Extractor:
-    """The extractor of a checkpoint, in evaluation mode, and nothing else of it.
+    """The extractor of a checkpoint, ready to ship (folded, in evaluation mode), and nothing else.
 
     Raises:
         ModelError: The checkpoint is incomplete or damaged.
@@ -110,6 +110,7 @@ def load_extractor(folder: Path) -> Extractor:
     extractor.load_state_dict(
         {k.removeprefix(_EXTRACTOR): v for k, v in players.items() if k.startswith(_EXTRACTOR)}
     )
+    extractor.fold()
     return extractor.eval()
 
 

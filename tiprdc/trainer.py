@@ -165,7 +165,7 @@ class Trainer:
         return summary
 
     def features(self, records: Records) -> NDArray[np.float32]:
-        """z `[N, D]` of records as the extractor stands, without noise."""
+        """z `[N, D]` of records as the extractor stands, without the game's noise."""
         self.game.eval()
         with torch.inference_mode():
             parts = torch.split(torch.from_numpy(records.x), 1024)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, within
 from tiprdc.models.backbone import CUTS
+from tiprdc.models.channel import Channel
 from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.trunk import Family, resolve, trunk
@@ -23,24 +24,45 @@ class ExtractorConfig:
     """The extractor's architecture (`train.extractor`)."""
 
     family: Family = "auto"
-    """cnn, vgg16_bn or resnet18 for pictures, mlp for tables, lstm for text; auto chooses by the
-    data: cnn, mlp or lstm."""
+    """cnn, vgg16_bn or resnet18 for pictures, mlp for tables, lstm or transformer for text; auto
+    chooses by the data: cnn, mlp or lstm."""
     width: int = 32
     """Channels after the first convolution, or units of a hidden layer divided by 4, 8 to 1024."""
     features: int = 128
     """Width D of the features z, 2 to 4096."""
-    guard: bool = False
-    """Whether what linear attackers would find is erased after training; of the twin never."""
     cut: int = 2
     """The last block kept of vgg16_bn (1 to 5) or resnet18 (0, the stem, to 4)."""
     pretrained: str | None = None
     """A local file with torchvision's weights of that network, to start from; None for none."""
+    depth: int = 2
+    """Layers of a transformer, 1 to 12."""
+    heads: int = 4
+    """Attention heads in each layer of a transformer, 1 to 16; they divide four times the width."""
+    guard: bool = False
+    """Whether what linear attackers would find is erased after training; of the twin never."""
+    bounded: float = 0.0
+    """b: each feature is squashed into [-b, b], in standard deviations of z, 0.1 to 100; 0: not."""
+    release_noise: float = 0.0
+    """Gaussian noise on z in training and at release, in standard deviations of z, 0 to 100."""
+    bits: int = 0
+    """Each feature is sent as one of 2^bits levels from -bounded to bounded, 1 to 16; 0: not."""
 
     def __post_init__(self) -> None:
         if not 8 <= self.width <= 1024:
             raise ConfigError("train.extractor.width", self.width, "8 to 1024")
         if not 2 <= self.features <= 4096:
             raise ConfigError("train.extractor.features", self.features, "2 to 4096")
+        within("train.extractor.depth", self.depth, 1, 12)
+        within("train.extractor.heads", self.heads, 1, 16)
+        if self.bounded:
+            within("train.extractor.bounded", self.bounded, 0.1, 100)
+        within("train.extractor.release_noise", self.release_noise, 0, 100)
+        within("train.extractor.bits", self.bits, 0, 16)
+        if self.bits and not self.bounded:
+            raise ConfigError(
+                "train.extractor.bits", f"{self.bits} bits of features without bounds",
+                "levels between -bounded and bounded", "set train.extractor.bounded, such as 3",
+            )  # fmt: skip
         if self.family in ("vgg16_bn", "resnet18"):
             within("train.extractor.cut", self.cut, *CUTS[self.family])
         elif self.pretrained:
@@ -57,6 +79,10 @@ class ExtractorConfig:
     def started(self) -> ExtractorConfig:
         """The same without pretrained weights: what they became is in the checkpoint."""
         return replace(self, pretrained=None)
+
+    def unprotected(self) -> ExtractorConfig:
+        """The same with neither guard, bound, noise nor levels: what the twin is."""
+        return replace(self, guard=False, bounded=0.0, release_noise=0.0, bits=0)
 
     def trunk_width(self, spec: InputSpec) -> int:
         """Width in the trunk's own unit: channels, or units."""
@@ -87,9 +113,12 @@ class Whitening(nn.Module):
         self.register_buffer("transform", torch.eye(width))
 
     def forward(self, h: Tensor) -> Tensor:
-        if self.training:
-            self._update(h.detach().float())
-        return (h - self.mean) @ self.transform
+        # Half precision ends here: whitening would lift its rounding.
+        with torch.autocast(h.device.type, enabled=False):
+            h = h.float()
+            if self.training:
+                self._update(h.detach())
+            return (h - self.mean) @ self.transform
 
     @torch.no_grad()
     def _update(self, h: Tensor) -> None:
@@ -102,23 +131,46 @@ class Whitening(nn.Module):
 
 
 class Extractor(nn.Module):
-    """Raw record `[B, *shape]` -> whitened features `[B, D]`.
+    """Raw record `[B, *shape]` -> what is sent `[B, D]`: whitened features through a channel.
 
     The last layer has no learnt scale, so that neither noise nor an adversary can be escaped by
     making features, or directions among them, large or small.
     """
+
+    whiten: nn.Module
 
     def __init__(self, config: ExtractorConfig, spec: InputSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
         self.normalise = normaliser(spec)
         self.trunk = trunk(
-            config.family, spec,
-            width=config.trunk_width(spec), out=config.features, cut=config.cut,
+            config.family, spec, width=config.trunk_width(spec), out=config.features,
+            cut=config.cut, depth=config.depth, heads=config.heads,
         )  # fmt: skip
         self.whiten = Whitening(config.features)
         self.guard = Guard(config.features) if config.guard else nn.Identity()
+        self.channel = Channel(config.bounded, config.release_noise, config.bits)
 
     def forward(self, x: Tensor) -> Tensor:
-        z: Tensor = self.guard(self.whiten(self.trunk(self.normalise(x)).whole))
+        z: Tensor = self.channel(self.exact(x))
         return z
+
+    def exact(self, x: Tensor) -> Tensor:
+        """Features `[B, D]` before noise and levels: a smooth function of the record."""
+        return self.channel.bound(self.guard(self.whiten(self.trunk(self.normalise(x)).whole)))
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Put whitening into the trunk's last layer, once and for all: training is over.
+
+        Two linear maps in turn round what the first gives, mean and strong directions included,
+        and the second lifts that rounding up to 50 times in the weak ones. Their product is made
+        in float64 and rounded once.
+        """
+        whiten, out = self.whiten, self.trunk.out
+        assert isinstance(whiten, Whitening)
+        transform = whiten.transform.double()
+        bias = (out.bias.double() - whiten.mean.double()) @ transform
+        out.weight.copy_(transform.T @ out.weight.double())
+        out.bias.copy_(bias)
+        self.whiten = nn.Identity()

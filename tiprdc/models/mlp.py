@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,6 +29,11 @@ class Mlp(nn.Module):
         self.whole = nn.Sequential(
             perceptron(sum(self.blocks), width, width), nn.ReLU(), nn.Linear(width, out)
         )
+
+    @property
+    def out(self) -> nn.Linear:
+        """The layer that the vector comes from."""
+        return cast(nn.Linear, self.whole[-1])
 
     def forward(self, x: Tensor) -> Views:
         blocks = torch.split(x, self.blocks, dim=1)

@@ -10,12 +10,13 @@ from tiprdc.models.cnn import Cnn
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.lstm import Lstm
 from tiprdc.models.mlp import Mlp
+from tiprdc.models.transformer import Transformer
 
-Family = Literal["auto", "cnn", "vgg16_bn", "resnet18", "mlp", "lstm"]
+Family = Literal["auto", "cnn", "vgg16_bn", "resnet18", "mlp", "lstm", "transformer"]
 _FITS: dict[str, tuple[Family, ...]] = {
     "image": ("cnn", "vgg16_bn", "resnet18"),
     "table": ("mlp",),
-    "text": ("lstm",),
+    "text": ("lstm", "transformer"),
 }
 """The families that take such records; the first is what `auto` means."""
 
@@ -39,16 +40,27 @@ def resolve(family: Family, spec: InputSpec) -> Family:
 
 
 def trunk(
-    family: Family, spec: InputSpec, *, width: int, out: int, cut: int = 2
-) -> Cnn | Backbone | Mlp | Lstm:
+    family: Family,
+    spec: InputSpec,
+    *,
+    width: int,
+    out: int,
+    cut: int = 2,
+    depth: int = 2,
+    heads: int = 4,
+) -> Cnn | Backbone | Mlp | Lstm | Transformer:
     """Build a module from normalised records to `Views`, whose `whole` is `[B, out]`.
+
+    Its attribute `out` is the linear layer that `whole` comes from.
 
     Args:
         family: Which kind of network.
         spec: What a record is.
-        width: Of cnn, mlp and lstm: channels or units.
+        width: Channels or units; vgg16_bn and resnet18 have their own.
         out: Width of the vector for the whole record.
         cut: Of vgg16_bn and resnet18: the last block that is kept.
+        depth: Layers of a transformer.
+        heads: Attention heads in each of them.
     """
     family = resolve(family, spec)
     if spec.modality == "image":
@@ -58,4 +70,7 @@ def trunk(
         return Cnn(spec.shape[0], (height, breadth), width, out)
     if family == "mlp":
         return Mlp(spec.columns, width, out)
+    if family == "transformer":
+        length, size = spec.shape[0], spec.vocabulary_size
+        return Transformer(size, length, width, out, depth=depth, heads=heads)
     return Lstm(spec.vocabulary_size, spec.shape[0], width, out)

@@ -1,0 +1,52 @@
+"""What happens to features before they leave a device: noise and quantisation of a bounded z.
+
+Without them an extractor is a deterministic map of real numbers and no finite upper bound on what
+features tell of a record exists. With them there is one: tiprdc/capacity.py.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Channel(nn.Module):
+    """Whitened features `[B, D]` -> what is sent `[B, D]`.
+
+    Bounded, then noisy, then quantised. Quantisation comes last, so that what is sent fits into
+    `bits` a feature, and so that no low-order digit of the noisy number is left to read.
+
+    Args:
+        bounded: b of the range [-b, b], or 0 for none.
+        noise: Standard deviation of Gaussian noise, drawn anew whenever z is made, or 0.
+        bits: log2 of the number of levels from -b to b, or 0 for none; needs bounded.
+    """
+
+    def __init__(self, bounded: float, noise: float, bits: int) -> None:
+        super().__init__()
+        self.bounded, self.noise, self.bits = bounded, noise, bits
+
+    @property
+    def exact(self) -> bool:
+        """Whether what is sent is a smooth function of the record: no noise, no levels."""
+        return not (self.noise or self.bits)
+
+    def bound(self, z: Tensor) -> Tensor:
+        """b tanh(z / b): close to z where z is small, within [-b, b] everywhere."""
+        return self.bounded * torch.tanh(z / self.bounded) if self.bounded else z
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Noise and levels on features that are bounded already."""
+        if self.noise:
+            z = z + self.noise * torch.randn_like(z)
+        if not self.bits:
+            return z
+        levels = self._nearest_level(z)
+        # The gradient goes straight through: that of a staircase is 0 everywhere
+        # (Bengio et al. 2013).
+        return z + (levels - z).detach() if self.training else levels
+
+    def _nearest_level(self, z: Tensor) -> Tensor:
+        step = 2 * self.bounded / (2**self.bits - 1)
+        inside = z.clamp(-self.bounded, self.bounded)
+        return torch.round((inside + self.bounded) / step) * step - self.bounded

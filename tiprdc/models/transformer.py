@@ -1,0 +1,67 @@
+"""A small transformer for text: tokens look at each other, wherever they stand.
+
+Source: Vaswani et al. 2017; normalised before each layer (Xiong et al. 2020), so that no warm-up of
+the rate is needed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tiprdc.errors import ConfigError
+from tiprdc.models.views import Views
+
+
+class Transformer(nn.Module):
+    """Token ids `[B, T]`, 0 for padding -> `Views`: each token's embedding, and one vector.
+
+    The vector is made from the mean and the maximum of the last layer's outputs over the true
+    tokens, 0 where there is none.
+
+    Args:
+        vocabulary_size: Number of token ids.
+        length: Number T of tokens in a record.
+        width: Width W of the embedding and of every layer.
+        out: Width of the vector.
+        depth: Number of layers.
+        heads: Attention heads in a layer; they divide the width.
+
+    Raises:
+        ConfigError: The heads do not divide the width.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, length: int, width: int, out: int, *, depth: int, heads: int
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ConfigError(
+                "train.extractor.heads", heads, f"a number that divides {width}",
+                "that is four times train.extractor.width: change one of the two",
+            )  # fmt: skip
+        self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=0)
+        self.positions = nn.Parameter(0.02 * torch.randn(length, width))
+        layer = nn.TransformerEncoderLayer(
+            width, heads, 2 * width, dropout=0.0, batch_first=True, norm_first=True
+        )
+        # Nested tensors cannot be exported.
+        self.layers = nn.TransformerEncoder(
+            layer, depth, norm=nn.LayerNorm(width), enable_nested_tensor=False
+        )
+        self.out = nn.Linear(2 * width, out)
+        self.local_width, self.places = width, length
+
+    def forward(self, x: Tensor) -> Views:
+        there = x > 0
+        embedded = self.embedding(x)
+        # The first place is always looked at: a text without tokens would divide 0 by 0.
+        first = torch.arange(x.shape[1], device=x.device) == 0
+        steps = self.layers(
+            embedded + self.positions, src_key_padding_mask=~(there | first).expand_as(x)
+        )
+        weight = there.unsqueeze(2).to(steps.dtype)
+        mean = (steps * weight).sum(1) / weight.sum(1).clamp(min=1)
+        top = (steps * weight - 1e4 * (1 - weight)).amax(1) * weight.amax(1)
+        whole = self.out(torch.cat([mean, top], dim=1))
+        return Views(pieces=embedded, mask=there.float(), whole=whole)
