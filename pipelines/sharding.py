@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +27,9 @@ from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import console, progress
 from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
+from tiprdc.datasets.celeba import CelebaConfig, celeba_reader
+from tiprdc.datasets.dial import DialConfig, dial_reader
+from tiprdc.datasets.lfw import LfwConfig, lfw_reader
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
 from tiprdc.datasets.reader import Fitted, Reader
 from tiprdc.datasets.schema import (
@@ -40,12 +43,14 @@ from tiprdc.datasets.schema import (
 from tiprdc.datasets.splits import SharesConfig, assign, refuse_few_people, shuffled
 from tiprdc.errors import DataError, within
 
+Section = AvatarsConfig | AdultConfig | CelebaConfig | LfwConfig | DialConfig | ManifestConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
     """From a data set to shards (`prepare`)."""
 
-    dataset: Literal["avatars", "adult", "manifest"] = "avatars"
+    dataset: Literal["avatars", "adult", "celeba", "lfw", "dial", "manifest"] = "avatars"
     """Which of the sections below is read."""
     seed: int = 0
     """Decides who is in which split and, for avatars, the faces; 0 to 2147483647."""
@@ -61,6 +66,12 @@ class PrepareConfig:
     """Generated faces."""
     adult: AdultConfig = field(default_factory=AdultConfig)
     """Census table."""
+    celeba: CelebaConfig = field(default_factory=CelebaConfig)
+    """Faces of celebrities."""
+    lfw: LfwConfig = field(default_factory=LfwConfig)
+    """Faces in the news."""
+    dial: DialConfig = field(default_factory=DialConfig)
+    """Tweets by dialect."""
     manifest: ManifestConfig = field(default_factory=ManifestConfig)
     """Anybody's data."""
 
@@ -71,11 +82,10 @@ class PrepareConfig:
         within("prepare.min_people", self.min_people, 1, 1_000_000)
 
     @property
-    def section(self) -> AvatarsConfig | AdultConfig | ManifestConfig:
+    def section(self) -> Section:
         """The chosen data set's own settings."""
-        if self.dataset == "avatars":
-            return self.avatars
-        return self.adult if self.dataset == "adult" else self.manifest
+        section: Section = getattr(self, self.dataset)
+        return section
 
     @property
     def private(self) -> tuple[str, ...]:
@@ -86,6 +96,16 @@ class PrepareConfig:
     def utility(self) -> tuple[str, ...]:
         """Attributes that stand for unseen tasks and are not to be hidden."""
         return tuple(name for name in self.section.utility if name not in self.private)
+
+
+_READERS: dict[str, Callable[[PrepareConfig], Reader]] = {
+    "avatars": lambda config: AvatarsReader(config.avatars, config.seed),
+    "adult": lambda config: adult_reader(config.adult),
+    "celeba": lambda config: celeba_reader(config.celeba),
+    "lfw": lambda config: lfw_reader(config.lfw),
+    "dial": lambda config: dial_reader(config.dial),
+    "manifest": lambda config: ManifestReader(config.manifest),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +175,7 @@ def make_plan(config: PrepareConfig) -> Plan:
     Raises:
         DataError: The data do not fit what is asked of them.
     """
-    reader = _reader(config)
+    reader = _READERS[config.dataset](config)
     index = reader.index()
     records = index.records
     official = records["split"].tolist() if "split" in records else None
@@ -177,14 +197,6 @@ def make_plan(config: PrepareConfig) -> Plan:
         shards=tuple(_shards(split, config.records_per_shard)),
         notes=index.notes,
     )
-
-
-def _reader(config: PrepareConfig) -> Reader:
-    if config.dataset == "avatars":
-        return AvatarsReader(config.avatars, config.seed)
-    if config.dataset == "adult":
-        return adult_reader(config.adult)
-    return ManifestReader(config.manifest)
 
 
 def _order(person: list[str], split: NDArray[np.str_], seed: int) -> NDArray[np.intp]:

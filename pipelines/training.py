@@ -26,12 +26,14 @@ from ray.util.queue import Queue
 from torch import nn
 
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.console import Progress
+from pipelines.console import Progress, console
 from tiprdc import checkpoint
-from tiprdc.datasets.schema import Schema, read_schema, read_split
+from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
 from tiprdc.errors import DataError, within
+from tiprdc.feasibility import assess, infeasible
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.players import players
 from tiprdc.trainer import Place, ScheduleConfig, Trainer
 from tiprdc.training import GameConfig
 
@@ -51,6 +53,10 @@ class TrainConfig:
     """The rules; the unprotected twin plays with a privacy weight of 0."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """How long, how fast."""
+    budget: float = 0.1
+    """Balanced accuracy above the prior that an attacker may reach, 0 to 1: the audit's margin."""
+    infeasible: Literal["warn", "refuse"] = "warn"
+    """What to do if the labels alone show that an attribute cannot be hidden and a task kept."""
     checkpoint_every: int = 1
     """Epochs between two checkpoints, 1 to 1,000."""
     retries: int = 3
@@ -58,6 +64,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         within("train.seed", self.seed, 0, 2**31 - 1)
+        within("train.budget", self.budget, 0, 1)
         within("train.checkpoint_every", self.checkpoint_every, 1, 1000)
         within("train.retries", self.retries, 0, 100)
 
@@ -80,13 +87,16 @@ def train(
         curves: CSV of the losses by run and epoch.
 
     Raises:
-        DataError: Fewer records than one step needs.
+        DataError: Fewer records than one step needs, or labels that forbid what is wanted.
         ClusterError: Ray does not answer, or workers were lost too often.
     """
     schema = read_schema(shards)
     _check(config, cluster, schema)
+    _check_labels(config, shards, schema)
     storage = Path(cluster.storage).resolve()
     plan = {role: _settings(config, role, shards.resolve(), schema) for role in ROLES}
+    if not any((storage / settings["name"]).exists() for settings in plan.values()):
+        _check_pretrained(config, schema)
     with (
         connect(cluster),
         Progress("epoch") as progress,
@@ -130,6 +140,25 @@ def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
             )  # fmt: skip
 
 
+def _check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
+    """Say what no training can reach, before hours go into it."""
+    labels, person = read_labels(shards, schema, "extractor-train")
+    for pair in infeasible(assess(labels, person, schema, config.budget)):
+        if config.infeasible == "refuse":
+            raise DataError(
+                "extractor-train", pair, f"labels that leave it open within train.budget "
+                f"({config.budget:g}), or train.infeasible: warn",
+                "raise train.budget with audit.policy.margin, or expect less of these tasks",
+            )  # fmt: skip
+        console.print(f"warning: {pair}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _check_pretrained(config: TrainConfig, schema: Schema) -> None:
+    """Refuse a wrong file before any worker starts; a run that goes on does not need it."""
+    if config.extractor.pretrained:
+        players(config.extractor, InputSpec.of(schema), {}, 0)
+
+
 def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
     """What a worker needs, as plain values, under a name that changes with any of it."""
     unprotected = replace(config.game, privacy_weight=0.0, adversaries=0, memory=0)
@@ -138,7 +167,7 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
     settings: dict[str, Any] = {
         "role": role,
         "seed": config.seed,
-        "extractor": asdict(extractor if role == "protected" else extractor.without_channel()),
+        "extractor": asdict(extractor if role == "protected" else extractor.unprotected()),
         "game": asdict(game),
         "schedule": asdict(config.schedule),
         "checkpoint_every": config.checkpoint_every,
@@ -146,8 +175,12 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
         "code": _code_digest(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    retries = {"retries": config.retries, "shards": str(shards)}
-    return {**settings, **retries, "name": f"{role}-{digest[:16]}"}
+    where = {
+        "retries": config.retries,
+        "shards": str(shards),
+        "extractor": asdict(config.extractor.absolute()),
+    }
+    return {**settings, **where, "name": f"{role}-{digest[:16]}"}
 
 
 def _code_digest() -> str:
@@ -184,6 +217,7 @@ def _work(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     shards = Path(settings["shards"])
     schema = read_schema(shards)
+    last = ray.train.get_checkpoint()
     trainer = Trainer(
         GameConfig(**settings["game"]),
         ExtractorConfig(**settings["extractor"]),
@@ -197,8 +231,8 @@ def _work(settings: dict[str, Any]) -> None:
             device=ray.train.torch.get_device(),
             wrap=_synchronised,
         ),
+        resuming=last is not None,
     )
-    last = ray.train.get_checkpoint()
     if last is not None:
         with last.as_directory() as folder:
             checkpoint.load(trainer, Path(folder))

@@ -106,7 +106,8 @@ def tune(
             "prepare", "no utility attribute", "at least one to tune against",
             "name the attributes that stand for unseen tasks in params.yaml",
         )  # fmt: skip
-    settings = {"tune": config, "train": base, "shards": str(shards.resolve())}
+    absolute = replace(base, extractor=base.extractor.absolute())
+    settings = {"tune": config, "train": absolute, "shards": str(shards.resolve())}
     name = _name(config, base, schema)
     storage = Path(cluster.storage).resolve()
     with connect(cluster), Progress("trial") as progress, ThreadPoolExecutor(1) as pool:

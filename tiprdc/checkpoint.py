@@ -117,8 +117,8 @@ def load_extractor(folder: Path) -> Extractor:
 def _architecture(trainer: Trainer) -> dict[str, Any]:
     game = trainer.game
     return {
-        "input": asdict(game.extractor.spec),
-        "extractor": asdict(game.extractor.config),
+        "input": asdict(game.spec),
+        "extractor": asdict(game.extractor_config.started()),
         "private": game.private,
         "adversaries": game.config.adversaries,
         "memory": game.config.memory,

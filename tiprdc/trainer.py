@@ -14,13 +14,16 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Records
 from tiprdc.errors import DataError, within
-from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.players import MakePlayers, players
 from tiprdc.training import Game, GameConfig, Losses
 
 
@@ -82,6 +85,8 @@ class Trainer:
         private: Private attribute -> number of classes.
         seed: Seed of the first weights and of each epoch.
         place: Which worker this is.
+        make_players: Builds the networks.
+        resuming: Whether a checkpoint is loaded next, so that pretrained weights are not needed.
     """
 
     def __init__(
@@ -94,11 +99,16 @@ class Trainer:
         *,
         seed: int,
         place: Place = Place(),
+        make_players: MakePlayers = players,
+        resuming: bool = False,
     ) -> None:
         torch.manual_seed(seed)
         self.schedule, self.seed, self.place = schedule, seed, place
         self.epoch, self.history = 0, list[dict[str, float]]()
-        self.game = Game(game_config, extractor_config, spec, private).to(place.device)
+        if resuming:
+            extractor_config = extractor_config.started()
+        self.game = Game(game_config, extractor_config, spec, private, make_players)
+        self.game.to(place.device)
         self.optimiser = torch.optim.AdamW(
             [
                 {
@@ -150,15 +160,30 @@ class Trainer:
             "seconds": time.perf_counter() - started,
         }
         self.history.append(summary)
+        if self.epoch == self.schedule.epochs:
+            self._guard(records)
         return summary
 
     def features(self, records: Records) -> NDArray[np.float32]:
         """z `[N, D]` of records as the extractor stands, without the game's noise."""
+        return self._through(self.game.extractor, records).numpy()
+
+    def _through(self, network: Callable[[Tensor], Tensor], records: Records) -> Tensor:
         self.game.eval()
         with torch.inference_mode():
             parts = torch.split(torch.from_numpy(records.x), 1024)
-            z = [self.game.extractor(part.to(self.place.device)).cpu() for part in parts]
-        return torch.cat(z).numpy()
+            return torch.cat([network(part.to(self.place.device)).cpu() for part in parts])
+
+    def _guard(self, records: Records) -> None:
+        """Erase what a linear attacker would find in the features that training ended with."""
+        extractor = self.game.extractor
+        if isinstance(extractor, Extractor) and isinstance(extractor.guard, Guard):
+            hot = [
+                F.one_hot(torch.from_numpy(records.labels[name]), k)
+                for name, k in self.game.private.items()
+            ]
+            z = self._through(extractor.whitened, records)
+            extractor.guard.fit(z, torch.cat(hot, dim=1))
 
     def _step(self, x: Tensor, u: Tensor) -> Losses:
         losses, z = self._descend(x, u)

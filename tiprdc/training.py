@@ -24,11 +24,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, within
-from tiprdc.models.adversary import adversary
-from tiprdc.models.critic import Critic
-from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.players import MakePlayers, players
 from tiprdc.objectives.entropy import certainty
+from tiprdc.objectives.estimators import Keep
 from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 
 
@@ -52,8 +52,10 @@ class GameConfig:
     """Steps of the adversaries for each step of the extractor, 1 to 20."""
     objective: Literal["entropy", "cross_entropy"] = "entropy"
     """How the extractor uses trained adversaries: bounded, or as published."""
-    negatives: int = 4
-    """Other records that the critic compares each record with, 1 to 64."""
+    keep: Keep = "infonce"
+    """Estimator of the critic: infonce, jsd (as published) or donsker_varadhan."""
+    negatives: int = 127
+    """Other records of the batch that the critic compares each with, 1 to 4095; fewer if fewer."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise on z in training, in those of z, 0 to 2."""
 
@@ -64,7 +66,7 @@ class GameConfig:
         within("train.game.refit", self.refit, 1, 1000)
         within("train.game.adversaries", self.adversaries, 0, 8)
         within("train.game.adversary_steps", self.adversary_steps, 1, 20)
-        within("train.game.negatives", self.negatives, 1, 64)
+        within("train.game.negatives", self.negatives, 1, 4095)
         within("train.game.noise", self.noise, 0, 2)
         for name, weight in self.weights.items():
             within(f"train.game.weights.{name}", weight, 1e-6, 1e6)
@@ -80,11 +82,11 @@ class Losses(NamedTuple):
 
     Args:
         total: What is differentiated.
-        mutual_information: J of the critic, higher keeps more; a signal, not nats.
+        mutual_information: J of the critic, higher keeps more; a signal, also where in nats.
         adversary: Mean cross-entropy of the trained adversaries, in nats; 0 without any.
         certainty: How sure they are, 0 to 1; 0 without any.
         explained_variance: Held-out R^2 of the closed-form adversary, from the batch and from
-            memory, each >= 0, summed; 0 without it.
+            memory, summed, 0 to 2; 0 without it.
     """
 
     total: Tensor
@@ -118,6 +120,7 @@ class Game(nn.Module):
         extractor_config: The extractor's architecture.
         spec: What a record is.
         private: Private attribute -> number of classes, in the order of u's columns.
+        make_players: Builds the networks.
     """
 
     memory_z: Tensor
@@ -129,21 +132,13 @@ class Game(nn.Module):
         extractor_config: ExtractorConfig,
         spec: InputSpec,
         private: Mapping[str, int],
+        make_players: MakePlayers = players,
     ) -> None:
         super().__init__()
         self.config, self.private = config, dict(private)
-        features = extractor_config.features
-        self.extractor = Extractor(extractor_config, spec)
-        self.adversaries = nn.ModuleList(
-            nn.ModuleList(adversary(features, k) for _ in range(config.adversaries))
-            for k in private.values()
-        )
-        self.critic = Critic(
-            spec,
-            features=features,
-            classes=sum(private.values()),
-            family=extractor_config.family,
-            width=extractor_config.trunk_width(spec),
+        self.extractor_config, self.spec = extractor_config, spec
+        self.extractor, self.adversaries, self.critic, features = make_players(
+            extractor_config, spec, private, config.adversaries
         )
         # Until it is full of features, memory is noise with labels at random: it teaches nothing.
         labels = [torch.randint(k, (config.memory,)) for k in private.values()]
@@ -177,11 +172,12 @@ class Game(nn.Module):
             z = z + self.config.noise * torch.randn_like(z)
         one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]
         negatives = min(self.config.negatives, len(x) - 1)
-        kept = self.critic(x, scale_gradient(z, 1 - weight), torch.cat(one_hot, 1), negatives)
+        told = torch.cat(one_hot, 1)
+        kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
         learns, known = self._trained(z, u, weight)
         explained = self._closed_form(z, one_hot) if weight else z.new_zeros(())
         hidden = self.config.closed_form * explained
-        self._remember(z.detach(), u)
+        self._remember(z.detach().flatten(1), u)
         if self.config.objective == "entropy":
             hidden = hidden + known
         return Losses(learns - kept + weight * hidden, kept, learns, known, explained), z.detach()
@@ -202,16 +198,16 @@ class Game(nn.Module):
         return learns, known
 
     def _closed_form(self, z: Tensor, one_hot: list[Tensor]) -> Tensor:
-        """What the closed-form adversary explains of u, from this batch and from memory, >= 0."""
+        """What the closed-form adversary explains of u, from this batch and from memory."""
         if not self.config.closed_form:
             return z.new_zeros(())
         explained = z.new_zeros(())
         with torch.autocast(z.device.type, enabled=False):
             for i, (weight, hot) in enumerate(zip(self.weights, one_hot, strict=True)):
-                batch = Labelled(z.float(), hot)
-                found = explained_variance(batch).clamp(min=0)
+                batch = Labelled(z.flatten(1).float(), hot)
+                found = explained_variance(batch)
                 if self.config.memory:
-                    found = found + self._remembered(i).explained_variance(batch).clamp(min=0)
+                    found = found + self._remembered(i).explained_variance(batch)
                 explained = explained + weight * found
         return explained
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,19 @@ import pytest
 from PIL import Image
 
 from pipelines.cluster import ClusterConfig
-from pipelines.sharding import PrepareConfig, _judge_unreadable, _whole, make_plan, prepare
+from pipelines.sharding import (
+    _READERS,
+    PrepareConfig,
+    _judge_unreadable,
+    _whole,
+    make_plan,
+    prepare,
+)
 from tiprdc.datasets.adult import AdultConfig
 from tiprdc.datasets.avatars import AvatarsConfig
+from tiprdc.datasets.celeba import CelebaConfig
+from tiprdc.datasets.dial import FILES, DialConfig
+from tiprdc.datasets.lfw import LfwConfig
 from tiprdc.datasets.manifest import ManifestConfig
 from tiprdc.datasets.schema import SPLITS, Records, encode_shard, read_schema, read_split
 from tiprdc.errors import ConfigError, DataError
@@ -50,6 +61,86 @@ def test_each_data_set_has_its_own_attributes() -> None:
     assert (config.private, config.utility) == (("glasses",), ("smile",))
     adult = replace(config, dataset="adult")
     assert (adult.private, adult.utility) == (("sex", "race"), ("income",))
+
+
+def test_each_data_set_has_a_reader_and_a_section() -> None:
+    names = get_args(get_type_hints(PrepareConfig)["dataset"])
+    assert set(names) == set(_READERS)
+    for name in names:
+        assert replace(PrepareConfig(), dataset=name).section is not None
+
+
+def celeba(root: Path) -> PrepareConfig:
+    """60 people with two pictures each; the first of a pair is listed and not there for five."""
+    (root / "img_align_celeba").mkdir(parents=True)
+    attributes, partition, identity = ["120", "Male Smiling"], [], []
+    for number in range(120):
+        name, person = f"{number + 1:06d}.jpg", number % 60
+        attributes.append(f"{name} {1 if person % 2 else -1:2d} {1 if number % 3 else -1:2d}")
+        partition.append(f"{name} {0 if person < 30 else 1 if person < 40 else 2}")
+        identity.append(f"{name} {person + 1}")
+        if number >= 5:
+            Image.new("L", (178, 218), number).save(root / "img_align_celeba" / name)
+    for file, lines in (
+        ("list_attr_celeba.txt", attributes),
+        ("list_eval_partition.txt", partition),
+        ("identity_CelebA.txt", identity),
+    ):
+        (root / file).write_text("\n".join(lines) + "\n")
+    config = CelebaConfig(root=str(root), utility=("Smiling",), size=8)
+    return PrepareConfig(dataset="celeba", celeba=config, min_people=2)
+
+
+def lfw(root: Path) -> PrepareConfig:
+    """60 people with two pictures each."""
+    lines = ["# scores", "#\tperson\timagenum\tMale\tMouth Slightly Open"]
+    for person in range(60):
+        for number in (1, 2):
+            path = root / "lfw" / f"A_{person}" / f"A_{person}_{number:04d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (250, 250), person + 100 * (number - 1)).save(path)
+            lines.append(f"A {person}\t{number}\t{person % 2 - 0.5}\t{number - 1.5}")
+    (root / "lfw_attributes.txt").write_text("\n".join(lines) + "\n")
+    config = LfwConfig(root=str(root), utility=("Mouth Slightly Open",), size=8)
+    return PrepareConfig(dataset="lfw", lfw=config, min_people=2)
+
+
+def dial(root: Path) -> PrepareConfig:
+    """30 tweets in each file, 20 of them different, and some in all files."""
+    root.mkdir()
+    words = [f"word{number}" for number in range(200)]
+    (root / "vocab").write_text("\n".join(words))
+    for start, file in enumerate(FILES):
+        ids = [[start * 50 + n % 20 if n % 20 > 1 else n % 20, 7, 8] for n in range(30)]
+        (root / file).write_text("".join(" ".join(map(str, line)) + "\n" for line in ids))
+    config = DialConfig(root=str(root), length=16, vocabulary=300)
+    return PrepareConfig(dataset="dial", dial=config, min_people=2)
+
+
+@pytest.mark.parametrize(
+    ("write", "records", "shape"),
+    [(celeba, 115, (3, 8, 8)), (lfw, 120, (3, 8, 8)), (dial, 120, (16,))],
+)
+def test_official_layouts_from_files_to_records(
+    tmp_path: Path, write: Any, records: int, shape: tuple[int, ...]
+) -> None:
+    config = write(tmp_path / "data")
+    # A worker gets the plan as bytes.
+    plan = pickle.loads(pickle.dumps(make_plan(config)))
+    assert len(plan.records) == records
+    assert set(plan.split) == set(SPLITS)
+    by_person = plan.records.groupby("person").apply(lambda rows: set(plan.split[rows.index]))
+    assert all(len(splits) == 1 for splits in by_person)
+    batch = plan.reader.read(plan.records, plan.fitted)
+    assert batch.readable.all()
+    assert batch.x.shape == (records, *shape)
+    if config.dataset == "celeba":
+        person = plan.records["person"].astype(int)
+        assert set(plan.split[person > 40]) == {"attacker-test"}
+        assert set(plan.split[(person > 30) & (person <= 40)]) == {"attacker-select"}
+        assert plan.notes == ("5 of 120 listed pictures are not there.",)
+        shade = plan.records["record"].str[:6].astype(int) - 1
+        np.testing.assert_allclose(batch.x[:, 0, 4, 4], shade, atol=3)
 
 
 @pytest.mark.parametrize(

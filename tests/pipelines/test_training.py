@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +16,7 @@ from pipelines import training
 from pipelines.cluster import ClusterConfig
 from pipelines.training import TrainConfig, train
 from tiprdc import checkpoint
-from tiprdc.datasets.schema import Schema
+from tiprdc.datasets.schema import Schema, read_split, write_shard
 from tiprdc.errors import DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.trainer import ScheduleConfig
@@ -100,3 +101,38 @@ def test_more_workers_than_records_allow_is_refused(
     make_shards(tmp_path / "shards", "table")
     with pytest.raises(DataError, match="80 records for 11 workers"):
         train(CONFIG, ClusterConfig(workers=11), **_paths(tmp_path))
+
+
+def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
+    schema = make_shards(tmp_path, "table")
+    config = replace(CONFIG, extractor=replace(CONFIG.extractor, guard=True))
+    for role in training.ROLES:
+        settings = training._settings(config, role, tmp_path, schema)
+        assert settings["extractor"]["guard"] == (role == "protected")
+
+
+def _correlated_shards(folder: Path, schema: Schema) -> None:
+    """The task of extractor-train is the secret, but for one person in ten."""
+    records = read_split(folder, schema, "extractor-train")
+    task = np.where(np.arange(len(records)) % 10 == 0, 1, 0) ^ records.labels["secret"]
+    labels = {**records.labels, "task": task}
+    write_shard(folder / "extractor-train" / "part-00000.parquet", replace(records, labels=labels))
+
+
+def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
+    tmp_path: Path, make_shards: MakeShards, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = tmp_path / "shards"
+    schema = make_shards(shards, "table", people=400)
+    training._check_labels(CONFIG, shards, schema)
+    assert capsys.readouterr().err == ""
+    _correlated_shards(shards, schema)
+    training._check_labels(CONFIG, shards, schema)
+    said = capsys.readouterr().err
+    assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
+    strict = replace(CONFIG, infeasible="refuse")
+    with pytest.raises(
+        DataError, match=r"cannot both be met: .*\n  allowed: .*train.budget \(0.1\)"
+    ):
+        train(strict, ClusterConfig(), **_paths(tmp_path))
+    training._check_labels(replace(strict, budget=0.5), shards, schema)

@@ -126,8 +126,10 @@ def test_whitening_does_not_lift_the_rounding_of_what_it_is_made_from(tmp_path: 
         for _ in range(200):
             extractor(x)
     extractor.eval()
+    exactly = copy.deepcopy(extractor).double()
+    exactly.fold()
     with torch.inference_mode():
-        exact = copy.deepcopy(extractor).double()(x.double()).float()
+        exact = exactly(x.double()).float()
 
     def error() -> float:
         with torch.inference_mode():
@@ -198,6 +200,31 @@ def test_the_manifest_says_what_features_can_tell_at_most(
     assert (contract.bounded, contract.noise, contract.bits) == (1.0, 10.0, 4)
     assert contract.most_bits == pytest.approx(3 * math.log2(1.01))
     assert contract.attribute_bits == {"secret": 1.0}
+
+
+@pytest.mark.parametrize("guard", [False, True])
+def test_no_linear_attacker_finds_the_secret_in_the_file_that_has_a_guard(
+    tmp_path: Path, make_shards: MakeShards, guard: bool
+) -> None:
+    """On the people of extractor-train and in 64 bits, for the theorem is about no others."""
+    schema = make_shards(tmp_path / "shards", "image", people=600)
+    records = read_split(tmp_path / "shards", schema, "extractor-train")
+    trainer = Trainer(
+        GameConfig(privacy_weight=0.0, closed_form=0.0, adversaries=0),
+        ExtractorConfig(width=8, features=6, guard=guard),
+        ScheduleConfig(epochs=1, batch=60),
+        InputSpec.of(schema), {"secret": 2}, seed=0,
+    )  # fmt: skip
+    trainer.play_epoch(records)
+    path, config = tmp_path / "extractor.onnx", ExportConfig()
+    export(trainer.game.extractor.eval(), path, config)
+    assert compare(trainer.game.extractor, path, records.x, config).max_abs <= 1e-4
+    z = open_session(path).run(["z"], {"x": records.x})[0].astype(np.float64)
+    u = records.labels["secret"].astype(np.float64)
+    z, u = z - z.mean(0), u - u.mean()
+    fit = np.linalg.lstsq(z, u, rcond=1e-14)[0]
+    explained = 1 - np.square(u - z @ fit).sum() / np.square(u).sum()
+    assert explained < 0.02 if guard else explained > 0.3
 
 
 def _tiny(**channel: Any) -> Extractor:

@@ -33,10 +33,12 @@ def planted(tmp_path: Path, make_shards: MakeShards) -> tuple[Schema, Records]:
 def make_trainer(planted: tuple[Schema, Records]) -> MakeTrainer:
     schema, _ = planted
 
-    def make(*, features: int = 8, place: Place | None = None, **schedule: Any) -> Trainer:
+    def make(
+        *, features: int = 8, guard: bool = False, place: Place | None = None, **schedule: Any
+    ) -> Trainer:
         return Trainer(
             GameConfig(noise=0.1),
-            ExtractorConfig(width=8, features=features),
+            ExtractorConfig(width=8, features=features, guard=guard),
             ScheduleConfig(**{"epochs": 3, "batch": 16, "warm_up": 0.5, **schedule}),
             InputSpec.of(schema),
             {"secret": 2},
@@ -152,3 +154,18 @@ def test_too_few_records_for_the_workers_is_refused(make_trainer: MakeTrainer) -
 def test_a_schedule_out_of_range_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"train.schedule.batch: 2\n  allowed: 8 to 65536"):
         ScheduleConfig(batch=2)
+
+
+def test_the_guard_is_fitted_after_the_last_epoch_and_comes_back_with_the_checkpoint(
+    tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
+) -> None:
+    _, records = planted
+    trainer = make_trainer(guard=True, epochs=2)
+    guard = trainer.game.extractor.guard
+    trainer.play_epoch(records)
+    assert torch.equal(guard.inward, torch.eye(8))
+    trainer.play_epoch(records)
+    assert torch.linalg.matrix_rank(guard.inward) == 7
+    checkpoint.save(trainer, tmp_path / "ck")
+    z = checkpoint.load_extractor(tmp_path / "ck")(torch.from_numpy(records.x))
+    assert torch.equal(z, torch.from_numpy(trainer.features(records)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,9 +15,9 @@ from tiprdc.datasets import tokens
 from tiprdc.datasets.pictures import SUFFIXES, read_picture
 from tiprdc.datasets.reader import RESERVED, Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute, Modality
-from tiprdc.datasets.sources import read_source
+from tiprdc.datasets.sources import Source, read_source, require_columns
 from tiprdc.datasets.tables import encode_column, fit_column
-from tiprdc.errors import ConfigError, DataError, suggestion, within
+from tiprdc.errors import ConfigError, DataError, within
 
 MOST_CLASSES = 50
 _INPUT = "x:"
@@ -55,21 +55,11 @@ class ManifestConfig:
 
     def __post_init__(self) -> None:
         where = "prepare.manifest"
-        if not self.private:
-            raise ConfigError(f"{where}.private", "empty", "at least one column")
+        check_labels(where, self.private, self.utility)
         within(f"{where}.size", self.size, 8, 512)
         within(f"{where}.length", self.length, 4, 4096)
         within(f"{where}.vocabulary", self.vocabulary, 300, 100_000)
-        for key in ("x", "private", "utility"):
-            for name in getattr(self, key):
-                if getattr(self, key).count(name) > 1:
-                    raise ConfigError(f"{where}.{key}", f"{name!r} twice", "each column once")
-        for name in self.labels:
-            if name in RESERVED:
-                raise ConfigError(
-                    where, f"an attribute named {name!r}", f"any name but {', '.join(RESERVED)}",
-                    "rename the column",
-                )  # fmt: skip
+        _refuse_twice(f"{where}.x", self.x)
         for name in self.x:
             if name in (*self.labels, self.person, self.split):
                 raise ConfigError(
@@ -85,31 +75,71 @@ class ManifestConfig:
         return tuple(dict.fromkeys((*self.private, *self.utility)))
 
 
+def check_labels(where: str, private: Sequence[str], utility: Sequence[str]) -> None:
+    """Check the attributes that a data set's section asks for.
+
+    Args:
+        where: The section, for messages.
+        private: Attributes to hide.
+        utility: Attributes that stand for unseen tasks.
+
+    Raises:
+        ConfigError: None is private, one is named twice in a list, or a name is taken.
+    """
+    if not private:
+        raise ConfigError(f"{where}.private", "empty", "at least one attribute")
+    for key, names in (("private", private), ("utility", utility)):
+        _refuse_twice(f"{where}.{key}", names)
+        for name in names:
+            if name in RESERVED:
+                raise ConfigError(
+                    f"{where}.{key}", f"an attribute named {name!r}",
+                    f"any name but {', '.join(RESERVED)}", "rename the column",
+                )  # fmt: skip
+
+
+def _refuse_twice(where: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(where, f"{name!r} twice", "each name once")
+
+
 class ManifestReader(Reader):
     """Reads what a `ManifestConfig` describes.
+
+    A data set of an official layout is a manifest that a function of its own writes down: it gives
+    the columns that the config names, and what is to be said about the files.
 
     Args:
         config: What is where.
         section: The section of params.yaml that messages name.
+        load: Gives the table, once, on the driver; by default it is the file at `config.path`.
     """
 
-    def __init__(self, config: ManifestConfig, section: str = "prepare.manifest") -> None:
-        self.config, self.section = config, section
+    def __init__(
+        self,
+        config: ManifestConfig,
+        section: str = "prepare.manifest",
+        load: Callable[[], Source] | None = None,
+    ) -> None:
+        self.config, self.section, self.load = config, section, load
         self.path = Path(config.path).resolve()
         self.root = Path(config.root).resolve()
         self.modality: Modality = "table" if config.modality == "auto" else config.modality
 
     def index(self) -> Index:
-        source = read_source(self.path, f"{self.section}.path")
-        self._require_columns(source)
-        inputs = list(self.config.x) or self._other_columns(source)
-        if self.config.modality == "auto":
+        given = self.load() if self.load else self._read_file()
+        source, config = given.table, self.config
+        self._require_columns(source, official=given.official)
+        inputs = list(config.x) or self._other_columns(source)
+        if config.modality == "auto":
             self.modality = guess_modality(source[inputs])
         columns: dict[str, pd.Series[str]] = {"record": self._names(source, inputs)}
-        columns["person"] = self._required(source, "person", source.index.astype(str).to_series())
-        if self.config.split:
+        rows = pd.Series(range(len(source))).astype(str)
+        columns["person"] = self._required(source, "person", rows)
+        if config.split and given.official:
             columns["split"] = self._required(source, "split", pd.Series(dtype=str))
-        attributes = [self._attribute(source, name) for name in self.config.labels]
+        attributes = [self._attribute(source, name) for name in config.labels]
         for attribute in attributes:
             numbers = {name: number for number, name in enumerate(attribute.classes)}
             columns[attribute.name] = source[attribute.name].str.strip().map(numbers)
@@ -118,9 +148,9 @@ class ManifestReader(Reader):
         if self.modality == "image":
             self._check_pictures(records, inputs[0])
         return Index(
-            records=records.astype(dict.fromkeys(self.config.labels, int)),
+            records=records.astype(dict.fromkeys(config.labels, int)),
             attributes=tuple(attributes),
-            notes=() if self.config.person else ("No person column: each record is a person.",),
+            notes=given.notes,
         )
 
     def fit(self, records: pd.DataFrame) -> Fitted:
@@ -155,20 +185,20 @@ class ManifestReader(Reader):
         encoded = [encode_column(c, records[_INPUT + c.name]) for c in fitted.columns]
         return Batch(x=np.stack(encoded, axis=1), readable=np.ones(len(records), dtype=bool))
 
-    def _require_columns(self, source: pd.DataFrame) -> None:
-        wanted = {key: getattr(self.config, key) for key in ("x", "private", "utility")}
-        wanted |= {key: (getattr(self.config, key),) for key in ("person", "split")}
-        given = [str(name) for name in source.columns]
+    def _read_file(self) -> Source:
+        table = read_source(self.path, f"{self.section}.path")
+        table.index = pd.Index([f"row {row + 1}" for row in range(len(table))])
+        notes = () if self.config.person else ("No person column: each record is a person.",)
+        return Source(table=table, notes=notes)
+
+    def _require_columns(self, source: pd.DataFrame, *, official: bool) -> None:
+        config = self.config
+        wanted = {"x": config.x, "private": config.private, "utility": config.utility}
+        wanted["person"] = (config.person,) if config.person else ()
+        wanted["split"] = (config.split,) if config.split and official else ()
         for key, names in wanted.items():
-            for name in names:
-                if name is not None and name not in given:
-                    listed = ", ".join(given[:30]) + (", ..." if len(given) > 30 else "")
-                    raise DataError(
-                        f"{self.section}.{key}",
-                        f"{self.path.name} has no column {name!r}",
-                        f"one of {listed}",
-                        suggestion(name, given),
-                    )
+            given = [str(name) for name in source.columns]
+            require_columns(names, given, self.path.name, f"{self.section}.{key}")
 
     def _other_columns(self, source: pd.DataFrame) -> list[str]:
         taken = {*self.config.labels, self.config.person, self.config.split}
@@ -183,7 +213,7 @@ class ManifestReader(Reader):
         return others
 
     def _names(self, source: pd.DataFrame, inputs: Sequence[str]) -> pd.Series[str]:
-        rows = pd.Series([f"row {row + 1}" for row in range(len(source))], index=source.index)
+        rows = source.index.to_series()
         if self.modality != "image":
             return rows
         paths: pd.Series[str] = source[inputs[0]]

@@ -198,22 +198,39 @@ def read_split(folder: Path, schema: Schema, split: Split) -> Records:
     Raises:
         DataError: There is no shard, or one is broken.
     """
+    table = _read_table(folder, split)
+    labels, person = _labels(table, schema)
+    flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Records(x=flat.reshape(-1, *schema.shape).copy(), labels=labels, person=person)
+
+
+def read_labels(
+    folder: Path, schema: Schema, split: Split
+) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.str_]]:
+    """A split's labels and person ids, without its records; otherwise as `read_split`."""
+    columns = ["person", *(f"attribute:{a.name}" for a in schema.attributes)]
+    return _labels(_read_table(folder, split, columns), schema)
+
+
+def _read_table(folder: Path, split: Split, columns: list[str] | None = None) -> pa.Table:
     files = sorted((folder / split).glob("part-*.parquet"))
     if not files:
         raise DataError(
             str(folder / split), "no shards", "at least one", "run `dvc repro -f prepare`"
         )
     try:
-        table = pa.concat_tables([pq.read_table(file) for file in files]).combine_chunks()
+        tables = [pq.read_table(file, columns=columns) for file in files]
+        return pa.concat_tables(tables).combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             str(folder / split), f"a broken shard ({type(error).__name__})", "whole Parquet files",
             "run `dvc repro -f prepare`",
         ) from error  # fmt: skip
-    flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+
+
+def _labels(
+    table: pa.Table, schema: Schema
+) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.str_]]:
     names = [a.name for a in schema.attributes]
-    return Records(
-        x=flat.reshape(-1, *schema.shape).copy(),
-        labels={n: table[f"attribute:{n}"].to_numpy().astype(np.int64) for n in names},
-        person=np.asarray(table["person"].to_pylist(), dtype=np.str_),
-    )
+    labels = {n: table[f"attribute:{n}"].to_numpy().astype(np.int64) for n in names}
+    return labels, np.asarray(table["person"].to_pylist(), dtype=np.str_)

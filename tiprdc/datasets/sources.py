@@ -1,4 +1,4 @@
-"""A CSV, TSV or Parquet file as columns of text; each way it can be wrong has its message."""
+"""Files as columns of text, or as lines of text; each way they can be wrong has its message."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import gzip
 import lzma
 import warnings
 import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +22,21 @@ _MISSING = ("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL")
 _ALLOWED = "a .csv or .tsv file (also .gz or .xz), or a .parquet file, in UTF-8"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a data set's files say, before any record is opened.
+
+    Args:
+        table: One row a record, all columns text. The index is what a message calls the record.
+        notes: What a reader of the report should know about the files.
+        official: Whether the column of official splits, where one is named, is to be obeyed.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    official: bool = True
+
+
 def read_source(path: Path, where: str) -> pd.DataFrame:
     """All columns as text, missing where the file has nothing, NA or NaN.
 
@@ -31,9 +48,7 @@ def read_source(path: Path, where: str) -> pd.DataFrame:
         DataError: It is not there, not of a known kind, empty, broken, or names a column twice.
     """
     if not path.is_file():
-        near = suggestion(path.name, [p.name for p in path.parent.glob("*") if p.is_file()])
-        given = f"{path} is a folder" if path.is_dir() else f"{path} does not exist"
-        raise DataError(where, given, _ALLOWED, near or "check the path")
+        _refuse_absent(path, where, _ALLOWED)
     endings = [ending.lower() for ending in path.suffixes]
     kind = endings[-2] if endings[-1:] and endings[-1] in _COMPRESSIONS and endings[1:] else ""
     kind = kind or (endings[-1] if endings else "")
@@ -42,6 +57,66 @@ def read_source(path: Path, where: str) -> pd.DataFrame:
     if kind not in _SEPARATORS:
         raise DataError(where, f"{path.name} is of an unknown kind", _ALLOWED, "convert the file")
     return _filled(_read_text(path, _SEPARATORS[kind], where), path, where)
+
+
+def read_lines(path: Path, where: str) -> list[str]:
+    """The lines of a text file without their ends, empty ones included.
+
+    Args:
+        path: The file.
+        where: The key that leads to it, for messages.
+
+    Raises:
+        DataError: It is not there, not UTF-8, or empty.
+    """
+    if not path.is_file():
+        _refuse_absent(path, where, "a text file in UTF-8")
+    try:
+        # Only a line feed ends a line: tweets hold Unicode's other separators.
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        _refuse_encoding(path, where, f"byte {error.start + 1:,}")
+    if not text.strip():
+        raise DataError(where, f"{path.name} is empty", "at least one line", "copy it again")
+    return text.removesuffix("\n").split("\n")
+
+
+def require_columns(names: Iterable[str], given: Iterable[str], file: str, where: str) -> None:
+    """Refuse the first name that is not a column of a file.
+
+    Raises:
+        DataError: With the columns that there are, and the nearest of them.
+    """
+    there = list(given)
+    for name in names:
+        if name not in there:
+            listed = ", ".join(there[:30]) + (", ..." if len(there) > 30 else "")
+            raise DataError(
+                where, f"{file} has no column {name!r}", f"one of {listed}", suggestion(name, there)
+            )
+
+
+def refuse_repeats(pictures: Iterable[str], file: str, where: str) -> None:
+    """Each picture stands once in a file.
+
+    Raises:
+        DataError: Naming those that stand there twice.
+    """
+    names = pd.Series(list(pictures), dtype=str)
+    repeated = names[names.duplicated()].unique().tolist()
+    if repeated:
+        raise DataError(
+            where,
+            f"{file} lists {len(repeated):,} pictures twice: {shown(repeated)}",
+            "each picture once",
+            "delete the repeated lines",
+        )
+
+
+def shown(names: Iterable[str]) -> str:
+    """The first five of some names of files or rows, and how many more there are."""
+    listed = list(names)
+    return ", ".join(listed[:5]) + (f" and {len(listed) - 5:,} more" if len(listed) > 5 else "")
 
 
 def _read_text(path: Path, separator: str, where: str) -> pd.DataFrame:
@@ -65,12 +140,7 @@ def _read_text(path: Path, separator: str, where: str) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         _refuse_empty(path, where)
     except UnicodeDecodeError as error:
-        raise DataError(
-            where,
-            f"{path.name} is not UTF-8 (first at byte {error.start:,} of a block)",
-            "text in UTF-8",
-            "convert it: iconv -f latin1 -t utf-8 OLD > NEW",
-        ) from None
+        _refuse_encoding(path, where, f"byte {error.start:,} of a block")
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         # pandas names line and field numbers here, never a field's content.
         longer = isinstance(error, pd.errors.ParserWarning)
@@ -130,6 +200,21 @@ def _filled(table: pd.DataFrame, path: Path, where: str) -> pd.DataFrame:
     if table.empty:
         _refuse_empty(path, where)
     return table
+
+
+def _refuse_absent(path: Path, where: str, allowed: str) -> NoReturn:
+    near = suggestion(path.name, [p.name for p in path.parent.glob("*") if p.is_file()])
+    given = f"{path} is a folder" if path.is_dir() else f"{path} does not exist"
+    raise DataError(where, given, allowed, near or "check the path")
+
+
+def _refuse_encoding(path: Path, where: str, first: str) -> NoReturn:
+    raise DataError(
+        where,
+        f"{path.name} is not UTF-8 (first at {first})",
+        "text in UTF-8",
+        "convert it: iconv -f latin1 -t utf-8 OLD > NEW",
+    ) from None
 
 
 def _refuse_empty(path: Path, where: str) -> NoReturn:

@@ -171,5 +171,5 @@ def _refuse_shared_people(person: pd.Series[str], official: pd.Series[str], wher
             where,
             f"{shared:,} {'person is' if shared == 1 else 'people are'} in two splits",
             "each person in one split only: else the attack is scored on people it has seen",
-            "put all records of a person into one split, or leave the column out",
+            "put all records of a person into one split, or leave out the source's splits",
         )

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.mlp import perceptron
 from tiprdc.models.trunk import Family, trunk
-from tiprdc.objectives.jsd import jsd
+from tiprdc.objectives.estimators import ESTIMATORS, Estimator, Keep
 
 _LOCAL, _GLOBAL, _HIDDEN = 32, 128, 256
 
@@ -33,6 +33,7 @@ class Critic(nn.Module):
         classes: Total number of classes of all private attributes.
         family: Trunk that looks at x.
         width: Width of that trunk.
+        cut: Where a trunk of torchvision's is cut.
     """
 
     def __init__(
@@ -43,39 +44,59 @@ class Critic(nn.Module):
         classes: int,
         family: Family,
         width: int,
+        cut: int = 2,
     ) -> None:
         super().__init__()
         self.normalise = normaliser(spec)
-        self.trunk = trunk(family, spec, width=width, out=_GLOBAL)
+        self.trunk = trunk(family, spec, width=width, out=_GLOBAL, cut=cut)
         self.local = perceptron(self.trunk.local_width, _GLOBAL, _LOCAL)
         self.places = perceptron(features + classes, _HIDDEN, self.trunk.places * _LOCAL)
         self.whole = perceptron(features + classes, _HIDDEN, _GLOBAL)
 
-    def forward(self, x: Tensor, z: Tensor, u: Tensor, negatives: int) -> Tensor:
+    def forward(
+        self, x: Tensor, z: Tensor, u: Tensor, negatives: int, keep: Keep = "jsd"
+    ) -> Tensor:
         """J of true triples against triples whose record is another one's.
 
         Args:
             x: Records `[B, *shape]`.
             z: Features `[B, D]`.
             u: One-hot private attributes, joined `[B, K]`.
-            negatives: Other records to compare each record with, 1 to B - 1. The batch is rolled by
-                1, 2, ...: derangements, so that no true pair is among them.
+            negatives: Other records to compare each record with, 1 to B - 1. The batch is cut into
+                groups of one more than that, in which each is compared with all others: no true
+                pair is among them. Records that fill no group are left out.
+            keep: The estimator, in `ESTIMATORS`.
 
         Returns:
-            A scalar in (-inf, 0].
+            A scalar, higher where z keeps more.
         """
+        estimator = ESTIMATORS[keep]
         views = self.trunk(self.normalise(x))
         zu = torch.cat([z, u], dim=1)
         keys = self.local(views.pieces)
         queries = self.places(zu).view(len(z), -1, _LOCAL)
-        local = _against(keys, queries, negatives, views.mask)
-        return local + _against(views.whole, self.whole(zu), negatives, None)
+        local = _against(keys, queries, negatives, views.mask, estimator)
+        whole, asked = views.whole[:, None], self.whole(zu)[:, None]
+        return local + _against(whole, asked, negatives, None, estimator)
 
 
-def _against(keys: Tensor, queries: Tensor, negatives: int, mask: Tensor | None) -> Tensor:
-    scale = 1 / math.sqrt(keys.shape[-1])
-    joint = (keys * queries).sum(-1) * scale
-    product = torch.stack(
-        [(keys.roll(shift, 0) * queries).sum(-1) * scale for shift in range(1, negatives + 1)]
+def _against(
+    keys: Tensor, queries: Tensor, negatives: int, mask: Tensor | None, estimator: Estimator
+) -> Tensor:
+    """Keys and queries `[B, L, W]`, mask `[B, L]` -> the estimator's value."""
+    size, places, width = min(negatives + 1, len(keys)), keys.shape[1], keys.shape[2]
+    used = len(keys) - len(keys) % size
+    # Mixed precision ends before the scores. [groups * L, size, W]: each place by itself.
+    k, q = (
+        t[:used].float().reshape(-1, size, places, width).transpose(1, 2).flatten(0, 1)
+        for t in (keys, queries)
     )
-    return jsd(joint, product, mask)
+    scores = torch.bmm(q, k.transpose(1, 2)) / math.sqrt(width)
+    joint = scores.diagonal(dim1=1, dim2=2)
+    # Dropping the first number and then every (size + 1)th leaves all but the diagonal.
+    others = scores.flatten(1)[:, 1:].reshape(-1, size - 1, size + 1)[:, :, :-1]
+    product = others.reshape(len(scores), size, size - 1).movedim(2, 0)
+    weight = None
+    if mask is not None:
+        weight = mask[:used].reshape(-1, size, places).transpose(1, 2).flatten(0, 1)
+    return estimator(joint, product, weight)

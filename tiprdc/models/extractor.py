@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, within
+from tiprdc.models.backbone import CUTS
 from tiprdc.models.channel import Channel
+from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.trunk import Family, resolve, trunk
 
@@ -21,16 +24,22 @@ class ExtractorConfig:
     """The extractor's architecture (`train.extractor`)."""
 
     family: Family = "auto"
-    """cnn for pictures, mlp for tables, lstm or transformer for text; auto chooses by the data:
-    cnn, mlp or lstm."""
+    """cnn, vgg16_bn or resnet18 for pictures, mlp for tables, lstm or transformer for text; auto
+    chooses by the data: cnn, mlp or lstm."""
     width: int = 32
     """Channels after the first convolution, or units of a hidden layer divided by 4, 8 to 1024."""
     features: int = 128
     """Width D of the features z, 2 to 4096."""
+    cut: int = 2
+    """The last block kept of vgg16_bn (1 to 5) or resnet18 (0, the stem, to 4)."""
+    pretrained: str | None = None
+    """A local file with torchvision's weights of that network, to start from; None for none."""
     depth: int = 2
     """Layers of a transformer, 1 to 12."""
     heads: int = 4
     """Attention heads in each layer of a transformer, 1 to 16; they divide four times the width."""
+    guard: bool = False
+    """Whether what linear attackers would find is erased after training; of the twin never."""
     bounded: float = 0.0
     """b: each feature is squashed into [-b, b], in standard deviations of z, 0.1 to 100; 0: not."""
     release_noise: float = 0.0
@@ -54,10 +63,26 @@ class ExtractorConfig:
                 "train.extractor.bits", f"{self.bits} bits of features without bounds",
                 "levels between -bounded and bounded", "set train.extractor.bounded, such as 3",
             )  # fmt: skip
+        if self.family in ("vgg16_bn", "resnet18"):
+            within("train.extractor.cut", self.cut, *CUTS[self.family])
+        elif self.pretrained:
+            raise ConfigError(
+                "train.extractor.pretrained", f"a file for family {self.family}",
+                f"a file only for {' and '.join(CUTS)}", "set it to null, or choose the family",
+            )  # fmt: skip
 
-    def without_channel(self) -> ExtractorConfig:
-        """The same with neither bound, noise nor levels: what the unprotected twin is."""
-        return replace(self, bounded=0.0, release_noise=0.0, bits=0)
+    def absolute(self) -> ExtractorConfig:
+        """The same with an absolute path of pretrained weights: workers run in other folders."""
+        path = str(Path(self.pretrained).resolve()) if self.pretrained else None
+        return replace(self, pretrained=path)
+
+    def started(self) -> ExtractorConfig:
+        """The same without pretrained weights: what they became is in the checkpoint."""
+        return replace(self, pretrained=None)
+
+    def unprotected(self) -> ExtractorConfig:
+        """The same with neither guard, bound, noise nor levels: what the twin is."""
+        return replace(self, guard=False, bounded=0.0, release_noise=0.0, bits=0)
 
     def trunk_width(self, spec: InputSpec) -> int:
         """Width in the trunk's own unit: channels, or units."""
@@ -88,9 +113,12 @@ class Whitening(nn.Module):
         self.register_buffer("transform", torch.eye(width))
 
     def forward(self, h: Tensor) -> Tensor:
-        if self.training:
-            self._update(h.detach().float())
-        return (h - self.mean) @ self.transform
+        # Half precision ends here: whitening would lift its rounding.
+        with torch.autocast(h.device.type, enabled=False):
+            h = h.float()
+            if self.training:
+                self._update(h.detach())
+            return (h - self.mean) @ self.transform
 
     @torch.no_grad()
     def _update(self, h: Tensor) -> None:
@@ -117,9 +145,10 @@ class Extractor(nn.Module):
         self.normalise = normaliser(spec)
         self.trunk = trunk(
             config.family, spec, width=config.trunk_width(spec), out=config.features,
-            depth=config.depth, heads=config.heads,
+            cut=config.cut, depth=config.depth, heads=config.heads,
         )  # fmt: skip
         self.whiten = Whitening(config.features)
+        self.guard = Guard(config.features) if config.guard else nn.Identity()
         self.channel = Channel(config.bounded, config.release_noise, config.bits)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,7 +157,12 @@ class Extractor(nn.Module):
 
     def exact(self, x: Tensor) -> Tensor:
         """Features `[B, D]` before noise and levels: a smooth function of the record."""
-        return self.channel.bound(self.whiten(self.trunk(self.normalise(x)).whole))
+        return self.channel.bound(self.guard(self.whitened(x)))
+
+    def whitened(self, x: Tensor) -> Tensor:
+        """Features `[B, D]` before guard and channel: what a guard is fitted on."""
+        z: Tensor = self.whiten(self.trunk(self.normalise(x)).whole)
+        return z
 
     @torch.no_grad()
     def fold(self) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from tiprdc.errors import ConfigError
+from tiprdc.models.backbone import Backbone
 from tiprdc.models.cnn import Cnn
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.lstm import Lstm
 from tiprdc.models.mlp import Mlp
 from tiprdc.models.transformer import Transformer
 
-Family = Literal["auto", "cnn", "mlp", "lstm", "transformer"]
+Family = Literal["auto", "cnn", "vgg16_bn", "resnet18", "mlp", "lstm", "transformer"]
 _FITS: dict[str, tuple[Family, ...]] = {
-    "image": ("cnn",),
+    "image": ("cnn", "vgg16_bn", "resnet18"),
     "table": ("mlp",),
     "text": ("lstm", "transformer"),
 }
@@ -39,8 +40,15 @@ def resolve(family: Family, spec: InputSpec) -> Family:
 
 
 def trunk(
-    family: Family, spec: InputSpec, *, width: int, out: int, depth: int = 2, heads: int = 4
-) -> Cnn | Mlp | Lstm | Transformer:
+    family: Family,
+    spec: InputSpec,
+    *,
+    width: int,
+    out: int,
+    cut: int = 2,
+    depth: int = 2,
+    heads: int = 4,
+) -> Cnn | Backbone | Mlp | Lstm | Transformer:
     """Build a module from normalised records to `Views`, whose `whole` is `[B, out]`.
 
     Its attribute `out` is the linear layer that `whole` comes from.
@@ -48,14 +56,17 @@ def trunk(
     Args:
         family: Which kind of network.
         spec: What a record is.
-        width: Channels or units.
+        width: Channels or units; vgg16_bn and resnet18 have their own.
         out: Width of the vector for the whole record.
+        cut: Of vgg16_bn and resnet18: the last block that is kept.
         depth: Layers of a transformer.
         heads: Attention heads in each of them.
     """
     family = resolve(family, spec)
-    if family == "cnn":
+    if spec.modality == "image":
         height, breadth = spec.shape[1:]
+        if family in ("vgg16_bn", "resnet18"):
+            return Backbone(family, cut, (height, breadth), out)
         return Cnn(spec.shape[0], (height, breadth), width, out)
     if family == "mlp":
         return Mlp(spec.columns, width, out)

@@ -5,14 +5,19 @@ the leak: an adversary in closed form never lags behind the extractor, and the h
 not reward memorising.
 
     alpha = (K_ff + r I)^-1 (U_f - mean U_f)
-    R^2   = 1 - |U_s - mean U_f - K_sf alpha|^2 / |U_s - mean U_s|^2
+    guess = K_sf alpha
+    R^2   = max(corr(guess, U_s), 0)^2
 
-K is the mean of Gaussian kernels around the median distance, plus a linear kernel. The best of
-several regularisations r counts: a small one sees a strong and intricate leak, a large one the
-faint remains that a small one drowns in its own variance.
+K is the mean of Gaussian kernels around the median distance, plus a linear kernel. The explained
+variance is that of the guess after its best rescaling, as an attacker who decides by a threshold
+does not mind the scale: 1 - |U_s - guess|^2 / |U_s|^2 falls below zero for a guess that is too
+loud, however well it ranks people, and a penalty that is then cut off at zero goes blind.
+
+The best of several regularisations r counts: a small one sees a strong and intricate leak, a large
+one the faint remains that a small one drowns in its own variance.
 
 Source: Sadeghi et al. 2019 (Kernel-ARL) and 2021 (OptNet-ARL) for the closed form; the held-out
-score, the choice among regularisations and the memory are ours.
+correlation, the choice among regularisations and the memory are ours.
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ def explained_variance(batch: Labelled) -> Tensor:
         batch: B >= 4 records.
 
     Returns:
-        A scalar <= 1; around or below 0 where the adversary learns nothing.
+        A scalar in [0, 1]; about 2 / B on average where the adversary learns nothing.
     """
     half = len(batch.z) // 2
     first = Labelled(batch.z[:half], batch.u[:half])
@@ -64,22 +69,25 @@ class Remembered:
 
     @torch.no_grad()
     def __init__(self, memory: Labelled) -> None:
-        self.z, self.mean = memory.z.clone(), memory.u.mean(0)
+        self.z = memory.z.clone()
         self.bandwidth = _bandwidth(self.z)
         systems = _systems(self.z, self.bandwidth, _MEMORY_RIDGES)
-        self.weights = torch.cholesky_solve(memory.u - self.mean, torch.linalg.cholesky(systems))
+        self.weights = torch.cholesky_solve(
+            memory.u - memory.u.mean(0), torch.linalg.cholesky(systems)
+        )
 
     def explained_variance(self, batch: Labelled) -> Tensor:
         """Scored on a batch of B >= 2 records; returns as the function of this name."""
         asked = _kernel(batch.z, self.z, self.bandwidth)
-        return _best(self.mean + asked @ self.weights, batch.u)
+        return _best(asked @ self.weights, batch.u)
 
 
 def _score(fitted: Labelled, asked: Labelled) -> Tensor:
-    bandwidth, mean = _bandwidth(fitted.z), fitted.u.mean(0)
+    bandwidth = _bandwidth(fitted.z)
     systems = _systems(fitted.z, bandwidth, _HALF_BATCH_RIDGES)
-    weights = torch.linalg.solve(systems, (fitted.u - mean).expand(len(systems), -1, -1))
-    return _best(mean + _kernel(asked.z, fitted.z, bandwidth) @ weights, asked.u)
+    targets = (fitted.u - fitted.u.mean(0)).expand(len(systems), -1, -1)
+    weights = torch.linalg.solve(systems, targets)
+    return _best(_kernel(asked.z, fitted.z, bandwidth) @ weights, asked.u)
 
 
 def _systems(z: Tensor, bandwidth: Tensor, ridges: tuple[float, ...]) -> Tensor:
@@ -89,9 +97,11 @@ def _systems(z: Tensor, bandwidth: Tensor, ridges: tuple[float, ...]) -> Tensor:
 
 
 def _best(guess: Tensor, u: Tensor) -> Tensor:
-    """The largest R^2 over the guesses `[R, N, K]`."""
-    residual = (u - guess).square().mean((1, 2))
-    return torch.max(1 - residual / (u - u.mean(0)).square().mean().clamp(min=1e-6))
+    """The largest squared positive correlation over the guesses `[R, N, K]`."""
+    guess, u = guess - guess.mean(1, keepdim=True), u - u.mean(0)
+    spread = guess.square().mean((1, 2)) * u.square().mean()
+    correlation = (guess * u).mean((1, 2)) / spread.clamp(min=1e-12).sqrt()
+    return correlation.max().clamp(min=0).square()
 
 
 def _bandwidth(z: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from tiprdc.datasets.schema import (
     Records,
     Schema,
     encode_shard,
+    read_labels,
     read_schema,
     read_split,
     write_schema,
@@ -50,6 +51,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert records.labels["gender"].tolist() == [0, 1, 0] * 2
     assert records.person.tolist() == ["a", "b", "ü"] * 2
     assert records.take(np.array([2])).person.tolist() == ["ü"]
+    labels, person = read_labels(tmp_path, schema, "extractor-train")
+    assert labels["gender"].tolist() == [0, 1, 0] * 2
+    assert person.tolist() == records.person.tolist()
 
 
 def test_the_same_records_give_the_same_bytes_and_others_do_not() -> None:

@@ -70,7 +70,7 @@ def test_the_extractor_sends_through_it_in_training_and_after(training: bool) ->
     x = torch.randint(11, (9, 7), dtype=torch.int32)
     torch.testing.assert_close(extractor(x).abs(), torch.ones(9, 5))
     assert extractor.exact(x).abs().max() < 1
-    twin = config.without_channel()
+    twin = config.unprotected()
     assert Extractor(twin, spec).channel.exact
     assert (twin.width, twin.features) == (8, 5)
 

@@ -72,7 +72,7 @@ def test_memory_sees_a_leak_that_is_too_faint_for_a_batch() -> None:
     z, _ = _batch(2048, 32)
     u = ((z[:, 0] > 0) ^ (z[:, 1] > 0)).long()
     z = z * torch.tensor([2.0, 2.0] + [1.0] * 30)
-    assert _score(z[-128:], u[-128:]) < 0.1
+    assert _score(z[-128:], u[-128:]) < 0.15
     assert _remembered(z, u, 1920) > 0.3
 
 

@@ -1,0 +1,210 @@
+"""VGG16-BN and ResNet-18, cut: their shapes, their file, their pretrained weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.models import resnet18, resnet34, vgg13_bn, vgg16, vgg16_bn
+
+from tiprdc import checkpoint
+from tiprdc.datasets.schema import Records
+from tiprdc.errors import ConfigError
+from tiprdc.export import ExportConfig, compare, export
+from tiprdc.models.backbone import CUTS, Backbone, BackboneFamily, vgg16_bn_blocks
+from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.models.players import players
+from tiprdc.models.pretrained import read, start_from
+from tiprdc.trainer import ScheduleConfig, Trainer
+from tiprdc.training import GameConfig
+
+ALL = [(family, cut) for family, (low, high) in CUTS.items() for cut in range(low, high + 1)]
+SPEC = InputSpec(modality="image", shape=(3, 33, 46))
+PRIVATE = {"secret": 2}
+
+
+def _pictures(count: int, spec: InputSpec = SPEC) -> Tensor:
+    return torch.randint(256, (count, *spec.shape), dtype=torch.uint8)
+
+
+def _config(family: BackboneFamily, cut: int, pretrained: Path | None = None) -> ExtractorConfig:
+    path = str(pretrained) if pretrained else None
+    return ExtractorConfig(family=family, cut=cut, features=5, pretrained=path)
+
+
+def _scrambled(network: nn.Module) -> dict[str, Tensor]:
+    """A state_dict as after training: no layer is as it is when new."""
+    torch.manual_seed(7)
+    return {
+        k: torch.rand_like(v) + 0.5 if v.is_floating_point() else v
+        for k, v in network.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize(("family", "cut"), ALL)
+def test_every_cut_takes_a_picture_of_odd_sides(family: BackboneFamily, cut: int) -> None:
+    torch.manual_seed(0)
+    made = players(_config(family, cut), SPEC, PRIVATE, 1)
+    x, u = _pictures(4), torch.eye(2)[torch.tensor([0, 1, 1, 0])]
+    z = made.extractor(x)
+    assert z.shape == (4, 5)
+    assert made.critic(x, z, u, 2) <= 0
+
+
+@pytest.mark.parametrize(("family", "cut"), ALL)
+def test_the_body_is_torchvisions(family: BackboneFamily, cut: int) -> None:
+    torch.manual_seed(0)
+    whole = {"vgg16_bn": vgg16_bn, "resnet18": resnet18}[family]()
+    backbone = Backbone(family, cut, (64, 64), 5)
+    start_from(backbone, whole.state_dict())
+    x = torch.randn(2, 3, 64, 64)
+    if family == "vgg16_bn":
+        pools = [n for n, m in enumerate(whole.features) if isinstance(m, nn.MaxPool2d)]
+        wanted = whole.features[: pools[cut - 1] + 1](x)
+    else:
+        wanted = whole.maxpool(whole.relu(whole.bn1(whole.conv1(x))))
+        for number in range(1, cut + 1):
+            wanted = getattr(whole, f"layer{number}")(wanted)
+    torch.testing.assert_close(backbone.layers(x), wanted)
+
+
+def test_pictures_reach_pretrained_layers_as_torchvision_normalises_them() -> None:
+    backbone, x = Backbone("resnet18", 0, (32, 32), 5), _pictures(2)
+    raw = (x.float() - 127.5) / 64
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    wanted = (x.float() / 255 - mean) / std
+    torch.testing.assert_close(raw * backbone.scale + backbone.shift, wanted)
+
+
+def test_blocks_join_to_the_whole() -> None:
+    sizes = [[m.out_channels for m in vgg16_bn_blocks(a, b) if isinstance(m, nn.Conv2d)]
+             for a, b in ((1, 2), (3, 5), (1, 5))]  # fmt: skip
+    assert sizes[0] + sizes[1] == sizes[2]
+
+
+@pytest.mark.parametrize(("family", "cut"), [("vgg16_bn", 2), ("resnet18", 0), ("resnet18", 3)])
+def test_the_file_agrees_with_torch(tmp_path: Path, family: BackboneFamily, cut: int) -> None:
+    torch.manual_seed(0)
+    extractor = Extractor(_config(family, cut), SPEC)
+    for _ in range(3):
+        extractor(_pictures(32))
+    extractor.eval()
+    export(extractor, tmp_path / "extractor.onnx", ExportConfig())
+    x = _pictures(9).numpy()
+    assert compare(extractor, tmp_path / "extractor.onnx", x, ExportConfig()).max_abs <= 1e-4
+
+
+def test_too_small_a_picture_says_where_to_cut() -> None:
+    with pytest.raises(ConfigError, match="5 blocks for pictures of 16 x 40") as e:
+        Backbone("vgg16_bn", 5, (16, 40), 5)
+    assert "at least 32 pixels a side" in str(e.value)
+    assert Backbone("vgg16_bn", 4, (16, 40), 5)(torch.randn(2, 3, 16, 40)).whole.shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"family": "vgg16_bn", "cut": 0}, r"train.extractor.cut: 0\n  allowed: 1 to 5"),
+        ({"family": "resnet18", "cut": 5}, r"train.extractor.cut: 5\n  allowed: 0 to 4"),
+        ({"family": "cnn", "pretrained": "w.pt"}, "a file for family cnn"),
+    ],
+)
+def test_a_cut_or_a_file_that_the_family_has_not_is_refused(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ExtractorConfig(**settings)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_extractor_and_critic_start_from_a_file(tmp_path: Path, suffix: str) -> None:
+    weights = _scrambled(resnet18(num_classes=3))
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save(weights, path)
+    else:
+        save_file(weights, path)
+    made = players(_config("resnet18", 1, path), SPEC, PRIVATE, 0)
+    for player in (made.extractor, made.critic):
+        for name, value in player.trunk.layers.state_dict().items():  # type: ignore[union-attr]
+            torch.testing.assert_close(value, weights[name])
+
+
+def test_a_file_without_the_counters_of_old_is_taken() -> None:
+    weights = {k: v for k, v in _scrambled(vgg16_bn()).items() if not k.endswith("tracked")}
+    backbone = Backbone("vgg16_bn", 1, (32, 32), 5)
+    start_from(backbone, weights)
+    assert torch.equal(backbone.layers.state_dict()["0.weight"], weights["features.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("family", "other", "message"),
+    [
+        ("resnet18", resnet34, r"has besides layer1\.2\.conv1\.weight, .* and \d+ more"),
+        ("vgg16_bn", vgg16, r"lacks features\.1\.weight"),
+        (
+            "vgg16_bn",
+            vgg13_bn,
+            r"of another shape features\.21\.weight 512x256x3x3 in",
+        ),
+        ("vgg16_bn", resnet18, r"lacks features\.0\.weight, .*has besides conv1\.weight"),
+    ],
+)
+def test_weights_of_another_network_are_refused_by_name(
+    family: BackboneFamily, other: object, message: str
+) -> None:
+    with torch.device("meta"):
+        weights = other().state_dict()  # type: ignore[operator]
+    with pytest.raises(ConfigError, match=message):
+        start_from(Backbone(family, 2, (32, 32), 5), weights)
+
+
+def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        read(tmp_path / "nowhere.pt")
+    for name in ("text.pt", "text.safetensors"):
+        (tmp_path / name).write_text("not weights")
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read(tmp_path / name)
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(ConfigError, match="a list, not tensors by name"):
+        read(tmp_path / "list.pt")
+    torch.save(resnet18(), tmp_path / "module.pt")
+    with pytest.raises(ConfigError, match=r"cannot be read \(UnpicklingError\)"):
+        read(tmp_path / "module.pt")
+
+
+def test_resuming_needs_no_pretrained_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(_scrambled(resnet18()), path)
+    records = Records(
+        x=_pictures(16).numpy(),
+        labels={"secret": np.arange(16) % 2},
+        person=np.array([str(n) for n in range(16)]),
+    )
+
+    def trainer(resuming: bool) -> Trainer:
+        return Trainer(
+            GameConfig(memory=16), _config("resnet18", 0, path), ScheduleConfig(batch=8, epochs=2),
+            SPEC, PRIVATE, seed=0, resuming=resuming,
+        )  # fmt: skip
+
+    first = trainer(resuming=False)
+    first.play_epoch(records)
+    checkpoint.save(first, tmp_path / "ck")
+    path.unlink()
+    again = trainer(resuming=True)
+    checkpoint.load(again, tmp_path / "ck")
+    assert (again.features(records) == first.features(records)).all()
+    alone = checkpoint.load_extractor(tmp_path / "ck")
+    with torch.inference_mode():
+        assert (alone(torch.from_numpy(records.x)).numpy() == first.features(records)).all()
+    assert str(tmp_path) not in (tmp_path / "ck" / "checkpoint.json").read_text()
+    with pytest.raises(ConfigError, match="no such file"):
+        trainer(resuming=False)

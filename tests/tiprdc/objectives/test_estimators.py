@@ -1,0 +1,143 @@
+"""The three estimators on Gaussian pairs with a known answer: I = -0.5 log(1 - rho^2)."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from tiprdc.objectives.donsker_varadhan import donsker_varadhan
+from tiprdc.objectives.estimators import ESTIMATORS, Keep
+from tiprdc.objectives.infonce import infonce
+from tiprdc.objectives.jsd import jsd
+
+RHO = 0.8
+
+
+def _truth(rho: float) -> float:
+    return -0.5 * math.log(1 - rho**2)
+
+
+def _ratio(x: Tensor, z: Tensor, rho: float) -> Tensor:
+    """log p(x, z) / (p(x) p(z)): the best critic there is."""
+    squares = rho**2 * (x**2 + z**2) - 2 * rho * x * z
+    return _truth(rho) - squares / (2 * (1 - rho**2))
+
+
+def _scores(
+    rho: float, negatives: int, *, believed: float | None = None, records: int = 40_000
+) -> tuple[Tensor, Tensor]:
+    """Scores by a critic that believes in a correlation, others rolled in as the game does."""
+    torch.manual_seed(0)
+    x = torch.randn(records, dtype=torch.float64)
+    z = rho * x + math.sqrt(1 - rho**2) * torch.randn_like(x)
+    believed = rho if believed is None else believed
+    others = [_ratio(x.roll(shift), z, believed) for shift in range(1, negatives + 1)]
+    return _ratio(x, z, believed), torch.stack(others)
+
+
+def test_every_name_has_its_estimator() -> None:
+    assert tuple(ESTIMATORS) == get_args(Keep)
+
+
+@pytest.mark.parametrize(
+    ("keep", "score"), [("jsd", -2 * math.log(2)), ("infonce", 0.0), ("donsker_varadhan", 0.0)]
+)
+def test_a_zero_critic_finds_nothing(keep: Keep, score: float) -> None:
+    found = ESTIMATORS[keep](torch.zeros(8, 2), torch.zeros(3, 8, 2), None)
+    assert found.item() == pytest.approx(score, abs=1e-6)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.6, 0.8])
+def test_donsker_varadhan_is_tight_at_the_best_critic(rho: float) -> None:
+    assert donsker_varadhan(*_scores(rho, 4)).item() == pytest.approx(_truth(rho), abs=0.02)
+
+
+@pytest.mark.parametrize("believed", [-0.8, 0.0, 0.4, 0.7, 0.9])
+@pytest.mark.parametrize("keep", get_args(Keep))
+def test_any_other_critic_finds_less(keep: Keep, believed: float) -> None:
+    best, other = _scores(RHO, 8), _scores(RHO, 8, believed=believed)
+    assert ESTIMATORS[keep](*other, None) < ESTIMATORS[keep](*best, None)
+
+
+def test_infonce_comes_up_to_the_truth_from_below() -> None:
+    found = [infonce(*_scores(RHO, negatives)).item() for negatives in (1, 4, 16, 64)]
+    assert found == sorted(found)
+    assert found[0] < _truth(RHO) - 0.1
+    assert found[-1] == pytest.approx(_truth(RHO), abs=0.02)
+    assert max(found) < _truth(RHO) + 0.01
+
+
+@pytest.mark.parametrize("negatives", [1, 3, 7])
+def test_infonce_never_says_more_than_its_ceiling(negatives: int) -> None:
+    """Two numbers that are nearly the same share far more than the ceiling."""
+    rho = 0.9999
+    assert _truth(rho) > 4
+    found = infonce(*_scores(rho, negatives)).item()
+    ceiling = math.log(1 + negatives)
+    assert 0.9 * ceiling < found <= ceiling
+    sure = infonce(torch.full((8,), 1e4), torch.full((negatives, 8), -1e4)).item()
+    assert sure == pytest.approx(ceiling)
+
+
+@pytest.mark.parametrize("keep", get_args(Keep))
+def test_more_dependence_scores_higher(keep: Keep) -> None:
+    found = [ESTIMATORS[keep](*_scores(rho, 4), None).item() for rho in (0.0, 0.3, 0.6, 0.9)]
+    assert found == sorted(found)
+    assert found[-1] > found[0] + 0.2
+
+
+@pytest.mark.parametrize("keep", ["infonce", "donsker_varadhan"])
+def test_bounds_in_nats_do_not_depend_on_the_critics_zero(keep: Keep) -> None:
+    joint, product = _scores(RHO, 4, records=500)
+    moved = ESTIMATORS[keep](joint + 7, product + 7, None)
+    torch.testing.assert_close(moved, ESTIMATORS[keep](joint, product, None))
+    assert jsd(joint + 7, product + 7) != pytest.approx(jsd(joint, product).item(), abs=0.1)
+
+
+@pytest.mark.parametrize("keep", get_args(Keep))
+def test_huge_scores_neither_overflow_nor_lose_the_gradient(keep: Keep) -> None:
+    joint = torch.tensor([1e4, -1e4], requires_grad=True)
+    product = torch.tensor([[-1e4, 1e4]], requires_grad=True)
+    found = ESTIMATORS[keep](joint, product, None)
+    found.backward()
+    assert found.isfinite()
+    assert joint.grad is not None
+    assert joint.grad.isfinite().all()
+    assert joint.grad.sum() > 0
+    assert product.grad is not None
+    assert product.grad.sum() < 0
+
+
+@pytest.mark.parametrize("keep", get_args(Keep))
+def test_equal_weights_are_no_weights(keep: Keep) -> None:
+    joint, product = torch.randn(6, 2), torch.randn(3, 6, 2)
+    plain = ESTIMATORS[keep](joint, product, None)
+    torch.testing.assert_close(ESTIMATORS[keep](joint, product, torch.ones(6, 2)), plain)
+
+
+@pytest.mark.parametrize("keep", get_args(Keep))
+def test_a_piece_of_weight_zero_does_not_count(keep: Keep) -> None:
+    weight = torch.tensor([[1.0, 0.0]] * 4)
+    joint, product = torch.randn(4, 2), torch.randn(3, 4, 2)
+    joint_changed, product_changed = joint.clone(), product.clone()
+    joint_changed[:, 1] += 100
+    product_changed[..., 1] += 100
+    found = ESTIMATORS[keep](joint, product, weight)
+    assert found == ESTIMATORS[keep](joint_changed, product_changed, weight)
+    assert found != ESTIMATORS[keep](joint_changed, product_changed, None)
+    without = ESTIMATORS[keep](joint[:, 0], product[..., 0], None)
+    torch.testing.assert_close(found, without)
+
+
+def test_a_weight_of_zero_leaves_the_gradient_finite() -> None:
+    weight = torch.tensor([[1.0, 0.0]] * 4)
+    joint = torch.randn(4, 2, requires_grad=True)
+    product = torch.randn(3, 4, 2, requires_grad=True)
+    donsker_varadhan(joint, product, weight).backward()
+    assert product.grad is not None
+    assert product.grad.isfinite().all()
+    assert (product.grad[..., 1] == 0).all()

@@ -1,0 +1,26 @@
+"""The estimators of mutual information by name: what the critic and the extractor maximise.
+
+Each takes scores of true triples and of triples with another record, and returns a scalar. `jsd` is
+a signal; the other two are nats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from tiprdc.objectives.donsker_varadhan import donsker_varadhan
+from tiprdc.objectives.infonce import infonce
+from tiprdc.objectives.jsd import jsd
+
+Keep = Literal["jsd", "infonce", "donsker_varadhan"]
+Estimator: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""(joint `[B, ...]`, product `[R, B, ...]`, weight `[B, ...]` or None) -> scalar."""
+
+ESTIMATORS: dict[Keep, Estimator] = {
+    "jsd": jsd,
+    "infonce": infonce,
+    "donsker_varadhan": donsker_varadhan,
+}

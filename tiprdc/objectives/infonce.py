@@ -1,0 +1,34 @@
+"""InfoNCE: which of R + 1 records do these features belong to?
+
+    I = E[T - log sum_j exp(T_j)] + log(1 + R)        over the true record and R others
+
+A lower bound on mutual information in nats, of little variance; it can say no more than log(1 + R),
+however much there is.
+
+Source: van den Oord et al. 2018 (CPC); Poole et al. 2019 for the bound and its ceiling.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def infonce(joint: Tensor, product: Tensor, weight: Tensor | None = None) -> Tensor:
+    """A lower bound on mutual information in nats, to be maximised.
+
+    Args:
+        joint: Scores of true triples `[B, ...]`.
+        product: Scores of triples whose record is another one's `[R, B, ...]`, R >= 1.
+        weight: `[B, ...]`, the weight of each score; None for equal weights.
+
+    Returns:
+        A scalar <= log(1 + R); exactly 0 for a critic that scores everything alike.
+    """
+    candidates = torch.cat([joint[None], product])
+    bound = joint - candidates.logsumexp(0) + math.log(len(candidates))
+    if weight is None:
+        return bound.mean()
+    return (bound * weight).sum() / weight.sum().clamp(min=1)
