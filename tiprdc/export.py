@@ -20,10 +20,11 @@ import onnx
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from tiprdc import __version__
 from tiprdc.errors import ModelError, within
-from tiprdc.models.extractor import Extractor
+from tiprdc.models.inputs import FeatureMaker, InputSpec
 
 MANIFEST_VERSION = 1
 _MOST_RECORDS = 2**20
@@ -59,7 +60,7 @@ class Parity:
     max_abs: float
 
 
-def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
+def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
     """Write the extractor as one self-contained ONNX file.
 
     Args:
@@ -67,16 +68,14 @@ def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
         path: Where; its folder is made.
         config: Operator set.
     """
-    dtype = {"image": torch.uint8, "table": torch.float32, "text": torch.int32}
-    spec = extractor.spec
-    example = torch.ones(2, *spec.shape, dtype=dtype[spec.modality])
+    assert isinstance(extractor, nn.Module)
     batch = torch.export.Dim("batch", min=1, max=_MOST_RECORDS)
     with warnings.catch_warnings():
         # Advice of torch's exporter to its own developers; parity below is what we go by.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             extractor,
-            (example,),
+            (_example(extractor.spec),),
             dynamo=True,
             input_names=["x"],
             output_names=["z"],
@@ -93,7 +92,7 @@ def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportConfig) -> Parity:
+def compare(extractor: FeatureMaker, path: Path, x: NDArray[Any], config: ExportConfig) -> Parity:
     """Run torch and the file on the same real records.
 
     Args:
@@ -122,6 +121,23 @@ def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportCon
     return Parity(records=len(x), max_abs=worst)
 
 
+def features_shape(extractor: FeatureMaker) -> tuple[int, ...]:
+    """Shape of one record's features.
+
+    Args:
+        extractor: In evaluation mode.
+    """
+    with torch.inference_mode():
+        z: Tensor = extractor(_example(extractor.spec))
+    return tuple(z.shape[1:])
+
+
+def _example(spec: InputSpec) -> Tensor:
+    """Two records of ones."""
+    dtype = {"image": torch.uint8, "table": torch.float32, "text": torch.int32}
+    return torch.ones(2, *spec.shape, dtype=dtype[spec.modality])
+
+
 def open_session(path: Path) -> ort.InferenceSession:
     """The file in onnxruntime, on one thread, so that the same input gives the same bits."""
     options = ort.SessionOptions()
@@ -132,7 +148,7 @@ def open_session(path: Path) -> ort.InferenceSession:
 
 def write_manifest(
     path: Path,
-    extractor: Extractor,
+    extractor: FeatureMaker,
     parity: Parity,
     config: ExportConfig,
     *,
@@ -172,7 +188,7 @@ def write_manifest(
         "output": {
             "name": "z",
             "dtype": "float32",
-            "shape": ["batch", extractor.config.features],
+            "shape": ["batch", *features_shape(extractor)],
         },
         "opset": config.opset,
         "parity": asdict(parity),
