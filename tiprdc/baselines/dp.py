@@ -55,6 +55,7 @@ class Dp(Method):
     """z = x with noise that makes every input epsilon-locally differentially private."""
 
     name = "dp"
+    sends_records = True
     exported = False
 
     def fit(

@@ -61,6 +61,8 @@ class Method(ABC):
     """As in the comparison's `params.yaml: methods`."""
     knows_task: bool = False
     """Whether it is told the labels of a utility task, the first."""
+    sends_records: bool = False
+    """Whether z is a record, with noise perhaps: what attacks raw records reads it."""
     exported: bool = True
     """Whether its features are made by an ONNX file; else by torch, and noise by numpy."""
 

@@ -14,6 +14,7 @@ class Noisy(Method):
     """z = x + noise, pictures and tables alone: token ids are no quantities."""
 
     name = "noisy"
+    sends_records = True
     exported = False
 
     def fit(

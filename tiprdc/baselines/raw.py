@@ -32,6 +32,7 @@ class Raw(Method):
     """z = x."""
 
     name = "raw"
+    sends_records = True
     exported = False
 
     def fit(
