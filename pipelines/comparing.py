@@ -225,6 +225,7 @@ def _settings(config: ComparisonConfig, schema: Schema) -> str:
         files += sorted((root / folder).glob("*.py"))
     code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     asked = {**asdict(config), "seeds": None, "data": schema.digest, "code": code}
+    asked["raw"] = AuditConfig().raw_attacks(schema.modality)
     # The same shards with another attribute to hide are another comparison.
     asked["attributes"] = [schema.private, schema.utility]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
