@@ -23,6 +23,7 @@ from tiprdc.datasets.manifest import ManifestConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.statistics import prior
 from tiprdc.trainer import ScheduleConfig
 
 ROOT = Path(__file__).parents[2]
@@ -138,8 +139,9 @@ def test_what_is_asked_is_checked() -> None:
 
 @pytest.mark.ray
 def test_tasks_are_spread_over_ray(local_ray: None) -> None:
-    tasks = {name: (2, power) for name, power in (("square", 2), ("cube", 3))}
-    assert dict(comparing.spread(pow, tasks, ClusterConfig(), "powers")) == {"square": 4, "cube": 8}
+    tasks = {"two": (2,), "four": (4,)}
+    found = comparing.spread(prior, tasks, ClusterConfig(), "priors")
+    assert dict(found) == {"two": 0.5, "four": 0.25}
 
 
 def test_every_section_of_the_comparisons_params_can_be_read() -> None:
