@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from tiprdc import __version__
 from tiprdc.errors import ModelError, within
 from tiprdc.models.extractor import Extractor
+from tiprdc.models.inputs import FeatureMaker, InputSpec
 
 MANIFEST_VERSION = 1
 _MOST_RECORDS = 2**20
@@ -62,7 +63,7 @@ class Parity:
     max_abs: float
 
 
-def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
+def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
     """Write the extractor as one self-contained ONNX file.
 
     A release with noise or levels names what comes before them, so that `compare` can look there.
@@ -73,20 +74,18 @@ def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
         path: Where; its folder is made.
         config: Operator set.
     """
-    dtype = {"image": torch.uint8, "table": torch.float32, "text": torch.int32}
-    spec = extractor.spec
-    example = torch.ones(2, *spec.shape, dtype=dtype[spec.modality])
+    assert isinstance(extractor, nn.Module)
     batch = torch.export.Dim("batch", min=1, max=_MOST_RECORDS)
-    exact = extractor.channel.exact
+    noisy = _noisy(extractor)
     with warnings.catch_warnings():
         # Advice of torch's exporter to its own developers; parity below is what we go by.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            extractor if exact else _Watched(extractor),
-            (example,),
+            _Watched(noisy) if noisy else extractor,
+            (_example(extractor.spec),),
             dynamo=True,
             input_names=["x"],
-            output_names=["z"] if exact else ["z", _EXACT],
+            output_names=["z", _EXACT] if noisy else ["z"],
             dynamic_shapes=({0: batch},),
             opset_version=config.opset,
             external_data=False,
@@ -101,7 +100,7 @@ def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportConfig) -> Parity:
+def compare(extractor: FeatureMaker, path: Path, x: NDArray[Any], config: ExportConfig) -> Parity:
     """Run torch and the file on the same real records.
 
     Where noise or levels follow, what comes before them is compared: noise differs by design, and a
@@ -116,14 +115,14 @@ def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportCon
     Raises:
         ModelError: They differ by more than the tolerance, or a feature is not finite.
     """
-    exact = extractor.channel.exact
-    session = open_session(path if exact else _watched(path))
-    output = "z" if exact else _EXACT
+    noisy = _noisy(extractor)
+    session = open_session(_watched(path) if noisy else path)
+    output, features = (_EXACT, noisy.exact) if noisy else ("z", extractor)
     worst = 0.0
     for start in range(0, len(x), 512):
         part = np.ascontiguousarray(x[start : start + 512])
         with torch.inference_mode():
-            wanted = extractor.exact(torch.from_numpy(part)).numpy()
+            wanted = features(torch.from_numpy(part)).numpy()
         found = session.run([output], {"x": part})[0]
         worst = max(worst, float(np.abs(found - wanted).max()))
     # Written so that NaN fails too.
@@ -133,6 +132,30 @@ def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportCon
             "raise export.tolerance only if the audit of this file is what you release by",
         )  # fmt: skip
     return Parity(records=len(x), max_abs=worst)
+
+
+def features_shape(extractor: FeatureMaker) -> tuple[int, ...]:
+    """Shape of one record's features.
+
+    Args:
+        extractor: In evaluation mode.
+    """
+    with torch.inference_mode():
+        z: Tensor = extractor(_example(extractor.spec))
+    return tuple(z.shape[1:])
+
+
+def _example(spec: InputSpec) -> Tensor:
+    """Two records of ones."""
+    dtype = {"image": torch.uint8, "table": torch.float32, "text": torch.int32}
+    return torch.ones(2, *spec.shape, dtype=dtype[spec.modality])
+
+
+def _noisy(extractor: object) -> Extractor | None:
+    """An extractor that sends features through noise or levels; torch and file differ after them."""
+    if isinstance(extractor, Extractor) and not extractor.channel.exact:
+        return extractor
+    return None
 
 
 class _Watched(nn.Module):
@@ -164,7 +187,7 @@ def open_session(model: Path | bytes) -> ort.InferenceSession:
 
 def write_manifest(
     path: Path,
-    extractor: Extractor,
+    extractor: FeatureMaker,
     parity: Parity,
     config: ExportConfig,
     *,
@@ -204,7 +227,7 @@ def write_manifest(
         "output": {
             "name": "z",
             "dtype": "float32",
-            "shape": ["batch", extractor.config.features],
+            "shape": ["batch", *features_shape(extractor)],
         },
         "opset": config.opset,
         "parity": asdict(parity),
