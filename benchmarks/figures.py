@@ -4,7 +4,8 @@
 
 Everything else comes from params.yaml: the same shards, training, export and audit as `dvc repro`.
 The shards are prepared once; a cell that is already in the CSV is not run again, so a stopped run
-goes on.
+goes on. `benchmarks.comparison` measures many methods with fewer attacks; this one
+is the whole graph of the default method, verdict included.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Project:
 
     def stale(self) -> set[str]:
         """Stages whose code, data or settings are not those of their results."""
-        return set(json.loads(self.dvc("status", "--json").stdout))
+        return set(json.loads(self.dvc("status", "dvc.yaml", "--json").stdout))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,7 +26,9 @@ from torch import Tensor, nn
 from tiprdc import __version__
 from tiprdc.capacity import attribute_bits, channel_bits
 from tiprdc.errors import ModelError, within
+from tiprdc.models.channel import Channel
 from tiprdc.models.extractor import Extractor
+from tiprdc.models.inputs import FeatureMaker, InputSpec
 
 MANIFEST_VERSION = 1
 _MOST_RECORDS = 2**20
@@ -63,7 +66,7 @@ class Parity:
     max_abs: float
 
 
-def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
+def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
     """Write the extractor as one self-contained ONNX file.
 
     A release with noise or levels names what comes before them, so that `compare` can look there.
@@ -74,20 +77,18 @@ def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
         path: Where; its folder is made.
         config: Operator set.
     """
-    dtype = {"image": torch.uint8, "table": torch.float32, "text": torch.int32}
-    spec = extractor.spec
-    example = torch.ones(2, *spec.shape, dtype=dtype[spec.modality])
+    assert isinstance(extractor, nn.Module)
     batch = torch.export.Dim("batch", min=1, max=_MOST_RECORDS)
-    exact = extractor.channel.exact
+    noisy = _noisy(extractor)
     with warnings.catch_warnings():
         # Advice of torch's exporter to its own developers; parity below is what we go by.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            extractor if exact else _Watched(extractor),
-            (example,),
+            _Watched(noisy) if noisy else extractor,
+            (_example(extractor.spec),),
             dynamo=True,
             input_names=["x"],
-            output_names=["z"] if exact else ["z", _EXACT],
+            output_names=["z", _EXACT] if noisy else ["z"],
             dynamic_shapes=({0: batch},),
             opset_version=config.opset,
             external_data=False,
@@ -102,7 +103,7 @@ def export(extractor: Extractor, path: Path, config: ExportConfig) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportConfig) -> Parity:
+def compare(extractor: FeatureMaker, path: Path, x: NDArray[Any], config: ExportConfig) -> Parity:
     """Run torch and the file on the same real records.
 
     Where noise or levels follow, what comes before them is compared: noise differs by design, and a
@@ -117,14 +118,14 @@ def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportCon
     Raises:
         ModelError: They differ by more than the tolerance, or a feature is not finite.
     """
-    exact = extractor.channel.exact
-    session = open_session(path if exact else _watched(path))
-    output = "z" if exact else _EXACT
+    noisy = _noisy(extractor)
+    session = open_session(_watched(path) if noisy else path)
+    output, features = (_EXACT, noisy.exact) if noisy else ("z", extractor)
     worst = 0.0
     for start in range(0, len(x), 512):
         part = np.ascontiguousarray(x[start : start + 512])
         with torch.inference_mode():
-            wanted = extractor.exact(torch.from_numpy(part)).numpy()
+            wanted = features(torch.from_numpy(part)).numpy()
         found = session.run([output], {"x": part})[0]
         worst = max(worst, float(np.abs(found - wanted).max()))
     # Written so that NaN fails too.
@@ -134,6 +135,30 @@ def compare(extractor: Extractor, path: Path, x: NDArray[Any], config: ExportCon
             "raise export.tolerance only if the audit of this file is what you release by",
         )  # fmt: skip
     return Parity(records=len(x), max_abs=worst)
+
+
+def features_shape(extractor: FeatureMaker) -> tuple[int, ...]:
+    """Shape of one record's features.
+
+    Args:
+        extractor: In evaluation mode.
+    """
+    with torch.inference_mode():
+        z: Tensor = extractor(_example(extractor.spec))
+    return tuple(z.shape[1:])
+
+
+def _example(spec: InputSpec) -> Tensor:
+    """Two records of ones."""
+    dtype = {"image": torch.uint8, "table": torch.float32, "text": torch.int32}
+    return torch.ones(2, *spec.shape, dtype=dtype[spec.modality])
+
+
+def _noisy(extractor: object) -> Extractor | None:
+    """An extractor that sends through noise or levels; torch and file differ after them."""
+    if isinstance(extractor, Extractor) and not extractor.channel.exact:
+        return extractor
+    return None
 
 
 class _Watched(nn.Module):
@@ -165,7 +190,7 @@ def open_session(model: Path | bytes) -> ort.InferenceSession:
 
 def write_manifest(
     path: Path,
-    extractor: Extractor,
+    extractor: FeatureMaker,
     parity: Parity,
     config: ExportConfig,
     *,
@@ -188,7 +213,8 @@ def write_manifest(
         data_digest: sha256 of the shards.
         notes: What a user should know.
     """
-    spec, sent = extractor.spec, extractor.config
+    spec, shape = extractor.spec, features_shape(extractor)
+    sent = extractor.channel if isinstance(extractor, Extractor) else Channel(0.0, 0.0, 0)
     document = {
         "manifest_version": MANIFEST_VERSION,
         "name": "extractor",
@@ -205,13 +231,13 @@ def write_manifest(
         "output": {
             "name": "z",
             "dtype": "float32",
-            "shape": ["batch", sent.features],
+            "shape": ["batch", *shape],
             "bounded": sent.bounded,
-            "noise": sent.release_noise,
+            "noise": sent.noise,
             "bits": sent.bits,
         },
         "most_bits": {
-            "record": channel_bits(sent.features, sent.bounded, sent.release_noise, sent.bits),
+            "record": channel_bits(math.prod(shape), sent.bounded, sent.noise, sent.bits),
             "private": {name: attribute_bits(classes) for name, classes in private.items()},
         },
         "opset": config.opset,

@@ -7,12 +7,16 @@ that no device has to repeat a normalisation and get it slightly wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Column, Modality, Schema
+
+GREY_LEVELS = 64.0
+"""Of 255: one unit of a normalised picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +46,19 @@ class InputSpec:
         )
 
 
+class FeatureMaker(Protocol):
+    """A module that takes raw records `[B, *spec.shape]` and gives features `[B, ...]`."""
+
+    spec: InputSpec
+
+    def __call__(self, x: Tensor) -> Any: ...
+
+
 class Picture(nn.Module):
     """uint8 `[B, C, H, W]` -> float32 `[B, C, H, W]` in about -2 to 2."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x.float() - 127.5) / 64.0
+        return (x.float() - 127.5) / GREY_LEVELS
 
 
 class Columns(nn.Module):

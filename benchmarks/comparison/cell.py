@@ -1,0 +1,48 @@
+"""Cells of the comparison: methods fitted, exported and attacked on data sets.
+
+    python -m benchmarks.comparison.cell --dataset avatars --method ours
+    python -m benchmarks.comparison.cell                      (everything in params.yaml)
+
+One CSV for each data set and method. Cells run side by side on Ray, on this machine or on the
+cluster of RAY_ADDRESS; what is finished is not run again, so a stopped run goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from benchmarks.comparison.reference import reference
+from benchmarks.comparison.settings import cell_file, comparison, listed
+from pipelines.cluster import ClusterConfig, connect
+from pipelines.comparing import Cell, clear, run_cells
+from pipelines.console import run
+from pipelines.params import load
+from tiprdc.baselines.methods import method_named
+
+
+def main(
+    dataset: Annotated[list[str] | None, typer.Option(help="A data set; repeatable.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="A method; repeatable.")] = None,
+) -> None:
+    """Run the cells of these data sets and methods; of all that are listed, if none is named."""
+    datasets = tuple(dataset or listed("datasets"))
+    methods = tuple(method or listed("methods"))
+    for name in methods:
+        method_named(name, "methods")
+    config, cluster = comparison(), load("cluster", ClusterConfig)
+    with connect(cluster):
+        found = {name: reference(name, cluster) for name in datasets}
+        there = {name: one for name, one in found.items() if one is not None}
+        cells = [
+            Cell(name, each, seed) for name in there for each in methods for seed in config.seeds
+        ]
+        run_cells(cells, config, cluster, there, lambda cell: cell_file(cell.dataset, cell.method))
+    for name in found.keys() - there.keys():
+        for each in methods:
+            clear(cell_file(name, each))
+
+
+if __name__ == "__main__":
+    run(lambda: typer.run(main))

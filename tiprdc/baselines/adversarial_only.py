@@ -1,0 +1,38 @@
+"""The game with lambda = 1: everything is hidden from adversaries and nothing asks to be kept.
+
+The critic still learns, but the way back from it into z is multiplied by 1 - lambda, so that
+the extractor does not hear it once the pressure is full: it rises over the first epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.play import play
+from tiprdc.datasets.schema import Records, Schema
+from tiprdc.models.extractor import Extractor
+from tiprdc.trainer import ScheduleConfig
+from tiprdc.training import GameConfig
+
+
+class AdversarialOnly(Method):
+    """Our adversaries without the critic."""
+
+    name = "adversarial_only"
+
+    def fit(
+        self,
+        records: Records,
+        schema: Schema,
+        config: MethodsConfig,
+        seed: int,
+        report: Report = lambda _: None,
+    ) -> Extractor:
+        game, schedule = preset(config)
+        return play(game, schedule, records, schema, config, seed=seed, report=report)
+
+
+def preset(config: MethodsConfig) -> tuple[GameConfig, ScheduleConfig]:
+    """The rules with lambda = 1, and no warm-up."""
+    return replace(config.game, privacy_weight=1.0), replace(config.schedule, warm_up=0.0)

@@ -1,0 +1,30 @@
+"""Known task against two adversaries; the one that rebuilds pictures is judged by their structure.
+
+Source: Li et al. 2019 (DeepObfuscator). It compares by MS-SSIM; here by SSIM, since the five scales
+of MS-SSIM need pictures of 160 pixels. Without pictures it is `pan`.
+"""
+
+from __future__ import annotations
+
+from tiprdc.baselines.loop import Aims, learn
+from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.datasets.schema import Records, Schema
+from tiprdc.models.extractor import Extractor
+
+
+class DeepObfuscator(Method):
+    """Keeps one task, and makes reconstructions unlike the picture."""
+
+    name = "deepobfuscator"
+    knows_task = True
+
+    def fit(
+        self,
+        records: Records,
+        schema: Schema,
+        config: MethodsConfig,
+        seed: int,
+        report: Report = lambda _: None,
+    ) -> Extractor:
+        aims = Aims(task=True, hide="cross_entropy", forget_record="ssim")
+        return learn(aims, records, schema, config, method=self.name, seed=seed, report=report)

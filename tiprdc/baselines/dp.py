@@ -1,0 +1,79 @@
+"""Local differential privacy: what each number of a record says is bounded by epsilon.
+
+The guarantee is for each input by itself: one colour value of a pixel, one column, one token. By
+composition a whole record of n inputs has n * epsilon, which for a picture is so much that it
+promises nothing; `record_epsilon` says how much.
+
+Source: Dwork et al. 2006 (Laplace); Kairouz et al. 2014 (randomised response).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.noise import Laplace, Noise, RandomisedResponse
+from tiprdc.datasets.schema import Records, Schema
+from tiprdc.models.inputs import Columns, InputSpec, normaliser
+
+CLIP = 3.0
+"""Standard deviations at which a numeric column is clipped."""
+_WHITE = 255.0
+
+
+class Bounded(nn.Module):
+    """Raw record -> z in which each input moves at most `sensitivity`, in L1.
+
+    Args:
+        spec: What a record is.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.read = nn.Identity() if spec.modality == "image" else normaliser(spec)
+        self.sensitivity = _WHITE if spec.modality == "image" else 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Grey levels `[B, C, H, W]` in 0 to 255, columns `[B, W]`, or token ids `[B, T]`.
+
+        A numeric column becomes a number in 0 to 1, a categorical one a one-hot block times 1/2:
+        two of them differ by 1 in L1.
+        """
+        z: Tensor = self.read(x)
+        if isinstance(self.read, Columns):
+            count = self.read.numeric.numel()
+            numeric = z[:, :count].clamp(-CLIP, CLIP) / (2 * CLIP) + 0.5
+            return torch.cat([numeric, z[:, count:] / 2], dim=1)
+        return z if self.spec.modality == "text" else z.to(torch.float32)
+
+
+class Dp(Method):
+    """z = x with noise that makes every input epsilon-locally differentially private."""
+
+    name = "dp"
+    sends_records = True
+    exported = False
+
+    def fit(
+        self,
+        records: Records,
+        schema: Schema,
+        config: MethodsConfig,
+        seed: int,
+        report: Report = lambda _: None,
+    ) -> Bounded:
+        return Bounded(InputSpec.of(schema)).eval()
+
+    def noise(self, spec: InputSpec, config: MethodsConfig) -> Noise:
+        if spec.modality == "text":
+            return RandomisedResponse(config.epsilon, spec.vocabulary_size)
+        return Laplace(config.epsilon, Bounded(spec).sensitivity)
+
+
+def record_epsilon(spec: InputSpec, config: MethodsConfig) -> float:
+    """Epsilon of a whole record, by composition over its inputs."""
+    return config.epsilon * math.prod(spec.shape)

@@ -1,0 +1,54 @@
+"""The methods by name."""
+
+from __future__ import annotations
+
+from tiprdc.baselines.adversarial_only import AdversarialOnly
+from tiprdc.baselines.deepobfuscator import DeepObfuscator
+from tiprdc.baselines.dp import Dp
+from tiprdc.baselines.encoder import Encoder
+from tiprdc.baselines.hybrid import Hybrid
+from tiprdc.baselines.leace import Leace
+from tiprdc.baselines.maxent import MaxEnt
+from tiprdc.baselines.method import Method
+from tiprdc.baselines.noisy import Noisy
+from tiprdc.baselines.ours import Ours
+from tiprdc.baselines.pan import Pan
+from tiprdc.baselines.raw import Raw
+from tiprdc.baselines.tiprdc_published import TiprdcPublished
+from tiprdc.baselines.unprotected import Unprotected
+from tiprdc.errors import ConfigError, suggestion
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Raw(),
+        Noisy(),
+        Dp(),
+        Encoder(),
+        Hybrid(),
+        Unprotected(),
+        Leace(),
+        AdversarialOnly(),
+        Pan(),
+        MaxEnt(),
+        DeepObfuscator(),
+        TiprdcPublished(),
+        Ours(),
+    )
+}
+"""In the order of the table: records, features that hide nothing on purpose, and those that do."""
+
+
+def method_named(name: str, where: str) -> Method:
+    """The method of this name.
+
+    Args:
+        where: The key to blame.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in METHODS:
+        names = ", ".join(METHODS)
+        raise ConfigError(where, name, f"one of {names}", suggestion(name, METHODS))
+    return METHODS[name]

@@ -1,0 +1,52 @@
+"""The game to its end, on one machine: what the presets of it share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tiprdc.baselines.method import MethodsConfig, Report
+from tiprdc.datasets.schema import Records, Schema
+from tiprdc.models.extractor import Extractor
+from tiprdc.models.inputs import InputSpec
+from tiprdc.trainer import ScheduleConfig, Trainer
+from tiprdc.training import Game, GameConfig
+
+
+def play(
+    game: GameConfig,
+    schedule: ScheduleConfig,
+    records: Records,
+    schema: Schema,
+    config: MethodsConfig,
+    *,
+    seed: int,
+    report: Report,
+    before: Callable[[Game], None] = lambda _: None,
+) -> Extractor:
+    """Train with these rules.
+
+    Args:
+        game, schedule: The preset.
+        records, schema, config, seed, report: As in `Method.fit`.
+        before: Changes players before the first step.
+
+    Returns:
+        The extractor, in evaluation mode.
+    """
+    private = {name: schema.classes(name) for name in schema.private}
+    spec = InputSpec.of(schema)
+    trainer = Trainer(game, config.extractor, schedule, spec, private, seed=seed)
+    before(trainer.game)
+    while trainer.epoch < schedule.epochs:
+        trainer.play_epoch(records)
+        report(trainer.epoch)
+    extractor = trainer.game.extractor.eval()
+    assert isinstance(extractor, Extractor)
+    extractor.fold()
+    return extractor
+
+
+def without_protection(game: GameConfig) -> GameConfig:
+    """The rules of the unprotected twin: keep everything, and nobody looks for u."""
+    return replace(game, privacy_weight=0.0, adversaries=0, memory=0)
