@@ -149,7 +149,7 @@ def finished(path: Path) -> set[Cell]:
 def _settings(config: ComparisonConfig, schema: Schema) -> str:
     """Digest of settings, data and code; the seeds decide which cells there are, not what they are.
 
-    The code counts as in `tiprdc/` as a whole but for what only reads, shows or judges.
+    The code is what makes features or figures, not what reads data, shows or judges.
     """
     names = ("training.py", "trainer.py", "statistics.py")
     files = [*(_LIBRARY / name for name in names), Path(cells.__file__)]
