@@ -12,35 +12,23 @@ import csv
 import hashlib
 import io
 import json
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import ray
-import torch
-from numpy.typing import NDArray
 
+from pipelines import cells
+from pipelines.cells import Cell, ComparisonConfig, Reference
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import Progress, console
 from pipelines.sharding import PrepareConfig, prepare
-from tiprdc.attacks import reconstruction
-from tiprdc.attacks.scoring import Score, score
-from tiprdc.attacks.suite import attack_named
 from tiprdc.audit import AuditConfig
-from tiprdc.baselines.method import Method, MethodsConfig, known_task
-from tiprdc.baselines.methods import method_named
-from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
-from tiprdc.errors import ConfigError, within
-from tiprdc.export import ExportConfig, compare, export, open_session
-from tiprdc.models.inputs import FeatureMaker
-from tiprdc.statistics import balanced_sample, interval, label_floor, prior
+from tiprdc.datasets.schema import Schema, read_schema
 
 T = TypeVar("T")
-ATTACKERS: tuple[Split, ...] = ("attacker-train", "attacker-select", "attacker-test")
+_LIBRARY = Path(__file__).parents[1] / "tiprdc"
 COLUMNS = (
     "dataset", "method", "seed", "attribute", "role", "prior", "floor", "ceiling", "unprotected",
     "value", "low", "high",
@@ -48,41 +36,6 @@ COLUMNS = (
     "r2", "train_seconds", "milliseconds_a_record", "settings",
 )  # fmt: skip
 """Of a row: one attribute of one cell. The first twelve never change their place."""
-MOST_RECONSTRUCTED = 500
-"""Records of attacker-test on which reconstructions are scored."""
-_BATCH = 512
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonConfig:
-    """Who attacks and how often (`comparison`)."""
-
-    seeds: tuple[int, ...] = (0,)
-    """Each method is trained once for each; >= 0."""
-    attacks: tuple[str, ...] = ("logistic_regression", "kernel", "mlp")
-    """Attacks on private attributes; those on raw records join where a method sends records."""
-    probes: tuple[str, ...] = ("logistic_regression", "kernel")
-    """The same for utility tasks."""
-    attack_seeds: tuple[int, ...] = (0,)
-    """Each attack that depends on chance is fitted once for each; >= 0."""
-    reconstruction: bool = True
-    """Whether a decoder tries to rebuild pictures and columns from features."""
-    tolerance: float = 1e-3
-    """Largest absolute difference between torch's features and the file's, > 0 to 0.1."""
-    methods: MethodsConfig = field(default_factory=MethodsConfig)
-    """What is compared."""
-
-    def __post_init__(self) -> None:
-        for key in ("attacks", "probes"):
-            for name in getattr(self, key):
-                attack_named(name, f"comparison.{key}")
-            if not getattr(self, key):
-                raise ConfigError(f"comparison.{key}", "nothing", "at least one attack")
-        for key in ("seeds", "attack_seeds"):
-            seeds = getattr(self, key)
-            if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-                raise ConfigError(f"comparison.{key}", list(seeds), "at least one, each once, >= 0")
-        within("comparison.tolerance", self.tolerance, 1e-9, 0.1)
 
 
 def absent(config: PrepareConfig) -> str | None:
@@ -94,44 +47,23 @@ def absent(config: PrepareConfig) -> str | None:
 
 
 def make_shards(config: PrepareConfig, cluster: ClusterConfig, folder: Path) -> Schema:
-    """The shards of these settings, prepared if they are not in the folder yet."""
-    wanted = json.dumps(asdict(config), sort_keys=True)
+    """The shards of these settings, prepared if they are not in the folder yet.
+
+    Another file or other code of the readers prepares them again; of pictures only the file that
+    lists them is looked at.
+    """
+    path = Path(getattr(config.section, "path", ""))
+    files = [path] if path.is_file() else []
+    files += [
+        *sorted((_LIBRARY / "datasets").glob("*.py")),
+        Path(__file__).with_name("sharding.py"),
+    ]
+    wanted = json.dumps([asdict(config), _digest(files)], sort_keys=True)
     noted = folder / "prepared.json"
     if not noted.exists() or noted.read_text() != wanted:
         prepare(config, cluster, out=folder)
         noted.write_text(wanted)
     return read_schema(folder)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One method with one seed on one data set.
-
-    Args:
-        dataset: Its name in the table.
-        method: Its name.
-        seed: Of training.
-    """
-
-    dataset: str
-    method: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Where and against what a method is measured, for each seed.
-
-    Args:
-        shards: Folder of the data set's shards.
-        levels: Seed -> attribute -> `prior`, `floor` (private attributes), `ceiling`,
-            `unprotected`: balanced accuracies.
-        settings: Digest of everything that these and the cells follow from.
-    """
-
-    shards: str
-    levels: dict[int, dict[str, dict[str, float]]]
-    settings: str
 
 
 def refer(
@@ -149,13 +81,13 @@ def refer(
     levels = dict(known.levels) if known and known.settings == settings else {}
     missing = [seed for seed in config.seeds if seed not in levels]
     tasks = {seed: (config, str(shards.resolve()), seed) for seed in missing}
-    for seed, found in spread(_refer, tasks, cluster, "reference"):
+    for seed, found in spread(cells.refer, tasks, cluster, "reference"):
         levels[seed] = found
     return Reference(str(shards.resolve()), levels, settings)
 
 
 def run_cells(
-    cells: Sequence[Cell],
+    wanted: Sequence[Cell],
     config: ComparisonConfig,
     cluster: ClusterConfig,
     references: Mapping[str, Reference],
@@ -164,17 +96,17 @@ def run_cells(
     """Run what is not in the files yet, cells side by side, and add their rows as they end.
 
     Args:
-        cells: In any order.
+        wanted: Cells in any order.
         config: Who attacks.
         cluster: Where.
         references: Data set -> what `refer` found.
         out: A cell's CSV; several cells may share it.
     """
-    for path, settings in {out(cell): references[cell.dataset].settings for cell in cells}.items():
+    for path, settings in {out(cell): references[cell.dataset].settings for cell in wanted}.items():
         _keep(path, settings)
-    waiting = [cell for cell in cells if cell not in finished(out(cell))]
+    waiting = [cell for cell in wanted if cell not in finished(out(cell))]
     tasks = {cell: (cell, config, references[cell.dataset]) for cell in waiting}
-    for cell, found in spread(_run, tasks, cluster, "comparison"):
+    for cell, found in spread(cells.run, tasks, cluster, "comparison"):
         if isinstance(found, str):
             console.print(f"{cell.dataset}, {cell.method}: left out: {found}", markup=False)
         else:
@@ -217,172 +149,21 @@ def finished(path: Path) -> set[Cell]:
 def _settings(config: ComparisonConfig, schema: Schema) -> str:
     """Digest of settings, data and code; the seeds decide which cells there are, not what they are.
 
-    The code counts as in `tiprdc/` as a whole but for what only reads, shows or judges.
+    The code is what makes features or figures, not what reads data, shows or judges.
     """
-    root = Path(__file__).parents[1] / "tiprdc"
-    files = [root / name for name in ("training.py", "trainer.py", "statistics.py")]
+    names = ("training.py", "trainer.py", "statistics.py")
+    files = [*(_LIBRARY / name for name in names), Path(cells.__file__)]
     for folder in ("attacks", "baselines", "models", "objectives"):
-        files += sorted((root / folder).glob("*.py"))
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    asked = {**asdict(config), "seeds": None, "data": schema.digest, "code": code}
+        files += sorted((_LIBRARY / folder).glob("*.py"))
+    asked = {**asdict(config), "seeds": None, "data": schema.digest, "code": _digest(files)}
     asked["raw"] = AuditConfig().raw_attacks(schema.modality)
     # The same shards with another attribute to hide are another comparison.
     asked["attributes"] = [schema.private, schema.utility]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _refer(config: ComparisonConfig, shards: str, seed: int) -> dict[str, dict[str, float]]:
-    """One seed's levels, in a worker."""
-    torch.set_num_threads(1)
-    schema, parts = _read(shards)
-    found: dict[str, dict[str, float]] = {}
-    for name in ("raw", "unprotected"):
-        method = method_named(name, "methods")
-        sent, _ = _sent(method, config, shards, schema, parts, seed)
-        for attribute, one in _scores(method, sent, config, schema, parts).items():
-            level = "ceiling" if name == "raw" else name
-            found.setdefault(attribute, {})[level] = one.balanced.value
-    for attribute, levels in found.items():
-        levels["prior"] = prior(schema.classes(attribute))
-        if attribute in schema.private and schema.utility:
-            levels["floor"] = _floor(attribute, schema, parts)
-    return found
-
-
-def _run(cell: Cell, config: ComparisonConfig, reference: Reference) -> list[dict[str, Any]] | str:
-    """One cell's rows, in a worker; or why the method cannot work on such records."""
-    torch.set_num_threads(1)
-    schema, parts = _read(reference.shards)
-    method = method_named(cell.method, "methods")
-    try:
-        sent, seconds = _sent(method, config, reference.shards, schema, parts, cell.seed)
-    except ConfigError as error:
-        return f"{error.given}; it takes {error.allowed}"
-    rebuilt = {} if method.sends_records else _rebuilt(sent, config, schema, parts)
-    levels = reference.levels[cell.seed]
-    return [
-        {
-            "dataset": cell.dataset,
-            "method": cell.method,
-            "seed": cell.seed,
-            "attribute": attribute,
-            "role": "private" if attribute in schema.private else "utility",
-            **levels[attribute],
-            "value": found.balanced.value,
-            "low": found.balanced.low,
-            "high": found.balanced.high,
-            "accuracy": found.plain.value,
-            "accuracy_low": found.plain.low,
-            "accuracy_high": found.plain.high,
-            "attack": found.attack,
-            "known": known_task(schema, cell.method) if method.knows_task else "",
-            "features": int(np.prod(sent["attacker-test"].shape[1:])),
-            **rebuilt,
-            **seconds,
-            "settings": reference.settings,
-        }
-        for attribute, found in _scores(method, sent, config, schema, parts).items()
-    ]
-
-
-def _read(shards: str) -> tuple[Schema, dict[Split, Records]]:
-    schema = read_schema(Path(shards))
-    return schema, {split: read_split(Path(shards), schema, split) for split in ATTACKERS}
-
-
-def _sent(
-    method: Method, config: ComparisonConfig, shards: str, schema: Schema,
-    parts: Mapping[Split, Records], seed: int,
-) -> tuple[dict[Split, NDArray[Any]], dict[str, float]]:  # fmt: skip
-    """What an attacker sees of each split, and the processor time that it took."""
-    started = time.process_time()
-    records = read_split(Path(shards), schema, "extractor-train")
-    network = method.fit(records, schema, config.methods, seed)
-    trained = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        extract = _by_torch(network)
-        if method.exported:
-            extract = _by_file(network, Path(folder) / "z.onnx", parts, config)
-        began = time.process_time()
-        sent = {split: extract(part.x) for split, part in parts.items()}
-    each = 1000 * (time.process_time() - began) / sum(map(len, parts.values()))
-    noise = method.noise(network.spec, config.methods)
-    if noise:
-        rng = np.random.default_rng([seed, len(records)])
-        sent = {split: noise(z, rng) for split, z in sent.items()}
-    return sent, {"train_seconds": trained - started, "milliseconds_a_record": each}
-
-
-def _by_torch(network: FeatureMaker) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    def extract(x: NDArray[Any]) -> NDArray[Any]:
-        with torch.inference_mode():
-            parts = [network(part) for part in torch.split(torch.from_numpy(x), _BATCH)]
-        return np.asarray(torch.cat(parts).numpy())
-
-    return extract
-
-
-def _by_file(
-    network: FeatureMaker, path: Path, parts: Mapping[Split, Records], config: ComparisonConfig
-) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Features from the exported bytes themselves, after they agreed with torch."""
-    settings = ExportConfig(tolerance=config.tolerance)
-    export(network, path, settings)
-    compare(network, path, parts["attacker-select"].x, settings)
-    session = open_session(path)
-
-    def extract(x: NDArray[Any]) -> NDArray[Any]:
-        starts = range(0, len(x), _BATCH)
-        found = [session.run(["z"], {"x": x[start : start + _BATCH]})[0] for start in starts]
-        return np.asarray(np.concatenate(found))
-
-    return extract
-
-
-def _scores(
-    method: Method, sent: Mapping[Split, NDArray[Any]], config: ComparisonConfig, schema: Schema,
-    parts: Mapping[Split, Records],
-) -> dict[str, Score]:  # fmt: skip
-    """Every private attribute attacked, every task probed."""
-    scores = {}
-    for name in (*schema.private, *schema.utility):
-        attacks = config.attacks if name in schema.private else config.probes
-        if method.sends_records:
-            attacks = tuple(dict.fromkeys([*attacks, *AuditConfig().raw_attacks(schema.modality)]))
-        classes = schema.classes(name)
-        scores[name] = score(attacks, config.attack_seeds, sent, parts, name, classes)
-    return scores
-
-
-def _floor(name: str, schema: Schema, parts: Mapping[Split, Records]) -> float:
-    """What the true utility labels alone give away of a private attribute."""
-    train, test = parts["attacker-train"], parts["attacker-test"]
-    rows = balanced_sample(test.labels[name], test.person, schema.classes(name), 0)
-    decided = label_floor(
-        {task: train.labels[task] for task in schema.utility},
-        train.labels[name],
-        {task: test.labels[task][rows] for task in schema.utility},
-        schema.classes(name),
-    )
-    return interval(int(np.sum(decided == test.labels[name][rows])), len(rows)).value
-
-
-def _rebuilt(
-    sent: Mapping[Split, NDArray[Any]], config: ComparisonConfig, schema: Schema,
-    parts: Mapping[Split, Records],
-) -> dict[str, float]:  # fmt: skip
-    """How near a decoder comes to the record, pictures and tables alone."""
-    if not config.reconstruction or schema.modality == "text":
-        return {}
-    pairs = {split: (sent[split], parts[split].x) for split in ATTACKERS}
-    train, select, test = (pairs[split] for split in ATTACKERS)
-    few = slice(0, MOST_RECONSTRUCTED)
-    if schema.modality == "image":
-        decoder = reconstruction.fit_picture_decoder(train, select, seed=0)
-        return reconstruction.picture_scores(decoder(test[0][few]), test[1][few])
-    decoder = reconstruction.fit_column_decoder(train, select, schema.columns, seed=0)
-    found = reconstruction.column_scores(decoder(test[0][few]), test[1][few], schema.columns)
-    return {"r2": found["r2"]} if "r2" in found else {}
+def _digest(files: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -15,8 +15,9 @@ import typer
 
 from benchmarks.comparison.reference import reference
 from benchmarks.comparison.settings import cell_file, comparison, listed
+from pipelines.cells import Cell
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.comparing import Cell, clear, run_cells
+from pipelines.comparing import clear, run_cells
 from pipelines.console import run
 from pipelines.params import load
 from tiprdc.baselines.methods import method_named

@@ -16,8 +16,9 @@ from typing import Annotated
 import typer
 
 from benchmarks.comparison.settings import RESULTS, SHARDS, comparison, source
+from pipelines.cells import Reference
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.comparing import Reference, absent, make_shards, refer
+from pipelines.comparing import absent, make_shards, refer
 from pipelines.console import console, run
 from pipelines.params import load
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipelines.comparing import ComparisonConfig
+from pipelines.cells import ComparisonConfig
 from pipelines.params import build, load
 from pipelines.sharding import PrepareConfig
 

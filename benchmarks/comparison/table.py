@@ -23,6 +23,8 @@ from tiprdc.baselines.methods import METHODS
 from tiprdc.errors import DataError
 
 _TEXT = ("dataset", "method", "attribute", "role", "attack", "known", "settings")
+_WIDE, _HIGH = 0.2, 0.04
+"""Room for a name, as shares of the axes."""
 _COLOURS = {"told": "#b45f06", "not": "#1f5fa8", "ours": "#0b7a3b"}
 
 
@@ -127,18 +129,18 @@ def plot(name: str, rows: pd.DataFrame, path: Path) -> None:
     tasks = untold(rows)
     figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     axes = figure.add_subplot()
+    names: dict[str, tuple[float, float]] = {}
     for method, of_method in _methods(rows):
-        _point(axes, method, _strongest(of_method), utility(of_method, tasks),
-               bool(of_method["known"].notna().any()))  # fmt: skip
+        x, y = _strongest(of_method), utility(of_method, tasks)
+        _point(axes, method, x, y, bool(of_method["known"].notna().any()))
+        names[method] = (100 * x.value, 100 * y.value)
     twin = rows.drop_duplicates(["seed", "attribute"])
-    if tasks:
-        private = twin[twin["role"] == "private"]["unprotected"].max()
-        kept = twin[twin["attribute"].isin(tasks)]["unprotected"].mean()
-        axes.plot(100 * private, 100 * kept, "k+", markersize=9)
-        axes.annotate("unprotected", (100 * private, 100 * kept), xytext=(5, -9), fontsize=8,
-                      textcoords="offset points")  # fmt: skip
+    private = twin[twin["role"] == "private"]["unprotected"].max()
+    kept = twin[twin["attribute"].isin(tasks)]["unprotected"].mean()
+    axes.plot(100 * private, 100 * kept, "k+", markersize=9)
     prior = rows[rows["role"] == "private"]["prior"].min()
     axes.axvline(100 * prior, color="0.6", linewidth=1, linestyle=":")
+    _write(axes, {**names, "unprotected": (100 * private, 100 * kept)})
     axes.set_xlabel("Strongest attack, % balanced accuracy (dotted: a guess)")
     told = " (hollow: told one of them)" if set(tasks) & set(rows["known"].dropna()) else ""
     axes.set_ylabel(f"Mean over {', '.join(tasks)}{told}, %", wrap=True)
@@ -157,8 +159,27 @@ def _point(axes: mpl.axes.Axes, name: str, x: Figures, y: Figures, told: bool) -
         fmt="o", color=colour, markerfacecolor="white" if told else colour,
         elinewidth=0.7, markersize=6,
     )  # fmt: skip
-    place = (100 * x.value, 100 * y.value)
-    axes.annotate(name, place, xytext=(5, 4), textcoords="offset points", fontsize=8)
+
+
+def _write(axes: mpl.axes.Axes, names: dict[str, tuple[float, float]]) -> None:
+    """Names beside their points, none on another: from the lowest up, each as low as it can be."""
+    axes.margins(x=0.14, y=0.08)
+    axes.autoscale_view()
+    # A point's place as a share of the axes.
+    places = {
+        name: axes.transAxes.inverted().transform(axes.transData.transform(point))
+        for name, point in names.items()
+    }
+    taken: list[tuple[float, float]] = []
+    for name, (x, y) in sorted(places.items(), key=lambda pair: pair[1][1]):
+        level = y + 0.01
+        while any(abs(x - a) < _WIDE and abs(level - b) < _HIGH for a, b in taken):
+            level += _HIGH / 4
+        taken.append((x, level))
+        axes.annotate(
+            name, names[name], xytext=(x + 0.012, level), textcoords="axes fraction", fontsize=8,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.6"},
+        )  # fmt: skip
 
 
 def _strongest(rows: pd.DataFrame) -> Figures:

@@ -13,8 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines import comparing
+from pipelines.cells import Cell, ComparisonConfig, Reference
 from pipelines.cluster import ClusterConfig
-from pipelines.comparing import Cell, ComparisonConfig, Reference, absent, refer, run_cells
+from pipelines.comparing import absent, refer, run_cells
 from pipelines.params import load
 from pipelines.sharding import PrepareConfig
 from tiprdc.baselines.method import MethodsConfig
