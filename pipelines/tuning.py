@@ -56,9 +56,9 @@ class TuneConfig:
     """GPUs of a trial, 0 to 100; a fraction shares one."""
     privacy_weight: tuple[float, ...] = (0.3, 0.9)
     """Lowest and highest lambda."""
-    closed_form: tuple[float, ...] = (2.0, 30.0)
+    closed_form: tuple[float, ...] = (1.0, 30.0)
     """Lowest and highest weight of the closed-form adversary, searched on a logarithmic scale."""
-    features: tuple[int, ...] = (64, 128)
+    features: tuple[int, ...] = (16, 24, 32)
     """Widths of z to choose among."""
     attacks: tuple[str, ...] = ("kernel", "mlp")
     """Attacks that judge privacy, the strongest counts, and the first of them utility."""

@@ -40,13 +40,13 @@ class GameConfig:
     """lambda, 0 to 1: 0 keeps everything, 1 only hides."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
-    closed_form: float = 14.0
+    closed_form: float = 4.0
     """Weight of the closed-form adversary, >= 0; 0 does without."""
     memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
     refit: int = 16
     """Steps between two fits on memory, 1 to 1,000."""
-    adversaries: int = 1
+    adversaries: int = 0
     """Trained adversaries for each private attribute, 0 to 8."""
     adversary_steps: int = 2
     """Steps of the adversaries for each step of the extractor, 1 to 20."""

@@ -28,7 +28,7 @@ class ExtractorConfig:
     chooses by the data: cnn, mlp or lstm."""
     width: int = 32
     """Channels after the first convolution, or units of a hidden layer divided by 4, 8 to 1024."""
-    features: int = 128
+    features: int = 24
     """Width D of the features z, 2 to 4096."""
     cut: int = 2
     """The last block kept of vgg16_bn (1 to 5) or resnet18 (0, the stem, to 4)."""
