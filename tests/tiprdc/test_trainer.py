@@ -37,7 +37,7 @@ def make_trainer(planted: tuple[Schema, Records]) -> MakeTrainer:
         *, features: int = 8, guard: bool = False, place: Place | None = None, **schedule: Any
     ) -> Trainer:
         return Trainer(
-            GameConfig(noise=0.1),
+            GameConfig(noise=0.1, adversaries=1),
             ExtractorConfig(width=8, features=features, guard=guard),
             ScheduleConfig(**{"epochs": 3, "batch": 16, "warm_up": 0.5, **schedule}),
             InputSpec.of(schema),

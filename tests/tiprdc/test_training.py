@@ -36,7 +36,7 @@ def _game(networks: str = "ours", **rules: Any) -> tuple[Game, Tensor, Tensor]:
     torch.manual_seed(0)
     make, spec, batch = NETWORKS[networks]
     config = ExtractorConfig(width=8, features=6)
-    game = Game(GameConfig(**rules), config, spec, PRIVATE, make)
+    game = Game(GameConfig(**{"adversaries": 1, **rules}), config, spec, PRIVATE, make)
     x = torch.randint(256, (batch, *spec.shape), dtype=torch.uint8)
     u = torch.stack([torch.randint(k, (batch,)) for k in PRIVATE.values()], dim=1)
     return game, x, u
