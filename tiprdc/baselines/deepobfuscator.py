@@ -1,7 +1,7 @@
 """Known task against two adversaries; the one that rebuilds pictures is judged by their structure.
 
-Source: Li et al. 2019 (DeepObfuscator). It compares by MS-SSIM; here by SSIM of brightness,
-since the five scales of MS-SSIM need pictures of 160 pixels. Without pictures it is `pan`.
+Source: Li et al. 2019 (DeepObfuscator). It compares by MS-SSIM; here by SSIM, since the
+five scales of MS-SSIM need pictures of 160 pixels. Without pictures it is `pan`.
 """
 
 from __future__ import annotations
