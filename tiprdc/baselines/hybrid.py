@@ -8,13 +8,13 @@ loss; here the encoder is an autoencoder's, so that the later task stays unknown
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
 
 from tiprdc.baselines.encoder import Encoder
-from tiprdc.baselines.leace import Affine, features_of
 from tiprdc.baselines.method import Method, MethodsConfig, Report
 from tiprdc.baselines.noise import Gaussian
 from tiprdc.datasets.schema import Records, Schema
-from tiprdc.models.inputs import InputSpec
+from tiprdc.models.inputs import FeatureMaker, InputSpec
 
 
 class Hybrid(Method):
@@ -32,12 +32,44 @@ class Hybrid(Method):
         report: Report = lambda _: None,
     ) -> Affine:
         encoder = Encoder().fit(records, schema, config, seed, report)
-        z = features_of(encoder, torch.from_numpy(records.x))
+        z = _features_of(encoder, torch.from_numpy(records.x))
         mean = z.mean(0)
         _, strength, axes = torch.linalg.svd(z - mean, full_matrices=False)
         count = min(config.components, len(strength))
         std = (strength[:count] / len(z) ** 0.5).clamp(min=1e-9)
-        return Affine(encoder, axes[:count].T / std, mean, torch.zeros(count)).eval()
+        return Affine(encoder, axes[:count].T / std, mean).eval()
 
     def noise(self, spec: InputSpec, config: MethodsConfig) -> Gaussian:
         return Gaussian(config.component_noise)
+
+
+class Affine(nn.Module):
+    """Features of another network, moved by one affine map: `(z - mean) @ weight`.
+
+    Args:
+        extractor: Makes z `[B, D]`.
+        weight: `[D, P]`.
+        mean: `[D]`, the point that is subtracted.
+    """
+
+    weight: Tensor
+    mean: Tensor
+
+    def __init__(self, extractor: FeatureMaker, weight: Tensor, mean: Tensor) -> None:
+        super().__init__()
+        self.spec, self.extractor = extractor.spec, extractor
+        self.register_buffer("weight", weight.float())
+        self.register_buffer("mean", mean.float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raw records `[B, *shape]` -> `[B, P]`."""
+        z: Tensor = (self.extractor(x) - self.mean) @ self.weight
+        return z
+
+
+def _features_of(extractor: FeatureMaker, x: Tensor) -> Tensor:
+    """z `[N, D]` in double precision of records `[N, *shape]`."""
+    with torch.inference_mode():
+        parts = [extractor(part) for part in torch.split(x, 1024)]
+    # Out of inference mode, so that it may be a buffer of a module.
+    return torch.cat(parts).double().clone()
