@@ -75,6 +75,7 @@ class Critic(nn.Module):
 
 
 def _against(keys: Tensor, queries: Tensor, negatives: int, mask: Tensor | None) -> Tensor:
+    keys, queries = keys.float(), queries.float()  # mixed precision ends before the scores
     scale = 1 / math.sqrt(keys.shape[-1])
     joint = (keys * queries).sum(-1) * scale
     product = torch.stack(

@@ -84,9 +84,13 @@ class Whitening(nn.Module):
         self.register_buffer("transform", torch.eye(width))
 
     def forward(self, h: Tensor) -> Tensor:
-        if self.training:
-            self._update(h.detach().float())
-        return (h - self.mean) @ self.transform
+        if not self.training:
+            return (h - self.mean) @ self.transform
+        # In mixed precision the directions that are lifted most would be mostly rounding.
+        with torch.autocast(h.device.type, enabled=False):
+            h = h.float()
+            self._update(h.detach())
+            return (h - self.mean) @ self.transform
 
     @torch.no_grad()
     def _update(self, h: Tensor) -> None:
