@@ -49,8 +49,9 @@ AS_PUBLISHED = {
 def main() -> None:
     settings = json.loads(sys.argv[1])
     if settings["launcher"] == "ray":
-        workers, cores = settings["processes"], os.cpu_count() or 1
-        cluster = ClusterConfig(workers=workers, cpus_per_worker=max(cores // workers, 1))
+        workers = settings["processes"]
+        each = max(cores() // workers, 1)
+        cluster = ClusterConfig(workers=workers, cpus_per_worker=each, num_cpus=workers * each)
         with tempfile.TemporaryDirectory() as storage, connect(cluster):
             run(serve, settings, cluster, storage=storage)
     elif settings["launcher"] == "torchrun":
@@ -60,6 +61,11 @@ def main() -> None:
         torch.distributed.destroy_process_group()
     else:
         serve(settings, Place())
+
+
+def cores() -> int:
+    """Cores that this process may use: fewer than the machine's under `taskset`."""
+    return len(os.sched_getaffinity(0))
 
 
 def serve(settings: dict[str, Any], place: Place) -> None:

@@ -2,6 +2,8 @@
 
     python -m benchmarks.step [--json] [--only papers|demo] [--batch 8] [--rounds 4]
 
+Run it on an idle machine: threads that wait for a core that somebody else has multiply every time.
+
 Two sizes: the paper's networks on pictures of its size, and the demo's networks and size. At each:
 
     published   three backwards for three players and three optimisers, as published
@@ -39,7 +41,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contender import AS_PUBLISHED
+from benchmarks.contender import AS_PUBLISHED, cores
 
 ROOT = Path(__file__).parents[1]
 MEANING = {
@@ -58,9 +60,10 @@ def main(
     only: Annotated[str, typer.Option(help="papers, demo, or both.")] = "both",
     batch: Annotated[int, typer.Option(help="Batch of the paper's networks.")] = 8,
     rounds: Annotated[int, typer.Option(help="Turns that count, at the paper's size.")] = 4,
+    steps: Annotated[int, typer.Option(help="Steps of a turn at the demo's size.")] = 16,
 ) -> None:
     """Time a step of every contender."""
-    sizes = {"papers": (_papers(batch), rounds), "demo": (_demo(), 3 * rounds)}
+    sizes = {"papers": (_papers(batch), rounds), "demo": (_demo(steps), 3 * rounds)}
     log = Console(stderr=True)
     found = {}
     for size in ("papers", "demo") if only == "both" else (only,):
@@ -85,9 +88,9 @@ def _papers(batch: int) -> list[list[Settings]]:
     return _groups(shared, {**shared, "width": 1024})
 
 
-def _demo() -> list[list[Settings]]:
+def _demo(steps: int) -> list[list[Settings]]:
     shared = {
-        "networks": "ours", "size": [32, 32], "batch": 128, "steps": 16,
+        "networks": "ours", "size": [32, 32], "batch": 128, "steps": steps,
         "private": {"private": 2}, "rules": AS_PUBLISHED,
     }  # fmt: skip
     return _groups(shared, {**shared, "rules": {}})
@@ -186,7 +189,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     """As many threads as cores, over all processes; Ray Train sees to its workers itself."""
     variables = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "RAY_ADDRESS")}
     if settings["launcher"] != "ray":
-        threads = max((os.cpu_count() or 1) // settings["processes"], 1)
+        threads = max(cores() // settings["processes"], 1)
         variables["OMP_NUM_THREADS"] = str(threads)
     if settings["launcher"] == "torchrun":
         variables["GLOO_SOCKET_IFNAME"] = "lo"
@@ -208,7 +211,7 @@ def _headline(found: dict[str, dict[str, Any]]) -> dict[str, float]:
 
 def _machine() -> dict[str, Any]:
     return {
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),
