@@ -26,12 +26,14 @@ import json
 import os
 import platform
 import secrets
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,7 +60,7 @@ Turn = dict[str, float]
 def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, no table.")] = False,
     only: Annotated[str, typer.Option(help="papers, demo, or both.")] = "both",
-    batch: Annotated[int, typer.Option(help="Batch of the paper's networks.")] = 8,
+    batch: Annotated[int, typer.Option(min=8, help="Batch of the paper's networks.")] = 8,
     rounds: Annotated[int, typer.Option(help="Turns that count, at the paper's size.")] = 4,
     steps: Annotated[int, typer.Option(help="Steps of a turn at the demo's size.")] = 16,
 ) -> None:
@@ -161,6 +163,8 @@ def _started(settings: Settings) -> Iterator[list[Connection]]:
             stdout=errors, stderr=errors,
         )  # fmt: skip
         connections: list[Connection] = []
+        watch = (process, listener.address)
+        threading.Thread(target=_knock_when_dead, args=watch, daemon=True).start()
         try:
             for _ in range(settings["processes"]):
                 connections.append(listener.accept())
@@ -169,13 +173,22 @@ def _started(settings: Settings) -> Iterator[list[Connection]]:
             for connection in connections:
                 connection.send_bytes(b"end")
             process.wait(120)
+        except (EOFError, ConnectionError):
+            errors.seek(0)
+            said = errors.read().decode()[-4000:]
+            sys.exit(f"{said}\n{settings['name']} ended before its turn")
         finally:
             for connection in connections:
                 connection.close()
             process.kill()
-            if process.wait():
-                errors.seek(0)
-                sys.stderr.write(errors.read().decode()[-4000:])
+            process.wait()
+
+
+def _knock_when_dead(process: subprocess.Popen[bytes], address: Any) -> None:
+    """The referee waits at its door without a limit: a contender that died must not keep it."""
+    process.wait()
+    with suppress(OSError):
+        socket.create_connection(address).close()
 
 
 def _command(settings: Settings) -> list[str]:
