@@ -23,10 +23,10 @@ import ray.train
 import ray.train.torch
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.queue import Queue
-from torch import nn
 
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import Progress, console
+from pipelines.workers import place
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
 from tiprdc.errors import DataError, within
@@ -34,7 +34,7 @@ from tiprdc.feasibility import assess, infeasible
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import players
-from tiprdc.trainer import Place, ScheduleConfig, Trainer
+from tiprdc.trainer import ScheduleConfig, Trainer
 from tiprdc.training import GameConfig
 
 Role = Literal["protected", "unprotected"]
@@ -214,7 +214,6 @@ def _fit(
 
 def _work(settings: dict[str, Any]) -> None:
     """One worker's part."""
-    context = ray.train.get_context()
     shards = Path(settings["shards"])
     schema = read_schema(shards)
     last = ray.train.get_checkpoint()
@@ -225,12 +224,7 @@ def _work(settings: dict[str, Any]) -> None:
         InputSpec.of(schema),
         {name: schema.classes(name) for name in schema.private},
         seed=settings["seed"],
-        place=Place(
-            rank=context.get_world_rank(),
-            world=context.get_world_size(),
-            device=ray.train.torch.get_device(),
-            wrap=_synchronised,
-        ),
+        place=place(),
         resuming=last is not None,
     )
     if last is not None:
@@ -256,14 +250,6 @@ def _report(trainer: Trainer, losses: dict[str, float], *, write: bool) -> None:
             checkpoint.save(trainer, Path(folder))
         kept = ray.train.Checkpoint.from_directory(folder) if write else None
         ray.train.report(losses, checkpoint=kept)
-
-
-def _synchronised(module: nn.Module) -> nn.Module:
-    # A step of the adversaries alone leaves the other players without a gradient.
-    wrapped: nn.Module = ray.train.torch.prepare_model(
-        module, parallel_strategy_kwargs={"find_unused_parameters": True}
-    )
-    return wrapped
 
 
 def _keep(result: ray.train.Result, folder: Path) -> None:

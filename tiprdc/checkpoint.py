@@ -72,10 +72,11 @@ def load(trainer: Trainer, folder: Path) -> None:
             )  # fmt: skip
     device = str(trainer.place.device)
     trainer.game.load_state_dict(_tensors(folder / "players.safetensors", device))
+    parameters = [p for group in trainer.optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _tensors(folder / "optimiser.safetensors", device).items():
         number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
+        state.setdefault(int(number), {})[name] = _laid_out(value, parameters[int(number)])
     trainer.optimiser.load_state_dict({"state": state, "param_groups": document["optimiser"]})
     trainer.epoch = document["position"]["next_epoch"]
     trainer.history = document["history"]
@@ -158,6 +159,13 @@ def _tensors(path: Path, device: str) -> dict[str, Tensor]:
             str(path), f"missing or damaged ({type(error).__name__})", "a safetensors file",
             "delete the folder and train again",
         ) from error  # fmt: skip
+
+
+def _laid_out(moment: Tensor, parameter: Tensor) -> Tensor:
+    """In memory as its parameter: the fused AdamW walks both side by side without a check."""
+    if moment.shape != parameter.shape:
+        return moment
+    return torch.empty_like(parameter).copy_(moment)
 
 
 def _brief(value: object) -> str:

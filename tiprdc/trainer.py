@@ -108,7 +108,8 @@ class Trainer:
         if resuming:
             extractor_config = extractor_config.started()
         self.game = Game(game_config, extractor_config, spec, private, make_players)
-        self.game.to(place.device)
+        # Convolutions are fastest on maps whose channels lie side by side, and bf16's demand it.
+        self.game.to(place.device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(
             [
                 {
@@ -127,6 +128,7 @@ class Trainer:
             ],
             betas=(0.5, 0.999),
             weight_decay=0.0,
+            fused=True,
         )
         self._wrapped = place.wrap(self.game)
 

@@ -69,6 +69,17 @@ def test_going_on_from_a_checkpoint_equals_never_stopping(
     assert again.history[1]["total"] == whole.history[1]["total"]
 
 
+def test_mixed_precision_plays_the_same_game(
+    planted: tuple[Schema, Records], make_trainer: MakeTrainer
+) -> None:
+    exact, mixed = (make_trainer(precision=p, warm_up=0.0) for p in ("fp32", "bf16"))
+    wanted, found = exact.play_epoch(planted[1]), mixed.play_epoch(planted[1])
+    for name in ("mutual_information", "adversary", "explained_variance"):
+        assert found[name] == pytest.approx(wanted[name], rel=0.1), name
+        assert found[name] != wanted[name], name
+    assert all(p.dtype == torch.float32 for p in mixed.game.parameters())
+
+
 def test_the_checkpoint_holds_every_player_and_no_pickle(
     tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:

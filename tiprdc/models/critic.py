@@ -75,9 +75,11 @@ class Critic(nn.Module):
         zu = torch.cat([z, u], dim=1)
         keys = self.local(views.pieces)
         queries = self.places(zu).view(len(z), -1, _LOCAL)
-        local = _against(keys, queries, negatives, views.mask, estimator)
         whole, asked = views.whole[:, None], self.whole(zu)[:, None]
-        return local + _against(whole, asked, negatives, None, estimator)
+        # Mixed precision ends before the scores.
+        with torch.autocast(x.device.type, enabled=False):
+            local = _against(keys, queries, negatives, views.mask, estimator)
+            return local + _against(whole, asked, negatives, None, estimator)
 
 
 def _against(
@@ -86,7 +88,7 @@ def _against(
     """Keys and queries `[B, L, W]`, mask `[B, L]` -> the estimator's value."""
     size, places, width = min(negatives + 1, len(keys)), keys.shape[1], keys.shape[2]
     used = len(keys) - len(keys) % size
-    # Mixed precision ends before the scores. [groups * L, size, W]: each place by itself.
+    # [groups * L, size, W]: each place by itself.
     k, q = (
         t[:used].float().reshape(-1, size, places, width).transpose(1, 2).flatten(0, 1)
         for t in (keys, queries)

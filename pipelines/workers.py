@@ -1,0 +1,60 @@
+"""Run a loop in Ray Train's workers, as `pipelines/training.py` runs its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ray.train
+import ray.train.torch
+from ray.train import RunConfig, ScalingConfig
+from torch import nn
+
+from pipelines.cluster import ClusterConfig
+from tiprdc.trainer import Place
+
+Loop = Callable[[dict[str, Any], Place], None]
+
+
+def run(loop: Loop, settings: dict[str, Any], cluster: ClusterConfig, *, storage: str) -> None:
+    """Start the workers, run the loop in each, and wait until all have ended.
+
+    Args:
+        loop: A function of a module that the workers can import too.
+        settings: Its first argument, plain values; its second is the worker's place.
+        cluster: How many workers, with what.
+        storage: Folder for what Ray Train keeps.
+    """
+
+    def work(config: dict[str, Any]) -> None:
+        loop(config, place())
+
+    ray.train.torch.TorchTrainer(
+        work,
+        train_loop_config=settings,
+        scaling_config=ScalingConfig(
+            num_workers=cluster.workers,
+            use_gpu=cluster.gpus_per_worker > 0,
+            resources_per_worker=cluster.resources(),
+        ),
+        run_config=RunConfig(storage_path=storage),
+    ).fit()
+
+
+def place() -> Place:
+    """Where this worker of Ray Train stands among the others."""
+    context = ray.train.get_context()
+    return Place(
+        rank=context.get_world_rank(),
+        world=context.get_world_size(),
+        device=ray.train.torch.get_device(),
+        wrap=_synchronised,
+    )
+
+
+def _synchronised(module: nn.Module) -> nn.Module:
+    # A step of the adversaries alone leaves the other players without a gradient.
+    wrapped: nn.Module = ray.train.torch.prepare_model(
+        module, parallel_strategy_kwargs={"find_unused_parameters": True}
+    )
+    return wrapped
