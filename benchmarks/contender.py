@@ -102,7 +102,14 @@ def _ours(settings: dict[str, Any], place: Place) -> Callable[[], object]:
     )
     # From here on the extractor hides with full pressure, as it does in nearly all steps.
     trainer.epoch = 1
-    return functools.partial(trainer.play_epoch, _records(settings))
+    records = _records(settings)
+
+    def play() -> None:
+        trainer.play_epoch(records)
+        # Others want the memory while this one waits.
+        trainer.game.zero_grad(set_to_none=True)
+
+    return play
 
 
 def _published(settings: dict[str, Any]) -> Callable[[], object]:
