@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from tiprdc.baselines.method import Method, MethodsConfig, Report
 from tiprdc.baselines.noise import Laplace, Noise, RandomisedResponse
+from tiprdc.baselines.raw import AsItIs
 from tiprdc.datasets.schema import Records, Schema
-from tiprdc.models.inputs import Columns, InputSpec, normaliser
+from tiprdc.models.inputs import InputSpec
 
 CLIP = 3.0
 """Standard deviations at which a numeric column is clipped."""
@@ -34,7 +35,7 @@ class Bounded(nn.Module):
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.read = nn.Identity() if spec.modality == "image" else normaliser(spec)
+        self.record = AsItIs(spec)
         self.sensitivity = _WHITE if spec.modality == "image" else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,12 +44,12 @@ class Bounded(nn.Module):
         A numeric column becomes a number in 0 to 1, a categorical one a one-hot block times 1/2:
         two of them differ by 1 in L1.
         """
-        z: Tensor = self.read(x)
-        if isinstance(self.read, Columns):
-            count = self.read.numeric.numel()
+        z: Tensor = self.record(x)
+        if self.spec.modality == "table":
+            count = sum(not column.categories for column in self.spec.columns)
             numeric = z[:, :count].clamp(-CLIP, CLIP) / (2 * CLIP) + 0.5
             return torch.cat([numeric, z[:, count:] / 2], dim=1)
-        return z if self.spec.modality == "text" else z.to(torch.float32)
+        return z
 
 
 class Dp(Method):
