@@ -168,7 +168,9 @@ def _started(settings: Settings) -> Iterator[list[Connection]]:
         try:
             for _ in range(settings["processes"]):
                 connections.append(listener.accept())
-                json.loads(connections[-1].recv_bytes())
+                ready = json.loads(connections[-1].recv_bytes())
+                if ready["threads"] != _threads(settings):
+                    sys.exit(f"{settings['name']} has {ready['threads']} threads")
             yield connections
             for connection in connections:
                 connection.send_bytes(b"end")
@@ -202,11 +204,15 @@ def _environment(settings: Settings) -> dict[str, str]:
     """As many threads as cores, over all processes; Ray Train sees to its workers itself."""
     variables = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "RAY_ADDRESS")}
     if settings["launcher"] != "ray":
-        threads = max(cores() // settings["processes"], 1)
-        variables["OMP_NUM_THREADS"] = str(threads)
+        variables["OMP_NUM_THREADS"] = str(_threads(settings))
     if settings["launcher"] == "torchrun":
         variables["GLOO_SOCKET_IFNAME"] = "lo"
     return variables
+
+
+def _threads(settings: Settings) -> int:
+    """Of each process, the same for all that are compared, whoever sets it."""
+    return max(cores() // int(settings["processes"]), 1)
 
 
 def _headline(found: dict[str, dict[str, Any]]) -> dict[str, float]:
