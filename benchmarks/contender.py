@@ -39,8 +39,10 @@ AS_PUBLISHED = {
     "privacy_weight": 0.66,
     "closed_form": 0.0,
     "memory": 0,
+    "adversaries": 1,
     "adversary_steps": 1,
     "objective": "cross_entropy",
+    "keep": "jsd",
     "negatives": 1,
 }
 """The paper's rules: what the separate backwards can play."""
