@@ -161,13 +161,14 @@ def _check_pretrained(config: TrainConfig, schema: Schema) -> None:
 
 def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
     """What a worker needs, as plain values, under a name that changes with any of it."""
-    unprotected = replace(config.game, privacy_weight=0.0, adversaries=0, memory=0)
-    game = config.game if role == "protected" else unprotected
-    extractor = config.extractor
+    game, extractor = config.game, config.extractor
+    if role == "unprotected":
+        game = replace(game, privacy_weight=0.0, adversaries=0, memory=0)
+        extractor = extractor.unprotected()
     settings: dict[str, Any] = {
         "role": role,
         "seed": config.seed,
-        "extractor": asdict(extractor if role == "protected" else extractor.unprotected()),
+        "extractor": asdict(extractor),
         "game": asdict(game),
         "schedule": asdict(config.schedule),
         "checkpoint_every": config.checkpoint_every,
@@ -178,7 +179,7 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
     where = {
         "retries": config.retries,
         "shards": str(shards),
-        "extractor": asdict(config.extractor.absolute()),
+        "extractor": asdict(extractor.absolute()),
     }
     return {**settings, **where, "name": f"{role}-{digest[:16]}"}
 
