@@ -26,11 +26,10 @@ from tiprdc.audit import Plan, Representation
 from tiprdc.datasets.schema import Records, Schema
 from tiprdc.errors import ModelError
 from tiprdc.models.inputs import Columns
+from tiprdc.session import open_session
 from tiprdc.statistics import balanced_sample
 
 PICTURES_SHOWN = 8
-MOST_RECONSTRUCTED = 500
-"""Records of attacker-test on which reconstructions are scored."""
 _SLOWEST_FIRST = ("gru", "cnn", "mlp", "kernel", "gradient_boosting")
 _EXTRACTED = ("released", "unprotected")
 
@@ -89,12 +88,9 @@ def _extract(model: bytes, x: NDArray[Any]) -> NDArray[np.float32]:
     same audit, another for other people.
     """
     ort.set_seed(_noise_seed(model, x))
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
     parts = np.array_split(x, max(1, -(-len(x) // 512)))
     try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = open_session(model)
         z = [session.run(["z"], {"x": np.ascontiguousarray(part)})[0] for part in parts]
     except Exception as error:  # onnxruntime's errors have no common class
         reason = str(error).strip().splitlines()[0][:200]
@@ -222,7 +218,7 @@ def attack(plan: Plan, data: Data, most_seconds: int) -> Results:
         for key, job in chosen.items()
     }  # fmt: skip
     decode = _remote(_decode)
-    few = data.test.x[:MOST_RECONSTRUCTED]
+    few = data.test.x[: reconstruction.MOST_SCORED]
     rebuilt = {
         name: decode.remote(schema, decoder, test[name], few) for name, decoder in decoders.items()
     }
@@ -305,7 +301,7 @@ def _rebuilt(
     """Scores of each reconstruction beside the mean record's, and a few pictures."""
     if not found or any(isinstance(value, Exception) for value in found.values()):
         return None, {}
-    schema, few = data.schema, data.test.x[:MOST_RECONSTRUCTED]
+    schema, few = data.schema, data.test.x[: reconstruction.MOST_SCORED]
     scores = {name: found[name][0] for name in _EXTRACTED}
     if schema.modality == "table":
         mean = reconstruction.mean_columns(data.train.x, schema.columns, len(few))

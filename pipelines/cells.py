@@ -24,13 +24,12 @@ from tiprdc.baselines.method import Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
 from tiprdc.errors import ConfigError, within
-from tiprdc.export import ExportConfig, compare, export, open_session
+from tiprdc.export import ExportConfig, compare, export
 from tiprdc.models.inputs import FeatureMaker
+from tiprdc.session import open_session
 from tiprdc.statistics import balanced_sample, interval, label_floor, prior
 
 ATTACKERS: tuple[Split, ...] = ("attacker-train", "attacker-select", "attacker-test")
-MOST_RECONSTRUCTED = 500
-"""Records of attacker-test on which reconstructions are scored."""
 _BATCH = 512
 
 
@@ -242,7 +241,7 @@ def _rebuilt(
         return {}
     pairs = {split: (sent[split], parts[split].x) for split in ATTACKERS}
     train, select, test = (pairs[split] for split in ATTACKERS)
-    few = slice(0, MOST_RECONSTRUCTED)
+    few = slice(0, reconstruction.MOST_SCORED)
     if schema.modality == "image":
         decoder = reconstruction.fit_picture_decoder(train, select, seed=0)
         return reconstruction.picture_scores(decoder(test[0][few]), test[1][few])

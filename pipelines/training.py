@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,8 +163,7 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
     """What a worker needs, as plain values, under a name that changes with any of it."""
     game, extractor = config.game, config.extractor
     if role == "unprotected":
-        game = replace(game, privacy_weight=0.0, adversaries=0, memory=0)
-        extractor = extractor.unprotected()
+        game, extractor = game.unprotected(), extractor.unprotected()
     settings: dict[str, Any] = {
         "role": role,
         "seed": config.seed,

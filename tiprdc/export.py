@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -29,6 +28,7 @@ from tiprdc.errors import ModelError, within
 from tiprdc.models.channel import Channel
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import FeatureMaker, InputSpec
+from tiprdc.session import open_session
 
 MANIFEST_VERSION = 1
 _MOST_RECORDS = 2**20
@@ -178,14 +178,6 @@ def _watched(path: Path) -> bytes:
     model = onnx.load(path, load_external_data=False)
     model.graph.output.append(onnx.helper.make_empty_tensor_value_info(_EXACT))
     return bytes(model.SerializeToString())
-
-
-def open_session(model: Path | bytes) -> ort.InferenceSession:
-    """The file in onnxruntime, on one thread, so that the same input gives the same bits."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def write_manifest(

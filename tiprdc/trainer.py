@@ -56,6 +56,19 @@ class ScheduleConfig:
             within(f"train.schedule.{name}", getattr(self, name), 1e-8, 1)
         within("train.schedule.weight_decay", self.weight_decay, 0, 1)
 
+    def fall(self, progress: float) -> float:
+        """Share of their first rates that extractor and critic learn with, 1 to 0.05.
+
+        Args:
+            progress: Epochs since the start.
+        """
+        share = min(progress / self.epochs, 1.0)
+        return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
+
+    def pressure(self, progress: float) -> float:
+        """Share of the privacy weight in force: 0 in the warm-up, 1 from one epoch later on."""
+        return min(max(progress - self.warm_up, 0.0), 1.0)
+
 
 @dataclass(frozen=True)
 class Place:
@@ -221,9 +234,8 @@ class Trainer:
 
     def _set_rates(self, progress: float) -> None:
         """Rates and pressure at a moment, in epochs since the start."""
-        share = min(progress / self.schedule.epochs, 1.0)
-        fall = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
+        fall = self.schedule.fall(progress)
         extractor, critic, _ = self.optimiser.param_groups
         extractor["lr"] = self.schedule.extractor_rate * fall
         critic["lr"] = self.schedule.critic_rate * fall
-        self._pressure = min(max(progress - self.schedule.warm_up, 0.0), 1.0)
+        self._pressure = self.schedule.pressure(progress)

@@ -16,7 +16,7 @@ and a critic that asks place by place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
@@ -75,6 +75,10 @@ class GameConfig:
                 "train.game", "no adversary, trained or in closed form", "at least one",
                 "set adversaries or closed_form above 0, or privacy_weight to 0",
             )  # fmt: skip
+
+    def unprotected(self) -> GameConfig:
+        """The rules of the unprotected twin: keep everything, and nobody looks for u."""
+        return replace(self, privacy_weight=0.0, adversaries=0, memory=0)
 
 
 class Losses(NamedTuple):

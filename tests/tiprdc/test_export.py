@@ -24,10 +24,11 @@ from tiprdc.contract import read_contract
 from tiprdc.datasets.schema import Column, Modality, Schema, read_split, write_schema
 from tiprdc.datasets.tokens import encode, train_tokenizer, vocabulary_size
 from tiprdc.errors import ConfigError, ModelError
-from tiprdc.export import ExportConfig, compare, export, open_session, sha256
+from tiprdc.export import ExportConfig, compare, export, sha256
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.release import build
+from tiprdc.session import open_session
 from tiprdc.trainer import ScheduleConfig, Trainer
 from tiprdc.training import GameConfig
 

@@ -25,6 +25,8 @@ EPOCHS = 5
 """Passes over attacker-train; the best one on attacker-select is kept."""
 FEWEST_STEPS = 100
 """More passes where people are few."""
+MOST_SCORED = 500
+"""Records of attacker-test on which reconstructions are scored."""
 BATCH = 128
 
 

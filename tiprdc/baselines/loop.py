@@ -10,7 +10,6 @@ as many steps a round as in the game, on features cut off from the extractor.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,7 +80,7 @@ def learn(
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(records)))
         for step in range(steps):
             rows = order[step * size : (step + 1) * size]
-            players.step(x[rows], y[rows], (epoch + step / steps) / schedule.epochs)
+            players.step(x[rows], y[rows], epoch + step / steps)
         report(epoch + 1)
     return players.extractor.eval()
 
@@ -118,20 +117,15 @@ class _Players:
         Args:
             x: Records `[B, *shape]`.
             y: Private attributes, and the known task last if there is one `[B, A]`.
-            progress: Share of the training that is over, 0 to 1.
+            progress: Epochs since the start.
         """
-        fall = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
-        self.team.param_groups[0]["lr"] = self.config.schedule.extractor_rate * fall
+        schedule = self.config.schedule
+        self.team.param_groups[0]["lr"] = schedule.extractor_rate * schedule.fall(progress)
         z = self.extractor(x)
         if self.aims.hide != "no" or self.aims.forget_record:
             for _ in range(self.config.game.adversary_steps):
                 _descend(self.against, self._adversaries_loss(z.detach(), x, y))
-        _descend(self.team, self._team_loss(z, x, y, self._pressure(progress)))
-
-    def _pressure(self, progress: float) -> float:
-        """As in the game: nothing is hidden in the warm-up, and everything one epoch later."""
-        schedule = self.config.schedule
-        return min(max(progress * schedule.epochs - schedule.warm_up, 0.0), 1.0)
+        _descend(self.team, self._team_loss(z, x, y, schedule.pressure(progress)))
 
     def _adversaries_loss(self, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
         loss = self._seekers_loss(z, y)

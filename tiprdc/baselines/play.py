@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from tiprdc.baselines.method import MethodsConfig, Report
 from tiprdc.datasets.schema import Records, Schema
@@ -45,8 +44,3 @@ def play(
     assert isinstance(extractor, Extractor)
     extractor.fold()
     return extractor
-
-
-def without_protection(game: GameConfig) -> GameConfig:
-    """The rules of the unprotected twin: keep everything, and nobody looks for u."""
-    return replace(game, privacy_weight=0.0, adversaries=0, memory=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiprdc.baselines.method import Method, MethodsConfig, Report
-from tiprdc.baselines.play import play, without_protection
+from tiprdc.baselines.play import play
 from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.extractor import Extractor
 
@@ -21,5 +21,5 @@ class Unprotected(Method):
         seed: int,
         report: Report = lambda _: None,
     ) -> Extractor:
-        game = without_protection(config.game)
+        game = config.game.unprotected()
         return play(game, config.schedule, records, schema, config, seed=seed, report=report)

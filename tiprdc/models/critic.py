@@ -16,9 +16,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.mlp import perceptron
-from tiprdc.models.trunk import Family, trunk
 from tiprdc.objectives.estimators import ESTIMATORS, Estimator, Keep
 
 _LOCAL, _GLOBAL, _HIDDEN = 32, 128, 256
@@ -28,27 +28,16 @@ class Critic(nn.Module):
     """J(x; z, u) of a batch, summed over places and the whole.
 
     Args:
+        config: The extractor's architecture: x is looked at with a trunk of the same kind.
         spec: What a record is.
-        features: Width D of z.
         classes: Total number of classes of all private attributes.
-        family: Trunk that looks at x.
-        width: Width of that trunk.
-        cut: Where a trunk of torchvision's is cut.
     """
 
-    def __init__(
-        self,
-        spec: InputSpec,
-        *,
-        features: int,
-        classes: int,
-        family: Family,
-        width: int,
-        cut: int = 2,
-    ) -> None:
+    def __init__(self, config: ExtractorConfig, spec: InputSpec, classes: int) -> None:
         super().__init__()
+        features = config.features
         self.normalise = normaliser(spec)
-        self.trunk = trunk(family, spec, width=width, out=_GLOBAL, cut=cut)
+        self.trunk = config.trunk(spec, out=_GLOBAL)
         self.local = perceptron(self.trunk.local_width, _GLOBAL, _LOCAL)
         self.places = perceptron(features + classes, _HIDDEN, self.trunk.places * _LOCAL)
         self.whole = perceptron(features + classes, _HIDDEN, _GLOBAL)

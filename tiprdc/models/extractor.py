@@ -13,7 +13,7 @@ from tiprdc.models.backbone import CUTS
 from tiprdc.models.channel import Channel
 from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec, normaliser
-from tiprdc.models.trunk import Family, resolve, trunk
+from tiprdc.models.trunk import Family, Trunk, resolve, trunk
 
 _FLATTEST = 3e-3
 """Least variance of a direction, as a share of the mean, that whitening brings up to 1."""
@@ -84,6 +84,13 @@ class ExtractorConfig:
         """The same with neither guard, bound, noise nor levels: what the twin is."""
         return replace(self, guard=False, bounded=0.0, release_noise=0.0, bits=0)
 
+    def trunk(self, spec: InputSpec, out: int) -> Trunk:
+        """A new trunk of this architecture, whose `whole` is `[B, out]`."""
+        return trunk(
+            self.family, spec, width=self.trunk_width(spec), out=out,
+            cut=self.cut, depth=self.depth, heads=self.heads,
+        )  # fmt: skip
+
     def trunk_width(self, spec: InputSpec) -> int:
         """Width in the trunk's own unit: channels, or units."""
         return self.width if resolve(self.family, spec) == "cnn" else 4 * self.width
@@ -143,10 +150,7 @@ class Extractor(nn.Module):
         super().__init__()
         self.config, self.spec = config, spec
         self.normalise = normaliser(spec)
-        self.trunk = trunk(
-            config.family, spec, width=config.trunk_width(spec), out=config.features,
-            cut=config.cut, depth=config.depth, heads=config.heads,
-        )  # fmt: skip
+        self.trunk = config.trunk(spec, out=config.features)
         self.whiten = Whitening(config.features)
         self.guard = Guard(config.features) if config.guard else nn.Identity()
         self.channel = Channel(config.bounded, config.release_noise, config.bits)

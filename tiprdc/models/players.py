@@ -67,14 +67,7 @@ def players(
         nn.ModuleList(adversary(config.features, k) for _ in range(adversaries))
         for k in private.values()
     )
-    critic = Critic(
-        spec,
-        features=config.features,
-        classes=sum(private.values()),
-        family=config.family,
-        width=config.trunk_width(spec),
-        cut=config.cut,
-    )
+    critic = Critic(config, spec, sum(private.values()))
     if config.pretrained:
         weights = read(Path(config.pretrained))
         for trunk in (extractor.trunk, critic.trunk):

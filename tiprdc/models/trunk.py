@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import Backbone
@@ -19,6 +19,7 @@ _FITS: dict[str, tuple[Family, ...]] = {
     "text": ("lstm", "transformer"),
 }
 """The families that take such records; the first is what `auto` means."""
+Trunk: TypeAlias = Cnn | Backbone | Mlp | Lstm | Transformer
 
 
 def resolve(family: Family, spec: InputSpec) -> Family:
@@ -48,7 +49,7 @@ def trunk(
     cut: int = 2,
     depth: int = 2,
     heads: int = 4,
-) -> Cnn | Backbone | Mlp | Lstm | Transformer:
+) -> Trunk:
     """Build a module from normalised records to `Views`, whose `whole` is `[B, out]`.
 
     Its attribute `out` is the linear layer that `whole` comes from.

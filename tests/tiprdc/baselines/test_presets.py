@@ -10,7 +10,6 @@ from torch import nn
 
 from tiprdc.baselines import adversarial_only, tiprdc_published
 from tiprdc.baselines.method import MethodsConfig
-from tiprdc.baselines.play import without_protection
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.trainer import ScheduleConfig
@@ -79,6 +78,6 @@ def test_without_a_critic_the_extractor_does_not_hear_it() -> None:
 
 
 def test_the_unprotected_twin_is_asked_by_nobody() -> None:
-    rules = without_protection(CONFIG.game)
+    rules = CONFIG.game.unprotected()
     assert (rules.privacy_weight, rules.adversaries, rules.memory) == (0, 0, 0)
     assert rules.negatives == CONFIG.game.negatives

@@ -43,7 +43,7 @@ def test_raw_records_become_features(modality: str) -> None:
 @pytest.mark.parametrize("modality", SPECS)
 def test_the_critic_scores_every_kind_of_record(modality: str) -> None:
     spec = SPECS[modality]
-    critic = Critic(spec, features=5, classes=2, family="auto", width=8)
+    critic = Critic(ExtractorConfig(width=8, features=5), spec, 2)
     u = torch.eye(2)[torch.randint(2, (6,))]
     score = critic(_records(spec, 6), torch.randn(6, 5), u, negatives=3)
     assert score.shape == ()

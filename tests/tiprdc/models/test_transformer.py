@@ -57,7 +57,7 @@ def test_every_parameter_learns() -> None:
 
 
 def test_the_critic_looks_with_one_too() -> None:
-    critic = Critic(SPEC, features=5, classes=2, family="transformer", width=32)
+    critic = Critic(ExtractorConfig(family="transformer", width=8, features=5), SPEC, 2)
     x = torch.randint(11, (6, 7), dtype=torch.int32)
     assert critic(x, torch.randn(6, 5), torch.eye(2)[[0, 1, 0, 1, 0, 1]], 3) <= 0
 
