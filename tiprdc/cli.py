@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from tiprdc import __version__, wording
-from tiprdc.contract import Contract, parse_contract
-from tiprdc.documents import read_json
-from tiprdc.errors import DataError, TiprdcError
-from tiprdc.findings import Audit, Estimate, parse_audit
+from tiprdc import __version__, terminal
+from tiprdc.commands.inspect import inspect
+from tiprdc.errors import TiprdcError
 
 USER_MISTAKE = 2
 """Exit code when the user can mend it."""
-
-WIDE = 200
-"""Columns of a line that nobody looks at in a terminal: enough that no row is broken."""
-
-VERDICT_STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
-
-NARROW = ("verdict", "strongest, %", "prior", "floor", "limit", "ceiling", "lost")
-"""Columns that are never broken: those with names give way."""
 
 _commands = typer.Typer(
     help="Inspect extractors that hide a private attribute, and the audits of them.",
@@ -38,10 +23,13 @@ _commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+for _command in (inspect,):
+    _commands.command()(_command)
+
 
 def _version(asked: bool) -> None:
     if asked:
-        _console().print(f"tiprdc {__version__}", highlight=False)
+        terminal.console().print(f"tiprdc {__version__}", highlight=False)
         raise typer.Exit
 
 
@@ -54,36 +42,6 @@ def _root(
     """Inspect extractors that hide a private attribute, and the audits of them."""
 
 
-@_commands.command()
-def inspect(
-    path: Annotated[
-        Path, typer.Argument(help="An audit.json, a manifest.json, or a folder with one of them.")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:
-    """Show what an audit found, or what a release takes and gives."""
-    file = _document(path)
-    raw = read_json(file)
-    console = _console()
-    if "manifest_version" in raw:
-        contract = parse_contract(raw, str(file))
-        if as_json:
-            _print_json(contract.raw)
-        else:
-            _show_contract(console, contract)
-        return
-    if "suite_version" not in raw:
-        raise DataError(str(file), "neither an audit nor a manifest", "an audit.json or a release")
-    audit = parse_audit(raw, str(file))
-    page = file.with_name("index.html")
-    if as_json:
-        _print_json({**_summary(audit), "page": str(page) if page.exists() else None})
-        return
-    _show_audit(console, audit)
-    if page.exists():
-        _say(console, Text.assemble("Report: ", (str(page), "bold")))
-
-
 def app() -> None:
     """Entry point: a user's mistake is a message and exit code 2, never a traceback."""
     try:
@@ -91,183 +49,3 @@ def app() -> None:
     except TiprdcError as error:
         Console(stderr=True, highlight=False).print(Text(str(error)), soft_wrap=True)
         sys.exit(USER_MISTAKE)
-
-
-def _document(path: Path) -> Path:
-    """The JSON file that a path means."""
-    if not path.exists():
-        raise DataError(str(path), "no such file or folder", "an audit.json or a release")
-    if not path.is_dir():
-        return path
-    for name in ("manifest.json", "audit.json"):
-        if (path / name).is_file():
-            return path / name
-    raise DataError(
-        str(path),
-        "holds neither a manifest.json nor an audit.json",
-        "a release, or a folder of reports",
-    )
-
-
-def _console() -> Console:
-    """Standard output; wide when it is not a terminal, so that no program meets a broken row."""
-    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps(document, indent=2))
-
-
-def _summary(audit: Audit) -> dict[str, Any]:
-    """The closing table for programs: rates from 0 to 1, losses as differences of rates."""
-    return {
-        "verdict": audit.verdict,
-        "reasons": list(audit.reasons),
-        "suite_version": audit.suite_version,
-        "model_sha256": audit.model_sha256,
-        "attributes": {
-            attribute.name: {
-                "verdict": attribute.verdict,
-                "strongest": _estimate(attribute.strongest),
-                "prior": attribute.prior,
-                "floor": attribute.floor,
-                "limit": attribute.limit,
-                "ceiling": attribute.ceiling,
-                "people": attribute.people,
-                "people_needed": attribute.people_needed,
-            }
-            for attribute in audit.attributes
-        },
-        "utility": {
-            task.name: {
-                "released": _estimate(task.released),
-                "unprotected": _estimate(task.unprotected),
-                "ceiling": _estimate(task.ceiling),
-                "loss": task.loss,
-            }
-            for task in audit.utility
-        },
-        "mean_utility_loss": audit.mean_utility_loss,
-    }
-
-
-def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
-    if estimate is None:
-        return None
-    return {
-        "attack": estimate.attack,
-        "balanced_accuracy": estimate.balanced_accuracy,
-        "low": estimate.low,
-        "high": estimate.high,
-    }
-
-
-def _show_audit(console: Console, audit: Audit) -> None:
-    verdict = (audit.verdict, VERDICT_STYLE[audit.verdict])
-    _say(console, Text.assemble(verdict, f"  {wording.headline(audit)}"))
-    for attribute in audit.attributes:
-        _say(console, Text(wording.claim(attribute, audit)))
-    for reason in audit.reasons:
-        _say(console, Text(f"- {reason}"))
-    _print_table(
-        console,
-        ("private", "verdict", "strongest, %", "attack", "prior", "floor", "limit", "ceiling"),
-        (
-            (
-                attribute.name,
-                attribute.verdict,
-                _rate(attribute.strongest),
-                attribute.strongest.attack if attribute.strongest else "-",
-                *map(_number, (attribute.prior, attribute.floor)),
-                *map(_number, (attribute.limit, attribute.ceiling)),
-            )
-            for attribute in audit.attributes
-        ),
-    )
-    if audit.utility:
-        _print_table(
-            console,
-            ("unseen task", "released, %", "unprotected, %", "ceiling, %", "lost"),
-            [
-                (
-                    task.name,
-                    _rate(task.released),
-                    _rate(task.unprotected),
-                    _rate(task.ceiling),
-                    _number(task.loss),
-                )
-                for task in audit.utility
-            ]
-            + [("on average", "", "", "", _number(audit.mean_utility_loss))],
-        )
-    note = f"Balanced accuracy in % with one-sided {wording.sure(audit)} bounds; lost in points."
-    _say(console, Text(note, style="dim"))
-
-
-def _show_contract(console: Console, contract: Contract) -> None:
-    def tensor(name: str, dtype: str, shape: tuple[int, ...]) -> str:
-        return f"{name}: {dtype} [{', '.join(['batch', *map(str, shape)])}]"
-
-    largest, records = contract.parity
-    rows = [
-        ("release", f"{contract.name}, made by tiprdc {contract.version}"),
-        ("trained to hide", wording.listing(contract.private)),
-        ("takes", tensor(contract.input_name, contract.input_type, contract.input_shape)),
-        ("gives", tensor(contract.output_name, contract.output_type, contract.features)),
-        ("sends", wording.sent(contract)),
-        ("tells at most", wording.most(contract)),
-        ("operator set", str(contract.opset)),
-        ("agrees with torch", f"to {largest:.1g} on {wording.count(records)} records"),
-        ("training data", f"{contract.dataset}, digest {contract.data_digest}"),
-        *(
-            (name, f"{wording.count(size)} bytes, sha256 {digest}")
-            for name, (digest, size) in contract.files.items()
-        ),
-        *(("note", note) for note in contract.notes),
-    ]
-    _print_table(console, ("", "contract"), rows)
-    if contract.columns:
-        _print_table(
-            console,
-            ("column", "number to give"),
-            (
-                (column.name, _categories(column.categories) if column.categories else "the value")
-                for column in contract.columns
-            ),
-        )
-
-
-def _categories(categories: tuple[str, ...]) -> str:
-    numbered = ", ".join(f"{number} {name}" for number, name in enumerate(categories))
-    return f"{numbered}, {len(categories)} any other"
-
-
-def _say(console: Console, sentence: Text) -> None:
-    """Wrapped where a person reads it, one line where a program does."""
-    console.print(sentence, soft_wrap=not console.is_terminal)
-
-
-def _print_table(console: Console, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print rows; text stays text, whatever brackets a stranger's name has."""
-    plain = not console.is_terminal
-    style = None if plain else box.SIMPLE_HEAD
-    table = Table(box=style, pad_edge=False, show_edge=False, collapse_padding=not plain)
-    for title in head:
-        heading = Text(title, style="" if plain else "bold")
-        table.add_column(heading, overflow="fold", no_wrap=title in NARROW)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print()
-    console.print(table)
-
-
-def _rate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "none"
-    low, high = _number(estimate.low), _number(estimate.high)
-    return f"{_number(estimate.balanced_accuracy)} ({low}{wording.DASH}{high})"
-
-
-def _number(rate: float | None) -> str:
-    """A rate in percent, or a difference of rates in points; the column says which."""
-    return "-" if rate is None else wording.points(rate)
