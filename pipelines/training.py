@@ -53,8 +53,6 @@ class TrainConfig:
     """The rules; the unprotected twin plays with a privacy weight of 0."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """How long, how fast."""
-    budget: float = 0.1
-    """Balanced accuracy above the prior that an attacker may reach, 0 to 1: the audit's margin."""
     infeasible: Literal["warn", "refuse"] = "warn"
     """What to do if the labels alone show that an attribute cannot be hidden and a task kept."""
     checkpoint_every: int = 1
@@ -64,7 +62,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         within("train.seed", self.seed, 0, 2**31 - 1)
-        within("train.budget", self.budget, 0, 1)
         within("train.checkpoint_every", self.checkpoint_every, 1, 1000)
         within("train.retries", self.retries, 0, 100)
 
@@ -143,12 +140,12 @@ def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
 def _check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
     """Say what no training can reach, before hours go into it."""
     labels, person = read_labels(shards, schema, "extractor-train")
-    for pair in infeasible(assess(labels, person, schema, config.budget)):
+    for pair in infeasible(assess(labels, person, schema, config.game.budget)):
         if config.infeasible == "refuse":
             raise DataError(
-                "extractor-train", pair, f"labels that leave it open within train.budget "
-                f"({config.budget:g}), or train.infeasible: warn",
-                "raise train.budget with audit.policy.margin, or expect less of these tasks",
+                "extractor-train", pair, f"labels that leave it open within train.game.budget "
+                f"({config.game.budget:g}), or train.infeasible: warn",
+                "raise train.game.budget with audit.policy.margin, or expect less of these tasks",
             )  # fmt: skip
         console.print(f"warning: {pair}", markup=False, highlight=False, soft_wrap=True)
 

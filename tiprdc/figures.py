@@ -30,12 +30,14 @@ PICTURES = {
     "released": "Rebuilt from this release",
 }
 CURVES = {
-    "mutual_information": "Jensen-Shannon objective of the critic: at most 0, and more means that"
-    " more is kept. A training signal, not a number of nats.",
+    "mutual_information": "Objective of the critic: more means that more is kept. A training"
+    " signal, not a number of nats.",
     "adversary": "Cross-entropy of the adversary that is trained along, in nats.",
     "certainty": "How sure the trained adversary is of its guess, 0 to 1.",
     "explained_variance": "Share of the private attribute that the closed-form adversary explains"
     " on held-out records of the batch.",
+    "chance": "What it would explain of shuffled labels: where nothing shows, both are alike.",
+    "multiplier": "How hard training presses, as the budget has steered it: 1 at the start.",
     "total": "The sum that is differentiated.",
 }
 

@@ -29,6 +29,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import MakePlayers, players
 from tiprdc.objectives.entropy import certainty
 from tiprdc.objectives.estimators import Keep
+from tiprdc.objectives.pressure import Pressure
 from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 
 
@@ -41,7 +42,11 @@ class GameConfig:
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
     closed_form: float = 4.0
-    """Weight of the closed-form adversary, >= 0; 0 does without."""
+    """Weight of the closed-form adversary at first, 0 to 1000; 0 does without."""
+    budget: float = 0.1
+    """Balanced accuracy above the best guess that an attacker may reach, 0.001 to 0.5."""
+    steering: float = 0.02
+    """How fast that weight follows the budget, 0 to 0.5 a step (of its logarithm); 0: constant."""
     memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
     refit: int = 16
@@ -62,6 +67,8 @@ class GameConfig:
     def __post_init__(self) -> None:
         within("train.game.privacy_weight", self.privacy_weight, 0, 1)
         within("train.game.closed_form", self.closed_form, 0, 1000)
+        within("train.game.budget", self.budget, 0.001, 0.5)
+        within("train.game.steering", self.steering, 0, 0.5)
         within("train.game.memory", self.memory, 0, 65_536)
         within("train.game.refit", self.refit, 1, 1000)
         within("train.game.adversaries", self.adversaries, 0, 8)
@@ -91,6 +98,8 @@ class Losses(NamedTuple):
         certainty: How sure they are, 0 to 1; 0 without any.
         explained_variance: Held-out R^2 of the closed-form adversary, from the batch and from
             memory, summed, 0 to 2; 0 without it.
+        chance: What that is for shuffled labels.
+        multiplier: Of the closed-form adversary's weight, where the budget has steered it to.
     """
 
     total: Tensor
@@ -98,6 +107,8 @@ class Losses(NamedTuple):
     adversary: Tensor
     certainty: Tensor
     explained_variance: Tensor
+    chance: Tensor
+    multiplier: Tensor
 
 
 class _Scale(torch.autograd.Function):
@@ -149,6 +160,7 @@ class Game(nn.Module):
         self.register_buffer("memory_z", torch.randn(config.memory, features))
         self.register_buffer("memory_u", torch.stack(labels, dim=1))
         self.forget_fits()
+        self.pressure = Pressure(list(private.values()), config.budget, config.steering)
         weights = torch.tensor([config.weights.get(name, 1.0) for name in private])
         self.weights = (weights / weights.sum()).tolist()
 
@@ -169,7 +181,7 @@ class Game(nn.Module):
         if z is not None:
             learns = self._adversary_loss(z, u)
             nothing = learns.new_zeros(())
-            return Losses(learns, nothing, learns, nothing, nothing), z
+            return Losses(learns, nothing, learns, *[nothing] * 4), z
         weight = self.config.privacy_weight * pressure
         z = self.extractor(x)
         if self.config.noise:
@@ -179,12 +191,12 @@ class Game(nn.Module):
         told = torch.cat(one_hot, 1)
         kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
         learns, known = self._trained(z, u, weight)
-        explained = self._closed_form(z, one_hot) if weight else z.new_zeros(())
-        hidden = self.config.closed_form * explained
+        hidden, *shown = self._closed_form(z, one_hot, weight, steered=pressure >= 1)
         self._remember(z.detach().flatten(1), u)
         if self.config.objective == "entropy":
             hidden = hidden + known
-        return Losses(learns - kept + weight * hidden, kept, learns, known, explained), z.detach()
+        total = learns - kept + weight * hidden
+        return Losses(total, kept, learns, known, *shown), z.detach()
 
     def _adversary_loss(self, z: Tensor, u: Tensor) -> Tensor:
         return self._over_adversaries(z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
@@ -201,19 +213,32 @@ class Game(nn.Module):
         known = self._over_adversaries(z, lambda logits, _: certainty(logits), frozen=True)
         return learns, known
 
-    def _closed_form(self, z: Tensor, one_hot: list[Tensor]) -> Tensor:
-        """What the closed-form adversary explains of u, from this batch and from memory."""
-        if not self.config.closed_form:
-            return z.new_zeros(())
-        explained = z.new_zeros(())
+    def _closed_form(
+        self, z: Tensor, one_hot: list[Tensor], weight: float, *, steered: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What is to be lowered; what the closed-form adversary explains of u, what it would by
+        chance, and how the budget has steered its weight: means over the attributes."""
+        penalty, explained, chance, multiplier = (z.new_zeros(()) for _ in range(4))
+        if not (weight and self.config.closed_form):
+            return penalty, explained, chance, multiplier
         with torch.autocast(z.device.type, enabled=False):
-            for i, (weight, hot) in enumerate(zip(self.weights, one_hot, strict=True)):
-                batch = Labelled(z.flatten(1).float(), hot)
-                found = explained_variance(batch)
-                if self.config.memory:
-                    found = found + self._remembered(i).explained_variance(batch)
-                explained = explained + weight * found
-        return explained
+            for i, (share, hot) in enumerate(zip(self.weights, one_hot, strict=True)):
+                found, by_chance = self._explained(i, Labelled(z.flatten(1).float(), hot))
+                m = self.pressure.multiplier[i].clone()
+                if self.training and steered:
+                    self.pressure.follow(i, found - by_chance)
+                penalty = penalty + self.config.closed_form * share * m * found
+                explained, chance = explained + share * found, chance + share * by_chance
+                multiplier = multiplier + share * m
+        return penalty, explained, chance, multiplier
+
+    def _explained(self, attribute: int, batch: Labelled) -> tuple[Tensor, Tensor]:
+        """Of one attribute, from the batch itself and from memory, summed; and by chance."""
+        found, by_chance = explained_variance(batch)
+        if self.config.memory:
+            more = self._remembered(attribute).explained_variance(batch)
+            found, by_chance = found + more.variance, by_chance + more.chance
+        return found, by_chance
 
     def forget_fits(self) -> None:
         """Fit on memory anew at the next step: what a run that goes on from here does too."""

@@ -132,7 +132,8 @@ def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
     assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
     strict = replace(CONFIG, infeasible="refuse")
     with pytest.raises(
-        DataError, match=r"cannot both be met: .*\n  allowed: .*train.budget \(0.1\)"
+        DataError, match=r"cannot both be met: .*\n  allowed: .*train.game.budget \(0.1\)"
     ):
         train(strict, ClusterConfig(), **_paths(tmp_path))
-    training._check_labels(replace(strict, budget=0.5), shards, schema)
+    generous = replace(strict, game=replace(strict.game, budget=0.5))
+    training._check_labels(generous, shards, schema)

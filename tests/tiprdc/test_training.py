@@ -102,8 +102,8 @@ def test_one_backward_equals_three(
     for i, (weight, one_hot) in enumerate(zip(twin.weights, hot, strict=True)):
         batch = Labelled(z.flatten(1), one_hot)
         memory = Labelled(twin.memory_z, F.one_hot(twin.memory_u[:, i], one_hot.shape[1]).float())
-        explained = explained + weight * explained_variance(batch)
-        explained = explained + weight * Remembered(memory).explained_variance(batch)
+        explained = explained + weight * explained_variance(batch).variance
+        explained = explained + weight * Remembered(memory).explained_variance(batch).variance
     hides = sure if objective == "entropy" else -wrong
     objectives = {
         "extractor": -0.3 * kept + 0.7 * (closed_form * explained + hides),

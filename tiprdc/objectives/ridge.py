@@ -40,7 +40,20 @@ class Labelled(NamedTuple):
     u: Tensor
 
 
-def explained_variance(batch: Labelled) -> Tensor:
+class Explained(NamedTuple):
+    """What the adversary explains of u: scalars in [0, 1].
+
+    Args:
+        variance: Of the true labels.
+        chance: Of shuffled ones by the same guess, without gradient: what variance is on average
+            where nothing is to be found, about 2 / B.
+    """
+
+    variance: Tensor
+    chance: Tensor
+
+
+def explained_variance(batch: Labelled) -> Explained:
     """Fitted on one half of the batch and scored on the other, both ways, averaged.
 
     The gradient flows through the fit too: the extractor learns what the adversary will do next.
@@ -48,13 +61,12 @@ def explained_variance(batch: Labelled) -> Tensor:
     Args:
         batch: B >= 4 records.
 
-    Returns:
-        A scalar in [0, 1]; about 2 / B on average where the adversary learns nothing.
     """
     half = len(batch.z) // 2
     first = Labelled(batch.z[:half], batch.u[:half])
     second = Labelled(batch.z[half:], batch.u[half:])
-    return (_score(first, second) + _score(second, first)) / 2
+    one, other = _score(first, second), _score(second, first)
+    return Explained((one.variance + other.variance) / 2, (one.chance + other.chance) / 2)
 
 
 class Remembered:
@@ -76,24 +88,29 @@ class Remembered:
             memory.u - memory.u.mean(0), torch.linalg.cholesky(systems)
         )
 
-    def explained_variance(self, batch: Labelled) -> Tensor:
+    def explained_variance(self, batch: Labelled) -> Explained:
         """Scored on a batch of B >= 2 records; returns as the function of this name."""
         asked = _kernel(batch.z, self.z, self.bandwidth)
-        return _best(asked @ self.weights, batch.u)
+        return _both(asked @ self.weights, batch.u)
 
 
-def _score(fitted: Labelled, asked: Labelled) -> Tensor:
+def _score(fitted: Labelled, asked: Labelled) -> Explained:
     bandwidth = _bandwidth(fitted.z)
     systems = _systems(fitted.z, bandwidth, _HALF_BATCH_RIDGES)
     targets = (fitted.u - fitted.u.mean(0)).expand(len(systems), -1, -1)
     weights = torch.linalg.solve(systems, targets)
-    return _best(_kernel(asked.z, fitted.z, bandwidth) @ weights, asked.u)
+    return _both(_kernel(asked.z, fitted.z, bandwidth) @ weights, asked.u)
 
 
 def _systems(z: Tensor, bandwidth: Tensor, ridges: tuple[float, ...]) -> Tensor:
     """K + r I for each r `[R, N, N]`."""
     r = torch.tensor(ridges, device=z.device, dtype=z.dtype)[:, None, None]
     return _kernel(z, z, bandwidth) + r * torch.eye(len(z), device=z.device, dtype=z.dtype)
+
+
+def _both(guess: Tensor, u: Tensor) -> Explained:
+    # Records come in random order: the next one's label is as good as any other's.
+    return Explained(_best(guess, u), _best(guess.detach(), u.roll(1, 0)))
 
 
 def _best(guess: Tensor, u: Tensor) -> Tensor:

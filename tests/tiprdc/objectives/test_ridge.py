@@ -20,7 +20,7 @@ def _labelled(z: Tensor, u: Tensor) -> Labelled:
 
 
 def _score(z: Tensor, u: Tensor) -> float:
-    return explained_variance(_labelled(z, u)).item()
+    return explained_variance(_labelled(z, u)).variance.item()
 
 
 def test_a_linear_bit_is_explained() -> None:
@@ -55,17 +55,17 @@ def test_its_gradient_hides_the_bit() -> None:
     z, u = _batch()
     z[:, 0] += 4 * (u.float() - 0.5)
     z.requires_grad_()
-    before = explained_variance(_labelled(z, u))
+    before = explained_variance(_labelled(z, u)).variance
     before.backward()
     assert z.grad is not None
-    after = explained_variance(_labelled(z.detach() - 20 * z.grad, u))
+    after = explained_variance(_labelled(z.detach() - 20 * z.grad, u)).variance
     assert after < before
 
 
 def _remembered(z: Tensor, u: Tensor, records: int) -> float:
     """Fitted on the first records, scored on the last 128."""
     memory, batch = _labelled(z[:records], u[:records]), _labelled(z[-128:], u[-128:])
-    return Remembered(memory).explained_variance(batch).item()
+    return Remembered(memory).explained_variance(batch).variance.item()
 
 
 def test_memory_sees_a_leak_that_is_too_faint_for_a_batch() -> None:
@@ -80,4 +80,4 @@ def test_a_memory_of_noise_explains_nothing() -> None:
     z, u = _batch(1024, 16)
     labels = torch.randint(2, (1024,))
     batch = Labelled(z[-128:] + 4 * (u[-128:, None] - 0.5), one_hot(u[-128:], 2).float())
-    assert Remembered(_labelled(z[:896], labels[:896])).explained_variance(batch) < 0.05
+    assert Remembered(_labelled(z[:896], labels[:896])).explained_variance(batch).variance < 0.05
