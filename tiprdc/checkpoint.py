@@ -122,6 +122,7 @@ def _architecture(trainer: Trainer) -> dict[str, Any]:
         "extractor": asdict(game.extractor_config.started()),
         "private": game.private,
         "adversaries": game.config.adversaries,
+        "reconstruction": bool(game.config.reconstruction),
         "memory": game.config.memory,
     }
 

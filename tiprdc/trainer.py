@@ -135,7 +135,10 @@ class Trainer:
                     "lr": schedule.critic_rate,
                 },
                 {
-                    "params": list(self.game.adversaries.parameters()),
+                    "params": [
+                        *self.game.adversaries.parameters(),
+                        *self.game.rebuilder.parameters(),
+                    ],
                     "lr": schedule.adversary_rate,
                 },
             ],

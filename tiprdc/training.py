@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, within
+from tiprdc.models.decoder import Decoder
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import MakePlayers, players
@@ -55,6 +56,8 @@ class GameConfig:
     """Trained adversaries for each private attribute, 0 to 8."""
     adversary_steps: int = 2
     """Steps of the adversaries for each step of the extractor, 1 to 20."""
+    reconstruction: float = 0.0
+    """Weight of a trained adversary that rebuilds the record from z, 0 to 1000; 0 does without."""
     objective: Literal["entropy", "cross_entropy"] = "entropy"
     """How the extractor uses trained adversaries: bounded, or as published."""
     keep: Keep = "infonce"
@@ -72,20 +75,22 @@ class GameConfig:
         within("train.game.memory", self.memory, 0, 65_536)
         within("train.game.refit", self.refit, 1, 1000)
         within("train.game.adversaries", self.adversaries, 0, 8)
+        within("train.game.reconstruction", self.reconstruction, 0, 1000)
         within("train.game.adversary_steps", self.adversary_steps, 1, 20)
         within("train.game.negatives", self.negatives, 1, 4095)
         within("train.game.noise", self.noise, 0, 2)
         for name, weight in self.weights.items():
             within(f"train.game.weights.{name}", weight, 1e-6, 1e6)
-        if self.privacy_weight and not (self.adversaries or self.closed_form):
+        against = (self.adversaries, self.closed_form, self.reconstruction)
+        if self.privacy_weight and not any(against):
             raise ConfigError(
                 "train.game", "no adversary, trained or in closed form", "at least one",
-                "set adversaries or closed_form above 0, or privacy_weight to 0",
+                "set adversaries, closed_form or reconstruction above 0, or privacy_weight to 0",
             )  # fmt: skip
 
     def unprotected(self) -> GameConfig:
         """The rules of the unprotected twin: keep everything, and nobody looks for u."""
-        return replace(self, privacy_weight=0.0, adversaries=0, memory=0)
+        return replace(self, privacy_weight=0.0, adversaries=0, memory=0, reconstruction=0.0)
 
 
 class Losses(NamedTuple):
@@ -96,6 +101,8 @@ class Losses(NamedTuple):
         mutual_information: J of the critic, higher keeps more; a signal, also where in nats.
         adversary: Mean cross-entropy of the trained adversaries, in nats; 0 without any.
         certainty: How sure they are, 0 to 1; 0 without any.
+        rebuilt: Share of the record that the reconstruction adversary rebuilds, 0 to 1: how much
+            nearer it comes from the record's features than from another's; 0 without it.
         explained_variance: Held-out R^2 of the closed-form adversary, from the batch and from
             memory, summed, 0 to 2; 0 without it.
         chance: What that is for shuffled labels.
@@ -106,6 +113,7 @@ class Losses(NamedTuple):
     mutual_information: Tensor
     adversary: Tensor
     certainty: Tensor
+    rebuilt: Tensor
     explained_variance: Tensor
     chance: Tensor
     multiplier: Tensor
@@ -155,6 +163,7 @@ class Game(nn.Module):
         self.extractor, self.adversaries, self.critic, features = make_players(
             extractor_config, spec, private, config.adversaries
         )
+        self.rebuilder = nn.ModuleList([Decoder(spec, features)] if config.reconstruction else [])
         # Until it is full of features, memory is noise with labels at random: it teaches nothing.
         labels = [torch.randint(k, (config.memory,)) for k in private.values()]
         self.register_buffer("memory_z", torch.randn(config.memory, features))
@@ -180,8 +189,9 @@ class Game(nn.Module):
         """
         if z is not None:
             learns = self._adversary_loss(z, u)
+            rebuilds, _ = self._rebuilt(x, z)
             nothing = learns.new_zeros(())
-            return Losses(learns, nothing, learns, *[nothing] * 4), z
+            return Losses(learns + rebuilds, nothing, learns, *[nothing] * 5), z
         weight = self.config.privacy_weight * pressure
         z = self.extractor(x)
         if self.config.noise:
@@ -191,12 +201,14 @@ class Game(nn.Module):
         told = torch.cat(one_hot, 1)
         kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
         learns, known = self._trained(z, u, weight)
+        rebuilds, rebuilt = self._rebuilt(x, z)
         hidden, *shown = self._closed_form(z, one_hot, weight, steered=pressure >= 1)
         self._remember(z.detach().flatten(1), u)
         if self.config.objective == "entropy":
             hidden = hidden + known
-        total = learns - kept + weight * hidden
-        return Losses(total, kept, learns, known, *shown), z.detach()
+        hidden = hidden + self.config.reconstruction * rebuilt
+        total = learns + rebuilds - kept + weight * hidden
+        return Losses(total, kept, learns, known, rebuilt, *shown), z.detach()
 
     def _adversary_loss(self, z: Tensor, u: Tensor) -> Tensor:
         return self._over_adversaries(z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
@@ -212,6 +224,18 @@ class Game(nn.Module):
         learns = self._adversary_loss(z.detach(), u)
         known = self._over_adversaries(z, lambda logits, _: certainty(logits), frozen=True)
         return learns, known
+
+    def _rebuilt(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's own loss, and the share of the record that it rebuilds."""
+        if not self.rebuilder:
+            return z.new_zeros(()), z.new_zeros(())
+        decoder, flat = cast(Decoder, self.rebuilder[0]), z.flatten(1)
+        learns: Tensor = decoder(flat.detach(), x)
+        frozen = {name: p.detach() for name, p in decoder.named_parameters()}
+        lost = torch.func.functional_call(decoder, frozen, (flat, x))
+        with torch.no_grad():
+            by_another = decoder(flat.roll(1, 0), x)
+        return learns, (1 - lost / by_another.clamp(min=1e-6)).clamp(min=0)
 
     def _closed_form(
         self, z: Tensor, one_hot: list[Tensor], weight: float, *, steered: bool

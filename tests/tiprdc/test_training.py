@@ -201,3 +201,43 @@ def test_scale_gradient_keeps_values_and_scales_the_way_back() -> None:
 def test_rules_out_of_range_are_refused(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         GameConfig(**rules)
+
+
+def test_the_reconstruction_adversary_learns_and_the_extractor_opposes_it() -> None:
+    rules = {"adversaries": 0, "closed_form": 0.0, "privacy_weight": 1.0, "reconstruction": 1.0}
+    game, x, u = _game(**rules)
+    learner = torch.optim.Adam(game.rebuilder.parameters(), 1e-2)
+    shown = []
+    for _ in range(60):
+        losses, _ = game(x, u, 1.0)
+        learner.zero_grad()
+        losses.total.backward()
+        learner.step()
+        shown.append(losses.rebuilt.item())
+    assert 0 <= min(shown) < shown[0] + 0.05 < shown[-1] < 1
+
+    twin = copy.deepcopy(game)
+    fused = _gradients(game, game(x, u, 1.0)[0].total, "extractor")
+    _assert_near(fused, _gradients(twin, twin(x, u, 1.0)[0].rebuilt, "extractor"))
+
+
+def test_without_its_weight_there_is_no_reconstruction_adversary() -> None:
+    game, x, u = _game()
+    assert not list(game.rebuilder.parameters())
+    assert game(x, u, 1.0)[0].rebuilt == 0
+
+
+def test_the_budget_steers_the_weight_of_hiding_while_training_only() -> None:
+    game, x, u = _game(steering=0.1)
+    game.eval()
+    game(x, u, 1.0)
+    assert game.pressure.multiplier.tolist() == [1, 1]
+    game.train()
+    game(x, u, 0.5)
+    assert game.pressure.multiplier.tolist() == [1, 1]
+    losses, _ = game(x, u, 1.0)
+    assert losses.multiplier == 1
+    assert 1 not in game.pressure.multiplier.tolist()
+    constant, x, u = _game(steering=0.0)
+    constant(x, u, 1.0)
+    assert constant.pressure.multiplier.tolist() == [1, 1]

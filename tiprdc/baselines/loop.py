@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tiprdc.baselines.decoder import Decoder, Measure
 from tiprdc.baselines.method import MethodsConfig, Report, known_task
 from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.adversary import adversary
+from tiprdc.models.decoder import Decoder, Measure
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec
 from tiprdc.objectives.entropy import certainty
@@ -130,7 +130,7 @@ class _Players:
     def _adversaries_loss(self, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
         loss = self._seekers_loss(z, y)
         if self.aims.forget_record:
-            loss = loss + self.decoder.loss(z, x, self.aims.forget_record)
+            loss = loss + self.decoder(z, x, self.aims.forget_record)
         return loss
 
     def _seekers_loss(self, z: Tensor, y: Tensor) -> Tensor:
@@ -142,14 +142,14 @@ class _Players:
         if aims.task:
             loss = loss + F.cross_entropy(self.head(z), y[:, -1])
         if aims.keep_record:
-            loss = loss + self.decoder.loss(z, x)
+            loss = loss + self.decoder(z, x)
         if aims.hide == "entropy":
             known = torch.stack([certainty(c(z)) for c in self.seekers]).mean()
             loss = loss + pressure * self.config.hide * known
         elif aims.hide == "cross_entropy":
             loss = loss - pressure * self.config.hide * self._seekers_loss(z, y)
         if aims.forget_record:
-            error = self.decoder.loss(z, x, aims.forget_record)
+            error = self.decoder(z, x, aims.forget_record)
             loss = loss - pressure * self.config.rebuild * error
         return loss
 

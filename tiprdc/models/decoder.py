@@ -24,7 +24,7 @@ _MOST_COMPARED = 32
 
 
 class Decoder(nn.Module):
-    """Features `[B, D]` -> a record, judged by `loss`.
+    """Features `[B, D]` -> a record -> how far that is from the true one.
 
     Args:
         spec: What a record is.
@@ -43,7 +43,7 @@ class Decoder(nn.Module):
             width = self.columns.width if self.columns else spec.vocabulary_size
             self.network = perceptron(features, _HIDDEN, width)
 
-    def loss(self, z: Tensor, x: Tensor, measure: Measure = "squares") -> Tensor:
+    def forward(self, z: Tensor, x: Tensor, measure: Measure = "squares") -> Tensor:
         """How far the decoded record is from the true one.
 
         Args:
