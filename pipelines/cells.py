@@ -20,7 +20,7 @@ from tiprdc.attacks import reconstruction
 from tiprdc.attacks.scoring import Score, score
 from tiprdc.attacks.suite import attack_named
 from tiprdc.audit import AuditConfig
-from tiprdc.baselines.method import Method, MethodsConfig, known_task
+from tiprdc.baselines.method import Given, Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
 from tiprdc.errors import ConfigError, within
@@ -162,7 +162,7 @@ def _sent(
     """What an attacker sees of each split, and the processor time that it took."""
     started = time.process_time()
     records = read_split(Path(shards), schema, "extractor-train")
-    network = method.fit(records, schema, config.methods, seed)
+    network = method.fit(Given(records=records, schema=schema, config=config.methods, seed=seed))
     trained = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         extract = _by_torch(network)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.method import Given, Method, MethodsConfig
 from tiprdc.baselines.play import play
-from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.extractor import Extractor
 from tiprdc.trainer import ScheduleConfig
 from tiprdc.training import GameConfig
@@ -21,16 +20,9 @@ class AdversarialOnly(Method):
 
     name = "adversarial_only"
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Extractor:
-        game, schedule = preset(config)
-        return play(game, schedule, records, schema, config, seed=seed, report=report)
+    def fit(self, given: Given) -> Extractor:
+        game, schedule = preset(given.config)
+        return play(game, schedule, given)
 
 
 def preset(config: MethodsConfig) -> tuple[GameConfig, ScheduleConfig]:

@@ -7,8 +7,7 @@ five scales of MS-SSIM need pictures of 160 pixels. Without pictures it is `pan`
 from __future__ import annotations
 
 from tiprdc.baselines.loop import Aims, learn
-from tiprdc.baselines.method import Method, MethodsConfig, Report
-from tiprdc.datasets.schema import Records, Schema
+from tiprdc.baselines.method import Given, Method
 from tiprdc.models.extractor import Extractor
 
 
@@ -18,13 +17,6 @@ class DeepObfuscator(Method):
     name = "deepobfuscator"
     knows_task = True
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Extractor:
+    def fit(self, given: Given) -> Extractor:
         aims = Aims(task=True, hide="cross_entropy", forget_record="ssim")
-        return learn(aims, records, schema, config, method=self.name, seed=seed, report=report)
+        return learn(aims, given, method=self.name)

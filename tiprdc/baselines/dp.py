@@ -14,10 +14,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.method import Given, Method, MethodsConfig
 from tiprdc.baselines.noise import Laplace, Noise, RandomisedResponse
 from tiprdc.baselines.raw import AsItIs
-from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.inputs import InputSpec
 
 CLIP = 3.0
@@ -59,15 +58,8 @@ class Dp(Method):
     sends_records = True
     exported = False
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Bounded:
-        return Bounded(InputSpec.of(schema)).eval()
+    def fit(self, given: Given) -> Bounded:
+        return Bounded(InputSpec.of(given.schema)).eval()
 
     def noise(self, spec: InputSpec, config: MethodsConfig) -> Noise:
         if spec.modality == "text":

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tiprdc.baselines.loop import Aims, learn
-from tiprdc.baselines.method import Method, MethodsConfig, Report
-from tiprdc.datasets.schema import Records, Schema
+from tiprdc.baselines.method import Given, Method
 from tiprdc.models.extractor import Extractor
 
 
@@ -14,13 +13,6 @@ class Encoder(Method):
     name = "encoder"
     knows_task = False
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Extractor:
+    def fit(self, given: Given) -> Extractor:
         aims = Aims(keep_record=True)
-        return learn(aims, records, schema, config, method=self.name, seed=seed, report=report)
+        return learn(aims, given, method=self.name)

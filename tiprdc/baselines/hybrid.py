@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tiprdc.baselines.encoder import Encoder
-from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.method import Given, Method, MethodsConfig
 from tiprdc.baselines.noise import Gaussian
-from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 
 
@@ -23,19 +22,12 @@ class Hybrid(Method):
     name = "hybrid"
     exported = False
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Affine:
-        encoder = Encoder().fit(records, schema, config, seed, report)
-        z = _features_of(encoder, torch.from_numpy(records.x))
+    def fit(self, given: Given) -> Affine:
+        encoder = Encoder().fit(given)
+        z = _features_of(encoder, torch.from_numpy(given.records.x))
         mean = z.mean(0)
         _, strength, axes = torch.linalg.svd(z - mean, full_matrices=False)
-        count = min(config.components, len(strength))
+        count = min(given.config.components, len(strength))
         std = (strength[:count] / len(z) ** 0.5).clamp(min=1e-9)
         return Affine(encoder, axes[:count].T / std, mean).eval()
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.method import Given, Method
 from tiprdc.baselines.unprotected import Unprotected
-from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.extractor import Extractor
 
 
@@ -21,13 +20,6 @@ class Leace(Method):
 
     name = "leace"
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Extractor:
-        guarded = replace(config, extractor=replace(config.extractor, guard=True))
-        return Unprotected().fit(records, schema, guarded, seed, report)
+    def fit(self, given: Given) -> Extractor:
+        guarded = replace(given.config, extractor=replace(given.config.extractor, guard=True))
+        return Unprotected().fit(replace(given, config=guarded))

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tiprdc.baselines.method import MethodsConfig, Report, known_task
-from tiprdc.datasets.schema import Records, Schema
+from tiprdc.baselines.method import Given, MethodsConfig, known_task
+from tiprdc.datasets.schema import Schema
 from tiprdc.models.adversary import adversary
 from tiprdc.models.decoder import Decoder, Measure
 from tiprdc.models.extractor import Extractor
@@ -48,19 +48,15 @@ class Aims:
 
 def learn(
     aims: Aims,
-    records: Records,
-    schema: Schema,
-    config: MethodsConfig,
+    given: Given,
     *,
     method: str,
-    seed: int,
-    report: Report,
 ) -> Extractor:
     """Train an extractor, without the whitening that is part of our own method.
 
     Args:
         aims: What for.
-        records, schema, config, seed, report: As in `Method.fit`.
+        given: What the method learns from.
         method: Whom to blame.
 
     Returns:
@@ -69,19 +65,21 @@ def learn(
     Raises:
         ConfigError: The shards have no utility task to be told.
     """
-    torch.manual_seed(seed)
-    players = _Players(aims, schema, config, method)
-    schedule = config.schedule
+    torch.manual_seed(given.seed)
+    records, schedule = given.records, given.config.schedule
+    players = _Players(aims, given.schema, given.config, method)
     columns = [torch.from_numpy(records.labels[name]) for name in players.labels]
     x, y = torch.from_numpy(records.x), torch.stack(columns, dim=1)
     size = min(schedule.batch, len(records))
     steps = len(records) // size
     for epoch in range(schedule.epochs):
-        order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(records)))
+        order = torch.from_numpy(
+            np.random.default_rng([given.seed, epoch]).permutation(len(records))
+        )
         for step in range(steps):
             rows = order[step * size : (step + 1) * size]
             players.step(x[rows], y[rows], epoch + step / steps)
-        report(epoch + 1)
+        given.report(epoch + 1)
     return players.extractor.eval()
 
 

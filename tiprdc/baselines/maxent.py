@@ -6,8 +6,7 @@ Source: Roy & Boddeti 2019 (MaxEnt-ARL).
 from __future__ import annotations
 
 from tiprdc.baselines.loop import Aims, learn
-from tiprdc.baselines.method import Method, MethodsConfig, Report
-from tiprdc.datasets.schema import Records, Schema
+from tiprdc.baselines.method import Given, Method
 from tiprdc.models.extractor import Extractor
 
 
@@ -17,13 +16,6 @@ class MaxEnt(Method):
     name = "maxent"
     knows_task = True
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Extractor:
+    def fit(self, given: Given) -> Extractor:
         aims = Aims(task=True, hide="entropy")
-        return learn(aims, records, schema, config, method=self.name, seed=seed, report=report)
+        return learn(aims, given, method=self.name)

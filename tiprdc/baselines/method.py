@@ -54,6 +54,25 @@ class MethodsConfig:
         within(f"{where}.rebuild", self.rebuild, 0, 1000)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a method learns from.
+
+    Args:
+        records: extractor-train.
+        schema: What they are; which attributes are private, which stand for unseen tasks.
+        config: Architecture, time and knobs.
+        seed: The same arguments give the same network, bit for bit, on one CPU thread.
+        report: Told the number of epochs that are done.
+    """
+
+    records: Records
+    schema: Schema
+    config: MethodsConfig
+    seed: int
+    report: Report = lambda _: None
+
+
 class Method(ABC):
     """A way to turn records into features."""
 
@@ -67,22 +86,8 @@ class Method(ABC):
     """Whether its features are made by an ONNX file; else by torch, and noise by numpy."""
 
     @abstractmethod
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> FeatureMaker:
+    def fit(self, given: Given) -> FeatureMaker:
         """Learn from extractor-train.
-
-        Args:
-            records: extractor-train.
-            schema: What they are; which attributes are private, which stand for unseen tasks.
-            config: Architecture, time and knobs.
-            seed: The same arguments give the same network, bit for bit, on one CPU thread.
-            report: Told the number of epochs that are done.
 
         Returns:
             Raw records `[B, *shape]` -> features z `[B, ...]`, in evaluation mode.

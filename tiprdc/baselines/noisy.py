@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.method import Given, Method, MethodsConfig
 from tiprdc.baselines.noise import Gaussian
 from tiprdc.baselines.raw import AsItIs
-from tiprdc.datasets.schema import Records, Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.inputs import GREY_LEVELS, InputSpec
 
@@ -17,20 +16,13 @@ class Noisy(Method):
     sends_records = True
     exported = False
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> AsItIs:
-        if schema.modality == "text":
+    def fit(self, given: Given) -> AsItIs:
+        if given.schema.modality == "text":
             raise ConfigError(
                 "noisy", "text records", "pictures or tables: token ids are no quantities",
                 "leave it out; dp replaces tokens at random",
             )  # fmt: skip
-        return AsItIs(InputSpec.of(schema)).eval()
+        return AsItIs(InputSpec.of(given.schema)).eval()
 
     def noise(self, spec: InputSpec, config: MethodsConfig) -> Gaussian:
         return Gaussian(config.noise * (GREY_LEVELS if spec.modality == "image" else 1.0))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.method import Given, Method
 from tiprdc.baselines.play import play
-from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.extractor import Extractor
 
 
@@ -13,12 +12,5 @@ class Ours(Method):
 
     name = "ours"
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Extractor:
-        return play(config.game, config.schedule, records, schema, config, seed=seed, report=report)
+    def fit(self, given: Given) -> Extractor:
+        return play(given.config.game, given.config.schedule, given)

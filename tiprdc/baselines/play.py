@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tiprdc.baselines.method import MethodsConfig, Report
-from tiprdc.datasets.schema import Records, Schema
+from tiprdc.baselines.method import Given
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec
 from tiprdc.trainer import ScheduleConfig, Trainer
@@ -15,31 +14,28 @@ from tiprdc.training import Game, GameConfig
 def play(
     game: GameConfig,
     schedule: ScheduleConfig,
-    records: Records,
-    schema: Schema,
-    config: MethodsConfig,
+    given: Given,
     *,
-    seed: int,
-    report: Report,
     before: Callable[[Game], None] = lambda _: None,
 ) -> Extractor:
     """Train with these rules.
 
     Args:
         game, schedule: The preset.
-        records, schema, config, seed, report: As in `Method.fit`.
+        given: What the method learns from.
         before: Changes players before the first step.
 
     Returns:
         The extractor, in evaluation mode.
     """
+    schema = given.schema
     private = {name: schema.classes(name) for name in schema.private}
     spec = InputSpec.of(schema)
-    trainer = Trainer(game, config.extractor, schedule, spec, private, seed=seed)
+    trainer = Trainer(game, given.config.extractor, schedule, spec, private, seed=given.seed)
     before(trainer.game)
     while trainer.epoch < schedule.epochs:
-        trainer.play_epoch(records)
-        report(trainer.epoch)
+        trainer.play_epoch(given.records)
+        given.report(trainer.epoch)
     extractor = trainer.game.extractor.eval()
     assert isinstance(extractor, Extractor)
     extractor.fold()

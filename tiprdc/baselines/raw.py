@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tiprdc.baselines.method import Method, MethodsConfig, Report
-from tiprdc.datasets.schema import Records, Schema
+from tiprdc.baselines.method import Given, Method
 from tiprdc.models.inputs import InputSpec, normaliser
 
 
@@ -35,12 +34,5 @@ class Raw(Method):
     sends_records = True
     exported = False
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> AsItIs:
-        return AsItIs(InputSpec.of(schema)).eval()
+    def fit(self, given: Given) -> AsItIs:
+        return AsItIs(InputSpec.of(given.schema)).eval()

@@ -20,9 +20,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.method import Given, Method, MethodsConfig
 from tiprdc.baselines.play import play
-from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor
 from tiprdc.objectives.estimators import ESTIMATORS, Keep
@@ -38,18 +37,9 @@ class TiprdcPublished(Method):
 
     name = "tiprdc_published"
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Extractor:
-        game, schedule = preset(config)
-        return play(
-            game, schedule, records, schema, config, seed=seed, report=report, before=as_published
-        )
+    def fit(self, given: Given) -> Extractor:
+        game, schedule = preset(given.config)
+        return play(game, schedule, given, before=as_published)
 
 
 def preset(config: MethodsConfig) -> tuple[GameConfig, ScheduleConfig]:

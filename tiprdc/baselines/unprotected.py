@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tiprdc.baselines.method import Method, MethodsConfig, Report
+from tiprdc.baselines.method import Given, Method
 from tiprdc.baselines.play import play
-from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.extractor import Extractor
 
 
@@ -13,13 +12,6 @@ class Unprotected(Method):
 
     name = "unprotected"
 
-    def fit(
-        self,
-        records: Records,
-        schema: Schema,
-        config: MethodsConfig,
-        seed: int,
-        report: Report = lambda _: None,
-    ) -> Extractor:
-        game = config.game.unprotected()
-        return play(game, config.schedule, records, schema, config, seed=seed, report=report)
+    def fit(self, given: Given) -> Extractor:
+        game = given.config.game.unprotected()
+        return play(game, given.config.schedule, given)

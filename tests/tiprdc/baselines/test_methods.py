@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tiprdc.baselines.method import Method, MethodsConfig
+from tiprdc.baselines.method import Given, Method, MethodsConfig
 from tiprdc.baselines.methods import METHODS, method_named
 from tiprdc.datasets.schema import Modality, Records, Schema, read_split
 from tiprdc.errors import ConfigError
@@ -39,6 +39,12 @@ def planted(
     return schema, read_split(tmp_path, schema, "extractor-train")
 
 
+def _given(
+    records: Records, schema: Schema, seed: int, report: Callable[[int], None] = lambda _: None
+) -> Given:
+    return Given(records=records, schema=schema, config=CONFIG, seed=seed, report=report)
+
+
 def suits(method: Method, schema: Schema) -> bool:
     return method.name != "noisy" or schema.modality != "text"
 
@@ -50,10 +56,10 @@ def test_a_method_gives_finite_features_of_its_shape(
     schema, records = planted
     if not suits(method, schema):
         with pytest.raises(ConfigError, match="token ids are no quantities"):
-            method.fit(records, schema, CONFIG, 0)
+            method.fit(_given(records, schema, 0))
         return
     epochs: list[int] = []
-    network = method.fit(records, schema, CONFIG, 0, epochs.append)
+    network = method.fit(_given(records, schema, 0, epochs.append))
     with torch.inference_mode():
         z = network(torch.from_numpy(records.x)).numpy()
     noise = method.noise(network.spec, CONFIG)
@@ -73,7 +79,7 @@ def test_a_method_gives_finite_features_of_its_shape(
 def test_the_same_seed_gives_the_same_network(name: str, planted: tuple[Schema, Records]) -> None:
     schema, records = planted
     x = torch.from_numpy(records.x)
-    networks = [METHODS[name].fit(records, schema, CONFIG, seed) for seed in (0, 0, 1)]
+    networks = [METHODS[name].fit(_given(records, schema, seed)) for seed in (0, 0, 1)]
     with torch.inference_mode():
         first, again, other = (network(x) for network in networks)
     assert torch.equal(first, again)
@@ -86,7 +92,7 @@ def test_what_is_exported_agrees_with_torch(
 ) -> None:
     schema = make_shards(tmp_path, "image", people=40)
     records = read_split(tmp_path, schema, "extractor-train")
-    network = METHODS[name].fit(records, schema, CONFIG, 0)
+    network = METHODS[name].fit(_given(records, schema, 0))
     export(network, tmp_path / "z.onnx", ExportConfig())
     assert compare(network, tmp_path / "z.onnx", records.x, ExportConfig()).max_abs <= 1e-4
 
@@ -102,12 +108,12 @@ def test_methods_that_know_the_task_need_one(planted: tuple[Schema, Records]) ->
     assert knowing == {"pan", "maxent", "deepobfuscator"}
     for name in knowing:
         with pytest.raises(ConfigError, match=f"{name}: no utility attribute"):
-            METHODS[name].fit(records, replace(schema, utility=()), CONFIG, 0)
+            METHODS[name].fit(_given(records, replace(schema, utility=()), 0))
 
 
 def test_raw_is_the_record(planted: tuple[Schema, Records]) -> None:
     schema, records = planted
-    z = METHODS["raw"].fit(records, schema, CONFIG, 0)(torch.from_numpy(records.x)).numpy()
+    z = METHODS["raw"].fit(_given(records, schema, 0))(torch.from_numpy(records.x)).numpy()
     if schema.modality != "table":
         assert np.array_equal(z, records.x)
         return
