@@ -50,6 +50,10 @@ def main() -> None:
             found = {"error": [error.where, error.given, error.allowed, error.mend]}
         except MemoryError:
             found = {"error": _too_much(job)}
+        # What nobody thought of is refused too.
+        except Exception as error:
+            given = f"it cannot be inspected ({type(error).__name__})"
+            found = {"error": [job["where"], given, "an ONNX file", ""]}
         answer.write(json.dumps(found).encode())
 
 

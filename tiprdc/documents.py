@@ -71,10 +71,11 @@ def read_bytes(path: Path, most: int, error: type[TiprdcError], *, links: bool =
     except OSError as cause:
         given = f"cannot be read ({type(cause).__name__})"
         raise error(where, given, "a file that can be read") from cause
+    found = os.fstat(number)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(number)
+        raise error(where, "a folder, a device or a pipe", "an ordinary file")
     with os.fdopen(number, "rb") as stream:
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode):
-            raise error(where, "a folder, a device or a pipe", "an ordinary file")
         if found.st_size > most:
             raise error(where, f"{found.st_size:,} bytes", f"at most {most:,} bytes")
         # It may grow after it was measured.

@@ -82,15 +82,10 @@ def inspect(data: bytes, where: str) -> ModelFacts:
     Raises:
         ModelError: It is not an ONNX model, or is refused; the message says what was found.
     """
-    try:
-        return _facts(data, where)
-    # protobuf decodes a name when it is looked at, not when it is parsed.
-    except UnicodeDecodeError as error:
-        raise _refused(where, "a name that is not UTF-8", "a whole ONNX file") from error
-
-
-def _facts(data: bytes, where: str) -> ModelFacts:
     model = _parse(data, where)
+    # protobuf gives bytes where a text is no UTF-8.
+    if not all(isinstance(name, str) for name in _names(model)):
+        raise _refused(where, "a name that is not UTF-8", "a whole ONNX file")
     graph = model.graph
     opset = _check_header(model, where)
     operators = _check_nodes(graph.node, where)
@@ -136,6 +131,20 @@ def _parse(data: bytes, where: str) -> onnx.ModelProto:
     if not model.HasField("graph") or not model.graph.node:
         raise _refused(where, "no graph, or one without nodes", "an ONNX model")
     return model
+
+
+def _names(model: onnx.ModelProto) -> Iterator[object]:
+    """Every name that is looked at below, or shown."""
+    graph = model.graph
+    yield from (one.domain for one in model.opset_import)
+    for value in (*graph.input, *graph.output):
+        yield value.name
+    for tensor in _tensors(graph):
+        yield tensor.name
+    for node in graph.node:
+        yield from (node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.ref_attr_name)
 
 
 def _check_header(model: onnx.ModelProto, where: str) -> int:

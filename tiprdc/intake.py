@@ -203,7 +203,7 @@ class _Table:
             fields = [""] * width
         elif not all(map(_is_unicode, fields)):
             self.bad[row] = "not UTF-8"
-            fields = [""] * width
+            fields = [field if _is_unicode(field) else "" for field in fields]
         self.rows.append(fields)
 
     def column(self, name: str) -> list[str]:

@@ -119,7 +119,7 @@ def _print_sentences(outcome: Outcome, output: Path, features: tuple[int, ...]) 
         _say(f"{failure.id}: {failure.reason}")
     if outcome.failures:
         count = wording.count(len(outcome.failures))
-        _say(f"{count} records have no features; all of them: {output}.failed.csv")
+        _say(f"Records without features: {count}; all of them are listed in {output}.failed.csv")
 
 
 def _say(sentence: str) -> None:
