@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tiprdc import __version__, terminal
+from tiprdc.commands.doctor import doctor
 from tiprdc.commands.extract import extract
 from tiprdc.commands.inspect import inspect
 from tiprdc.errors import TiprdcError
@@ -24,7 +25,7 @@ _commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _command in (extract, inspect):
+for _command in (doctor, extract, inspect):
     _commands.command()(_command)
 
 
