@@ -191,6 +191,36 @@ def test_the_command_lists_and_counts_what_failed(
     assert not (tmp_path / "out" / "z.npz.failed.csv").exists()
 
 
+def test_texts_and_their_names_come_from_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = write_release(tmp_path / "release", "text")
+    (tmp_path / "in.tsv").write_text("who\tsaid\nann\tThe river is wide\nbob\t\ncy\tA river\n")
+    output = tmp_path / "z.npz"
+    words = ["extract", str(release), str(tmp_path / "in.tsv"), "-o", str(output)]
+    code, _, err = run(capsys, *words, "--column", "said", "--id", "who")
+    assert code == 1
+    assert "bob: an empty text" in err
+    found = np.load(output)
+    assert found["ids"].tolist() == ["ann", "cy"]
+    wanted = Extractor.load(release)(["The river is wide", "A river"])
+    np.testing.assert_allclose(found["features"], wanted, rtol=1e-5)
+
+
+def test_who_stops_it_is_told_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(extraction, "extract", stopped)
+    release = write_release(tmp_path / "release", "table")
+    words = ["extract", str(release), str(table(tmp_path / "in.csv", 3)), "-o"]
+    code, out, err = run(capsys, *words, str(tmp_path / "z.npz"))
+    assert (code, out) == (130, "")
+    assert "The same command goes on" in err
+
+
 def test_wrong_usage_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     release = str(write_release(tmp_path / "release"))
     output = str(tmp_path / "z.npz")
