@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from tiprdc import __version__, terminal
+from tiprdc.commands.doctor import doctor
+from tiprdc.commands.extract import extract
 from tiprdc.commands.inspect import inspect
 from tiprdc.errors import TiprdcError
 
@@ -17,13 +19,13 @@ USER_MISTAKE = 2
 """Exit code when the user can mend it."""
 
 _commands = typer.Typer(
-    help="Inspect extractors that hide a private attribute, and the audits of them.",
+    help="Run extractors that hide a private attribute; look at them and at their audits.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-for _command in (inspect,):
+for _command in (doctor, extract, inspect):
     _commands.command()(_command)
 
 
@@ -39,7 +41,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Inspect extractors that hide a private attribute, and the audits of them."""
+    """Run extractors that hide a private attribute; look at them and at their audits."""
 
 
 def app() -> None:
