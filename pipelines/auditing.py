@@ -10,7 +10,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.files import write
 from tiprdc.audit.findings import AuditReport
-from tiprdc.audit.model import Model
+from tiprdc.audit.model import Model, OwnModel
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.contract import read_contract
 from tiprdc.datasets.schema import read_schema, read_split
@@ -57,9 +57,9 @@ def audit(
 def _open(shards: Path, release: Path, control: Path) -> Evidence:
     schema = read_schema(shards)
     contract = read_contract(release / "manifest.json")
-    models = {
-        "released": Model(_read(release / "extractor.onnx")),
-        "unprotected": Model(_read(control / "unprotected.onnx")),
+    models: dict[str, Model] = {
+        "released": OwnModel(_read(release / "extractor.onnx")),
+        "unprotected": OwnModel(_read(control / "unprotected.onnx")),
     }
     found = models["released"].sha256
     if found != contract.model_sha256:

@@ -145,6 +145,8 @@ def kept(audit: Audit) -> str:
     loss = audit.mean_utility_loss
     if not audit.utility:
         return "No unseen task was measured"
+    if loss is None and not any(task.unprotected for task in audit.utility):
+        return "What unseen tasks lose is not known: there is no unprotected extractor"
     if loss is None:
         return "Not every unseen task could be measured"
     if round(100 * loss, 1) <= 0:
