@@ -10,6 +10,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.files import write
 from tiprdc.audit.findings import AuditReport
+from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.model import Model, OwnModel
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.contract import read_contract
@@ -27,8 +28,10 @@ def audit(
     release: Path,
     control: Path,
     out: Path,
+    ledger: Path | None = None,
 ) -> AuditReport:
-    """Audit a release and write `audit.json`, `metrics.json`, `attacks.csv`, `pictures.npz`.
+    """Audit a release and write `audit.json`, `metrics.json`, `attacks.csv`,
+    `pictures.npz` and `audit.intoto.json`.
 
     Args:
         config: Who attacks, how hard, and what counts as enough.
@@ -37,6 +40,7 @@ def audit(
         release: Folder with `extractor.onnx` and `manifest.json`.
         control: Folder with `unprotected.onnx`.
         out: Folder for the findings.
+        ledger: File that counts how often these test people were audited.
 
     Raises:
         DataError: Fewer people than the policy needs, or files that are not what they should be.
@@ -49,6 +53,7 @@ def audit(
         audited = run(
             plan, evidence, OnRay(), config.most_seconds,
             lambda: Digests.of(_open(shards, release, control)),
+            Ledger(ledger),
         )  # fmt: skip
     write(audited, out)
     return audited.report

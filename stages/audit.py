@@ -19,6 +19,8 @@ def main() -> None:
         release=Path("artifacts/release"),
         control=Path("artifacts/control"),
         out=Path("reports"),
+        # Beside what resumes a run: DVC deletes outs before a stage runs.
+        ledger=Path("runs/audits.jsonl"),
     )
 
 

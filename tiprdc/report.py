@@ -104,6 +104,7 @@ def _environment() -> Environment:
         headline=wording.headline,
         claim=wording.claim,
         kept=wording.kept,
+        reused=wording.reused,
         listing=wording.listing,
         sent=wording.sent,
         most=wording.most,
