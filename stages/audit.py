@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.auditing import audit
+from pipelines.auditing import LEDGER, audit
 from pipelines.cluster import ClusterConfig
 from pipelines.console import run
 from pipelines.params import load
@@ -19,8 +19,7 @@ def main() -> None:
         release=Path("artifacts/release"),
         control=Path("artifacts/control"),
         out=Path("reports"),
-        # Beside what resumes a run: DVC deletes outs before a stage runs.
-        ledger=Path("runs/audits.jsonl"),
+        ledger=LEDGER,
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import tiprdc
-from pipelines.auditing import audit
+from pipelines.auditing import audit, resolve
 from pipelines.cluster import ClusterConfig
 from tests.planted import write_model
 from tiprdc.audit import tasks
@@ -24,7 +24,7 @@ from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.model import OwnModel
 from tiprdc.datasets.schema import Modality, Schema
-from tiprdc.errors import DataError, ModelError
+from tiprdc.errors import ConfigError, DataError, ModelError
 
 MakeShards = Callable[..., Schema]
 CONFIG = AuditConfig(
@@ -209,6 +209,22 @@ def test_a_file_that_onnxruntime_refuses_is_said(table: Project, local_ray: None
     broken.write_bytes(broken.read_bytes()[:50])
     with pytest.raises(ModelError, match="ONNX file"):
         table.audit()
+
+
+@pytest.mark.parametrize("name", ["release", "release/extractor.onnx"])
+def test_a_release_is_named_by_its_path(
+    table: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.release(HIDES)
+    monkeypatch.chdir(table.root)
+    assert resolve(name) == Path("release")
+
+
+def test_what_is_no_path_is_refused() -> None:
+    with pytest.raises(ConfigError, match="pull the version"):
+        resolve("extractor@v1.2.0")
+    with pytest.raises(ModelError, match="does not exist"):
+        resolve("artifacts/relaese")
 
 
 def test_too_few_people_are_refused_before_any_work(table: Project) -> None:
