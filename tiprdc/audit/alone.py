@@ -9,7 +9,7 @@ from tiprdc.audit.executor import InProcess, Watch
 from tiprdc.audit.files import write
 from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.gathering import Request, gather
-from tiprdc.audit.ledger import Ledger
+from tiprdc.audit.ledger import beside
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.stranger import sha256_of
 from tiprdc.report import write_report
@@ -37,9 +37,9 @@ def audit_alone(request: Request, config: AuditConfig, out: Path, watch: Watch) 
         # The records are in memory since they were read: the file alone could be another by now.
         return Digests(sha256_of(request.models[0]), None, evidence.schema.digest)
 
-    # Beside the data: it is these people who are used up, whoever audits them.
-    ledger = Ledger(request.data.with_name(f"{request.data.name}.audits.jsonl"))
-    audited = run(plan, evidence, InProcess(watch), config.most_seconds, again, ledger)
+    audited = run(
+        plan, evidence, InProcess(watch), config.most_seconds, again, beside(request.data)
+    )
     write(audited, out, name=request.models[0].name)
     write_report(out, None)
     return audited.report

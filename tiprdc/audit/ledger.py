@@ -76,6 +76,11 @@ class Ledger:
         return Reuse(test_digest=test_digest, plans=len(plans), models=len(models))
 
 
+def beside(data: Path) -> Ledger:
+    """The ledger of a manifest: beside it, since it is these people who are used up."""
+    return Ledger(data.with_name(f"{data.name}.audits.jsonl"))
+
+
 def _entry(text: bytes) -> dict[str, object]:
     """A line that cannot be read belongs to nobody."""
     try:

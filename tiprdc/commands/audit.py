@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 from rich.text import Text
 
-from tiprdc import terminal
+from tiprdc import terminal, wording
 from tiprdc.commands.inspect import show_audit, summary
 from tiprdc.errors import ConfigError, within
 from tiprdc.findings import read_audit
 from tiprdc.progress import Progress
 
 if TYPE_CHECKING:
+    from tiprdc.audit.config import AuditConfig
     from tiprdc.audit.gathering import Request
+    from tiprdc.paired import PairedDifference
 
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 """Exit code of a verdict; 2 also where no audit was possible."""
+ANSWERS = {"NOT LEAKIER": 0, "LEAKIER": 1, "UNDECIDED": 2}
+"""Exit code of a comparison."""
 MODALITIES = ("auto", "image", "table", "text")
 
 
@@ -78,20 +83,27 @@ def audit(
     seed: Annotated[int, typer.Option(help="Decides who attacks and who is attacked.")] = 0,
     budget: Annotated[int, typer.Option(help="Configurations each attack may try, 1 to 6.")] = 1,
     seconds: Annotated[int, typer.Option(help="Most seconds of the attacks.")] = 3600,
+    tolerance: Annotated[
+        float, typer.Option(help="With --compare: how much leakier still counts as not, 0 to 0.5.")
+    ] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Attack a model's features. Exit code 0: PASS, 1: FAIL, 2: inconclusive, or no audit."""
+    from tiprdc.audit.alone import audit_alone
     from tiprdc.audit.gathering import Request
 
-    _check(models, compare=compare, modality=modality, seed=seed)
+    _check(models, compare=compare, modality=modality, seed=seed, tolerance=tolerance)
     request = Request(
         models=tuple(models), data=data, root=root, private=tuple(private),
         utility=tuple(utility or ()), x=tuple(x or ()), person=person, split=split,
         modality=cast(Literal["auto", "image", "table", "text"], modality),
         pixels=pixels, size=size, tokenizer=tokenizer, seed=seed,
     )  # fmt: skip
+    config = _config(policy, budget, seconds, seed)
+    if compare:
+        raise typer.Exit(_compare(request, config, tolerance, out, as_json=as_json))
     with Progress() as progress:
-        _audit(request, policy, out, budget, seconds, progress)
+        audit_alone(request, config, out, progress)
     found = read_audit(out / "audit.json")
     page = str(out / "index.html")
     if as_json:
@@ -105,7 +117,9 @@ def audit(
     raise typer.Exit(EXIT[found.verdict])
 
 
-def _check(models: list[Path], *, compare: bool, modality: str, seed: int) -> None:
+def _check(
+    models: list[Path], *, compare: bool, modality: str, seed: int, tolerance: float
+) -> None:
     wanted = 2 if compare else 1
     if len(models) != wanted:
         raise ConfigError(
@@ -113,19 +127,68 @@ def _check(models: list[Path], *, compare: bool, modality: str, seed: int) -> No
         )
     if modality not in MODALITIES:
         raise ConfigError("--modality", modality, f"one of {', '.join(MODALITIES)}")
+    within("--tolerance", tolerance, 0, 0.5)
     within("--seed", seed, 0, 2**31 - 1)
 
 
-def _audit(
-    request: Request, policy: Path | None, out: Path, budget: int, seconds: int, watch: Progress
-) -> None:
-    """Gather, attack, write."""
-    from tiprdc.audit.alone import audit_alone
+def _config(policy: Path | None, budget: int, seconds: int, seed: int) -> AuditConfig:
     from tiprdc.audit.config import AuditConfig, PolicyConfig
     from tiprdc.audit.policy import read_policy
 
-    config = AuditConfig(
+    return AuditConfig(
         policy=read_policy(policy) if policy else PolicyConfig(),
-        budget=budget, most_seconds=seconds, sample_seed=request.seed,
+        budget=budget, most_seconds=seconds, sample_seed=seed,
     )  # fmt: skip
-    audit_alone(request, config, out, watch)
+
+
+def _compare(
+    request: Request, config: AuditConfig, tolerance: float, out: Path, *, as_json: bool
+) -> int:
+    """Compare two models; the exit code of the answer."""
+    from tiprdc.audit.comparing import FILE
+    from tiprdc.audit.comparing import compare as compare_models
+
+    with Progress() as progress:
+        found = compare_models(request, config, tolerance, out, progress)
+    if as_json:
+        terminal.print_json(asdict(found))
+        return ANSWERS[found.answer]
+    console = terminal.console()
+    style = ("bold red", "bold yellow", "bold green")[(1, 2, 0).index(ANSWERS[found.answer])]
+    said = f" than the first, {request.models[0].name}"
+    text = (f"The second model, {request.models[1].name}, is ", (found.answer.lower(), style), said)
+    terminal.say(console, Text.assemble(*text))
+    for attribute in found.attributes.values():
+        for reason in attribute.reasons:
+            terminal.say(console, Text(f"- {reason}"))
+    terminal.print_table(
+        console,
+        ("private", "answer", "first", "second", "difference, points", "p", "people"),
+        [
+            (
+                name,
+                attribute.answer.lower(),
+                *(
+                    "none" if e is None else wording.points(e.balanced_accuracy)
+                    for e in (attribute.first, attribute.second)
+                ),
+                *_difference(attribute.paired),
+            )
+            for name, attribute in found.attributes.items()
+        ],
+    )
+    note = (
+        f"Balanced accuracy in %. One-sided {100 * found.confidence:g} % bounds of the difference"
+        " (Newcombe), for all attributes together; p: exact paired test (McNemar)."
+    )
+    terminal.say(console, Text(note, style="dim"))
+    terminal.say(console, Text.assemble("Comparison: ", (str(out / FILE), "bold")))
+    return ANSWERS[found.answer]
+
+
+def _difference(paired: PairedDifference | None) -> tuple[str, str, str]:
+    if paired is None:
+        return ("none", "-", "-")
+    low, high = wording.points(paired.low), wording.points(paired.high)
+    said = f"{wording.points(paired.difference)} ({low} to {high})"
+    return said, f"{paired.p_value:.2g}", wording.count(paired.people)

@@ -193,6 +193,42 @@ def test_the_command_ends_with_the_verdicts_code(
     assert "did you mean 'min_people'" in err
 
 
+COMPARED = [
+    (HIDES, SHOWS, "LEAKIER", 1),
+    (SHOWS, HIDES, "NOT LEAKIER", 0),
+    (HIDES, 2 * HIDES, "NOT LEAKIER", 0),
+    (HIDES, np.ones((3, 1)) * [[0.05], [1], [1]], "UNDECIDED", 2),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "answer", "code"), COMPARED)
+def test_two_models_are_compared_on_the_same_people(
+    request_: Request,
+    first: np.ndarray,
+    second: np.ndarray,
+    answer: str,
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr("tiprdc.audit.config.AuditConfig", lambda **given: replace(CONFIG, **given))
+    monkeypatch.setattr("tiprdc.audit.config.PolicyConfig", lambda: CONFIG.policy)
+    folder = request_.data.parent
+    paths = [str(folder / name) for name in ("a.onnx", "b.onnx")]
+    for path, weights in zip(paths, (first, second), strict=True):
+        write_columns_model(Path(path), weights)
+    words = ("--compare", *paths, "--data", str(request_.data), "--private", "gender", "--person",
+             "who", "--x", "level", "--x", "kind", "--x", "noise", "-o", str(folder))  # fmt: skip
+    found, out, _ = run(capsys, *words)
+    assert answer.lower() in out
+    assert found == code
+    document = json.loads((folder / "comparison.json").read_text())
+    assert document["answer"] == answer
+    paired = document["attributes"]["gender"]["paired"]
+    assert paired["low"] <= paired["difference"] <= paired["high"]
+
+
 def picture_model(path: Path, kind: int, *, last: bool = False) -> None:
     """z = mean of the red channel, the mean over rows of all."""
     shape = ["n", 16, 16, 3] if last else ["n", 3, 16, 16]
