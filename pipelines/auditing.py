@@ -99,6 +99,7 @@ def _open(shards: Path, release: Path, control: Path | None) -> Evidence:
         select=read_split(shards, schema, "attacker-select"),
         test=read_split(shards, schema, "attacker-test"),
         models=models,
+        trained=read_split(shards, schema, "extractor-train"),
     )
 
 

@@ -23,6 +23,12 @@ MEASURES = {
     "r2": "Numbers, mean R²",
     "accuracy": "Categories, mean accuracy",
 }
+FAMILIES = {
+    "worst_people": "The people who are recognised best",
+    "linkability": "Joining two records of one person",
+    "membership": "Finding the people that the extractor was trained on",
+    "attacker_data": "What more data gives the attacker",
+}
 DECODERS = {
     "released": "This release",
     "unprotected": "Unpro\N{SOFT HYPHEN}tected",
@@ -70,6 +76,7 @@ def render(
         picture_labels=figures.PICTURES,
         sure=wording.sure(audit).replace(" %", "\u00a0%"),
         measures=MEASURES,
+        families=FAMILIES,
         decoders=DECODERS,
         representations=REPRESENTATIONS,
         scale_of=figures.attribute_scale,

@@ -30,7 +30,7 @@ def audit_alone(request: Request, config: AuditConfig, out: Path, watch: Watch) 
         ModelError: The file is refused, or cannot be run on these records.
         DataError, ConfigError: The data do not fit what is asked of them.
     """
-    evidence = gather(request, lambda share: watch("read", share)).evidence[0]
+    (evidence,) = gather(request, lambda share: watch("read", share))
     plan = make_plan(config, evidence, _MORE_PEOPLE)
 
     def again() -> Digests:

@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tiprdc.attacks import reconstruction
+from tiprdc.attacks import membership, reconstruction
 from tiprdc.attacks.suite import Trial
-from tiprdc.audit import tasks
+from tiprdc.audit import measures, tasks
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.plan import Job, Plan, jobs_of
 from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.inputs import Columns
+from tiprdc.statistics import one_a_person
 
 _SLOWEST_FIRST = ("gru", "cnn", "mlp", "kernel", "gradient_boosting")
 _SECONDS = {"gru": 8.0, "cnn": 2.0, "mlp": 0.8, "kernel": 0.4}
@@ -40,6 +41,7 @@ class Results:
         chosen: Target and representation -> the selected job.
         said: The same -> its probabilities on the balanced sample, or why there are none.
         features: Shape of one record's features.
+        measures: What else was measured.
         reconstruction, pictures: None and empty where it was not tried or failed.
     """
 
@@ -48,18 +50,22 @@ class Results:
     said: dict[tuple[str, str], NDArray[np.float64] | str]
     features: tuple[int, ...]
     reconstruction: dict[str, dict[str, float]] | None
+    measures: measures.Found
     pictures: dict[str, NDArray[np.uint8]]
 
 
 class _Represented:
     """The splits as attackers see them, each made when somebody asks."""
 
-    def __init__(self, evidence: Evidence, executor: Executor) -> None:
+    def __init__(self, evidence: Evidence, executor: Executor, *, members: bool) -> None:
         self.executor = executor
         self.models = {name: executor.share(model) for name, model in evidence.models.items()}
-        self.x = {part: executor.share(r.x) for part, r in evidence.parts.items()}
+        parts = dict(evidence.parts)
+        if members and evidence.trained is not None:
+            parts["members"] = _members(evidence.trained)
+        self.x = {name: executor.share(part.x) for name, part in parts.items()}
         self.raw = {
-            part: executor.share(_as_seen(r, evidence.schema)) for part, r in evidence.parts.items()
+            name: executor.share(_as_seen(part, evidence.schema)) for name, part in parts.items()
         }
 
     def of(self, part: str) -> dict[str, Any]:
@@ -84,7 +90,7 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, most_seconds: flo
         ModelError: A file cannot be run on these records.
     """
     deadline = time.monotonic() + most_seconds
-    seen = _Represented(evidence, executor)
+    seen = _Represented(evidence, executor, members="membership" in plan.measures)
     train, select = seen.of("train"), seen.of("select")
     # A file that cannot be run is an error here, not the failure of every attack on its features.
     first, *_ = executor.get([part[name] for name in seen.models for part in (train, select)])
@@ -104,13 +110,26 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, most_seconds: flo
         name: executor.submit(tasks.decode, evidence.schema, decoder, test[name], few)
         for name, decoder in decoders.items()
     }
+    parts = {"train": train, "select": select, "test": test}
+    members = seen.of("members") if "members" in seen.x else {}
+    handed = measures.hand_out(plan, evidence, executor, parts, members, chosen)
     said = {
         key: f"failed: {type(value).__name__}" if isinstance(value, Exception) else value
         for key, value in executor.collect(asked, deadline, "test", lambda key: 1.0)
     }
     found = dict(executor.collect(rebuilt, deadline, "reconstruction", lambda key: 1.0))
     scores, pictures = _rebuilt(found, evidence)
-    return Results(trials, chosen, said, first.shape[1:], scores, pictures)
+    measured = dict(
+        executor.collect(handed, deadline, "measures", lambda key: measures.SECONDS[key[0]])
+    )
+    others = measures.collected(plan, evidence, measured)
+    return Results(trials, chosen, said, first.shape[1:], scores, others, pictures)
+
+
+def _members(trained: Records) -> Records:
+    """Some people of extractor-train, one record each."""
+    rows = one_a_person(trained.person, np.random.default_rng(0))
+    return trained.take(rows[: membership.MOST])
 
 
 def choose(trials: Mapping[Job, Trial]) -> dict[tuple[str, str], Job]:

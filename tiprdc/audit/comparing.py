@@ -84,7 +84,7 @@ def compare(
     Raises:
         ModelError, DataError, ConfigError: As an audit does.
     """
-    pair = gather(request, lambda share: watch("read", share)).evidence
+    pair = gather(request, lambda share: watch("read", share))
     lean = [replace(e, schema=replace(e.schema, utility=())) for e in pair]
     plans = [make_plan(replace(config, reconstruction=False), e, _MORE_PEOPLE) for e in lean]
     for plan, evidence in zip(plans, lean, strict=True):

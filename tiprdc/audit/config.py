@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tiprdc.attacks.measure import FAMILIES
 from tiprdc.attacks.suite import ATTACKS, attack_named
-from tiprdc.errors import ConfigError, within
+from tiprdc.errors import ConfigError, suggestion, within
 
 _RAW = {
     "image": ("logistic_regression", "cnn"),
@@ -61,6 +62,8 @@ class AuditConfig:
     """Decides who of attacker-test is in the balanced sample, >= 0."""
     reconstruction: bool = True
     """Whether a decoder tries to rebuild records."""
+    measures: tuple[str, ...] = FAMILIES
+    """What else is measured: worst_people, linkability, membership, attacker_data."""
     most_seconds: int = 3600
     """After which whatever is not finished counts as failed, 10 to 1,000,000."""
 
@@ -77,6 +80,12 @@ class AuditConfig:
                     raise ConfigError(f"audit.{key}", name, "an attack on features")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ConfigError("audit.seeds", list(self.seeds), "at least one, each once, >= 0")
+        for name in self.measures:
+            if name not in FAMILIES:
+                raise ConfigError(
+                    "audit.measures", name, f"some of {', '.join(FAMILIES)}",
+                    suggestion(name, FAMILIES),
+                )  # fmt: skip
         within("audit.budget", self.budget, 1, 6)
         within("audit.sample_seed", self.sample_seed, 0, 2**31 - 1)
         within("audit.most_seconds", self.most_seconds, 10, 1_000_000)

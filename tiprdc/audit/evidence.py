@@ -21,6 +21,7 @@ class Evidence:
     Args:
         schema: What the records are.
         train, select, test: The attackers' three splits, disjoint by person.
+        trained: Some people that the extractor was trained on, one record each; None: not known.
         models: `released`, and `unprotected` where there is such a control.
     """
 
@@ -29,6 +30,7 @@ class Evidence:
     select: Records
     test: Records
     models: Mapping[str, Model]
+    trained: Records | None = None
 
     @property
     def parts(self) -> dict[str, Records]:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from tiprdc.attacks.measure import Measure
 from tiprdc.audit.ledger import Reuse
 from tiprdc.audit.plan import Representation
 from tiprdc.statistics import interval
@@ -126,6 +127,7 @@ class AuditReport:
     utility: dict[str, UtilityReport]
     mean_utility_loss: float | None
     reconstruction: dict[str, dict[str, float]] | None
+    measures: dict[str, tuple[Measure, ...]]
     not_tried: tuple[str, ...]
     reuse: Reuse | None
     seconds: float
@@ -143,6 +145,10 @@ class AuditReport:
                 **_tuples(cls, raw),
                 "attributes": {n: _attribute(a) for n, a in raw["attributes"].items()},
                 "utility": {n: _task(t) for n, t in raw["utility"].items()},
+                "measures": {
+                    family: tuple(Measure(**m) for m in some)
+                    for family, some in raw["measures"].items()
+                },
                 "reuse": None if raw["reuse"] is None else Reuse(**raw["reuse"]),
             }
         )

@@ -65,25 +65,17 @@ class Request:
     seed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gathered:
-    """Evidence for each model: the same people, the same records.
-
-    Args:
-        evidence: One for each file.
-        trained: Records of people that the model was trained on, where a column names them.
-    """
-
-    evidence: tuple[Evidence, ...]
-    trained: Records | None
-
-
-def gather(request: Request, watch: Callable[[float], None] = lambda share: None) -> Gathered:
+def gather(
+    request: Request, watch: Callable[[float], None] = lambda share: None
+) -> tuple[Evidence, ...]:
     """Inspect the files, read the manifest, divide the people.
 
     Args:
         request: What is asked.
         watch: Told which share of the records is read.
+
+    Returns:
+        One for each file: the same people, the same records.
 
     Raises:
         ModelError: A file is refused, or the models take different records.
@@ -105,15 +97,13 @@ def gather(request: Request, watch: Callable[[float], None] = lambda share: None
         x, readable = _read(reader, index.records, fitted, watch)
     schema, parts = _sealed(request, reader.modality, index, fitted, split, x, readable)
     models = [StrangersModel(path, facts[path], feeds[path]) for path in request.models]
-    return Gathered(
-        evidence=tuple(_evidence(schema, parts, model) for model in models),
-        trained=parts.get("extractor-train"),
-    )
+    return tuple(_evidence(schema, parts, model) for model in models)
 
 
 def _evidence(schema: Schema, parts: Mapping[str, Records], model: Model) -> Evidence:
     train, select, test = (parts[name] for name in SHARES)
-    return Evidence(schema, train, select, test, {"released": model})
+    trained = parts.get("extractor-train")
+    return Evidence(schema, train, select, test, {"released": model}, trained)
 
 
 def _contract(path: Path, facts: ModelFacts) -> Contract | None:

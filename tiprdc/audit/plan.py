@@ -28,7 +28,7 @@ class Plan:
         utility: Unseen task -> its classes.
         people: Private attribute or task -> people in the balanced sample of attacker-test.
         attacks, probes, raw: Names, on features, on features, on the raw record.
-        seeds, budget, sample_seed, policy, reconstruction: As configured.
+        seeds, budget, sample_seed, policy, reconstruction, measures: As configured.
     """
 
     suite_version: str = SUITE_VERSION
@@ -46,6 +46,7 @@ class Plan:
     sample_seed: int
     policy: PolicyConfig
     reconstruction: bool
+    measures: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:

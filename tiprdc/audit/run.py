@@ -7,7 +7,7 @@ attacked. The same plan, the same figures.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from tiprdc.audit.evidence import Evidence, digest_of, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.ledger import Ledger
+from tiprdc.audit.measures import Found
 from tiprdc.audit.metrics import mean_loss
 from tiprdc.audit.plan import Plan
 from tiprdc.audit.scored import Scored
@@ -26,12 +27,13 @@ from tiprdc.audit.verdict import conclude
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import DataError
 
-NOT_TRIED = (
-    "linkability: whether two records of one person can be joined by their features",
-    "membership: whether a person was among those that the extractor was trained on",
-    "the people who are recognised best: every figure is an average over people",
-    "attackers with more people, more computing time or knowledge from elsewhere",
-)
+BEYOND = "attackers with more people, more computing time or knowledge from elsewhere"
+_UNTRIED = {
+    "worst_people": "the people who are recognised best: every figure is an average over people",
+    "linkability": "linkability: whether two records of one person can be joined by their features",
+    "membership": "membership: whether a person was among those that the extractor was trained on",
+    "attacker_data": "whether more people would still help the attacker",
+}
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, mend: str) -> Plan:
         sample_seed=config.sample_seed,
         policy=policy,
         reconstruction=config.reconstruction and schema.modality != "text",
+        measures=config.measures,
     )
 
 
@@ -133,6 +136,7 @@ def run(
     attributes = {name: report for name, (report, _) in judged.items()}
     utility = {task: scored.task(task) for task in plan.utility}
     found, schema, results = again(), evidence.schema, scored.results
+    measures = scored.measures()
     verdict, reasons = conclude(
         plan,
         attributes,
@@ -141,6 +145,11 @@ def run(
         control_sha256=found.control,
         data_digest=found.data,
         plan_sha256=noted,
+        lacking=tuple(
+            f"The measure {family} {why}."
+            for family, why in measures.items()
+            if isinstance(why, str) and why.startswith("failed")
+        ),
     )
     report = AuditReport(
         suite_version=plan.suite_version,
@@ -164,17 +173,23 @@ def run(
         utility=utility,
         mean_utility_loss=mean_loss(utility),
         reconstruction=results.reconstruction,
-        not_tried=_not_tried(plan, schema, results),
+        measures={f: m for f, m in measures.items() if not isinstance(m, str)},
+        not_tried=tuple(_not_tried(plan, schema, results, measures)),
         reuse=reuse,
         seconds=time.monotonic() - start,
     )
     return Audited(report, results.pictures)
 
 
-def _not_tried(plan: Plan, schema: Schema, results: Results) -> tuple[str, ...]:
+def _not_tried(plan: Plan, schema: Schema, results: Results, measures: Found) -> Iterator[str]:
+    """What this audit did not try, and why."""
     if not plan.reconstruction:
         why = "text" if schema.modality == "text" else "audit.reconstruction is off"
-        return (f"reconstruction of the record ({why})", *NOT_TRIED)
-    if results.reconstruction is None:
-        return ("reconstruction of the record (the decoder failed)", *NOT_TRIED)
-    return NOT_TRIED
+        yield f"reconstruction of the record ({why})"
+    elif results.reconstruction is None:
+        yield "reconstruction of the record (the decoder failed)"
+    for family, said in _UNTRIED.items():
+        found = measures.get(family, "not in audit.measures")
+        if isinstance(found, str):
+            yield f"{said} ({found})"
+    yield BEYOND

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.suite import Trial
+from tiprdc.attacks.worst_people import most_confident, subgroups
 from tiprdc.audit.attack import Results
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.findings import AttackRun, AttributeReport, Estimate, UtilityReport
+from tiprdc.audit.measures import Found
 from tiprdc.audit.plan import Job, Plan
 from tiprdc.audit.verdict import judge
 from tiprdc.statistics import label_floor, leakage_bits, prior
@@ -55,6 +59,29 @@ class Scored:
             loss=loss,
             probes=self.runs(name),
         )
+
+    def measures(self) -> Found:
+        """What else was measured, by family, or why it was not."""
+        found: Found = {}
+        for family in self.plan.measures:
+            if family == "worst_people":
+                worst = tuple(m for name in self.plan.private for m in self._worst(name))
+                found[family] = worst or "no attacker finished, or too few people"
+            else:
+                found[family] = self.results.measures[family]
+        return found
+
+    def _worst(self, name: str) -> Iterator[Measure]:
+        said, confidence = self.said(name, "released"), self.plan.policy.confidence
+        if said is None:
+            return
+        truth, labels = self.truth(name, "released"), self.evidence.test.labels
+        tasks = {
+            task: (labels[task][self.rows(name)], classes)
+            for task, classes in self.plan.utility.items()
+        }
+        yield from most_confident(name, said, truth, confidence)
+        yield from subgroups(name, said, truth, tasks, confidence)
 
     def runs(self, target: str) -> tuple[AttackRun, ...]:
         """Every run on this attribute or task, with what became of the selected ones."""

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tiprdc.attacks import reconstruction
+from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
+from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.suite import Trial, try_attack
 from tiprdc.audit.model import Model
 from tiprdc.audit.plan import Job
@@ -72,3 +73,52 @@ def decode(
     if schema.modality == "image":
         return reconstruction.picture_scores(made, x), made[:PICTURES_SHOWN]
     return reconstruction.column_scores(made, x, schema.columns), made[:PICTURES_SHOWN]
+
+
+def measure_linkability(
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    z_test: NDArray[Any],
+    person: tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.str_]],
+    confidence: float,
+    seed: int,
+    representation: str,
+) -> tuple[Measure, ...]:
+    """Of the three attackers' splits, with the persons of each."""
+    z = (z_train, z_select, z_test)
+    train, select, test = (linkability.Side(*each) for each in zip(z, person, strict=True))
+    return linkability.linkability(train, select, test, confidence, seed, representation)
+
+
+def measure_membership(
+    members: NDArray[Any],
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    z_test: NDArray[Any],
+    rows: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
+    confidence: float,
+    seed: int,
+    representation: str,
+) -> tuple[Measure, ...]:
+    """Of training people against these rows of the three attackers' splits."""
+    torch.set_num_threads(1)
+    splits = (z_train, z_select, z_test)
+    train, select, test = (z[of] for z, of in zip(splits, rows, strict=True))
+    return membership.membership(members, train, select, test, confidence, seed, representation)
+
+
+def measure_attacker_data(
+    job: Job,
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    u: tuple[NDArray[np.int64], NDArray[np.int64]],
+    person: NDArray[np.str_],
+    classes: int,
+    confidence: float,
+) -> tuple[Measure, ...]:
+    """The chosen attack on more and more of attacker-train; `person` is of attacker-select."""
+    torch.set_num_threads(1)
+    train, select = (z_train, u[0]), (z_select, u[1], person)
+    return attacker_data.attacker_data(
+        job.target, job.attack, train, select, classes, confidence, job.seed
+    )

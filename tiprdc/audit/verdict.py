@@ -92,6 +92,7 @@ def conclude(
     control_sha256: str | None,
     data_digest: str,
     plan_sha256: str,
+    lacking: tuple[str, ...] = (),
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict on the release, and its reasons if it is not PASS.
 
@@ -101,6 +102,7 @@ def conclude(
         reasons: Of all of them.
         model_sha256, control_sha256, data_digest: Of what was really attacked.
         plan_sha256: As noted before attacker-test was attacked.
+        lacking: Planned measures that did not finish.
     """
     all_judged = bool(plan.private) and set(attributes) == set(plan.private)
     checks = (
@@ -111,7 +113,7 @@ def conclude(
         (plan.suite_version == SUITE_VERSION, "The plan is of another suite of attacks."),
         (all_judged, "Not every private attribute was judged."),
     )
-    broken = tuple(said for holds, said in checks if not holds)
+    broken = tuple(said for holds, said in checks if not holds) + lacking
     verdicts = {report.verdict for report in attributes.values()}
     if "FAIL" in verdicts:
         return "FAIL", reasons + broken

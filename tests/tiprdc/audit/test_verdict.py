@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import tiprdc
+from tiprdc.attacks.measure import Measure
 from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.findings import AttackRun, AuditReport, Estimate, UtilityReport
 from tiprdc.audit.ledger import Reuse
 from tiprdc.audit.metrics import mean_loss, metrics
 from tiprdc.audit.plan import Plan, Representation
-from tiprdc.audit.run import NOT_TRIED
 from tiprdc.audit.verdict import _alarm, conclude, judge
 from tiprdc.errors import ConfigError
 from tiprdc.findings import parse_audit
@@ -269,6 +269,9 @@ def test_the_plans_digest_covers_every_decision(change: dict[str, Any]) -> None:
     assert replace(PLAN).sha256 == PLAN.sha256
 
 
+MEASURE = Measure(name="rank 1", value=0.5, low=0.4, high=0.6, baseline=None, people=9)
+
+
 def report(**changes: Any) -> AuditReport:
     attribute, reasons = judge("secret", PLAN, **evidence(**changes))
     seen = {**DIGESTS, "plan_sha256": PLAN.sha256}
@@ -283,7 +286,8 @@ def report(**changes: Any) -> AuditReport:
         modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
         splits={"attacker-test": {"people": 5, "records": 5}}, policy=asdict(PLAN.policy),
         attributes={"secret": attribute}, utility={"task": task}, mean_utility_loss=0.01,
-        reconstruction={"released": {"psnr": 12.0}}, not_tried=NOT_TRIED,
+        reconstruction={"released": {"psnr": 12.0}},
+        measures={"worst_people": (MEASURE,)}, not_tried=("much",),
         reuse=Reuse(test_digest="d" * 64, plans=2, models=1), seconds=1.0,
     )  # fmt: skip
 
