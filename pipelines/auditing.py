@@ -16,6 +16,7 @@ from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import console
 from pipelines.console import run as run_stage
 from pipelines.params import load
+from tiprdc.attacks import membership
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.files import write
@@ -99,7 +100,7 @@ def _open(shards: Path, release: Path, control: Path | None) -> Evidence:
         select=read_split(shards, schema, "attacker-select"),
         test=read_split(shards, schema, "attacker-test"),
         models=models,
-        trained=read_split(shards, schema, "extractor-train"),
+        trained=read_split(shards, schema, "extractor-train", fewest=membership.MOST),
     )
 
 

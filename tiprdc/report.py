@@ -20,6 +20,7 @@ from tiprdc.findings import REPRESENTATIONS, Audit, read_audit, read_audited
 MEASURES = {
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
     "r2": "Numbers, mean R²",
     "accuracy": "Categories, mean accuracy",
 }
@@ -27,6 +28,7 @@ FAMILIES = {
     "worst_people": "The people who are recognised best",
     "linkability": "Joining two records of one person",
     "membership": "Finding the people that the extractor was trained on",
+    "reconstruction": "What rebuilt records give away",
     "attacker_data": "What more data gives the attacker",
 }
 DECODERS = {

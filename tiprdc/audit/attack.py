@@ -112,7 +112,7 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, most_seconds: flo
     }
     parts = {"train": train, "select": select, "test": test}
     members = seen.of("members") if "members" in seen.x else {}
-    handed = measures.hand_out(plan, evidence, executor, parts, members, chosen)
+    handed = measures.hand_out(plan, evidence, executor, parts, members, chosen, decoders)
     said = {
         key: f"failed: {type(value).__name__}" if isinstance(value, Exception) else value
         for key, value in executor.collect(asked, deadline, "test", lambda key: 1.0)

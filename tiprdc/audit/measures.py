@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks import linkability, membership
+from tiprdc.attacks import linkability, membership, reconstruction
 from tiprdc.attacks.measure import Measure
 from tiprdc.audit import tasks
-from tiprdc.audit.evidence import Evidence
+from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.plan import Job, Plan
 from tiprdc.statistics import one_a_person
@@ -20,7 +20,7 @@ Key = tuple[str, str]
 """Family, and representation or attribute."""
 Found = dict[str, tuple[Measure, ...] | str]
 """Family -> its figures, or why there are none."""
-SECONDS = {"membership": 8.0, "linkability": 4.0, "attacker_data": 2.0}
+SECONDS = {"membership": 8.0, "linkability": 4.0, "attacker_data": 2.0, "reconstruction": 8.0}
 """Of a task on a slow core, roughly."""
 
 
@@ -31,6 +31,7 @@ def hand_out(
     parts: Mapping[str, Mapping[str, Any]],
     members: Mapping[str, Any],
     chosen: Mapping[tuple[str, str], Job],
+    decoders: Mapping[str, Any],
 ) -> dict[Key, Any]:
     """Tasks of the planned measures.
 
@@ -39,22 +40,29 @@ def hand_out(
         parts: train, select and test -> representation -> what stands for the split in it.
         members: Representation -> the same for people of extractor-train.
         chosen: Target and representation -> the selected job.
+        decoders: Representation -> what stands for its decoder, where records are rebuilt.
     """
     found: dict[Key, Any] = {}
     for family, hand in (
         ("linkability", _linkability(plan, evidence, executor, parts)),
         ("membership", _membership(plan, evidence, executor, parts, members)),
         ("attacker_data", _attacker_data(plan, evidence, executor, parts, chosen)),
+        ("reconstruction", _reconstruction(plan, evidence, executor, parts, decoders)),
     ):
-        if family in plan.measures:
+        if family in planned(plan):
             found |= {(family, name): task for name, task in hand}
     return found
+
+
+def planned(plan: Plan) -> tuple[str, ...]:
+    """The families of a plan; what is read off rebuilt records goes with rebuilding them."""
+    return (*plan.measures, "reconstruction") if plan.reconstruction else plan.measures
 
 
 def collected(plan: Plan, evidence: Evidence, results: Mapping[Key, Any]) -> Found:
     """The figures by family; a task that failed leaves a reason in place of its family."""
     found: Found = {}
-    for family in plan.measures:
+    for family in planned(plan):
         if family == "worst_people":
             continue
         of = [result for (name, _), result in results.items() if name == family]
@@ -139,6 +147,30 @@ def _attacker_data(
                 parts["select"]["released"], u, evidence.select.person,
                 evidence.schema.classes(name), plan.policy.confidence,
             )  # fmt: skip
+
+
+def _reconstruction(
+    plan: Plan,
+    evidence: Evidence,
+    executor: Executor,
+    parts: Mapping[str, Mapping[str, Any]],
+    decoders: Mapping[str, Any],
+) -> Iterator[tuple[str, Any]]:
+    schema, test, confidence = evidence.schema, evidence.test, plan.policy.confidence
+    few = np.sort(_people(test.person, plan.sample_seed)[: reconstruction.MOST_SCORED])
+    for name, decoder in decoders.items():
+        yield f"retrieval {name}", executor.submit(
+            tasks.measure_retrieval, schema, decoder, parts["test"][name], test.x, few,
+            confidence, name,
+        )  # fmt: skip
+    for name in plan.private if decoders else ():
+        rows = sample(test, schema, name, plan.sample_seed)
+        labels = [part.labels[name] for part in (evidence.train, evidence.select)]
+        z = [parts[part]["released"] for part in evidence.parts]
+        yield name, executor.submit(
+            tasks.measure_read_off, schema, decoders["released"], *z,
+            (*labels, test.labels[name][rows]), rows, name, plan.raw, confidence, plan.seeds[0],
+        )  # fmt: skip
 
 
 def _people(person: NDArray[np.str_], seed: int) -> NDArray[np.intp]:

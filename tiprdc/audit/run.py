@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tiprdc.attacks.reconstruction import MS_SSIM_PIXELS
 from tiprdc.audit.attack import Results, attack
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of, sample
@@ -188,6 +189,8 @@ def _not_tried(plan: Plan, schema: Schema, results: Results, measures: Found) ->
         yield f"reconstruction of the record ({why})"
     elif results.reconstruction is None:
         yield "reconstruction of the record (the decoder failed)"
+    elif schema.modality == "image" and min(schema.shape[1:]) < MS_SSIM_PIXELS:
+        yield f"MS-SSIM of rebuilt pictures (it takes {MS_SSIM_PIXELS} pixels)"
     for family, said in _UNTRIED.items():
         found = measures.get(family, "not in audit.measures")
         if isinstance(found, str):

@@ -14,7 +14,7 @@ from tiprdc.attacks.worst_people import most_confident, subgroups
 from tiprdc.audit.attack import Results
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.findings import AttackRun, AttributeReport, Estimate, UtilityReport
-from tiprdc.audit.measures import Found
+from tiprdc.audit.measures import Found, planned
 from tiprdc.audit.plan import Job, Plan
 from tiprdc.audit.verdict import judge
 from tiprdc.statistics import label_floor, leakage_bits, prior
@@ -63,7 +63,7 @@ class Scored:
     def measures(self) -> Found:
         """What else was measured, by family, or why it was not."""
         found: Found = {}
-        for family in self.plan.measures:
+        for family in planned(self.plan):
             if family == "worst_people":
                 worst = tuple(m for name in self.plan.private for m in self._worst(name))
                 found[family] = worst or "no attacker finished, or too few people"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
 from tiprdc.attacks.measure import Measure
+from tiprdc.attacks.rebuilt import read_off
+from tiprdc.attacks.retrieval import retrieval
 from tiprdc.attacks.suite import Trial, try_attack
 from tiprdc.audit.model import Model
 from tiprdc.audit.plan import Job
@@ -73,6 +75,48 @@ def decode(
     if schema.modality == "image":
         return reconstruction.picture_scores(made, x), made[:PICTURES_SHOWN]
     return reconstruction.column_scores(made, x, schema.columns), made[:PICTURES_SHOWN]
+
+
+def measure_retrieval(
+    schema: Schema,
+    decoder: reconstruction.Decoder,
+    z: NDArray[Any],
+    x: NDArray[Any],
+    rows: NDArray[np.intp],
+    confidence: float,
+    representation: str,
+) -> tuple[Measure, ...]:
+    """On these rows of attacker-test, one a person."""
+    torch.set_num_threads(1)
+    made = decoder(z[rows])
+    return retrieval(made, x[rows], schema.columns, confidence, representation)
+
+
+def measure_read_off(
+    schema: Schema,
+    decoder: reconstruction.Decoder,
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    z_test: NDArray[Any],
+    u: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    rows: NDArray[np.intp],
+    about: str,
+    attacks: tuple[str, ...],
+    confidence: float,
+    seed: int,
+) -> tuple[Measure, ...]:
+    """Of a private attribute, scored on these rows of attacker-test."""
+    torch.set_num_threads(1)
+    splits = (z_train, z_select, z_test[rows])
+    parts = [(_as_record(schema, decoder(z)), v) for z, v in zip(splits, u, strict=True)]
+    train, select, test = parts
+    classes = schema.classes(about)
+    return (read_off(about, attacks, train, select, test, classes, confidence, seed),)
+
+
+def _as_record(schema: Schema, made: NDArray[np.float32]) -> NDArray[Any]:
+    """What was rebuilt, as attacks want to see a record."""
+    return np.rint(255 * made).astype(np.uint8) if schema.modality == "image" else made
 
 
 def measure_linkability(

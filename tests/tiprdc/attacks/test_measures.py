@@ -14,9 +14,11 @@ from tiprdc.attacks import linkability as link
 from tiprdc.attacks.attacker_data import attacker_data
 from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.membership import auc, membership
+from tiprdc.attacks.rebuilt import read_off
+from tiprdc.attacks.reconstruction import picture_scores
+from tiprdc.attacks.retrieval import retrieval
 from tiprdc.attacks.worst_people import most_confident, subgroups
-
-NOTHING = np.random.default_rng(99)
+from tiprdc.datasets.schema import Column
 
 
 @pytest.fixture(autouse=True)
@@ -191,3 +193,67 @@ def test_more_data_helps_where_the_signal_is_spread_thin_and_not_where_there_is_
     assert last.low is not None
     assert last.low <= 0
     assert abs(steps[-1].value - 0.5) < 0.06
+
+
+def rebuilt(noise: float) -> tuple[Measure, ...]:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, size=(250, 3, 8, 8)).astype(np.uint8)
+    made = np.clip(x / 255 + noise * rng.normal(size=x.shape), 0, 1).astype(np.float32)
+    return retrieval(made, x, (), 0.95, "released")
+
+
+def test_the_true_picture_is_found_by_what_was_rebuilt_of_it() -> None:
+    (found,) = rebuilt(0.3)
+    assert (found.people, found.value, found.baseline) == (200, 1.0, 0.01)
+    (found,) = rebuilt(1000.0)
+    assert found.value < 0.05
+
+
+def test_a_mean_picture_finds_nobody() -> None:
+    x = np.random.default_rng(0).integers(0, 256, size=(300, 3, 8, 8)).astype(np.uint8)
+    (found,) = retrieval(np.full(x.shape, 0.5, np.float32), x, (), 0.95, "released")
+    assert found.value < 0.05
+
+
+def test_the_true_row_is_found_by_its_columns() -> None:
+    columns = (
+        Column(name="kind", categories=tuple("abcdefgh")),
+        Column(name="level", mean=5.0, std=2.0),
+        Column(name="weight", mean=0.0, std=1.0),
+    )
+    rng = np.random.default_rng(0)
+    kind, level, weight = rng.integers(8, size=200), rng.normal(5, 2, 200), rng.normal(size=200)
+    x = np.stack([kind, level, weight], 1).astype(np.float32)
+    made = np.concatenate([((level - 5) / 2)[:, None], weight[:, None], 9 * np.eye(9)[kind]], 1)
+    (found,) = retrieval(made.astype(np.float32), x, columns, 0.95, "released")
+    assert found.value > 0.98
+    made[:, 2:] = rng.permuted(made[:, 2:], axis=1)
+    made[:, :2] = 0
+    (found,) = retrieval(made.astype(np.float32), x, columns, 0.95, "released")
+    assert found.value < 0.2
+
+
+def test_fewer_records_than_the_gallery_say_nothing() -> None:
+    x = np.zeros((99, 3, 8, 8), np.uint8)
+    assert retrieval(np.zeros(x.shape, np.float32), x, (), 0.95, "released") == ()
+
+
+def test_an_attribute_in_what_was_rebuilt_is_read_off_and_noise_is_not() -> None:
+    rng, u = np.random.default_rng(0), fair(400)
+    for weight, least, most in ((2.0, 0.9, 1.0), (0.0, 0.35, 0.65)):
+        parts = [
+            ((weight * u[:, None] + rng.normal(size=(400, 3))).astype(np.float32), u)
+            for _ in range(3)
+        ]
+        names = ("logistic_regression", "gradient_boosting")
+        found = read_off("u", names, parts[0], parts[1], parts[2], 2, 0.95, 0)
+        assert least < found.value <= most
+        assert found.about == "u"
+
+
+def test_ms_ssim_where_pictures_are_large_enough() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, size=(2, 3, 176, 176)).astype(np.uint8)
+    scores = picture_scores((x / 255).astype(np.float32), x)
+    assert scores["ms_ssim"] == pytest.approx(1, abs=1e-4)
+    assert "ms_ssim" not in picture_scores((x / 255).astype(np.float32)[..., :175], x[..., :175])
