@@ -11,6 +11,8 @@ from rich.text import Text
 
 from tiprdc import __version__, terminal
 from tiprdc.commands.audit import audit
+from tiprdc.commands.doctor import doctor
+from tiprdc.commands.extract import extract
 from tiprdc.commands.inspect import inspect
 from tiprdc.errors import TiprdcError
 
@@ -18,13 +20,13 @@ USER_MISTAKE = 2
 """Exit code when the user can mend it."""
 
 _commands = typer.Typer(
-    help="Audit and inspect extractors that hide a private attribute, and the audits of them.",
+    help="Run and audit extractors that hide a private attribute; look at them and at their audits.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-for _command in (audit, inspect):
+for _command in (audit, doctor, extract, inspect):
     _commands.command()(_command)
 
 
@@ -40,7 +42,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Audit and inspect extractors that hide a private attribute, and the audits of them."""
+    """Run and audit extractors that hide a private attribute; look at them and at their audits."""
 
 
 def app() -> None:

@@ -43,18 +43,27 @@ def main() -> None:
     data = Path(MODEL).read_bytes()
     x = np.load(RECORDS, mmap_mode="r", allow_pickle=False) if job["run"] else None
     with Path(ANSWER).open("wb") as answer, Path(FEATURES).open("wb") as features:
-        _give_up(job)
+        give_up(job)
         try:
             found: dict[str, Any] = {"facts": _work(job, data, x, features)}
         except ModelError as error:
             found = {"error": [error.where, error.given, error.allowed, error.mend]}
         except MemoryError:
             found = {"error": _too_much(job)}
+        # What nobody thought of is refused too.
+        except Exception as error:
+            given = f"it cannot be inspected ({type(error).__name__})"
+            found = {"error": [job["where"], given, "an ONNX file", ""]}
         answer.write(json.dumps(found).encode())
 
 
-def _give_up(job: dict[str, Any]) -> None:
-    """Lower the limits of this process for good."""
+def give_up(job: dict[str, Any]) -> None:
+    """Lower the limits of this process for good.
+
+    Args:
+        job: `memory`, bytes beyond what is taken now; `seconds` of the CPU; `output`, bytes of a
+            file.
+    """
     import resource
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -5,6 +5,8 @@ Only json, so that a device or a terminal can ask without onnx.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +18,25 @@ from tiprdc.errors import DataError
 MANIFEST_VERSION = 1
 MODEL = "extractor.onnx"
 
+MOST_BYTES = 2**31 - 1
+"""Of one file of a release: protobuf's own limit."""
+MOST_NUMBERS = 2**26
+"""Of one record, or of its features."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TYPES = {"image": "uint8", "table": "float32", "text": "int32"}
 _ALLOWED = f"a manifest.json of version {MANIFEST_VERSION}"
 _MEND = "write it again with `dvc repro -f export`"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputColumn:
-    """One column of a table's record; `categories` is empty for a number."""
+    """One column of a table's record; `categories` is empty for a number, which has a `mean`."""
 
     name: str
     categories: tuple[str, ...]
+    mean: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +103,13 @@ def parse_contract(raw: dict[str, Any], where: str) -> Contract:
     if version != MANIFEST_VERSION:
         raise DataError(where, f"manifest_version {version!r}", _ALLOWED, _MEND)
     try:
-        return _contract(raw)
+        contract = _contract(raw)
+        _check(contract)
     except KeyError as error:
         raise DataError(where, f"no key {error.args[0]!r}", _ALLOWED, _MEND) from error
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise DataError(where, f"not a manifest: {error}", _ALLOWED, _MEND) from error
+    return contract
 
 
 def _contract(raw: dict[str, Any]) -> Contract:
@@ -115,7 +128,11 @@ def _contract(raw: dict[str, Any]) -> Contract:
         input_type=str(taken["dtype"]),
         input_shape=_shape(taken),
         columns=tuple(
-            InputColumn(name=str(c["name"]), categories=tuple(map(str, c["categories"])))
+            InputColumn(
+                name=str(c["name"]),
+                categories=tuple(map(str, c["categories"])),
+                mean=float(c.get("mean", 0.0)),
+            )
             for c in taken["columns"]
         ),
         vocabulary_size=int(taken["vocabulary_size"]),
@@ -135,6 +152,26 @@ def _contract(raw: dict[str, Any]) -> Contract:
         notes=tuple(map(str, raw["notes"])),
         raw=raw,
     )
+
+
+def _check(contract: Contract) -> None:
+    """What a manifest from a stranger may not say."""
+    for name, (digest, size) in contract.files.items():
+        # On any system: what is a name here is a path there.
+        if not _NAME.fullmatch(name) or name == "manifest.json":
+            raise ValueError("it lists a file that lies elsewhere, or has no plain name")
+        if not _SHA256.fullmatch(digest) or not 0 <= size <= MOST_BYTES:
+            raise ValueError(f"{name} without a sha256 and a size up to {MOST_BYTES:,} bytes")
+    for shape in (contract.input_shape, contract.features):
+        if not 1 <= len(shape) <= 4 or min(shape) < 1 or math.prod(shape) > MOST_NUMBERS:
+            raise ValueError("a shape without sizes, or beyond what a record has")
+    numbers = [contract.bounded, contract.noise, contract.parity[0]]
+    if not all(map(math.isfinite, numbers + [column.mean for column in contract.columns])):
+        raise ValueError("a number that is not finite")
+    if contract.modality == "table" and len(contract.columns) != contract.input_shape[0]:
+        raise ValueError("another number of columns than its shape says")
+    if _TYPES.get(contract.modality) != contract.input_type or contract.output_type != "float32":
+        raise ValueError("a modality or a type that no release has")
 
 
 def _shape(tensor: Mapping[str, Any]) -> tuple[int, ...]:

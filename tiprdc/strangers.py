@@ -44,9 +44,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc import confined
-from tiprdc.documents import printable
+from tiprdc.documents import printable, read_bytes
 from tiprdc.errors import DataError, ModelError, within
-from tiprdc.files import read_bytes
 from tiprdc.model_facts import ModelFacts
 
 _START = (

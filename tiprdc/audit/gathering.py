@@ -190,10 +190,7 @@ def _fit(
         return _texts(request, first)
     fitted = reader.fit(people)
     if contract:
-        columns = tuple(
-            Column(**{**c, "categories": tuple(c["categories"])})
-            for c in contract.raw["input"]["columns"]
-        )
+        columns = _columns(contract)
         return replace(fitted, columns=columns, shape=(len(columns),))
     for column in fitted.columns:
         if column.categories:
@@ -208,6 +205,18 @@ def _fit(
             f"as many as the model takes: {first.input_shape}", "name them in its order with --x",
         )  # fmt: skip
     return fitted
+
+
+def _columns(contract: Contract) -> tuple[Column, ...]:
+    """Columns as the manifest has them, with the spread of numbers, which scales them for attacks."""
+    try:
+        spread = [float(column.get("std", 1.0)) for column in contract.raw["input"]["columns"]]
+    except (TypeError, ValueError):
+        raise DataError("manifest.json", "a std that is no number", "numbers above 0") from None
+    return tuple(
+        Column(name=c.name, categories=c.categories, mean=c.mean, std=std if std > 0 else 1.0)
+        for c, std in zip(contract.columns, spread, strict=True)
+    )
 
 
 def _texts(request: Request, facts: ModelFacts) -> Fitted:

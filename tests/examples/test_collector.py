@@ -1,0 +1,76 @@
+"""The collector's example does what it says, with files that `tiprdc extract` wrote."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.releases import overflowing, write_release
+from tiprdc.contract import read_contract
+from tiprdc.deployed import Extractor
+from tiprdc.extraction import extract
+from tiprdc.intake import open_intake
+
+ROOT = Path(__file__).parents[2]
+
+
+def collector(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "examples/collector.py", str(folder / "received"),
+         str(folder / "answers.csv")],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def received(tmp_path: Path) -> Path:
+    """Twelve devices of ten records; whoever is older than 40 works long hours."""
+    release = write_release(tmp_path / "release", "table")
+    extractor, contract = Extractor.load(release), read_contract(release / "manifest.json")
+    rng = np.random.default_rng(0)
+    answers = ["device,id,label"]
+    for device in range(12):
+        ages = rng.integers(20, 60, 10)
+        rows = [f"{age},Private,{rng.integers(20, 60)}" for age in ages]
+        table = tmp_path / f"d{device}.csv"
+        table.write_text("\n".join(["age,job,hours", *rows]) + "\n")
+        extract(extractor, open_intake(table, contract), tmp_path / "received" / f"d{device}.npz")
+        labels = ["yes" if age > 40 else "no" for age in ages]
+        answers += [f"d{device},{n},{label}" for n, label in enumerate(labels, 1)]
+    (tmp_path / "answers.csv").write_text("\n".join(answers) + "\n")
+    return tmp_path
+
+
+def test_a_task_that_is_in_the_features_is_learnt(received: Path) -> None:
+    ended = collector(received)
+    assert ended.returncode == 0, ended.stderr
+    assert "12 devices, 120 labelled records, 5 features each" in ended.stdout
+    found = re.search(r"new devices: (\d\.\d+); a guess gets 0\.500", ended.stdout)
+    assert found
+    assert float(found[1]) > 0.85
+
+
+def test_labels_that_say_nothing_are_not_learnt(received: Path) -> None:
+    lines = (received / "answers.csv").read_text().splitlines()
+    labels = np.random.default_rng(1).permutation([line.rsplit(",", 1)[1] for line in lines[1:]])
+    heads = [line.rsplit(",", 1)[0] for line in lines[1:]]
+    rows = [f"{head},{label}" for head, label in zip(heads, labels, strict=True)]
+    (received / "answers.csv").write_text("\n".join([lines[0], *rows]) + "\n")
+    found = re.search(r"new devices: (\d\.\d+)", collector(received).stdout)
+    assert found
+    assert float(found[1]) < 0.75
+
+
+def test_features_of_two_models_are_not_mixed(received: Path) -> None:
+    release = write_release(received / "other", "table", data=overflowing())
+    contract = read_contract(release / "manifest.json")
+    intake = open_intake(received / "d0.csv", contract)
+    extract(Extractor.load(release), intake, received / "received" / "other.npz")
+    ended = collector(received)
+    assert ended.returncode != 0
+    assert "features of 2 different models" in ended.stderr
