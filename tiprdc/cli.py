@@ -20,7 +20,7 @@ USER_MISTAKE = 2
 """Exit code when the user can mend it."""
 
 _commands = typer.Typer(
-    help="Run and audit extractors that hide a private attribute; look at them and at their audits.",
+    help="Run, audit and look at extractors that hide a private attribute.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,7 +42,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Run and audit extractors that hide a private attribute; look at them and at their audits."""
+    """Run, audit and look at extractors that hide a private attribute."""
 
 
 def app() -> None:

@@ -208,7 +208,7 @@ def _fit(
 
 
 def _columns(contract: Contract) -> tuple[Column, ...]:
-    """Columns as the manifest has them, with the spread of numbers, which scales them for attacks."""
+    """Columns as the manifest has them; the spread of numbers scales them for attacks."""
     try:
         spread = [float(column.get("std", 1.0)) for column in contract.raw["input"]["columns"]]
     except (TypeError, ValueError):
