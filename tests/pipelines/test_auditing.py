@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tiprdc.audit import tasks
 from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.model import OwnModel
-from tiprdc.datasets.schema import Modality, Schema
+from tiprdc.datasets.schema import DTYPES, Modality, Schema
 from tiprdc.errors import ConfigError, DataError, ModelError
 
 MakeShards = Callable[..., Schema]
@@ -56,8 +56,11 @@ class Project:
             "tiprdc_version": "0",
             "private": ["secret"],
             "input": {
-                "name": "x", "modality": self.schema.modality, "dtype": "float32",
-                "shape": ["batch", *self.schema.shape], "columns": [], "vocabulary_size": 0,
+                "name": "x", "modality": self.schema.modality,
+                "dtype": np.dtype(DTYPES[self.schema.modality]).name,
+                "shape": ["batch", *self.schema.shape],
+                "columns": [asdict(column) for column in self.schema.columns],
+                "vocabulary_size": self.schema.vocabulary_size,
             },
             "output": {"name": "z", "dtype": "float32", "shape": ["batch", weights.shape[1]]},
             "opset": 20,
