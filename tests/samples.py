@@ -78,6 +78,21 @@ def attribute(
     }
 
 
+def measure(
+    name: str, value: float, *, about: str = "", baseline: float | None = None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "about": about,
+        "representation": "released",
+        "value": value,
+        "low": value - 0.01,
+        "high": value + 0.01,
+        "baseline": baseline,
+        "people": 812,
+    }
+
+
 def task(released: float, unprotected: float, ceiling: float, classes: int = 2) -> dict[str, Any]:
     return {
         "classes": [f"class {n}" for n in range(classes)],
@@ -110,6 +125,7 @@ def planned(audit: dict[str, Any]) -> dict[str, Any]:
         "sample_seed": 0,
         "policy": audit["policy"],
         "reconstruction": audit["reconstruction"] is not None,
+        "measures": ["worst_people", "linkability", "membership", "attacker_data"],
     }
     return {**audit, "plan": plan}
 
@@ -151,11 +167,19 @@ def image_audit() -> dict[str, Any]:
             "unprotected": {"psnr": 21.7, "ssim": 0.74},
             "without_features": {"psnr": 12.9, "ssim": 0.22},
         },
+        "measures": {
+            "worst_people": [measure("surest 5 %", 0.617, about="skin_tone", baseline=0.5)],
+            "linkability": [measure("rank 1 among 812 people", 0.043, baseline=1 / 812)],
+            "attacker_data": [
+                {**measure("mlp after 500 records", 0.54), "low": None, "high": None}
+            ],
+        },
         "not_tried": [
             "linkability: can two records of one person be joined?",
             "membership: was this person in the training data?",
             "attackers with more data or more compute than this budget",
         ],
+        "reuse": {"test_digest": "e5" * 32, "plans": 3, "models": 2},
         "seconds": 88.4,
     }
     return planned(audit)
@@ -241,6 +265,8 @@ def bare_audit() -> dict[str, Any]:
         "utility": {},
         "mean_utility_loss": None,
         "reconstruction": None,
+        "measures": {},
+        "reuse": None,
     }
     return planned(audit)
 
@@ -255,6 +281,7 @@ def hostile_audit() -> dict[str, Any]:
         "x\x1b[31m\u202e`[a](http://a.test)": task(0.8, 0.8, 0.9),
     }
     audit["dataset"] = '"><img src=http://a.test/x.png onerror=alert(1)>'
+    audit["measures"] = {HOSTILE: [measure(HOSTILE, 0.5, about=HOSTILE)]}
     audit["reasons"] = audit["notes"] = audit["not_tried"] = [f"{HOSTILE} {long} \ud800"]
     audit["splits"] = {HOSTILE: {"people": 1, "records": 1}}
     audit["attributes"][HOSTILE]["classes"].append("</pre>")

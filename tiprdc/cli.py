@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tiprdc import __version__, terminal
+from tiprdc.commands.audit import audit
 from tiprdc.commands.doctor import doctor
 from tiprdc.commands.extract import extract
 from tiprdc.commands.inspect import inspect
@@ -19,13 +20,13 @@ USER_MISTAKE = 2
 """Exit code when the user can mend it."""
 
 _commands = typer.Typer(
-    help="Run extractors that hide a private attribute; look at them and at their audits.",
+    help="Run, audit and look at extractors that hide a private attribute.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-for _command in (doctor, extract, inspect):
+for _command in (audit, doctor, extract, inspect):
     _commands.command()(_command)
 
 
@@ -41,7 +42,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Run extractors that hide a private attribute; look at them and at their audits."""
+    """Run, audit and look at extractors that hide a private attribute."""
 
 
 def app() -> None:

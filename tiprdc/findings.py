@@ -93,8 +93,28 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One figure beside attribute inference: its value, its bounds, what a guess gets."""
+
+    name: str
+    about: str
+    representation: str
+    value: float
+    low: float | None
+    high: float | None
+    baseline: float | None
+    people: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Audit:
-    """An audit as it was written to `audit.json`; `confidence` is that of each bound, in (0, 1)."""
+    """An audit as it was written to `audit.json`.
+
+    Args:
+        confidence: Of each bound, in (0, 1).
+        reuse: How many plans, and models among them, attacked these test people so far; None where
+            nobody counted.
+    """
 
     suite_version: str
     verdict: Verdict
@@ -115,7 +135,9 @@ class Audit:
     utility: tuple[Task, ...]
     mean_utility_loss: float | None
     reconstruction: dict[str, dict[str, float]] | None
+    measures: dict[str, tuple[Measure, ...]]
     not_tried: tuple[str, ...]
+    reuse: tuple[int, int] | None
     seconds: float
 
 
@@ -179,7 +201,12 @@ def _audit(raw: Mapping[str, Any]) -> Audit:
         utility=tuple(_task(name, task) for name, task in raw["utility"].items()),
         mean_utility_loss=_optional(raw["mean_utility_loss"]),
         reconstruction=_reconstruction(raw["reconstruction"]),
+        measures={
+            str(family): tuple(_measure(m) for m in some)
+            for family, some in raw.get("measures", {}).items()
+        },
         not_tried=_strings(raw["not_tried"]),
+        reuse=_reuse(raw.get("reuse")),
         seconds=_number(raw["seconds"]),
     )
 
@@ -251,6 +278,23 @@ def _reconstruction(raw: Mapping[str, Any] | None) -> dict[str, dict[str, float]
         for name, measures in raw.items()
         if measures is not None
     }
+
+
+def _measure(raw: Mapping[str, Any]) -> Measure:
+    return Measure(
+        name=str(raw["name"]),
+        about=str(raw["about"]),
+        representation=str(raw["representation"]),
+        value=_number(raw["value"]),
+        low=_optional(raw["low"]),
+        high=_optional(raw["high"]),
+        baseline=_optional(raw["baseline"]),
+        people=int(raw["people"]),
+    )
+
+
+def _reuse(raw: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    return None if raw is None else (int(raw["plans"]), int(raw["models"]))
 
 
 def _verdict(raw: object) -> Verdict:

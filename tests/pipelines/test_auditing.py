@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-import tiprdc.audit
-from pipelines import attacking
-from pipelines.auditing import audit
+import tiprdc
+from pipelines.auditing import audit, resolve
 from pipelines.cluster import ClusterConfig
-from tiprdc.audit import AuditConfig, AuditReport, PolicyConfig
-from tiprdc.datasets.schema import Modality, Schema
-from tiprdc.errors import DataError, ModelError
+from tests.planted import write_model
+from tiprdc.audit import tasks
+from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.findings import AuditReport
+from tiprdc.audit.model import OwnModel
+from tiprdc.datasets.schema import DTYPES, Modality, Schema
+from tiprdc.errors import ConfigError, DataError, ModelError
 
 MakeShards = Callable[..., Schema]
 CONFIG = AuditConfig(
@@ -34,30 +35,6 @@ CONFIG = AuditConfig(
     seeds=(0,),
     reconstruction=False,
 )
-
-
-def write_model(path: Path, schema: Schema, weights: np.ndarray, *ops: str) -> str:
-    """z = ops(flatten(x) @ weights), as an ONNX file; returns its sha256."""
-    kind = {"image": TensorProto.UINT8, "table": TensorProto.FLOAT, "text": TensorProto.INT32}
-    nodes = [
-        helper.make_node("Cast", ["x"], ["a"], to=TensorProto.FLOAT),
-        helper.make_node("Flatten", ["a"], ["b"]),
-        helper.make_node("MatMul", ["b", "w"], ["c0"]),
-        *(helper.make_node(op, [f"c{n}"], [f"c{n + 1}"]) for n, op in enumerate(ops)),
-        helper.make_node("Identity", [f"c{len(ops)}"], ["z"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "planted",
-        [helper.make_tensor_value_info("x", kind[schema.modality], ["batch", *schema.shape])],
-        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", weights.shape[1]])],
-        [numpy_helper.from_array(weights.astype(np.float32), "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.checker.check_model(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.SerializeToString())
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Project:
@@ -79,8 +56,11 @@ class Project:
             "tiprdc_version": "0",
             "private": ["secret"],
             "input": {
-                "name": "x", "modality": self.schema.modality, "dtype": "float32",
-                "shape": ["batch", *self.schema.shape], "columns": [], "vocabulary_size": 0,
+                "name": "x", "modality": self.schema.modality,
+                "dtype": np.dtype(DTYPES[self.schema.modality]).name,
+                "shape": ["batch", *self.schema.shape],
+                "columns": [asdict(column) for column in self.schema.columns],
+                "vocabulary_size": self.schema.vocabulary_size,
             },
             "output": {"name": "z", "dtype": "float32", "shape": ["batch", weights.shape[1]]},
             "opset": 20,
@@ -127,7 +107,7 @@ def test_a_release_without_the_secret_passes(table: Project, local_ray: None) ->
     assert report.reconstruction is not None
     assert report.reconstruction["unprotected"]["level"] > 0.5
     assert report.reconstruction["released"]["level"] < 0.3
-    schema = json.loads(Path(tiprdc.audit.__file__).with_name("audit.schema.json").read_text())
+    schema = json.loads(Path(tiprdc.__file__).with_name("audit.schema.json").read_text())
     text = (table.root / "reports" / "audit.json").read_text()
     jsonschema.validate(json.loads(text), schema)
     assert text == report.to_json()
@@ -208,7 +188,7 @@ def test_a_worker_that_dies_is_never_a_pass(
 
     table.release(HIDES)
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    monkeypatch.setattr(attacking, "_fit", _dies_as_kernel)
+    monkeypatch.setattr(tasks, "fit", _dies_as_kernel)
     try:
         report = table.audit()
     finally:
@@ -218,11 +198,11 @@ def test_a_worker_that_dies_is_never_a_pass(
 
 
 def _dies_as_kernel(job: Any, *given: Any) -> Any:
-    from pipelines.attacking import _fit
+    from tiprdc.audit.tasks import fit
 
     if job.attack == "kernel":
         os._exit(1)
-    return _fit(job, *given)
+    return fit(job, *given)
 
 
 @pytest.mark.ray
@@ -232,6 +212,22 @@ def test_a_file_that_onnxruntime_refuses_is_said(table: Project, local_ray: None
     broken.write_bytes(broken.read_bytes()[:50])
     with pytest.raises(ModelError, match="ONNX file"):
         table.audit()
+
+
+@pytest.mark.parametrize("name", ["release", "release/extractor.onnx"])
+def test_a_release_is_named_by_its_path(
+    table: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.release(HIDES)
+    monkeypatch.chdir(table.root)
+    assert resolve(name) == Path("release")
+
+
+def test_what_is_no_path_is_refused() -> None:
+    with pytest.raises(ConfigError, match="pull the version"):
+        resolve("extractor@v1.2.0")
+    with pytest.raises(ModelError, match="does not exist"):
+        resolve("artifacts/relaese")
 
 
 def test_too_few_people_are_refused_before_any_work(table: Project) -> None:
@@ -277,9 +273,9 @@ def test_noise_of_a_release_is_the_same_again_and_another_for_other_people(tmp_p
         [helper.make_tensor_value_info("z", TensorProto.FLOAT, shape)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    content = model.SerializeToString()
+    content = OwnModel(model.SerializeToString())
     people, others = np.zeros((700, 3), np.float32), np.zeros((701, 3), np.float32)
-    z = attacking._extract(content, people)
-    assert np.array_equal(z, attacking._extract(content, people))
+    z = content.features(people)
+    assert np.array_equal(z, content.features(people))
     assert len(np.unique(z)) == z.size, "each record has noise of its own"
-    assert not np.isin(attacking._extract(content, others), z).any()
+    assert not np.isin(content.features(others), z).any()

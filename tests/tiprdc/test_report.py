@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.samples import AUDITS, HOSTILE, image_audit, table_audit, text_audit, write_project
+from tests.samples import (
+    AUDITS,
+    HOSTILE,
+    bare_audit,
+    image_audit,
+    table_audit,
+    text_audit,
+    write_project,
+)
 from tiprdc.errors import DataError
 from tiprdc.figures import Scale, read_pictures, read_training
 from tiprdc.report import write_report
@@ -231,3 +239,19 @@ def test_pickles_are_not_opened(tmp_path: Path) -> None:
     np.savez(tmp_path / "pictures.npz", record=np.array([object()], dtype=object))
     with pytest.raises(DataError, match="cannot be read as pictures"):
         read_pictures(tmp_path / "pictures.npz")
+
+
+def test_the_other_measures_stand_beside_a_guess_and_reuse_is_said(tmp_path: Path) -> None:
+    text = page(tmp_path, image_audit()).text
+    for words in ("surest 5 %", "rank 1 among 812 people", "0.033 to 0.053", "0.001"):
+        assert words in text
+    assert "attacked by 3 different plans so far, on 2 models" in text
+    assert "Nobody counted" in page(tmp_path, bare_audit()).text
+
+
+def test_a_page_without_a_release_of_ours_says_what_was_done_to_the_file(tmp_path: Path) -> None:
+    write_project(tmp_path, image_audit())
+    text = write_report(tmp_path / "reports", None).read_text()
+    assert "run in a process with limits" in text
+    assert "dvc repro" not in text
+    assert "tiprdc audit MODEL.onnx" in text

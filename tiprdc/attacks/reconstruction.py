@@ -28,6 +28,8 @@ FEWEST_STEPS = 100
 MOST_SCORED = 500
 """Records of attacker-test on which reconstructions are scored."""
 BATCH = 128
+MS_SSIM_PIXELS = 176
+"""Sixteen times its window of 11."""
 
 
 class Decoder:
@@ -79,13 +81,17 @@ def fit_column_decoder(
 
 
 def picture_scores(made: NDArray[np.float32], x: NDArray[np.uint8]) -> dict[str, float]:
-    """PSNR in dB (mean over pictures) and mean SSIM of pictures `[N, C, H, W]` in [0, 1].
+    """PSNR in dB (mean over pictures), mean SSIM and MS-SSIM of pictures `[N, C, H, W]` in [0, 1].
+
+    MS-SSIM takes pictures of at least `MS_SSIM_PIXELS`: on smaller ones its fifth scale is smaller
+    than its window, and it is left out.
 
     Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural
-    Similarity" (2004).
+    Similarity" (2004); Wang et al., "Multiscale structural similarity" (2003).
     """
     # Here, since it takes seconds to import and only the audit of pictures needs it.
     from torchmetrics.functional.image import (
+        multiscale_structural_similarity_index_measure,
         peak_signal_noise_ratio,
         structural_similarity_index_measure,
     )
@@ -95,7 +101,12 @@ def picture_scores(made: NDArray[np.float32], x: NDArray[np.uint8]) -> dict[str,
     ssim = structural_similarity_index_measure(a, b, data_range=1.0)
     assert isinstance(ssim, Tensor)
     # Equal pictures have no noise and no finite ratio; 100 dB stands for that.
-    return {"psnr": float(psnr.clamp(max=100).mean()), "ssim": float(ssim)}
+    scores = {"psnr": float(psnr.clamp(max=100).mean()), "ssim": float(ssim)}
+    if min(x.shape[2:]) >= MS_SSIM_PIXELS:
+        scores["ms_ssim"] = float(
+            multiscale_structural_similarity_index_measure(a, b, data_range=1.0)
+        )
+    return scores
 
 
 def column_scores(

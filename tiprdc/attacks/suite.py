@@ -21,7 +21,7 @@ from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics import balanced_accuracy
 
-SUITE_VERSION = "1.0.0"
+SUITE_VERSION = "1.1.0"
 """Raised whenever an attack or a default becomes stronger or weaker."""
 
 ATTACKS: dict[str, Attack] = {

@@ -192,13 +192,19 @@ def read_schema(folder: Path) -> Schema:
         ) from error  # fmt: skip
 
 
-def read_split(folder: Path, schema: Schema, split: Split) -> Records:
-    """Read a whole split into memory, in the order of its shards.
+def read_split(folder: Path, schema: Schema, split: Split, fewest: int | None = None) -> Records:
+    """Read a split into memory, in the order of its shards.
+
+    Args:
+        folder, schema: Of the shards.
+        split: Which.
+        fewest: Stop after the shard that brings as many records; `prepare` puts people into shards
+            in a random order. None reads all.
 
     Raises:
         DataError: There is no shard, or one is broken.
     """
-    table = _read_table(folder, split)
+    table = _read_table(folder, split, fewest=fewest)
     labels, person = _labels(table, schema)
     flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return Records(x=flat.reshape(-1, *schema.shape).copy(), labels=labels, person=person)
@@ -212,14 +218,19 @@ def read_labels(
     return _labels(_read_table(folder, split, columns), schema)
 
 
-def _read_table(folder: Path, split: Split, columns: list[str] | None = None) -> pa.Table:
+def _read_table(
+    folder: Path, split: Split, columns: list[str] | None = None, fewest: int | None = None
+) -> pa.Table:
     files = sorted((folder / split).glob("part-*.parquet"))
     if not files:
         raise DataError(
             str(folder / split), "no shards", "at least one", "run `dvc repro -f prepare`"
         )
     try:
-        tables = [pq.read_table(file, columns=columns) for file in files]
+        tables: list[pa.Table] = []
+        for file in files:
+            if fewest is None or sum(map(len, tables)) < fewest:
+                tables.append(pq.read_table(file, columns=columns))
         return pa.concat_tables(tables).combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise DataError(

@@ -48,6 +48,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert len(records) == 6
     np.testing.assert_array_equal(records.x[:3], some_records().x)
     np.testing.assert_array_equal(records.x[3:], some_records(1).x)
+    few = [len(read_split(tmp_path, schema, "extractor-train", fewest=n)) for n in (1, 3, 4, 99)]
+    assert few == [3, 3, 6, 6]
     assert records.labels["gender"].tolist() == [0, 1, 0] * 2
     assert records.person.tolist() == ["a", "b", "ü"] * 2
     assert records.take(np.array([2])).person.tolist() == ["ü"]

@@ -1,0 +1,168 @@
+"""The audit's work in pieces: each takes one core and whatever it needs, and reads nothing else.
+
+So any process of any machine can do any of them, and the same piece gives the same figures there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
+from tiprdc.attacks.measure import Measure
+from tiprdc.attacks.rebuilt import read_off
+from tiprdc.attacks.retrieval import retrieval
+from tiprdc.attacks.suite import Trial, try_attack
+from tiprdc.audit.model import Model
+from tiprdc.audit.plan import Job
+from tiprdc.datasets.schema import Schema
+
+PICTURES_SHOWN = 8
+
+
+def extract(model: Model, x: NDArray[Any]) -> NDArray[np.float32]:
+    """Features `[N, D]` of records `[N, ...]`."""
+    return model.features(x)
+
+
+def fit(
+    job: Job,
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    u_train: NDArray[np.int64],
+    u_select: NDArray[np.int64],
+    classes: int,
+) -> tuple[Trial, Any]:
+    """A trial without its attacker, and the attacker, which stays where it was fitted."""
+    torch.set_num_threads(1)
+    train, select = (z_train, u_train), (z_select, u_select)
+    trial = try_attack(job.attack, train, select, classes, job.seed, job.budget)
+    return Trial(trial.select, trial.status, trial.seconds, None), trial.attacker
+
+
+def say(attacker: Any, z: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The attacker's probabilities `[len(rows), K]` on these people of attacker-test.
+
+    Raises:
+        ValueError: It gives NaN.
+    """
+    torch.set_num_threads(1)
+    said = attacker.probabilities(z[rows])
+    if not np.isfinite(said).all():
+        raise ValueError("the attacker gives NaN")
+    return np.asarray(said)
+
+
+def fit_decoder(
+    schema: Schema, z: NDArray[Any], x: NDArray[Any], z_select: NDArray[Any], x_select: NDArray[Any]
+) -> reconstruction.Decoder:
+    """A decoder of pictures or of columns."""
+    torch.set_num_threads(1)
+    if schema.modality == "image":
+        return reconstruction.fit_picture_decoder((z, x), (z_select, x_select), seed=0)
+    return reconstruction.fit_column_decoder((z, x), (z_select, x_select), schema.columns, seed=0)
+
+
+def decode(
+    schema: Schema, decoder: reconstruction.Decoder, z: NDArray[Any], x: NDArray[Any]
+) -> tuple[dict[str, float], NDArray[np.float32]]:
+    """Scores, and the first few reconstructions."""
+    torch.set_num_threads(1)
+    made = decoder(z[: len(x)])
+    if schema.modality == "image":
+        return reconstruction.picture_scores(made, x), made[:PICTURES_SHOWN]
+    return reconstruction.column_scores(made, x, schema.columns), made[:PICTURES_SHOWN]
+
+
+def measure_retrieval(
+    schema: Schema,
+    decoder: reconstruction.Decoder,
+    z: NDArray[Any],
+    x: NDArray[Any],
+    rows: NDArray[np.intp],
+    confidence: float,
+    representation: str,
+) -> tuple[Measure, ...]:
+    """On these rows of attacker-test, one a person."""
+    torch.set_num_threads(1)
+    made = decoder(z[rows])
+    return retrieval(made, x[rows], schema.columns, confidence, representation)
+
+
+def measure_read_off(
+    schema: Schema,
+    decoder: reconstruction.Decoder,
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    z_test: NDArray[Any],
+    u: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    rows: NDArray[np.intp],
+    about: str,
+    attacks: tuple[str, ...],
+    confidence: float,
+    seed: int,
+) -> tuple[Measure, ...]:
+    """Of a private attribute, scored on these rows of attacker-test."""
+    torch.set_num_threads(1)
+    splits = (z_train, z_select, z_test[rows])
+    parts = [(_as_record(schema, decoder(z)), v) for z, v in zip(splits, u, strict=True)]
+    train, select, test = parts
+    classes = schema.classes(about)
+    return (read_off(about, attacks, train, select, test, classes, confidence, seed),)
+
+
+def _as_record(schema: Schema, made: NDArray[np.float32]) -> NDArray[Any]:
+    """What was rebuilt, as attacks want to see a record."""
+    return np.rint(255 * made).astype(np.uint8) if schema.modality == "image" else made
+
+
+def measure_linkability(
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    z_test: NDArray[Any],
+    person: tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.str_]],
+    confidence: float,
+    seed: int,
+    representation: str,
+) -> tuple[Measure, ...]:
+    """Of the three attackers' splits, with the persons of each."""
+    z = (z_train, z_select, z_test)
+    train, select, test = (linkability.Side(*each) for each in zip(z, person, strict=True))
+    return linkability.linkability(train, select, test, confidence, seed, representation)
+
+
+def measure_membership(
+    members: NDArray[Any],
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    z_test: NDArray[Any],
+    rows: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
+    confidence: float,
+    seed: int,
+    representation: str,
+) -> tuple[Measure, ...]:
+    """Of training people against these rows of the three attackers' splits."""
+    torch.set_num_threads(1)
+    splits = (z_train, z_select, z_test)
+    train, select, test = (z[of] for z, of in zip(splits, rows, strict=True))
+    return membership.membership(members, train, select, test, confidence, seed, representation)
+
+
+def measure_attacker_data(
+    job: Job,
+    z_train: NDArray[Any],
+    z_select: NDArray[Any],
+    u: tuple[NDArray[np.int64], NDArray[np.int64]],
+    person: NDArray[np.str_],
+    classes: int,
+    confidence: float,
+) -> tuple[Measure, ...]:
+    """The chosen attack on more and more of attacker-train; `person` is of attacker-select."""
+    torch.set_num_threads(1)
+    train, select = (z_train, u[0]), (z_select, u[1], person)
+    return attacker_data.attacker_data(
+        job.target, job.attack, train, select, classes, confidence, job.seed
+    )
