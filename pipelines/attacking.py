@@ -20,6 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from pipelines.console import Progress
+from pipelines.scoreboard import Job, Scoreboard
+from pipelines.watching import Watch
 from tiprdc.attacks import reconstruction
 from tiprdc.attacks.suite import Trial, try_attack
 from tiprdc.audit import Plan, Representation
@@ -32,17 +34,6 @@ from tiprdc.statistics import balanced_sample
 PICTURES_SHOWN = 8
 _SLOWEST_FIRST = ("gru", "cnn", "mlp", "kernel", "gradient_boosting")
 _EXTRACTED = ("released", "unprotected")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One attack to fit: on what, about which attribute or task."""
-
-    target: str
-    representation: Representation
-    attack: str
-    seed: int
-    budget: int
 
 
 @dataclass(frozen=True)
@@ -176,7 +167,7 @@ class Results:
     pictures: dict[str, NDArray[np.uint8]]
 
 
-def attack(plan: Plan, data: Data, most_seconds: int) -> Results:
+def attack(plan: Plan, data: Data, most_seconds: int, seen: Watch) -> Results:
     """Fit, select, and let the selected decide."""
     deadline = time.monotonic() + most_seconds
     schema, jobs = data.schema, jobs_of(plan)
@@ -205,8 +196,12 @@ def attack(plan: Plan, data: Data, most_seconds: int) -> Results:
         labels = [_labels(job, part.labels[job.target], plan) for part in (data.train, data.select)]
         z = train[job.representation], select[job.representation]
         tasks[job], attackers[job] = fit.remote(job, *z, *labels, schema.classes(job.target))
-    found = dict(_collect(tasks, deadline, "attack"))
-    trials = {job: _trial(found[job]) for job in jobs}
+    found: dict[Job, Trial] = {}
+    board = Scoreboard(seen, len(jobs))
+    for job, result in _collect(tasks, deadline, "attack", seen):
+        found[job] = _trial(result)
+        board.scored(job, found[job])
+    trials = {job: found[job] for job in jobs}
     chosen = _select(trials)
     test = represent("test")
     say = _remote(_say)
@@ -224,9 +219,10 @@ def attack(plan: Plan, data: Data, most_seconds: int) -> Results:
     }
     said = {
         key: f"failed: {type(value).__name__}" if isinstance(value, Exception) else value
-        for key, value in _collect(asked, deadline, "test")
+        for key, value in _collect(asked, deadline, "test", seen)
     }
-    scores, pictures = _rebuilt(dict(_collect(rebuilt, deadline, "reconstruction")), data)
+    decoded = dict(_collect(rebuilt, deadline, "reconstruction", seen))
+    scores, pictures = _rebuilt(decoded, data)
     return Results(trials, chosen, said, first.shape[1:], scores, pictures)
 
 
@@ -257,11 +253,13 @@ def _cost(job: Job) -> tuple[bool, int]:
     return job.representation != "raw", place
 
 
-def _collect(tasks: dict[Any, Any], deadline: float, label: str) -> Iterable[tuple[Any, Any]]:
+def _collect(
+    tasks: dict[Any, Any], deadline: float, label: str, seen: Watch
+) -> Iterable[tuple[Any, Any]]:
     """Each task's result, or the exception that it ended with; late ones are stopped."""
     names = {task: key for key, task in tasks.items()}
     waiting = list(names)
-    with Progress(label) as progress:
+    with Progress(label, lambda _, done, total: seen.done(label, done, total)) as progress:
         progress.add("audit", len(waiting))
         while waiting:
             left = deadline - time.monotonic()

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.attacking import Data, Job, Results, attack, sample
+from pipelines.attacking import Data, Results, attack, sample
 from pipelines.cluster import ClusterConfig, connect
+from pipelines.scoreboard import Job, judged
+from pipelines.watching import Watch, watch
 from tiprdc.attacks.suite import Trial
 from tiprdc.audit import (
     NOT_TRIED,
@@ -64,12 +66,24 @@ def audit(
         ModelError: The release is not the one of its manifest, or was not made from these shards.
         ClusterError: Ray does not answer.
     """
+    with watch("audit", cluster) as seen:
+        report = _audit(config, cluster, seen, shards=shards, release=release, control=control)
+        _write(*report, out)
+        judged(seen, report[0])
+        return report[0]
+
+
+def _audit(
+    config: AuditConfig, cluster: ClusterConfig, seen: Watch,
+    *, shards: Path, release: Path, control: Path,
+) -> tuple[AuditReport, dict[str, NDArray[np.uint8]]]:  # fmt: skip
+    """The report, and pictures of what was rebuilt."""
     start = time.monotonic()
     data = _open(shards, release, control)
     plan = make_plan(config, data)
     noted = plan.sha256
     with connect(cluster):
-        findings = _Findings(plan, data, attack(plan, data, config.most_seconds))
+        findings = _Findings(plan, data, attack(plan, data, config.most_seconds, seen))
     judged = {name: _judged(name, findings) for name in plan.private}
     attributes = {name: report for name, (report, _) in judged.items()}
     utility = {task: _task(task, findings) for task in plan.utility}
@@ -109,8 +123,7 @@ def audit(
         not_tried=_not_tried(plan, schema, findings.results),
         seconds=time.monotonic() - start,
     )
-    _write(report, findings.results.pictures, out)
-    return report
+    return report, findings.results.pictures
 
 
 def make_plan(config: AuditConfig, data: Data) -> Plan:

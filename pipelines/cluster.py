@@ -61,12 +61,26 @@ class ClusterConfig:
     """Folder for what a killed run goes on from; of several machines, one that all of them see."""
     dashboard: bool = False
     """Whether a local Ray serves its dashboard on 127.0.0.1."""
+    log: str = "logs"
+    """Folder for what each stage did, one JSON object a line; empty: none is kept."""
+    metrics_port: int = 0
+    """Port on which a stage serves /metrics while it runs, 1,024 to 65,535; 0: not."""
+    metrics_host: str = "127.0.0.1"
+    """Address that it listens on; another lets other machines see names of attributes."""
+    metrics_folder: str = ""
+    """Folder of node_exporter's textfile collector, for tiprdc_<stage>.prom; empty: none."""
+    pushgateway: str = ""
+    """`host:port` of a Prometheus Pushgateway; empty: none."""
 
     def __post_init__(self) -> None:
         within("cluster.workers", self.workers, 1, 1024)
         within("cluster.cpus_per_worker", self.cpus_per_worker, 1, 1024)
         within("cluster.gpus_per_worker", self.gpus_per_worker, 0, 64)
         within("cluster.num_cpus", self.num_cpus, 0, 4096)
+        if self.metrics_port:
+            within("cluster.metrics_port", self.metrics_port, 1024, 65_535)
+        if not self.metrics_host:
+            raise ConfigError("cluster.metrics_host", "nothing", "an address of this machine")
         if not self.storage:
             raise ConfigError("cluster.storage", "nothing", "a folder")
 

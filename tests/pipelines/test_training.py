@@ -124,10 +124,10 @@ def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
 ) -> None:
     shards = tmp_path / "shards"
     schema = make_shards(shards, "table", people=400)
-    training._check_labels(CONFIG, shards, schema)
+    training.check_labels(CONFIG, shards, schema)
     assert capsys.readouterr().err == ""
     _correlated_shards(shards, schema)
-    training._check_labels(CONFIG, shards, schema)
+    training.check_labels(CONFIG, shards, schema)
     said = capsys.readouterr().err
     assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
     strict = replace(CONFIG, infeasible="refuse")
@@ -135,4 +135,4 @@ def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
         DataError, match=r"cannot both be met: .*\n  allowed: .*train.budget \(0.1\)"
     ):
         train(strict, ClusterConfig(), **_paths(tmp_path))
-    training._check_labels(replace(strict, budget=0.5), shards, schema)
+    training.check_labels(replace(strict, budget=0.5), shards, schema)
