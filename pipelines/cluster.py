@@ -24,6 +24,8 @@ _ANSWER_SECONDS = 10.0
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # Tune's own tables, which verbose=0 does not silence: ours are in pipelines/trialboard.py.
+    "RAY_AIR_NEW_OUTPUT": "0",
     # Without it every task that asks for no GPU warns that this will change in some later Ray.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # A worker imports torch first; on a busy machine that has taken longer than Ray's own 60 s.
@@ -143,13 +145,22 @@ def _start(config: ClusterConfig) -> None:
         "GLOO_SOCKET_IFNAME": config.network_interface or _loopback(),
     }
     with _environment({name: value for name, value in variables.items() if value}):
-        ray.init(
-            address="local",
-            num_cpus=available,
-            include_dashboard=config.dashboard,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=available,
+                include_dashboard=config.dashboard,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except Exception as error:
+            # Ray waits 30 s, has no setting for it, and no class for this error.
+            if "timed out during startup" not in str(error):
+                raise
+            raise ClusterError(
+                "Ray", "it did not start within 30 s", "a machine that is not too busy",
+                f"see what else runs here, and {_AGAIN}",
+            ) from error  # fmt: skip
 
 
 def _join(address: str, config: ClusterConfig) -> None:

@@ -34,7 +34,7 @@ SECTIONS = {
     "export": ("tiprdc.export", "ExportConfig"),
     "audit": ("tiprdc.audit", "AuditConfig"),
     "card": ("tiprdc.card", "CardConfig"),
-    "tune": ("pipelines.tuning", "TuneConfig"),
+    "tune": ("pipelines.searching", "TuneConfig"),
     "cluster": ("pipelines.cluster", "ClusterConfig"),
 }
 
