@@ -52,11 +52,8 @@ def near_front(table: pd.DataFrame, most: int) -> pd.DataFrame:
         for row in table.to_dict("records")
     ]
     able = table[~pd.Series(surely, index=table.index)]
-    return (
-        able.assign(front=on_front(able))
-        .sort_values(["front", "utility"], ascending=False)[list(table.columns)]
-        .head(most)
-    )
+    order = able.assign(front=on_front(able)).sort_values(["front", "utility"], ascending=False)
+    return able.loc[order.index[:most]]
 
 
 def over_seeds(rows: pd.DataFrame, searched: Sequence[str]) -> pd.DataFrame:
@@ -68,8 +65,9 @@ def over_seeds(rows: pd.DataFrame, searched: Sequence[str]) -> pd.DataFrame:
             mean, between = same[name].mean(), _between(same[name].to_numpy())
             low, high = mean - same[f"{name}_low"].mean(), same[f"{name}_high"].mean() - mean
             row[name] = mean
+            # Neither can be more than 1, whatever the seeds say of the spread.
             row[f"{name}_low"] = mean - np.hypot(low, between)
-            row[f"{name}_high"] = mean + np.hypot(high, between)
+            row[f"{name}_high"] = min(mean + np.hypot(high, between), 1.0)
         found.append(row | {"seconds": same["seconds"].sum()})
     table = pd.DataFrame(found)
     return table.assign(front=on_front(table)).sort_values("advantage", ignore_index=True)

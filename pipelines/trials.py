@@ -126,7 +126,7 @@ def _judge(trainer: Trainer, config: TuneConfig, data: Data, seed: int) -> dict[
         "advantage": advantage, "advantage_low": low, "advantage_high": high,
         "utility": utility,
         "utility_low": utility - _of_mean([task.value - task.low for task in tasks]),
-        "utility_high": utility + _of_mean([task.high - task.value for task in tasks]),
+        "utility_high": min(1.0, utility + _of_mean([task.high - task.value for task in tasks])),
     }  # fmt: skip
 
 
