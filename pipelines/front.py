@@ -113,14 +113,19 @@ def best(table: pd.DataFrame, config: TuneConfig) -> list[dict[str, Any]]:
                 "limit": limit,
                 "found": {name: round(float(row[name]), 4) for name in figures}
                 | {"seeds": int(row["seeds"])},
-                "train": snippet({name: _plain(row[name]) for name in config.searched()}),
+                "train": snippet({name: _rounded(row[name]) for name in config.searched()}),
             }
         )
     return found
 
 
-def _plain(value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
+def plain(value: Any) -> Any:
+    """Python's own number or text: what pandas holds may be numpy's."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _rounded(value: Any) -> Any:
+    value = plain(value)
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 

@@ -28,7 +28,7 @@ from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import Progress, console
 from pipelines.news import News, Teller
 from pipelines.pulse import Pulse
-from pipelines.watching import watch
+from pipelines.watching import Watch, watch
 from pipelines.workers import place
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
@@ -93,6 +93,14 @@ def train(
         DataError: Fewer records than one step needs, or labels that forbid what is wanted.
         ClusterError: Ray does not answer, or workers were lost too often.
     """
+    with watch("train", cluster) as seen:
+        _train(config, cluster, seen, shards=shards, out=out, curves=curves)
+
+
+def _train(
+    config: TrainConfig, cluster: ClusterConfig, seen: Watch,
+    *, shards: Path, out: Path, curves: Path,
+) -> None:  # fmt: skip
     schema = read_schema(shards)
     _check(config, cluster, schema)
     check_labels(config, shards, schema)
@@ -102,7 +110,6 @@ def train(
         _check_pretrained(config, schema)
     runs = {str(role): (made["name"], GameConfig(**made["game"])) for role, made in plan.items()}
     with (
-        watch("train", cluster) as seen,
         connect(cluster),
         Progress("epoch") as progress,
         ThreadPoolExecutor(_runs_at_once(cluster)) as pool,

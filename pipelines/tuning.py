@@ -74,6 +74,14 @@ def tune(
         DataError: The labels forbid what is wanted (`train.infeasible`).
         ClusterError: Ray does not answer, or no trial came to an end.
     """
+    with watch("tune", cluster) as seen:
+        _tune(config, base, cluster, seen, shards=shards, out=out, resume=resume)
+
+
+def _tune(
+    config: TuneConfig, base: TrainConfig, cluster: ClusterConfig, seen: Watch,
+    *, shards: Path, out: Path, resume: bool,
+) -> None:  # fmt: skip
     schema = read_schema(shards)
     if not schema.utility:
         raise ConfigError(
@@ -87,11 +95,7 @@ def tune(
     folders = [storage / name, storage / f"{name}-seeds"]
     if not resume:
         _forget(folders)
-    with (
-        watch("tune", cluster) as seen,
-        connect(cluster),
-        TrialBoard(name, config, seen) as board,
-    ):
+    with connect(cluster), TrialBoard(name, config, seen) as board:
         work = _Work(config, base, trials.read_data(shards, config.people), board)
         rows = work.search(folders[0])
         if config.seeds > 1 and not rows.empty:
@@ -156,7 +160,7 @@ class _Work:
     def again(self, near: pd.DataFrame, folder: Path) -> pd.DataFrame:
         """Further seeds of these settings."""
         points = [
-            {**{name: _plain(row[name]) for name in self.config.searched()}, "seed": seed}
+            {**{name: front.plain(row[name]) for name in self.config.searched()}, "seed": seed}
             for row in near.to_dict("records")
             for seed in range(self.config.seed + 1, self.config.seed + self.config.seeds)
         ]
@@ -238,11 +242,6 @@ def _trial(
         raise
     tell("ended", figures=figures)
     ray_tune.report({**point, **figures})
-
-
-def _plain(value: Any) -> Any:
-    """Python's own number or text: what pandas holds may be numpy's."""
-    return value.item() if hasattr(value, "item") else value
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
