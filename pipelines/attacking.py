@@ -19,7 +19,19 @@ K = TypeVar("K")
 
 
 class OnRay:
-    """Runs an audit's tasks side by side; a worker that dies costs its task, not the audit."""
+    """Runs an audit's tasks side by side; a worker that dies costs its task, not the audit.
+
+    Args:
+        heard: Told how far a kind of tasks is: its label, tasks done, tasks in all.
+        ended: Told the key and the result of each task, or its exception.
+    """
+
+    def __init__(
+        self,
+        heard: Callable[[str, int, int], None] = lambda label, done, total: None,
+        ended: Callable[[Any, Any], None] = lambda key, result: None,
+    ) -> None:
+        self.heard, self.ended = heard, ended
 
     def share(self, value: Any) -> Any:
         """The value in the object store."""
@@ -39,19 +51,26 @@ class OnRay:
     ) -> Iterator[tuple[K, Any]]:
         """Each task's result, or the exception that it ended with; late ones are stopped."""
         names = {task: key for key, task in tasks.items()}
-        waiting = list(names)
-        with Progress(label) as progress:
-            progress.add("audit", len(waiting))
+        for task, result in self._results(list(names), deadline, label):
+            self.ended(names[task], result)
+            yield names[task], result
+
+    def _results(
+        self, waiting: list[Any], deadline: float, label: str
+    ) -> Iterator[tuple[Any, Any]]:
+        total = len(waiting)
+        with Progress(label, lambda _, done, total: self.heard(label, done, total)) as progress:
+            progress.add("audit", total)
             while waiting:
                 left = deadline - time.monotonic()
                 done, waiting = ray.wait(waiting, timeout=max(0.0, left))
                 if not done:
                     break
-                progress.update("audit", len(tasks) - len(waiting))
+                progress.update("audit", total - len(waiting))
                 try:
-                    yield names[done[0]], ray.get(done[0])
+                    yield done[0], ray.get(done[0])
                 except ray.exceptions.RayError as error:
-                    yield names[done[0]], error
+                    yield done[0], error
         for task in waiting:
             ray.cancel(task, force=True)
-            yield names[task], TimeoutError(LATE)
+            yield task, TimeoutError(LATE)

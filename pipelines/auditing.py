@@ -16,6 +16,8 @@ from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import console
 from pipelines.console import run as run_stage
 from pipelines.params import load
+from pipelines.scoreboard import Scoreboard, judged
+from pipelines.watching import watch
 from tiprdc.attacks import membership
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence
@@ -23,6 +25,7 @@ from tiprdc.audit.files import write
 from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.model import Model, OwnModel
+from tiprdc.audit.plan import jobs_of
 from tiprdc.audit.run import Digests, make_plan
 from tiprdc.audit.run import run as run_audit
 from tiprdc.contract import read_contract
@@ -63,15 +66,18 @@ def audit(
         ModelError: The release is not the one of its manifest, or was not made from these shards.
         ClusterError: Ray does not answer.
     """
-    evidence = _open(shards, release, control)
-    plan = make_plan(config, evidence, _MORE_PEOPLE)
-    with connect(cluster):
-        audited = run_audit(
-            plan, evidence, OnRay(), config.most_seconds,
-            lambda: Digests.of(_open(shards, release, control)),
-            Ledger(ledger),
-        )  # fmt: skip
-    write(audited, out)
+    with watch("audit", cluster) as seen:
+        evidence = _open(shards, release, control)
+        plan = make_plan(config, evidence, _MORE_PEOPLE)
+        board = Scoreboard(seen, len(jobs_of(plan)))
+        with connect(cluster):
+            audited = run_audit(
+                plan, evidence, OnRay(seen.done, board.ended), config.most_seconds,
+                lambda: Digests.of(_open(shards, release, control)),
+                Ledger(ledger),
+            )  # fmt: skip
+        write(audited, out)
+        judged(seen, audited.report)
     return audited.report
 
 

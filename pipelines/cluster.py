@@ -24,6 +24,8 @@ _ANSWER_SECONDS = 10.0
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # Tune's own tables, which verbose=0 does not silence: ours are in pipelines/trialboard.py.
+    "RAY_AIR_NEW_OUTPUT": "0",
     # Without it every task that asks for no GPU warns that this will change in some later Ray.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # A worker imports torch first; on a busy machine that has taken longer than Ray's own 60 s.
@@ -61,12 +63,26 @@ class ClusterConfig:
     """Folder for what a killed run goes on from; of several machines, one that all of them see."""
     dashboard: bool = False
     """Whether a local Ray serves its dashboard on 127.0.0.1."""
+    log: str = "logs"
+    """Folder for what each stage did, one JSON object a line; empty: none is kept."""
+    metrics_port: int = 0
+    """Port on which a stage serves /metrics while it runs, 1,024 to 65,535; 0: not."""
+    metrics_host: str = "127.0.0.1"
+    """Address that it listens on; another lets other machines see names of attributes."""
+    metrics_folder: str = ""
+    """Folder of node_exporter's textfile collector, for tiprdc_<stage>.prom; empty: none."""
+    pushgateway: str = ""
+    """`host:port` of a Prometheus Pushgateway; empty: none."""
 
     def __post_init__(self) -> None:
         within("cluster.workers", self.workers, 1, 1024)
         within("cluster.cpus_per_worker", self.cpus_per_worker, 1, 1024)
         within("cluster.gpus_per_worker", self.gpus_per_worker, 0, 64)
         within("cluster.num_cpus", self.num_cpus, 0, 4096)
+        if self.metrics_port:
+            within("cluster.metrics_port", self.metrics_port, 1024, 65_535)
+        if not self.metrics_host:
+            raise ConfigError("cluster.metrics_host", "nothing", "an address of this machine")
         if not self.storage:
             raise ConfigError("cluster.storage", "nothing", "a folder")
 
@@ -129,13 +145,22 @@ def _start(config: ClusterConfig) -> None:
         "GLOO_SOCKET_IFNAME": config.network_interface or _loopback(),
     }
     with _environment({name: value for name, value in variables.items() if value}):
-        ray.init(
-            address="local",
-            num_cpus=available,
-            include_dashboard=config.dashboard,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=available,
+                include_dashboard=config.dashboard,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except Exception as error:
+            # Ray waits 30 s, has no setting for it, and no class for this error.
+            if "timed out during startup" not in str(error):
+                raise
+            raise ClusterError(
+                "Ray", "it did not start within 30 s", "a machine that is not too busy",
+                f"see what else runs here, and {_AGAIN}",
+            ) from error  # fmt: skip
 
 
 def _join(address: str, config: ClusterConfig) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import queue
 import sys
@@ -55,7 +54,7 @@ def _refuse(message: str) -> None:
 
 
 class Source(Protocol):
-    """The reading end of a queue of (name, units done); no news is Empty or the last again."""
+    """The reading end of a queue of (name, units done); without news it raises queue.Empty."""
 
     def get(self, block: bool = ..., timeout: float | None = ...) -> tuple[str, int]: ...
 
@@ -65,10 +64,11 @@ class Progress:
 
     Args:
         unit: What is counted: "epoch", "trial".
+        heard: Told of each change: name, units done, total.
     """
 
-    def __init__(self, unit: str) -> None:
-        self.unit = unit
+    def __init__(self, unit: str, heard: Callable[[str, int, int], None] | None = None) -> None:
+        self.unit, self.heard = unit, heard
         self._totals: dict[str, int] = {}
         self._done: dict[str, int] = {}
         self._said: dict[str, float] = {}
@@ -103,6 +103,8 @@ class Progress:
         self._done[name] = done
         total = self._totals[name]
         self._bars.update(self._ids[name], completed=done)
+        if self.heard:
+            self.heard(name, done, total)
         now = time.monotonic()
         due = now - self._said.get(name, -float("inf")) >= _SECONDS_BETWEEN_LINES
         if not console.is_terminal and (due or done >= total):
@@ -110,21 +112,28 @@ class Progress:
             console.print(f"{name}: {self.unit} {done} of {total}", highlight=False)
 
     def follow(self, source: Source, futures: Iterable[Future[Any]]) -> None:
-        """Show what arrives at a queue until all futures are done."""
+        """Show what arrives at a queue until all futures are done and it is empty."""
         waiting = list(futures)
         while True:
             finished = all(future.done() for future in waiting)
-            before = dict(self._done)
-            with contextlib.suppress(queue.Empty):
-                self.update(*source.get(timeout=0.5))
-            # What was said before the end is still shown; a source may say its last word for ever.
-            if finished and self._done == before:
-                return
+            try:
+                self.update(*source.get(timeout=0 if finished else 0.5))
+            except queue.Empty:
+                # What was said before the end is still shown.
+                if finished:
+                    return
 
 
-def progress(items: Iterable[T], *, total: int, label: str, unit: str = "part") -> Iterator[T]:
+def progress(
+    items: Iterable[T],
+    *,
+    total: int,
+    label: str,
+    unit: str = "part",
+    heard: Callable[[str, int, int], None] | None = None,
+) -> Iterator[T]:
     """The items, counted as they come."""
-    with Progress(unit) as shown:
+    with Progress(unit, heard) as shown:
         shown.add(label, total)
         for done, item in enumerate(items, start=1):
             shown.update(label, done)

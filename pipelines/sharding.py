@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import console, progress
+from pipelines.watching import Watch, watch
 from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.celeba import CelebaConfig, celeba_reader
@@ -143,9 +144,16 @@ def prepare(config: PrepareConfig, cluster: ClusterConfig, *, out: Path) -> Sche
         DataError: The data do not fit what is asked of them; `out` is left as it was.
         ClusterError: Ray does not answer, or a worker was lost too often.
     """
+    with watch("prepare", cluster) as seen:
+        schema = _prepare(config, cluster, seen, out)
+        seen.note("prepared", {"records": schema.records, "unreadable": schema.unreadable})
+        return schema
+
+
+def _prepare(config: PrepareConfig, cluster: ClusterConfig, seen: Watch, out: Path) -> Schema:
     plan = make_plan(config)
     with connect(cluster), _whole(out) as folder:
-        unreadable, digests = _write_shards(plan, folder)
+        unreadable, digests = _write_shards(plan, folder, seen)
         notes = _judge_unreadable(config, plan, unreadable)
         kept = np.setdiff1d(np.arange(len(plan.records)), unreadable)
         _refuse_few_people(config, plan.records.iloc[kept], plan.split[kept], plan.attributes)
@@ -227,7 +235,7 @@ def _refuse_few_people(
     refuse_few_people(records, split, asked, config.min_people, where)
 
 
-def _write_shards(plan: Plan, folder: Path) -> tuple[list[int], list[str]]:
+def _write_shards(plan: Plan, folder: Path, seen: Watch) -> tuple[list[int], list[str]]:
     """Read and encode on the workers, write here; the unreadable rows, and the files' digests."""
     # Ray Data draws bars and logs every step; ours say the same in a line.
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -237,7 +245,8 @@ def _write_shards(plan: Plan, folder: Path) -> tuple[list[int], list[str]]:
     done = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(partial(_encode, shared))
     unreadable: list[int] = []
     digests: list[str] = []
-    for shard in progress(done.iter_rows(), total=len(tasks), label="prepare", unit="shard"):
+    rows = done.iter_rows()
+    for shard in progress(rows, total=len(tasks), label="prepare", unit="shard", heard=seen.done):
         unreadable += list(shard["unreadable"])
         digests.append(f"{shard['file']} {shard['digest']}")
         path = folder / shard["file"]

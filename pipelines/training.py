@@ -26,6 +26,9 @@ from ray.util.queue import Queue
 
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import Progress, console
+from pipelines.news import News, Teller
+from pipelines.pulse import Pulse
+from pipelines.watching import Watch, watch
 from pipelines.workers import place
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
@@ -35,7 +38,7 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import players
 from tiprdc.trainer import ScheduleConfig, Trainer
-from tiprdc.training import GameConfig
+from tiprdc.training import GameConfig, Losses
 
 Role = Literal["protected", "unprotected"]
 ROLES: tuple[Role, ...] = ("protected", "unprotected")
@@ -87,13 +90,22 @@ def train(
         DataError: Fewer records than one step needs, or labels that forbid what is wanted.
         ClusterError: Ray does not answer, or workers were lost too often.
     """
+    with watch("train", cluster) as seen:
+        _train(config, cluster, seen, shards=shards, out=out, curves=curves)
+
+
+def _train(
+    config: TrainConfig, cluster: ClusterConfig, seen: Watch,
+    *, shards: Path, out: Path, curves: Path,
+) -> None:  # fmt: skip
     schema = read_schema(shards)
     _check(config, cluster, schema)
-    _check_labels(config, shards, schema)
+    check_labels(config, shards, schema)
     storage = Path(cluster.storage).resolve()
     plan = {role: _settings(config, role, shards.resolve(), schema) for role in ROLES}
     if not any((storage / settings["name"]).exists() for settings in plan.values()):
         _check_pretrained(config, schema)
+    runs = {str(role): (made["name"], GameConfig(**made["game"])) for role, made in plan.items()}
     with (
         connect(cluster),
         Progress("epoch") as progress,
@@ -106,7 +118,7 @@ def train(
             role: pool.submit(_fit, settings, cluster, storage, queue)
             for role, settings in plan.items()
         }
-        progress.follow(queue, fits.values())
+        progress.follow(News(queue, seen, runs, config.schedule.epochs), fits.values())
         for role, fit in fits.items():
             _keep(fit.result(), out / role)
     _write_curves(out, curves)
@@ -137,8 +149,12 @@ def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
             )  # fmt: skip
 
 
-def _check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
-    """Say what no training can reach, before hours go into it."""
+def check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
+    """Say what no training can reach, before hours go into it.
+
+    Raises:
+        DataError: The labels forbid what is wanted, and `config.infeasible` is `refuse`.
+    """
     labels, person = read_labels(shards, schema, "extractor-train")
     for pair in infeasible(assess(labels, person, schema, config.game.budget)):
         if config.infeasible == "refuse":
@@ -169,7 +185,7 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
         "schedule": asdict(config.schedule),
         "checkpoint_every": config.checkpoint_every,
         "data": schema.digest,
-        "code": _code_digest(),
+        "code": code_digest(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     where = {
@@ -180,7 +196,7 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
     return {**settings, **where, "name": f"{role}-{digest[:16]}"}
 
 
-def _code_digest() -> str:
+def code_digest() -> str:
     """A checkpoint of half a training by older code is not gone on from."""
     root = Path(__file__).parents[1] / "tiprdc"
     files = [root / "training.py", root / "trainer.py"]
@@ -229,15 +245,16 @@ def _work(settings: dict[str, Any]) -> None:
             checkpoint.load(trainer, Path(folder))
     records = read_split(shards, schema, "extractor-train")
     first = trainer.place.rank == 0
-    if first:
-        settings["queue"].put((settings["role"], trainer.epoch))
+    teller = Teller(settings["queue"], settings["role"], first=first)
+    pulse = Pulse(settings["role"], trainer.game.config, trainer.place.world, teller.beat)
+    teller.tell("started", trainer.epoch, resumed=last is not None, history=trainer.history)
     while trainer.epoch < trainer.schedule.epochs:
-        losses = trainer.play_epoch(records)
-        if first:
-            settings["queue"].put((settings["role"], trainer.epoch))
+        losses = trainer.play_epoch(records, pulse)
+        teller.tell("epoch", trainer.epoch, summary=losses)
         done = trainer.epoch == trainer.schedule.epochs
         if done or trainer.epoch % settings["checkpoint_every"] == 0:
             _report(trainer, losses, write=first)
+            teller.tell("checkpoint", trainer.epoch)
 
 
 def _report(trainer: Trainer, losses: dict[str, float], *, write: bool) -> None:
@@ -264,4 +281,5 @@ def _write_curves(out: Path, curves: Path) -> None:
 
 
 def _losses(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name not in ("run", "epoch")]
+    """Of the curves; how fast it went is in the journal."""
+    return [name for name in names if name in Losses._fields or name == "seconds"]

@@ -2,82 +2,52 @@
 
 Each trial trains a small extractor and is judged as the audit would judge it, by attackers trained
 from scratch on attacker-train, but scored on attacker-select: attacker-test stays closed. Optuna's
-multi-objective sampler proposes; the front is what no other trial beats in both. Nothing is chosen
-here: the front and a snippet for params.yaml are written, and a person decides.
+multi-objective sampler proposes; settings near the front are tried with more seeds; the front is
+what no other setting beats in both. Nothing is chosen here: the front and snippets for params.yaml
+are written, and a person decides.
+
+A stage of the graph, and a script for a cluster: `ray submit ray_cluster.yaml pipelines/tuning.py`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
-import time
+import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-import numpy as np
+if __name__ == "__main__":
+    # Started as a file: Python looks for modules beside it, and ours are one folder further up.
+    # `ray submit` copies this file alone; there PYTHONPATH names the project (ray_cluster.yaml).
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import optuna
 import pandas as pd
+import typer
 from ray import tune as ray_tune
 from ray.tune.search.optuna import OptunaSearch
-from ruamel.yaml import YAML
+from ray.util.queue import Queue
 
+from pipelines import front, trials
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.console import Progress, console
-from pipelines.training import TrainConfig
-from tiprdc.attacks.suite import attack_named
-from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
-from tiprdc.errors import ClusterError, ConfigError, within
-from tiprdc.models.inputs import InputSpec
-from tiprdc.statistics import Interval, balanced_sample, interval
-from tiprdc.trainer import Trainer
+from pipelines.console import console, run
+from pipelines.params import load
+from pipelines.searching import TuneConfig, check, space
+from pipelines.training import TrainConfig, check_labels, code_digest
+from pipelines.trialboard import TrialBoard
+from pipelines.watching import Watch, watch
+from tiprdc.datasets.schema import Schema, read_schema
+from tiprdc.errors import ClusterError, ConfigError
 
-OBJECTIVES = {"advantage": "min", "utility": "max"}
-_SEARCHED = ("privacy_weight", "closed_form", "features")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuneConfig:
-    """The search (`tune`); what it does not vary comes from `train`."""
-
-    trials: int = 4
-    """Settings to try, 1 to 10,000."""
-    seed: int = 0
-    """Seed of the sampler and of every trial, >= 0."""
-    epochs: int = 4
-    """Epochs of a trial, 1 to 10,000: fewer than in `train`; the warm-up shrinks alike."""
-    people: int = 4000
-    """Records of extractor-train, and of attacker-train, that a trial uses, >= 100."""
-    cpus_per_trial: float = 1.0
-    """CPUs of a trial, 0.1 to 1,000."""
-    gpus_per_trial: float = 0.0
-    """GPUs of a trial, 0 to 100; a fraction shares one."""
-    privacy_weight: tuple[float, ...] = (0.3, 0.9)
-    """Lowest and highest lambda."""
-    closed_form: tuple[float, ...] = (1.0, 30.0)
-    """Lowest and highest weight of the closed-form adversary, searched on a logarithmic scale."""
-    features: tuple[int, ...] = (16, 24, 32)
-    """Widths of z to choose among."""
-    attacks: tuple[str, ...] = ("kernel", "mlp")
-    """Attacks that judge privacy, the strongest counts, and the first of them utility."""
-
-    def __post_init__(self) -> None:
-        within("tune.trials", self.trials, 1, 10_000)
-        within("tune.seed", self.seed, 0, 2**31 - 1)
-        within("tune.epochs", self.epochs, 1, 10_000)
-        within("tune.people", self.people, 100, 10**9)
-        within("tune.cpus_per_trial", self.cpus_per_trial, 0.1, 1000)
-        within("tune.gpus_per_trial", self.gpus_per_trial, 0, 100)
-        for name in ("privacy_weight", "closed_form"):
-            bounds = getattr(self, name)
-            if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
-                raise ConfigError(f"tune.{name}", list(bounds), "[lowest, highest]")
-        if self.closed_form[0] <= 0:
-            raise ConfigError("tune.closed_form", list(self.closed_form), "weights above 0")
-        for name in self.attacks:
-            attack_named(name, "tune.attacks")
+C = TypeVar("C", TuneConfig, ClusterConfig)
+PROJECT = Path(trials.__file__).resolve().parents[1]
 
 
 def tune(
@@ -87,172 +57,241 @@ def tune(
     *,
     shards: Path,
     out: Path,
+    resume: bool = True,
 ) -> None:
-    """Try settings; leave `front.csv`, and the best of them as `best.yaml`.
+    """Try settings; leave `front.csv`, `front.png`, and the best of them as `best.yaml`.
 
     Args:
         config: The search.
         base: Everything that is not searched.
         cluster: Where.
-        shards: Folder of `prepare`.
+        shards: Folder of `prepare`; only this process reads it.
         out: Folder for what was found.
+        resume: Whether to go on with the same search if it was cut off.
 
     Raises:
+        ConfigError: There is nothing to tune against, or choices that no trial could be made of.
+        DataError: The labels forbid what is wanted (`train.infeasible`).
         ClusterError: Ray does not answer, or no trial came to an end.
     """
+    with watch("tune", cluster) as seen:
+        _tune(config, base, cluster, seen, shards=shards, out=out, resume=resume)
+
+
+def _tune(
+    config: TuneConfig, base: TrainConfig, cluster: ClusterConfig, seen: Watch,
+    *, shards: Path, out: Path, resume: bool,
+) -> None:  # fmt: skip
     schema = read_schema(shards)
     if not schema.utility:
         raise ConfigError(
             "prepare", "no utility attribute", "at least one to tune against",
             "name the attributes that stand for unseen tasks in params.yaml",
         )  # fmt: skip
-    absolute = replace(base, extractor=base.extractor.absolute())
-    settings = {"tune": config, "train": absolute, "shards": str(shards.resolve())}
+    check(config, base, schema)
+    check_labels(base, shards, schema)
     name = _name(config, base, schema)
     storage = Path(cluster.storage).resolve()
-    with connect(cluster), Progress("trial") as progress, ThreadPoolExecutor(1) as pool:
-        progress.add("tune", config.trials)
-        search = pool.submit(_tuner(settings, storage, name).fit)
-        progress.follow(_Finished(storage / name), [search])
-        found = search.result()
-    ended = [found[i] for i in range(len(found))]
-    table = pd.DataFrame([trial.metrics for trial in ended if trial.metrics and not trial.error])
-    if table.empty:
+    folders = [storage / name, storage / f"{name}-seeds"]
+    if not resume:
+        _forget(folders)
+    with connect(cluster), TrialBoard(name, config, seen) as board:
+        work = _Work(config, base, trials.read_data(shards, config.people), board)
+        rows = work.search(folders[0])
+        if config.seeds > 1 and not rows.empty:
+            near = front.near_front(rows, config.near)
+            rows = pd.concat([rows, work.again(near, folders[1])], ignore_index=True)
+        _finish(rows, config, out, seen, storage / name)
+    _forget(folders)
+
+
+def _finish(rows: pd.DataFrame, config: TuneConfig, out: Path, seen: Watch, storage: Path) -> None:
+    if rows.empty:
         raise ClusterError(
             "tune", f"none of {config.trials} trials came to an end", "at least one",
-            f"read the errors in {storage / name}",
+            f"read the errors in {storage}; if losses were no numbers, lower the rates",
         )  # fmt: skip
-    _write(table, out)
-    shutil.rmtree(storage / name, ignore_errors=True)
+    table = front.over_seeds(rows, config.searched())
+    front.write(table, config, out)
+    seen.set("tune_front_trials", int(table["front"].sum()))
+    seen.note("front", {"best": front.best(table, config)})
+
+
+def _forget(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
-    text = json.dumps([asdict(config), asdict(base), schema.digest], sort_keys=True)
+    """Changes with whatever the trials follow from."""
+    told = [asdict(config), asdict(base), schema.digest, code_digest()]
+    text = json.dumps(told, sort_keys=True)
     return f"tune-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-class _Finished:
-    """Counts the trials that have reported, also those of a run that was cut off."""
+class _Work:
+    """Runs trials and collects their figures."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(
+        self, config: TuneConfig, base: TrainConfig, data: trials.Data, board: TrialBoard
+    ) -> None:
+        self.config, self.board = config, board
+        self.queue = Queue(actor_options={"num_cpus": 0})
+        base = replace(base, extractor=base.extractor.absolute())
+        # Data go through the object store: no worker needs the shards on its own disk.
+        self.trainable = ray_tune.with_resources(
+            ray_tune.with_parameters(_trial, config=config, base=base, data=data, queue=self.queue),
+            {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
+        )
 
-    def get(self, block: bool = True, timeout: float | None = None) -> tuple[str, int]:
-        time.sleep(timeout or 0)
-        reported = [file for file in self.folder.glob("*/result.json") if file.stat().st_size]
-        return "tune", len(reported)
+    def search(self, folder: Path) -> pd.DataFrame:
+        """Optuna's trials."""
+        # Its own word on a study in memory is no news: Tune keeps the trials.
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        sampler = OptunaSearch(
+            space=space(self.config),
+            metric=list(front.OBJECTIVES),
+            mode=list(front.OBJECTIVES.values()),
+            seed=self.config.seed,
+        )
+        tuning = ray_tune.TuneConfig(search_alg=sampler, num_samples=self.config.trials)
+        return self._fit(folder, tuning, {})
+
+    def again(self, near: pd.DataFrame, folder: Path) -> pd.DataFrame:
+        """Further seeds of these settings."""
+        points = [
+            {**{name: front.plain(row[name]) for name in self.config.searched()}, "seed": seed}
+            for row in near.to_dict("records")
+            for seed in range(self.config.seed + 1, self.config.seed + self.config.seeds)
+        ]
+        self.board.total += len(points)
+        console.print(f"tune: {len(points)} further trials, for settings near the front")
+        return self._fit(folder, ray_tune.TuneConfig(), {"again": ray_tune.grid_search(points)})
+
+    def _fit(
+        self, folder: Path, tuning: ray_tune.TuneConfig, points: dict[str, Any]
+    ) -> pd.DataFrame:
+        tuner = self._restored(folder, points)
+        resumed = tuner is not None
+        self.board.seen.note("started", {"resumed": resumed}, run=folder.name)
+        if tuner is None:
+            # Left by a search that was killed before its first snapshot.
+            shutil.rmtree(folder, ignore_errors=True)
+            tuner = ray_tune.Tuner(
+                self.trainable,
+                param_space=points,
+                tune_config=tuning,
+                run_config=ray_tune.RunConfig(
+                    name=folder.name, storage_path=str(folder.parent), verbose=0
+                ),
+            )
+        with ThreadPoolExecutor(1) as pool:
+            search = pool.submit(tuner.fit)
+            self.board.follow(self.queue, search)
+            found = search.result()
+        ended = [found[i].metrics for i in range(len(found)) if not found[i].error]
+        rows = [row for row in ended if row and "utility" in row and not row["diverged"]]
+        return pd.DataFrame(rows)
+
+    def _restored(self, folder: Path, points: dict[str, Any]) -> ray_tune.Tuner | None:
+        if not ray_tune.Tuner.can_restore(str(folder)):
+            return None
+        tuner = ray_tune.Tuner.restore(
+            str(folder), self.trainable, resume_unfinished=True, resume_errored=True,
+            param_space=points or None,
+        )  # fmt: skip
+        before = tuner.get_results()
+        for i in range(len(before)):
+            figures = before[i].metrics or {}
+            if "utility" in figures:
+                names = [*self.config.searched(), "seed"]
+                point = {name: figures[name] for name in names}
+                kept = {name: figures[name] for name in _FIGURES}
+                self.board.restore(figures["trial_id"], point, kept)
+        console.print(f"tune: going on with {folder}", highlight=False, soft_wrap=True)
+        return tuner
 
 
-def _tuner(settings: dict[str, Any], storage: Path, name: str) -> ray_tune.Tuner:
-    """A new search, or the one that was cut off."""
-    config: TuneConfig = settings["tune"]
-    work = ray_tune.with_resources(
-        ray_tune.with_parameters(_trial, settings=settings),
-        {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
-    )
-    path = str(storage / name)
-    if ray_tune.Tuner.can_restore(path):
-        console.print(f"tune: going on with {path}")
-        return ray_tune.Tuner.restore(path, work, resume_unfinished=True, resume_errored=True)
-    floats = optuna.distributions.FloatDistribution
-    low, high = config.closed_form
-    space = {
-        "privacy_weight": floats(config.privacy_weight[0], config.privacy_weight[1]),
-        "closed_form": floats(low, high, log=True),
-        "features": optuna.distributions.CategoricalDistribution(config.features),
-    }
-    # Its own word on a study in memory is no news: Tune keeps the trials.
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    search = OptunaSearch(
-        space=space,
-        metric=list(OBJECTIVES),
-        mode=list(OBJECTIVES.values()),
-        seed=config.seed,
-    )
-    return ray_tune.Tuner(
-        work,
-        tune_config=ray_tune.TuneConfig(search_alg=search, num_samples=config.trials),
-        run_config=ray_tune.RunConfig(name=name, storage_path=str(storage), verbose=0),
-    )
+_FIGURES = (
+    "advantage", "advantage_low", "advantage_high",
+    "utility", "utility_low", "utility_high", "diverged", "seconds",
+)  # fmt: skip
 
 
-def _trial(searched: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Train with these settings and let fresh attackers judge."""
-    config, base = settings["tune"], settings["train"]
-    shards = Path(settings["shards"])
-    schema = read_schema(shards)
-    game = replace(
-        base.game,
-        privacy_weight=searched["privacy_weight"],
-        closed_form=searched["closed_form"],
-    )
-    share = config.epochs / base.schedule.epochs
-    trainer = Trainer(
-        game,
-        replace(base.extractor, features=searched["features"]),
-        replace(base.schedule, epochs=config.epochs, warm_up=base.schedule.warm_up * share),
-        InputSpec.of(schema),
-        {name: schema.classes(name) for name in schema.private},
-        seed=config.seed,
-    )
-    records = _first(read_split(shards, schema, "extractor-train"), config.people)
-    while trainer.epoch < config.epochs:
-        trainer.play_epoch(records)
-    ray_tune.report({**searched, **_judge(trainer, config, schema, shards)})
+def _trial(
+    sampled: dict[str, Any],
+    config: TuneConfig,
+    base: TrainConfig,
+    data: trials.Data,
+    queue: Queue,
+) -> None:
+    """In a worker: one trial, told to the board and reported to Tune."""
+    point = {"seed": config.seed, **sampled.get("again", sampled)}
+    trial = ray_tune.get_context().get_trial_id()
+
+    def tell(event: str, **fields: Any) -> None:
+        queue.put({"trial": trial, "event": event, **fields})
+
+    tell("started", point=point)
+    try:
+        figures = trials.run(
+            point, config, base, data, point["seed"], lambda epoch: tell("played", epoch=epoch)
+        )
+    except Exception as error:
+        tell("failed", error=type(error).__name__)
+        raise
+    tell("ended", figures=figures)
+    ray_tune.report({**point, **figures})
 
 
-def _judge(trainer: Trainer, config: TuneConfig, schema: Schema, shards: Path) -> dict[str, float]:
-    """The strongest attack over all private attributes, and the mean over the unseen tasks."""
-    seen = _first(read_split(shards, schema, "attacker-train"), config.people)
-    select = read_split(shards, schema, "attacker-select")
-    z, z_select = trainer.features(seen), trainer.features(select)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-    def score(name: str, attack: str) -> Interval:
-        k = schema.classes(name)
-        attacker = attack_named(attack, "tune.attacks").fit(z, seen.labels[name], k, config.seed, 1)
-        truth = select.labels[name]
-        rows = balanced_sample(truth, select.person, k, config.seed)
-        return interval(int((attacker.decide(z_select[rows]) == truth[rows]).sum()), len(rows))
 
-    found = []
-    for name in schema.private:
-        best = max((score(name, attack) for attack in config.attacks), key=lambda s: s.value)
-        prior = 1 / schema.classes(name)
-        found.append((best.value - prior, best.low - prior, best.high - prior))
-    advantage, low, high = max(found)
-    kept = [score(task, config.attacks[0]).value for task in schema.utility]
-    return {
-        "advantage": advantage, "advantage_low": low, "advantage_high": high,
-        "utility": float(np.mean(kept)),
+@app.command()
+def main(
+    trials: Annotated[int | None, typer.Option(help="Settings to try.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.")] = None,
+    people: Annotated[int | None, typer.Option(help="Records that a trial uses.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds for settings near the front.")] = None,
+    cpus_per_trial: Annotated[float | None, typer.Option(help="CPUs of a trial.")] = None,
+    gpus_per_trial: Annotated[float | None, typer.Option(help="GPUs of a trial.")] = None,
+    shards: Annotated[Path, typer.Option(help="What `prepare` made.")] = Path("artifacts/shards"),
+    out: Annotated[Path, typer.Option(help="For what is found.")] = Path("reports/tuning"),
+    storage: Annotated[str | None, typer.Option(help="What a cut search goes on from.")] = None,
+    params: Annotated[Path, typer.Option(help="The settings.")] = Path("params.yaml"),
+    address: Annotated[str, typer.Option(help="RAY_ADDRESS: host:port, auto, or none.")] = "",
+    resume: Annotated[bool, typer.Option(help="Go on with the same search if cut off.")] = True,
+) -> None:
+    """Search settings: what hides most against what keeps most.
+
+    What is not given here is in params.yaml (tune, train, cluster). Paths are relative to the
+    project's folder, wherever this is started.
+    """
+    overrides = {
+        "trials": trials, "epochs": epochs, "people": people, "seeds": seeds,
+        "cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial,
     }  # fmt: skip
+    if address:
+        os.environ["RAY_ADDRESS"] = address
+
+    def work() -> None:
+        config = _given(load("tune", TuneConfig, params), overrides)
+        base = load("train", TrainConfig, params)
+        cluster = _given(load("cluster", ClusterConfig, params), {"storage": storage})
+        tune(config, base, cluster, shards=shards, out=out, resume=resume)
+        typer.echo(f"{out.resolve()}/front.csv\n{out.resolve()}/best.yaml")
+
+    with contextlib.chdir(PROJECT):
+        run(work)
 
 
-def _first(records: Records, count: int) -> Records:
-    return records.take(np.arange(min(count, len(records))))
+def _given(config: C, options: Mapping[str, Any]) -> C:
+    given = {name: value for name, value in options.items() if value is not None}
+    return replace(config, **given)
 
 
-def on_front(table: pd.DataFrame) -> pd.Series[bool]:
-    """Whether no other row is at least as good in both objectives and better in one."""
-    cost = table[list(OBJECTIVES)].to_numpy() * [1, -1]
-    beaten = [bool(((cost <= row).all(1) & (cost < row).any(1)).any()) for row in cost]
-    return ~pd.Series(beaten, index=table.index)
+if __name__ == "__main__":
+    # Not this module's own names: workers look for what a trial runs in pipelines.tuning.
+    from pipelines.tuning import app as command
 
-
-def _write(table: pd.DataFrame, out: Path) -> None:
-    """All trials, cheapest privacy first, and the front's settings as sections of params.yaml."""
-    columns = [*_SEARCHED, "advantage", "advantage_low", "advantage_high", "utility"]
-    table = table[columns].assign(front=on_front(table)).sort_values("advantage")
-    out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(out / "front.csv", index=False, float_format="%.5g")
-    best = [
-        {
-            "found": {key: float(row[key]) for key in OBJECTIVES},
-            "train": {
-                "game": {key: float(row[key]) for key in ("privacy_weight", "closed_form")},
-                "extractor": {"features": int(row["features"])},
-            },
-        }
-        for row in table[table["front"]].to_dict("records")
-    ]
-    with (out / "best.yaml").open("w") as stream:
-        YAML().dump(best, stream)
+    command()

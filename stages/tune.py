@@ -7,8 +7,9 @@ from pathlib import Path
 from pipelines.cluster import ClusterConfig
 from pipelines.console import run
 from pipelines.params import load
+from pipelines.searching import TuneConfig
 from pipelines.training import TrainConfig
-from pipelines.tuning import TuneConfig, tune
+from pipelines.tuning import tune
 
 
 def main() -> None:

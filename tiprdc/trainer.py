@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -87,6 +87,26 @@ class Place:
     wrap: Callable[[nn.Module], nn.Module] = lambda module: module
 
 
+class Step(NamedTuple):
+    """One step, for whoever watches.
+
+    Args:
+        epoch: Epochs since the start, with a fraction.
+        records: Records in this worker's share.
+        waiting: Seconds in which this worker waited for them.
+        seconds: Wall time of the whole step; where a device works on its own, of handing it over.
+        privacy_weight: lambda in force.
+        losses: Cut off from the graph; reading one waits for the device.
+    """
+
+    epoch: float
+    records: int
+    waiting: float
+    seconds: float
+    privacy_weight: float
+    losses: Losses
+
+
 class Trainer:
     """The players, their optimiser and the number of the next epoch: what a checkpoint holds.
 
@@ -118,6 +138,7 @@ class Trainer:
         torch.manual_seed(seed)
         self.schedule, self.seed, self.place = schedule, seed, place
         self.epoch, self.history = 0, list[dict[str, float]]()
+        self._pressure = 0.0
         if resuming:
             extractor_config = extractor_config.started()
         self.game = Game(game_config, extractor_config, spec, private, make_players)
@@ -148,14 +169,19 @@ class Trainer:
         )
         self._wrapped = place.wrap(self.game)
 
-    def play_epoch(self, records: Records) -> dict[str, float]:
+    def play_epoch(
+        self, records: Records, watch: Callable[[Step], None] | None = None
+    ) -> dict[str, float]:
         """One pass over the records.
 
         Args:
             records: extractor-train, the same on every worker: each takes its share of a step.
+            watch: Called after each step.
 
         Returns:
-            The epoch's mean losses by name, its `epoch` (from 1) and its `seconds`.
+            The epoch's mean losses by name, its `epoch` (from 1) and `steps`, the `privacy_weight`
+            in force at its end, `records_per_second` of all workers, the `waiting_seconds` in which
+            this one waited for data, and its `seconds`.
         """
         started = time.perf_counter()
         self._seed_epoch()
@@ -166,21 +192,46 @@ class Trainer:
         u = torch.stack([torch.from_numpy(records.labels[name]) for name in names], dim=1)
         sums = torch.zeros(len(Losses._fields), device=self.place.device)
         batches = list(self._batches(len(records)))
-        for step, rows in enumerate(batches):
-            self._set_rates(self.epoch + step / len(batches))
-            losses = self._step(x[rows].to(self.place.device), u[rows].to(self.place.device))
-            sums += torch.stack([value.detach().float() for value in losses])
+        waiting, seen = 0.0, 0
+        for number, rows in enumerate(batches):
+            began = time.perf_counter()
+            self._set_rates(self.epoch + number / len(batches))
+            batch = x[rows].to(self.place.device), u[rows].to(self.place.device)
+            waited = time.perf_counter() - began
+            losses = Losses(*(value.detach() for value in self._step(*batch)))
+            sums += torch.stack([value.float() for value in losses])
+            waiting, seen = waiting + waited, seen + len(rows)
+            if watch:
+                step = Step(
+                    epoch=self.epoch + (number + 1) / len(batches),
+                    records=len(rows),
+                    waiting=waited,
+                    seconds=time.perf_counter() - began,
+                    privacy_weight=self.privacy_weight,
+                    losses=losses,
+                )
+                watch(step)
         self.epoch += 1
         means = dict(zip(Losses._fields, (sums / len(batches)).tolist(), strict=True))
+        seconds = time.perf_counter() - started
         summary = {
             "epoch": self.epoch,
             **means,
-            "seconds": time.perf_counter() - started,
+            "steps": len(batches),
+            "privacy_weight": self.privacy_weight,
+            "records_per_second": seen * self.place.world / seconds,
+            "waiting_seconds": waiting,
+            "seconds": seconds,
         }
         self.history.append(summary)
         if self.epoch == self.schedule.epochs:
             self._guard(records)
         return summary
+
+    @property
+    def privacy_weight(self) -> float:
+        """lambda in force at the last step: 0 in the warm-up."""
+        return self.game.config.privacy_weight * self._pressure
 
     def features(self, records: Records) -> NDArray[np.float32]:
         """z `[N, D]` of records as the extractor stands, without the game's noise."""

@@ -74,7 +74,7 @@ class Project:
     def audit(self, config: AuditConfig = CONFIG, out: str = "reports") -> AuditReport:
         return audit(
             config,
-            ClusterConfig(num_cpus=2),
+            ClusterConfig(num_cpus=2, log=""),
             shards=self.root / "shards",
             release=self.root / "release",
             control=self.root / "control",

@@ -73,16 +73,7 @@ def test_following_ends_with_the_work_and_misses_nothing(
     assert "protected: epoch 2 of 2" in capsys.readouterr().err
 
 
-def test_following_a_source_that_repeats_itself_ends_and_says_each_thing_once(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    class Repeating:
-        def get(self, block: bool = True, timeout: float | None = None) -> tuple[str, int]:
-            return "tune", 4
-
-    future: Future[None] = Future()
-    future.set_result(None)
-    with Progress("trial") as shown:
-        shown.add("tune", 4)
-        shown.follow(Repeating(), [future])
-    assert capsys.readouterr().err == "tune: trial 4 of 4\n"
+def test_what_changes_is_told_to_whoever_asks() -> None:
+    told = []
+    list(progress(range(3), total=3, label="x", heard=lambda *change: told.append(change)))
+    assert told == [("x", 1, 3), ("x", 2, 3), ("x", 3, 3)]

@@ -244,7 +244,7 @@ def test_a_folder_takes_its_place_only_when_whole(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("local_ray")
 def test_workers_write_what_one_process_would(tmp_path: Path) -> None:
     config = faces(tmp_path / "faces", broken=2)
-    sealed = prepare(config, ClusterConfig(), out=tmp_path / "shards")
+    sealed = prepare(config, ClusterConfig(log=""), out=tmp_path / "shards")
     plan = make_plan(config)
     for file, start, stop in plan.shards:
         rows = plan.records.iloc[start:stop]
@@ -266,5 +266,5 @@ def test_workers_write_what_one_process_would(tmp_path: Path) -> None:
 
     worse = faces(tmp_path / "worse", broken=5)
     with pytest.raises(DataError, match=r"5 of 240 records(.|\n)*prepare\.max_unreadable"):
-        prepare(worse, ClusterConfig(), out=tmp_path / "shards")
+        prepare(worse, ClusterConfig(log=""), out=tmp_path / "shards")
     assert read_schema(tmp_path / "shards") == schema

@@ -14,6 +14,7 @@ import pytest
 
 from pipelines import training
 from pipelines.cluster import ClusterConfig
+from pipelines.journal import read
 from pipelines.training import TrainConfig, train
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_split, write_shard
@@ -38,15 +39,28 @@ def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
     tmp_path: Path, make_shards: MakeShards, local_ray: None
 ) -> None:
     make_shards(tmp_path / "shards", "table")
-    cluster = ClusterConfig(storage=str(tmp_path / "runs"), workers=2)
+    cluster = ClusterConfig(
+        storage=str(tmp_path / "runs"), workers=2,
+        log=str(tmp_path / "logs"), metrics_folder=str(tmp_path / "prom"),
+    )  # fmt: skip
     train(CONFIG, cluster, **_paths(tmp_path))
     curves = pd.read_csv(tmp_path / "curves.csv")
     assert curves.groupby("run")["epoch"].apply(list).to_dict() == {
         "protected": [1, 2], "unprotected": [1, 2],
     }  # fmt: skip
     assert {"mutual_information", "explained_variance", "certainty"} <= set(curves.columns)
+    events = [(line["event"], line.get("run", "").split("-")[0], line.get("number"))
+              for line in read(tmp_path / "logs" / "train.jsonl")]  # fmt: skip
     for role in training.ROLES:
         assert checkpoint.load_extractor(tmp_path / "ck" / role).config.features == 4
+        told = [event for event in events if event[1] == role]
+        assert told == [
+            ("started", role, None), ("epoch", role, 1), ("checkpoint", role, 1),
+            ("epoch", role, 2), ("checkpoint", role, 2),
+        ]  # fmt: skip
+    prom = (tmp_path / "prom" / "tiprdc_train.prom").read_text()
+    assert 'tiprdc_train_epoch{run="protected"} 2.0' in prom
+    assert 'tiprdc_stage_running{stage="train"} 0.0' in prom
     assert list((tmp_path / "runs").iterdir()) == []
 
 
@@ -55,7 +69,7 @@ def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
     tmp_path: Path, make_shards: MakeShards, local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_shards(tmp_path / "shards", "table")
-    cluster = ClusterConfig(storage=str(tmp_path / "runs"))
+    cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
     # What a kill leaves: the storage of a run that got as far as its first epoch.
     short = replace(CONFIG, schedule=replace(CONFIG.schedule, epochs=1))
     monkeypatch.setattr(training.shutil, "rmtree", lambda *_, **__: None)
@@ -70,6 +84,11 @@ def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
     train(CONFIG, cluster, **_paths(tmp_path))
     first = checkpoint.history(tmp_path / "ck" / "protected")
     assert [epoch["epoch"] for epoch in first] == [1, 2]
+    # The first epoch, known from the checkpoint under the new name, and the second: each once.
+    name = training._settings(CONFIG, "protected", tmp_path / "shards", schema)["name"]
+    lines = [line for line in read(tmp_path / "logs" / "train.jsonl") if line.get("run") == name]
+    assert [line["number"] for line in lines if line["event"] == "epoch"] == [1, 2]
+    assert [line["resumed"] for line in lines if line["event"] == "started"] == [True]
 
 
 def test_the_name_of_a_run_changes_with_what_it_learns_from(
@@ -92,7 +111,7 @@ def test_a_weight_for_an_attribute_that_is_not_private_is_refused(
     make_shards(tmp_path / "shards", "table")
     config = replace(CONFIG, game=GameConfig(weights={"task": 2.0}))
     with pytest.raises(DataError, match=r"train.game.weights.task: not a private attribute"):
-        train(config, ClusterConfig(), **_paths(tmp_path))
+        train(config, ClusterConfig(log=""), **_paths(tmp_path))
 
 
 def test_more_workers_than_records_allow_is_refused(
@@ -100,7 +119,7 @@ def test_more_workers_than_records_allow_is_refused(
 ) -> None:
     make_shards(tmp_path / "shards", "table")
     with pytest.raises(DataError, match="80 records for 11 workers"):
-        train(CONFIG, ClusterConfig(workers=11), **_paths(tmp_path))
+        train(CONFIG, ClusterConfig(workers=11, log=""), **_paths(tmp_path))
 
 
 def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
@@ -124,16 +143,16 @@ def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
 ) -> None:
     shards = tmp_path / "shards"
     schema = make_shards(shards, "table", people=400)
-    training._check_labels(CONFIG, shards, schema)
+    training.check_labels(CONFIG, shards, schema)
     assert capsys.readouterr().err == ""
     _correlated_shards(shards, schema)
-    training._check_labels(CONFIG, shards, schema)
+    training.check_labels(CONFIG, shards, schema)
     said = capsys.readouterr().err
     assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
     strict = replace(CONFIG, infeasible="refuse")
     with pytest.raises(
         DataError, match=r"cannot both be met: .*\n  allowed: .*train.game.budget \(0.1\)"
     ):
-        train(strict, ClusterConfig(), **_paths(tmp_path))
+        train(strict, ClusterConfig(log=""), **_paths(tmp_path))
     generous = replace(strict, game=replace(strict.game, budget=0.5))
-    training._check_labels(generous, shards, schema)
+    training.check_labels(generous, shards, schema)

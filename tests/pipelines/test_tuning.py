@@ -1,7 +1,15 @@
-"""A real search of a few trials, and what is a front."""
+"""A real search of a few trials: as a stage, and as `ray submit` starts it, killed and gone on."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,42 +19,109 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.cluster import ClusterConfig
+from pipelines.journal import read
+from pipelines.searching import TuneConfig
 from pipelines.training import TrainConfig
-from pipelines.tuning import TuneConfig, on_front, tune
-from tiprdc.datasets.schema import Schema, read_schema, write_schema
-from tiprdc.errors import ConfigError
+from pipelines.tuning import tune
+from tiprdc.datasets.schema import Schema, read_schema, read_split, write_schema, write_shard
+from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.trainer import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
+ROOT = Path(__file__).parents[2]
 BASE = TrainConfig(extractor=ExtractorConfig(width=8), schedule=ScheduleConfig(batch=32))
 
 
 @pytest.mark.ray
-def test_a_search_leaves_every_trial_and_the_best_settings(
+def test_a_search_leaves_every_setting_and_the_best_for_each_limit(
     tmp_path: Path, make_shards: MakeShards, local_ray: None
 ) -> None:
     make_shards(tmp_path / "shards", "table", people=200)
-    config = TuneConfig(trials=3, epochs=2, people=200, features=(4, 8))
-    cluster = ClusterConfig(storage=str(tmp_path / "runs"))
+    config = TuneConfig(
+        trials=3, epochs=2, people=200, features=(4, 8), seeds=2, near=1, limits=(0.01, 1.0)
+    )
+    cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
     tune(config, BASE, cluster, shards=tmp_path / "shards", out=tmp_path / "out")
 
     table = pd.read_csv(tmp_path / "out" / "front.csv")
     assert len(table) == 3
-    assert table["privacy_weight"].between(0.5, 0.95).all()
-    assert (table["advantage_low"] <= table["advantage"]).all()
-    assert (table["advantage"] <= table["advantage_high"]).all()
-    best = YAML(typ="safe").load(tmp_path / "out" / "best.yaml")
-    assert len(best) == table["front"].sum() >= 1
-    assert best[0]["train"]["extractor"]["features"] in (4, 8)
+    assert sorted(table["seeds"]) == [1, 1, 2]
+    assert table["privacy_weight"].between(0.3, 0.9).all()
+    for name in ("advantage", "utility"):
+        assert (table[f"{name}_low"] <= table[name]).all()
+        assert (table[name] <= table[f"{name}_high"]).all()
+    proposals = YAML(typ="safe").load(tmp_path / "out" / "best.yaml")
+    assert [proposal["limit"] for proposal in proposals] == [0.01, 1.0]
+    assert proposals[1]["train"]["extractor"]["features"] in (4, 8)
     assert list((tmp_path / "runs").iterdir()) == []
+    lines = list(read(tmp_path / "logs" / "tune.jsonl"))
+    assert sum(line["event"] == "trial" for line in lines) == 4
+    assert lines[-1]["event"] == "stage finished"
 
 
-def test_the_front_is_what_nothing_beats_in_both() -> None:
-    table = pd.DataFrame(
-        {"advantage": [0.1, 0.2, 0.3, 0.1], "utility": [0.7, 0.9, 0.8, 0.7]}, index=[5, 6, 7, 8]
+@pytest.mark.ray
+def test_a_script_that_was_copied_and_killed_goes_on(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    make_shards(tmp_path / "shards", "table", people=200)
+    script = shutil.copy(ROOT / "pipelines" / "tuning.py", tmp_path / "tuning.py")
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    params["cluster"].update(log=str(tmp_path / "logs"), num_cpus=1)
+    params["tune"].update(features=[4, 8], attacks=["logistic_regression"], limits=[1.0])
+    yaml.dump(params, tmp_path / "params.yaml")
+    folders = {"shards": "shards", "out": "out", "storage": "runs", "params": "params.yaml"}
+    command = [
+        sys.executable, script, "--trials", "4", "--epochs", "2", "--people", "200",
+        *(part for name, end in folders.items() for part in (f"--{name}", str(tmp_path / end))),
+    ]  # fmt: skip
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    log = tmp_path / "logs" / "tune.jsonl"
+
+    def trials() -> list[str]:
+        return [line["run"] for line in read(log) if line["event"] == "trial"]
+
+    first = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 200
+        while not trials() or not list(tmp_path.glob("runs/tune-*/tuner.pkl")):
+            assert first.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250
     )
-    assert on_front(table).to_dict() == {5: True, 6: True, 7: False, 8: True}
+    assert done.returncode == 0, done.stderr
+    assert "going on with" in done.stderr
+    assert len(pd.read_csv(tmp_path / "out" / "front.csv")) == 4
+    assert len(trials()) == len(set(trials())) >= 4
+    assert done.stdout.split() == [str(tmp_path / "out" / n) for n in ("front.csv", "best.yaml")]
+
+
+def test_the_script_says_what_it_takes_without_the_projects_folder(tmp_path: Path) -> None:
+    script = shutil.copy(ROOT / "pipelines" / "tuning.py", tmp_path / "tuning.py")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    (tmp_path / "params.yaml").write_text("tune: {trails: 3}\n")
+    for options, code in ((["--help"], 0), (["--params", str(tmp_path / "params.yaml")], 2)):
+        done = subprocess.run(
+            [sys.executable, script, *options], cwd=tmp_path, env=environment,
+            capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        if code == 0:
+            assert set(re.findall(r"--[a-z-]+", done.stdout)) >= {
+                "--trials", "--shards", "--resume", "--out", "--seeds", "--address",
+            }  # fmt: skip
+    assert "did you mean 'trials'?" in done.stderr
 
 
 def test_a_search_without_a_utility_task_is_refused(
@@ -55,17 +130,20 @@ def test_a_search_without_a_utility_task_is_refused(
     make_shards(tmp_path, "table")
     write_schema(tmp_path, replace(read_schema(tmp_path), utility=()), [])
     with pytest.raises(ConfigError, match="no utility attribute"):
-        tune(TuneConfig(), BASE, ClusterConfig(), shards=tmp_path, out=tmp_path / "out")
+        tune(TuneConfig(), BASE, ClusterConfig(log=""), shards=tmp_path, out=tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"privacy_weight": (0.9, 0.5)}, r"tune.privacy_weight: \[0.9, 0.5\]"),
-        ({"closed_form": (0.0, 1.0)}, "tune.closed_form"),
-        ({"attacks": ("mpl",)}, "did you mean 'mlp'"),
-    ],
-)
-def test_a_search_out_of_range_is_refused(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        TuneConfig(**settings)  # type: ignore[arg-type]
+def test_a_budget_that_the_labels_forbid_is_refused_before_any_trial(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path, "table", people=400)
+    records = read_split(tmp_path, schema, "extractor-train")
+    same = {"secret": records.labels["secret"], "task": records.labels["secret"]}
+    digest = write_shard(
+        tmp_path / "extractor-train" / "part-00000.parquet", replace(records, labels=same)
+    )
+    write_schema(tmp_path, schema, [digest])
+    base = replace(BASE, infeasible="refuse")
+    with pytest.raises(DataError, match="hiding secret and keeping task whole cannot"):
+        tune(TuneConfig(), base, ClusterConfig(log=""), shards=tmp_path, out=tmp_path / "out")
+    assert json.dumps(sorted(p.name for p in tmp_path.iterdir())).count("out") == 0

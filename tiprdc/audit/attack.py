@@ -164,7 +164,7 @@ def _fit(
             tasks.fit, job, *z, *labels, classes, returns=2
         )
     found = dict(executor.collect(waiting, deadline, "attack", _cost))
-    return {job: _trial(found[job]) for job in jobs}, attackers
+    return {job: as_trial(found[job]) for job in jobs}, attackers
 
 
 def _decoders(
@@ -214,7 +214,8 @@ def _cost(job: Job) -> float:
     return _SECONDS.get(job.attack, 0.1) * job.budget * (_RAW if job.representation == "raw" else 1)
 
 
-def _trial(found: Any) -> Trial:
+def as_trial(found: Any) -> Trial:
+    """A job's trial; one that failed where it ended with an exception."""
     if isinstance(found, Trial):
         return found
     reason = str(found) if isinstance(found, TimeoutError) else type(found).__name__
