@@ -11,6 +11,10 @@ from rich.text import Text
 
 from tiprdc import __version__, terminal
 from tiprdc.commands.inspect import inspect
+from tiprdc.commands.keygen import keygen
+from tiprdc.commands.lineage import lineage
+from tiprdc.commands.pull import pull
+from tiprdc.commands.verify import verify
 from tiprdc.errors import TiprdcError
 
 USER_MISTAKE = 2
@@ -23,7 +27,7 @@ _commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _command in (inspect,):
+for _command in (inspect, keygen, lineage, pull, verify):
     _commands.command()(_command)
 
 

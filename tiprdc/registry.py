@@ -1,0 +1,434 @@
+"""The registry of releases: Git tags in GTO's grammar, files in DVC's remote.
+
+A version is an annotated tag `extractor@v1.2.0` at the commit that made its files; its message
+holds the statement (tiprdc/statement.py). A lifecycle stage is a tag `extractor#prod#3`, a version
+that was taken back one `extractor@v1.2.0!`, and a later audit one `extractor+v1.2.0+audit+1`, which
+is no tag of GTO's. DVC verifies nothing of what it fetches: whoever calls `fetch` compares.
+
+The only file that imports dvc and gto, and only when a function needs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiprdc.documents import printable
+from tiprdc.errors import ConfigError, ReleaseError, suggestion
+from tiprdc.git import Git, Tag
+from tiprdc.statement import (
+    Envelope,
+    Release,
+    ReleasedFile,
+    parse_envelope,
+    parse_release,
+    version_key,
+)
+
+_REAUDIT = re.compile(r"(?P<artifact>.+)\+(?P<version>v[\d.]+)\+audit\+(?P<number>\d+)")
+NO_TAGS = "a clone without tags? `git fetch --tags` (and `--unshallow`)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaudit:
+    """What a later audit of a version found.
+
+    Args:
+        number: 1 for the first.
+        suite_version: Of its attacks.
+        verdict: PASS, FAIL or INCONCLUSIVE.
+        sha256: Of its audit.json.
+    """
+
+    number: int
+    suite_version: str
+    verdict: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A registered version.
+
+    Args:
+        name: "v1.2.0".
+        tag: That makes it.
+        withdrawn: Why it was taken back; None if it was not.
+        reaudits: Later audits of it, in order.
+    """
+
+    name: str
+    tag: Tag
+    withdrawn: str | None
+    reaudits: tuple[Reaudit, ...]
+
+    @property
+    def objection(self) -> str:
+        """Why nobody should use it, or nothing."""
+        if self.withdrawn is not None:
+            return f"was deprecated: {self.withdrawn}"
+        if self.reaudits and self.reaudits[-1].verdict != "PASS":
+            last = self.reaudits[-1]
+            return f"a later audit (suite {last.suite_version}) says {last.verdict}"
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """The lifecycle stage of a version, by the tag of the highest number."""
+
+    stage: str
+    number: int
+    tag: Tag
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """What the tags of a repository say of one artifact.
+
+    Args:
+        git: The repository.
+        artifact: Its name.
+        versions: In ascending order.
+        stages: Lifecycle stage -> its last assignment.
+        counter: Highest number that an assignment has.
+    """
+
+    git: Git
+    artifact: str
+    versions: dict[str, Version]
+    stages: dict[str, Assignment]
+    counter: int
+
+    def in_stage(self, stage: str) -> Version:
+        """The version that is in a lifecycle stage.
+
+        Raises:
+            ReleaseError: None is, or its tag names a commit that is no version.
+        """
+        if stage not in self.stages:
+            raise ReleaseError(
+                f"{self.artifact}#{stage}", "no version is in that stage",
+                ", ".join(sorted(self.stages)) or "none is in any stage",
+                suggestion(stage, self.stages) or NO_TAGS,
+            )  # fmt: skip
+        tag = self.stages[stage].tag
+        for version in reversed(self.versions.values()):
+            if version.tag.commit == tag.commit:
+                return version
+        raise ReleaseError(tag.name, "names a commit that is no version", "a registered version")
+
+    def version(self, name: str) -> Version:
+        """A version by its name.
+
+        Raises:
+            ReleaseError: There is no such version.
+        """
+        version_key(name)
+        if name not in self.versions:
+            known = ", ".join(self.versions) or "no version at all"
+            raise ReleaseError(f"{self.artifact}@{name}", "not registered", known, NO_TAGS)
+        return self.versions[name]
+
+    def stages_of(self, version: Version) -> list[str]:
+        """Lifecycle stages that a version is in."""
+        return sorted(s for s, a in self.stages.items() if a.tag.commit == version.tag.commit)
+
+    def envelope(self, version: Version) -> Envelope:
+        """The statement in a version's tag, with its signatures.
+
+        Raises:
+            ReleaseError: The tag holds none: it was made by other means than a release.
+        """
+        where = version.tag.name
+        return parse_envelope(_document(self.git.message(version.tag), where), where)
+
+    def release(self, version: Version) -> Release:
+        """A version's statement, held against its tag.
+
+        Raises:
+            ReleaseError: There is none, or it is about another artifact, version or commit.
+        """
+        release = parse_release(self.envelope(version).statement, version.tag.name)
+        said = (release.artifact, release.version, release.revision)
+        if said != (self.artifact, version.name, version.tag.commit):
+            raise ReleaseError(
+                version.tag.name,
+                f"says it is {said[0]}@{said[1]} of {said[2][:12]}, at {version.tag.commit[:12]}",
+                "a statement about itself", "somebody moved the tag: ask who may push tags",
+            )  # fmt: skip
+        return release
+
+    def promotion(self, assignment: Assignment) -> Envelope:
+        """The statement in the tag of a lifecycle stage.
+
+        Raises:
+            ReleaseError: The tag holds none.
+        """
+        where = assignment.tag.name
+        return parse_envelope(_document(self.git.message(assignment.tag), where), where)
+
+
+def read(git: Git, artifact: str) -> Registry:
+    """Read the tags about an artifact; tags of other grammar are nobody's business here."""
+    from gto.constants import Action
+    from gto.tag import parse_name
+
+    found: dict[str, Tag] = {}
+    withdrawn: dict[str, Tag] = {}
+    events: list[tuple[int, bool, str, Tag]] = []
+    tags = git.tags()
+    for name, tag in tags.items():
+        said = parse_name(name, raise_on_fail=False)
+        if said.get("name") != artifact:
+            continue
+        if said["action"] is Action.REGISTER:
+            found[said["version"]] = tag
+        elif said["action"] is Action.DEREGISTER:
+            withdrawn[said["version"]] = tag
+        elif said["action"] in (Action.ASSIGN, Action.UNASSIGN):
+            assigns = said["action"] is Action.ASSIGN
+            events.append((said.get("counter", 0), assigns, said["stage"], tag))
+    names = sorted(filter(_plain, found), key=version_key)
+    reaudits = _reaudits(tags, artifact)
+    versions = {
+        name: Version(
+            name=name,
+            tag=found[name],
+            withdrawn=_reason(git, withdrawn.get(name)),
+            reaudits=tuple(
+                _reaudit(git, number, tag)
+                for number, tag in sorted(reaudits.get(name, []), key=lambda r: r[0])
+            ),
+        )
+        for name in names
+    }
+    return Registry(
+        git=git,
+        artifact=artifact,
+        versions=versions,
+        stages=_stages(events),
+        counter=max((number for number, *_ in events), default=0),
+    )
+
+
+@contextlib.contextmanager
+def opened(clone: Path, revision: str, source: str = "") -> Iterator[Any]:
+    """DVC's view of a revision of a clone, with a cache and an index of its own.
+
+    Args:
+        clone: Repository without a work tree; DVC's files are kept beside it.
+        revision: Commit.
+        source: Where it was cloned from. Of a folder, paths of remotes are relative to its own
+            configuration, which may also name a remote that was never committed.
+
+    Raises:
+        ReleaseError: The revision is of no DVC repository, or DVC is not installed.
+    """
+    with _dvc_errors(f"DVC at {revision[:12]}"):
+        from dvc.repo import Repo
+
+        beside = clone.with_name(f"{clone.name}.dvc")
+        config: dict[str, Any] = _remotes(Path(source)) if source else {}
+        config["cache"] = {"dir": str(beside / "cache")}
+        config.setdefault("core", {})["site_cache_dir"] = str(beside / "site")
+        with Repo(str(clone), rev=revision, config=config) as repo:
+            yield repo
+
+
+def fetch(repo: Any, file: ReleasedFile, into: Path) -> None:
+    """Copy a file from DVC's remote (or Git) into a new file, at most a byte more than it has.
+
+    Args:
+        repo: As `opened` gives it.
+        file: Which; its digest is not checked here.
+        into: New file.
+
+    Raises:
+        ReleaseError: The remote does not answer, or has no such object.
+    """
+    from dvc.fs import DVCFileSystem
+
+    with _dvc_errors(file.path):
+        system = DVCFileSystem(repo=repo)
+        with system.open(f"/{file.path}", "rb") as source, into.open("xb") as target:
+            left = file.size + 1
+            while left and (part := source.read(min(left, 2**20))):
+                target.write(part)
+                left -= len(part)
+
+
+def provenance(repo: Any) -> dict[str, dict[str, dict[str, str]]]:
+    """Stage -> deps and outs -> path -> digest, as dvc.lock has them at a revision.
+
+    Raises:
+        ReleaseError: DVC cannot read it.
+    """
+    with _dvc_errors("dvc.lock"):
+        return {
+            printable(str(stage.name)): {
+                "deps": {printable(str(d.def_path)): _hash(d) for d in stage.deps if d.def_path},
+                "outs": {printable(str(o.def_path)): _hash(o) for o in stage.outs},
+            }
+            for stage in repo.index.stages
+        }
+
+
+def stale(folder: Path, stage: str) -> list[str]:
+    """Stages up to this one whose code, data, settings or results are not those of dvc.lock.
+
+    Raises:
+        ReleaseError: DVC cannot tell.
+    """
+    with _dvc_errors("dvc status"):
+        from dvc.repo import Repo
+
+        with Repo(str(folder)) as repo:
+            return sorted(printable(str(name)) for name in repo.status([stage], with_deps=True))
+
+
+def remote_of(folder: Path) -> str:
+    """The default DVC remote, asked whether it answers.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        ReleaseError: None is set, or it does not answer.
+    """
+    with _dvc_errors("DVC remote"):
+        from dvc.repo import Repo
+
+        with Repo(str(folder)) as repo:
+            remote = repo.cloud.get_remote()
+            # Any digest will do: a remote that does not answer raises.
+            remote.odb.exists("0" * 32)
+            # DVC would make the folder of a disk that is not there.
+            if remote.fs.protocol == "local" and not Path(remote.path).parent.is_dir():
+                raise ReleaseError("DVC remote", "the folder that it is in is not there", "one")
+            return str(remote.path)
+
+
+def push(folder: Path, paths: list[str]) -> int:
+    """Copy outs to the default DVC remote; how many objects went.
+
+    Raises:
+        ReleaseError: Something could not be copied.
+    """
+    with _dvc_errors("dvc push"):
+        from dvc.repo import Repo
+
+        with Repo(str(folder)) as repo:
+            return int(repo.push(paths))
+
+
+def sha256_at(git: Git, revision: str, path: str) -> str:
+    """sha256 of a text file that Git holds at a revision."""
+    return hashlib.sha256(git("show", f"{revision}:{path}").encode()).hexdigest()
+
+
+def _document(message: str, where: str) -> str:
+    for line in message.splitlines():
+        if line.startswith("{"):
+            return line
+    raise ReleaseError(
+        where, "a tag without a statement", "a version made by `python -m pipelines.release`",
+        "a version that was made by hand has no audit to show",
+    )  # fmt: skip
+
+
+def _plain(version: str) -> bool:
+    with contextlib.suppress(ReleaseError):
+        version_key(version)
+        return True
+    return False
+
+
+def _reason(git: Git, tag: Tag | None) -> str | None:
+    if tag is None:
+        return None
+    return printable(git.message(tag).strip())[:300] or "no reason given"
+
+
+def _stages(events: list[tuple[int, bool, str, Tag]]) -> dict[str, Assignment]:
+    """By number, not by date: clocks of two people may differ."""
+    stages: dict[str, Assignment] = {}
+    for number, assigns, stage, tag in sorted(events, key=lambda event: event[:3]):
+        if assigns:
+            stages[stage] = Assignment(stage=stage, number=number, tag=tag)
+        elif stage in stages and stages[stage].tag.commit == tag.commit:
+            del stages[stage]
+    return stages
+
+
+def _reaudits(tags: Mapping[str, Tag], artifact: str) -> dict[str, list[tuple[int, Tag]]]:
+    """Version -> number and tag of each later audit."""
+    found: dict[str, list[tuple[int, Tag]]] = {}
+    for name, tag in tags.items():
+        later = _REAUDIT.fullmatch(name)
+        if later and later["artifact"] == artifact:
+            found.setdefault(later["version"], []).append((int(later["number"]), tag))
+    return found
+
+
+def _reaudit(git: Git, number: int, tag: Tag) -> Reaudit:
+    """A later audit as its tag has it; an unreadable one speaks against the version."""
+    try:
+        raw = json.loads(_document(git.message(tag), tag.name))
+        said: Mapping[str, str] = {k: printable(str(raw[k])) for k in _REAUDIT_KEYS}
+    except (ReleaseError, ValueError, KeyError, TypeError):
+        said = dict.fromkeys(_REAUDIT_KEYS, "unreadable")
+    return Reaudit(number=number, **said)
+
+
+_REAUDIT_KEYS = ("suite_version", "verdict", "sha256")
+
+
+def _hash(entry: Any) -> str:
+    info = entry.hash_info
+    if not info:
+        return ""
+    if isinstance(info.value, str):
+        return printable(f"{info.name}:{info.value}")
+    # Of settings DVC keeps the values themselves.
+    text = json.dumps(info.value, sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _remotes(source: Path) -> dict[str, Any]:
+    """Remotes of a folder's own configuration, paths made absolute, credentials with them."""
+    from dvc.config import Config
+
+    folder = source / ".dvc"
+    if not folder.is_dir():
+        return {}
+    found = Config(str(folder))
+    name = found["core"].get("remote")
+    remotes = {key: dict(value) for key, value in found["remote"].items()}
+    return {"remote": remotes, "core": {"remote": name} if name else {}}
+
+
+@contextlib.contextmanager
+def _dvc_errors(where: str) -> Iterator[None]:
+    """DVC's own complaints and a remote's, as ours; what else goes wrong is a fault of ours."""
+    try:
+        import dvc.exceptions
+        import scmrepo.exceptions
+    except ImportError:
+        raise ConfigError(where, "DVC is not installed", 'pip install "tiprdc[pull]"') from None
+    try:
+        yield
+    except ReleaseError:
+        raise
+    except (dvc.exceptions.DvcException, scmrepo.exceptions.SCMError, OSError) as error:
+        said = printable(str(error)).splitlines()[:1] or [type(error).__name__]
+        raise ReleaseError(
+            where, said[0][:300], "an answer",
+            "is the DVC remote set, reachable and complete? `dvc remote list`, `dvc push`",
+        ) from error  # fmt: skip
