@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from samples import manifest as sample_manifest
-from samples import task
 
+from pipelines import releasing
 from pipelines.params import load
+from pipelines.readiness import Asked, Bump, check
+from tests.samples import manifest as sample_manifest
+from tests.samples import task
 from tiprdc import audit as a
 from tiprdc.folder import sha256
+from tiprdc.git import Git
+from tiprdc.signing import generate
 
 ROOT = Path(__file__).parents[1]
 PEOPLE = 4000
@@ -47,81 +52,116 @@ stages:
 
 
 class Lab:
-    """`project` (a clone with work tree), `origin.git` (bare), `store` (DVC's remote)."""
+    """`project` (a clone with a work tree), `origin.git` (bare), `store` (DVC's remote).
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.project, self.origin, self.store = (
-            folder / "project", folder / "origin.git", folder / "store",
-        )  # fmt: skip
+    The project names its DVC remote by a link, so that a copy of a lab has a remote of its own.
+    """
+
+    def __init__(self, folder: Path, link: Path) -> None:
+        self.folder, self.link = folder, link
+        self.project, self.origin = folder / "project", folder / "origin.git"
+        self.store, self.key = folder / "store", folder / "key.pem"
+        self.trust = folder / "key.pem.trust.json"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.store)
+
+    def copy(self, folder: Path) -> Lab:
+        """Another lab, as this one is now."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Lab(folder, self.link)
 
     def git(self, *arguments: str, at: Path | None = None) -> str:
         return subprocess.run(
             ["git", *arguments], cwd=at or self.project, check=True, capture_output=True, text=True
         ).stdout
 
-    def dvc(self, *arguments: str) -> str:
-        return subprocess.run(
+    def dvc(self, *arguments: str) -> None:
+        subprocess.run(
             [sys.executable, "-m", "dvc", *arguments], cwd=self.project, check=True,
-            capture_output=True, text=True,
-        ).stdout  # fmt: skip
-
-    def release(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`python -m pipelines.release ...` as a person types it."""
-        return subprocess.run(
-            [sys.executable, "-m", "pipelines.release", *arguments], cwd=self.project, check=False,
-            capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
         )  # fmt: skip
-
-    def copy(self, folder: Path) -> Lab:
-        """Another lab, as this one is now; paths in it are relative."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True, symlinks=True)
-        return Lab(folder)
 
     def tags(self, at: Path | None = None) -> dict[str, str]:
         """Tag -> object."""
         form = "--format=%(refname:strip=2) %(objectname)"
-        listed = self.git("for-each-ref", "refs/tags", form, at=at).splitlines()
+        listed = self.git("for-each-ref", "refs/tags", form, at=at or self.origin).splitlines()
         return dict(line.split() for line in listed)
 
     def edit(self, file: str, text: str) -> None:
         (self.project / file).write_text(text)
 
-    def commit(self, message: str = "a change") -> None:
-        """Whatever is there, in Git and in dvc.lock."""
+    def commit(self) -> None:
+        """Whatever is there, in dvc.lock and in Git."""
         self.dvc("commit", "-f", "-q")
         self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", message)
+        self.git("commit", "-q", "--allow-empty", "-m", "a change")
 
-    def object_of(self, path: str) -> Path:
-        """The file in DVC's remote that a path's bytes are in."""
-        import hashlib
-
+    def stored(self, path: str) -> Path:
+        """The object in DVC's remote that a file of the project is."""
         digest = hashlib.md5((self.project / path).read_bytes()).hexdigest()
-        return self.store / "files" / "md5" / digest[:2] / digest[2:]
+        return self.object(digest)
+
+    def object(self, digest: str) -> Path:
+        """An object in DVC's remote, made writable."""
+        found = self.store / "files" / "md5" / digest[:2] / digest[2:]
+        found.chmod(0o644)
+        return found
+
+    def listing(self) -> Path:
+        """The object in DVC's remote that lists the files of artifacts/release."""
+        lock = (self.project / "dvc.lock").read_text()
+        digest = re.search(r"path: artifacts/release\n *hash: md5\n *md5: (\w+\.dir)", lock)
+        assert digest
+        return self.object(digest[1])
+
+    def retag(
+        self,
+        name: str,
+        change: Callable[[dict[str, Any]], None] = lambda envelope: None,
+        *,
+        commit: str | None = None,
+        as_name: str | None = None,
+    ) -> None:
+        """On the Git remote, overwrite a tag with one whose envelope was changed."""
+        git = Git(self.origin)
+        tag = git.tags()[name]
+        envelope = json.loads(git.message(tag).split("\n\n")[1])
+        change(envelope)
+        made = git.make_tag(
+            as_name or name, commit or tag.commit, f"a tag\n\n{json.dumps(envelope)}"
+        )
+        git("update-ref", f"refs/tags/{as_name or name}", made)
 
 
 def build(folder: Path) -> Lab:
     """An audited project, committed and pushed to Git's remote; nothing is released yet."""
-    lab = Lab(folder)
+    link = folder / "current-store"
+    lab = Lab(folder / "lab", link)
     lab.project.mkdir(parents=True)
-    lab.git("init", "-q", "--bare", str(lab.origin), at=folder)
+    lab.store.mkdir()
+    lab.git("init", "-q", "--bare", "-b", "main", str(lab.origin), at=folder)
     lab.git("init", "-q", "-b", "main")
-    for key, value in {"user.name": "Test", "user.email": "test@example.com"}.items():
-        lab.git("config", key, value)
     lab.git("remote", "add", "origin", "../origin.git")
     lab.edit("dvc.yaml", GRAPH)
     lab.edit("code.txt", "code\n")
     lab.edit(".gitignore", "/artifacts/\n/reports/\n")
     shutil.copyfile(ROOT / "params.yaml", lab.project / "params.yaml")
     lab.dvc("init", "-q")
-    lab.edit(".dvc/config", "[core]\n analytics = false\n remote = store\n"
-             "['remote \"store\"']\n url = ../../store\n")  # fmt: skip
+    lab.edit(
+        ".dvc/config",
+        f"[core]\n analytics = false\n remote = store\n['remote \"store\"']\n url = {link}\n",
+    )
     write_release(lab.project, 1.0)
-    lab.commit("an audited extractor")
+    lab.commit()
     lab.git("push", "-q", "origin", "main")
-    lab.git("symbolic-ref", "HEAD", "refs/heads/main", at=lab.origin)
+    generate("the releaser", lab.key, lab.trust)
     return lab
+
+
+def release(lab: Lab, *, bump: Bump = "minor", push: bool = True, **asked: Any) -> list[str]:
+    """Check and make, as `python -m pipelines.release` does; names of the new tags."""
+    wanted = Asked(bump=bump, push=push, **asked)
+    return releasing.make(lab.project, wanted, check(lab.project, wanted))
 
 
 def write_release(project: Path, weight: float, **changes: Any) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tiprdc.documents import printable
-from tiprdc.errors import ConfigError, ReleaseError, suggestion
+from tiprdc.errors import ConfigError, ReleaseError, TiprdcError, suggestion
 from tiprdc.git import Git, Tag
 from tiprdc.statement import (
     Envelope,
@@ -177,8 +177,9 @@ class Registry:
 
 def read(git: Git, artifact: str) -> Registry:
     """Read the tags about an artifact; tags of other grammar are nobody's business here."""
-    from gto.constants import Action
-    from gto.tag import parse_name
+    with _dvc_errors("registry"):
+        from gto.constants import Action
+        from gto.tag import parse_name
 
     found: dict[str, Tag] = {}
     withdrawn: dict[str, Tag] = {}
@@ -253,9 +254,9 @@ def fetch(repo: Any, file: ReleasedFile, into: Path) -> None:
     Raises:
         ReleaseError: The remote does not answer, or has no such object.
     """
-    from dvc.fs import DVCFileSystem
-
     with _dvc_errors(file.path):
+        from dvc.fs import DVCFileSystem
+
         system = DVCFileSystem(repo=repo)
         with system.open(f"/{file.path}", "rb") as source, into.open("xb") as target:
             left = file.size + 1
@@ -290,7 +291,10 @@ def stale(folder: Path, stage: str) -> list[str]:
         from dvc.repo import Repo
 
         with Repo(str(folder)) as repo:
-            return sorted(printable(str(name)) for name in repo.status([stage], with_deps=True))
+            # An absolute path: DVC takes others from where the process runs.
+            target = f"{Path(repo.root_dir, 'dvc.yaml')}:{stage}"
+            found = repo.status([target], with_deps=True)
+            return sorted(printable(str(name).rpartition(":")[2]) for name in found)
 
 
 def remote_of(folder: Path) -> str:
@@ -325,7 +329,7 @@ def push(folder: Path, paths: list[str]) -> int:
         from dvc.repo import Repo
 
         with Repo(str(folder)) as repo:
-            return int(repo.push(paths))
+            return int(repo.push([str(Path(repo.root_dir, path)) for path in paths]))
 
 
 def sha256_at(git: Git, revision: str, path: str) -> str:
@@ -416,19 +420,22 @@ def _remotes(source: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _dvc_errors(where: str) -> Iterator[None]:
-    """DVC's own complaints and a remote's, as ours; what else goes wrong is a fault of ours."""
-    try:
-        import dvc.exceptions
-        import scmrepo.exceptions
-    except ImportError:
-        raise ConfigError(where, "DVC is not installed", 'pip install "tiprdc[pull]"') from None
+    """What DVC, its remote or the remote's client complains of, as ours.
+
+    Clients of remotes raise what they like, so nothing narrower than Exception would do; the cause
+    stays attached.
+    """
     try:
         yield
-    except ReleaseError:
+    except TiprdcError:
         raise
-    except (dvc.exceptions.DvcException, scmrepo.exceptions.SCMError, OSError) as error:
-        said = printable(str(error)).splitlines()[:1] or [type(error).__name__]
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            where, f"{error.name} is not installed", "DVC and GTO", 'pip install "tiprdc[pull]"'
+        ) from error
+    except Exception as error:
+        said = " ".join(printable(str(error)).split()) or type(error).__name__
         raise ReleaseError(
-            where, said[0][:300], "an answer",
+            where, said[:300], "an answer",
             "is the DVC remote set, reachable and complete? `dvc remote list`, `dvc push`",
         ) from error  # fmt: skip
