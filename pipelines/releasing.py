@@ -79,7 +79,8 @@ def read_back(root: Path, release: Release) -> None:
                     raise ReleaseError(
                         f"DVC remote, {file.path}", "other bytes than were pushed",
                         f"sha256 {file.sha256[:12]}",
-                        "delete that object in the remote, then run the same command again",
+                        "delete that object in the remote, and the .dir object that lists it: DVC"
+                        " overwrites neither; then run the same command again",
                     )  # fmt: skip
 
 

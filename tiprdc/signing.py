@@ -193,12 +193,13 @@ def load_private(path: Path) -> Ed25519PrivateKey:
 
     where, allowed = str(path), "an Ed25519 key, PKCS#8 PEM without a passphrase, mode 0600"
     try:
-        mode = path.stat().st_mode
-        if stat.S_IMODE(mode) & 0o077:
-            raise ConfigError(where, "others may read it", allowed, f"chmod 600 {path}")
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        mode, pem = path.stat().st_mode, path.read_bytes()
     except OSError as error:
         raise ConfigError(where, error.strerror or "unreadable", allowed, _KEYGEN) from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigError(where, "others may read it", allowed, f"chmod 600 {path}")
+    try:
+        key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
         raise ConfigError(where, "not such a key", allowed, _KEYGEN) from None
     if not isinstance(key, Ed25519PrivateKey):

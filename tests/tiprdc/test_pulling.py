@@ -8,8 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,11 @@ from typing import Any
 import pytest
 
 from pipelines import lifecycle
-from tests.released import Lab, audit_report, write_release
+from pipelines.params import load
+from tests.released import Lab, audit_report
+from tiprdc.audit import AuditConfig
 from tiprdc.errors import ConfigError, TiprdcError
-from tiprdc.folder import sha256
+from tiprdc.folder import arriving, sha256
 from tiprdc.git import Git
 from tiprdc.pulling import Wanted, pull, verify
 from tiprdc.signing import generate, load_private, read_trust, sign
@@ -28,8 +29,13 @@ V1, V2 = Wanted(version="v0.1.0"), Wanted(version="v0.2.0")
 PROD, STAGING = Wanted(stage="prod"), Wanted(stage="staging")
 MODEL = "artifacts/release/extractor.onnx"
 EXPECTED = {
-    "extractor.onnx", "manifest.json", "audit.json", "model_card.md", "release.json", "bom.cdx.json",
-}  # fmt: skip
+    "extractor.onnx",
+    "manifest.json",
+    "audit.json",
+    "model_card.md",
+    "release.json",
+    "bom.cdx.json",
+}
 Break = Callable[[Lab], None]
 
 
@@ -74,7 +80,7 @@ def test_a_repository_may_be_a_folder_or_a_url(lab: Lab, target: Path, form: str
     assert {entry.name for entry in target.iterdir()} == EXPECTED
 
 
-# --- faults ------------------------------------------------------------------------------------------
+# --- faults ---------------------------------------------------------------------------------
 
 
 def object_(change: Callable[[bytes], bytes], path: str = MODEL) -> Break:
@@ -173,13 +179,14 @@ def failed_audit(lab: Lab) -> None:
     """The statement claims PASS and names an audit that says something else."""
     stored = lab.stored("reports/audit.json")
     digest = sha256(lab.project / MODEL)
-    from pipelines.params import load
-    from tiprdc.audit import AuditConfig
-
     config = load("audit", AuditConfig, lab.project / "params.yaml")
     stored.write_text(audit_report(config, digest, rate=0.9).to_json())
     size, found = stored.stat().st_size, sha256(stored)
     files(lambda f: f["audit.json"].update(bytes=size, sha256=found))(lab)
+
+
+def edited_verdict(lab: Lab) -> None:
+    lab.retag("extractor@v0.2.0", lambda e: e["statement"]["audit"].update(verdict="FAIL"))
 
 
 def audit_of_another(lab: Lab) -> None:
@@ -269,9 +276,6 @@ def deprecated(lab: Lab) -> None:
 
 
 def reaudited(lab: Lab) -> None:
-    from pipelines.params import load
-    from tiprdc.audit import AuditConfig
-
     config = load("audit", AuditConfig, lab.project / "params.yaml")
     found = lab.folder / "later.json"
     found.write_text(
@@ -339,10 +343,7 @@ FAULTS: dict[str, tuple[Break, Wanted, bool, str]] = {
     "edited manifest": (model(sha256="f" * 64), V2, True, "does not fit"),
     "edited manifest, nobody trusted": (model(sha256="f" * 64), V2, False, "sha256"),
     "edited manifest and bytes": (forged, V2, True, "does not fit"),
-    "edited verdict": (
-        lambda lab: lab.retag("extractor@v0.2.0", lambda e: e["statement"]["audit"].update(verdict="FAIL")),
-        V2, False, "PASS",
-    ),
+    "edited verdict": (edited_verdict, V2, False, "PASS"),
     "audit that failed": (failed_audit, V2, False, "FAIL of model"),
     "audit of another model": (audit_of_another, V2, False, "PASS of model eeeeeeeeeeee"),
     "no audit": (files(lambda f: f.pop("audit.json")), V2, False, "no audit.json"),
@@ -371,7 +372,7 @@ FAULTS: dict[str, tuple[Break, Wanted, bool, str]] = {
     "deep nesting": (message("x\n\n{" + '"a":[' * 100000), V2, False, "no statement can be read"),
     # signatures
     "nobody signed": (stripped, V2, True, "nobody signed"),
-    "another's signature": (signature(lambda s: s.update(ed25519="AA==")), V2, True, "does not fit"),
+    "half a signature": (signature(lambda s: s.update(ed25519="AA==")), V2, True, "does not fit"),
     "unknown key": (signature(lambda s: s.update(key="0" * 16)), V2, True, "unknown to you"),
     "signed as a promotion": (as_a_promotion, V2, True, "does not fit"),
     "promoted without a key": (promoted_by_a_stranger, PROD, True, "nobody signed"),
@@ -532,20 +533,18 @@ def test_a_killed_pull_leaves_nothing_after_the_next(lab: Lab, target: Path, mom
 
 
 def test_two_pulls_at_once_do_not_take_away_each_others_work(lab: Lab, target: Path) -> None:
-    from tiprdc.folder import arriving
-
-    with arriving(target.with_name("other")) as payload:
+    with arriving(target) as payload:
         (payload / "mine").write_text("mine")
+        # The second sees the first one's folder, and that somebody holds its lock.
         assert pull(str(lab.origin), V2, target, None)
-    with arriving(target.with_name("third")) as first:
-        with pytest.raises(ConfigError), arriving(target.with_name("third")) as second:
-            (second / "a").write_text("a")
-            raise ConfigError("x", "y", "z")
-        (first / "b").write_text("b")
-    assert left_behind(target) == ["extractor", "other", "third"]
+        assert (payload / "mine").exists()
+        with pytest.raises(ConfigError, match="is there already"):
+            pull(str(lab.origin), V2, target, None)
+        target.rename(target.with_name("pulled"))
+    assert left_behind(target) == ["extractor", "pulled"]
 
 
-# --- verify ------------------------------------------------------------------------------------------
+# --- verify ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
