@@ -354,11 +354,13 @@ def test_a_tree_that_changes_meanwhile_stops_it(lab: Lab, monkeypatch: pytest.Mo
 
 
 STEPS = {
-    "registry.push": "tiprdc.registry.push",
-    "read_back": "pipelines.releasing.read_back",
-    "make_tag": "tiprdc.git.Git.make_tag",
-    "push_tags": "tiprdc.git.Git.push_tags",
-    "create_tags": "tiprdc.git.Git.create_tags",
+    "before it pushes": ("tiprdc.registry.push", "before"),
+    "after it pushed": ("tiprdc.registry.push", "after"),
+    "after it read back": ("pipelines.releasing.read_back", "after"),
+    "after it stored a tag": ("tiprdc.git.Git.make_tag", "after"),
+    "before it pushes tags": ("tiprdc.git.Git.push_tags", "before"),
+    "after it pushed tags": ("tiprdc.git.Git.push_tags", "after"),
+    "after it created tags": ("tiprdc.git.Git.create_tags", "after"),
 }
 KILLED = """
 import json, os, pkgutil, signal, sys
@@ -384,15 +386,14 @@ releasing.make(Path(root), Asked(bump="minor", stage="prod", push=True), ready)
 """
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step_there_is_no_half_and_the_same_command_ends_it(
-    lab: Lab, tmp_path: Path, step: str, moment: str
+    lab: Lab, tmp_path: Path, step: str
 ) -> None:
     asked = Asked(bump="minor", stage="prod", push=True)
     statement = json.dumps(check(lab.project, asked).statement)
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(lab.project), STEPS[step], moment, statement],
+        [sys.executable, "-c", KILLED, str(lab.project), *STEPS[step], statement],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, check=False,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL
