@@ -19,7 +19,6 @@ from tiprdc.documents import printable, read_json
 from tiprdc.errors import DataError, ReleaseError, TiprdcError
 from tiprdc.findings import read_audit
 from tiprdc.git import Git
-from tiprdc.registry import Registry, Version
 from tiprdc.signing import load_private
 from tiprdc.statement import (
     AUDIT,
@@ -30,8 +29,8 @@ from tiprdc.statement import (
     parse_release,
     version_key,
 )
+from tiprdc.versions import Bump, Registry, Version, next_version
 
-Bump = Literal["major", "minor", "patch"]
 Stage = Literal["staging", "prod"]
 
 ARTIFACT = "extractor"
@@ -266,22 +265,12 @@ def _version(found: Registry, revision: str, bump: Bump) -> tuple[str, Version |
     """The next version; or the one that an earlier run registered for this very commit."""
     here = [v for v in found.versions.values() if v.tag.commit == revision]
     if not here:
-        return _next(list(found.versions), bump), None
+        return next_version(list(found.versions), bump), None
     before = [name for name in found.versions if version_key(name) < version_key(here[0].name)]
-    if here[0].name != _next(before, bump):
+    if here[0].name != next_version(before, bump):
         said = f"Git: this commit is registered already, as {here[0].tag.name}"
         raise RefusedError([f"{said}: commit what differs, or promote it"])
     return here[0].name, here[0]
-
-
-def _next(known: list[str], bump: Bump) -> str:
-    major, minor, patch = version_key(known[-1]) if known else (0, 0, 0)
-    numbers = {
-        "major": (major + 1, 0, 0),
-        "minor": (major, minor + 1, 0),
-        "patch": (major, minor, patch + 1),
-    }[bump]
-    return "v" + ".".join(map(str, numbers))
 
 
 def _same(

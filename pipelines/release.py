@@ -14,14 +14,14 @@ from rich.text import Text
 
 from pipelines import lifecycle, releasing
 from pipelines.console import run
-from pipelines.readiness import ARTIFACT, REMOTE, Asked, Bump, Stage, check
+from pipelines.readiness import ARTIFACT, REMOTE, Asked, Stage, check
 from tiprdc import registry, terminal
 from tiprdc.documents import printable
 from tiprdc.errors import ReleaseError
 from tiprdc.git import Git
 from tiprdc.listing import detail, history_rows, show_rows
-from tiprdc.registry import Registry
 from tiprdc.statement import Release, parse_release
+from tiprdc.versions import Bump, Registry
 
 REFUSED = 1
 

@@ -19,9 +19,9 @@ from tiprdc import folder, registry
 from tiprdc.errors import ReleaseError
 from tiprdc.git import Git, clone
 from tiprdc.pulling import promotion_statement
-from tiprdc.registry import Registry
 from tiprdc.signing import canonical, load_private, sign
 from tiprdc.statement import Release, parse_release
+from tiprdc.versions import Registry
 
 
 def make(root: Path, asked: Asked, ready: Ready) -> list[str]:

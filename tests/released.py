@@ -19,13 +19,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pipelines import releasing
 from pipelines.params import load
-from pipelines.readiness import Asked, Bump, check
+from pipelines.readiness import Asked, check
 from tests.samples import manifest as sample_manifest
 from tests.samples import task
 from tiprdc import audit as a
 from tiprdc.folder import sha256
 from tiprdc.git import Git
 from tiprdc.signing import generate
+from tiprdc.versions import Bump
 
 ROOT = Path(__file__).parents[1]
 PEOPLE = 4000

@@ -13,9 +13,9 @@ from tiprdc.documents import printable
 from tiprdc.errors import ConfigError
 from tiprdc.git import Git, clone
 from tiprdc.pulling import Checked, absolute, open_release
-from tiprdc.registry import Version
 from tiprdc.signing import TrustedKey
 from tiprdc.statement import AUDIT
+from tiprdc.versions import Version
 
 Stages = dict[str, dict[str, dict[str, str]]]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from tiprdc import wording
 from tiprdc.documents import printable
 from tiprdc.errors import ReleaseError
-from tiprdc.registry import Registry, Version
 from tiprdc.statement import Release
+from tiprdc.versions import Registry, Version
 
 Rows = list[tuple[str, ...]]
 

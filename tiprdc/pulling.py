@@ -16,9 +16,9 @@ from tiprdc import registry
 from tiprdc.errors import ConfigError, ReleaseError
 from tiprdc.folder import arriving, check, read_statement, write_statement
 from tiprdc.git import clone
-from tiprdc.registry import Registry, Version
 from tiprdc.signing import TrustedKey, canonical_sha256, vouched
 from tiprdc.statement import Envelope, Release
+from tiprdc.versions import NO_TAGS, Registry, Version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ def resolve(found: Registry, wanted: Wanted) -> Version:
             known = ", ".join(found.versions)
             raise ReleaseError(
                 wanted.artifact, "no version that can be used", "a registered version",
-                f"all were taken back: {known}" if known else registry.NO_TAGS,
+                f"all were taken back: {known}" if known else NO_TAGS,
             )  # fmt: skip
         version = usable[-1]
     if version.objection and not wanted.objected:
