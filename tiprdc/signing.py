@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import importlib
 import json
 import os
 import stat
@@ -101,6 +102,7 @@ def vouched(
     Raises:
         ReleaseError: Nobody trusted signed, a signature is wrong, or its key expired.
     """
+    _need_cryptography()
     allowed = "a good signature by a key that you trust"
     if not signatures:
         raise ReleaseError(where, "nobody signed it", allowed, "ask for a release made with --sign")
@@ -158,6 +160,7 @@ def generate(name: str, key_file: Path, trust_file: Path, expires: date | None =
     Raises:
         ConfigError: A file is there already, or cannot be written.
     """
+    _need_cryptography()
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -188,6 +191,7 @@ def load_private(path: Path) -> Ed25519PrivateKey:
     Raises:
         ConfigError: No such file, not an Ed25519 key, or others may read it.
     """
+    _need_cryptography()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -205,6 +209,22 @@ def load_private(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError(where, "another kind of key", allowed, _KEYGEN)
     return key
+
+
+def _need_cryptography() -> None:
+    """The bare install compares digests; signatures need two packages more.
+
+    Raises:
+        ConfigError: They are not there.
+    """
+    try:
+        for name in ("cryptography", "rfc8785"):
+            importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "signature", f"{error.name} is not installed", "cryptography and rfc8785",
+            'pip install "tiprdc[verify]"',
+        ) from error  # fmt: skip
 
 
 def _signed(document: Mapping[str, Any], purpose: Purpose) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -170,3 +171,17 @@ def test_a_trust_file_that_says_nothing_is_refused(tmp_path: Path, name: str) ->
     path.write_text(json.dumps(NO_TRUST[name]))
     with pytest.raises(TiprdcError):
         read_trust(path)
+
+
+@pytest.mark.parametrize("package", ["rfc8785", "cryptography"])
+def test_the_bare_install_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    _, trusted = keys(tmp_path)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=r'pip install "tiprdc\[verify\]"'):
+        vouched(DOCUMENT, "release", [{"key": "0", "ed25519": ""}], trusted, "x")
+    with pytest.raises(ConfigError, match="is not installed"):
+        generate("us", tmp_path / "k", tmp_path / "t")
+    with pytest.raises(ConfigError, match="is not installed"):
+        load_private(tmp_path / "us.pem")
