@@ -14,6 +14,10 @@ from tiprdc.commands.audit import audit
 from tiprdc.commands.doctor import doctor
 from tiprdc.commands.extract import extract
 from tiprdc.commands.inspect import inspect
+from tiprdc.commands.keygen import keygen
+from tiprdc.commands.lineage import lineage
+from tiprdc.commands.pull import pull
+from tiprdc.commands.verify import verify
 from tiprdc.errors import TiprdcError
 
 USER_MISTAKE = 2
@@ -26,7 +30,7 @@ _commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _command in (audit, doctor, extract, inspect):
+for _command in (audit, doctor, extract, inspect, keygen, lineage, pull, verify):
     _commands.command()(_command)
 
 

@@ -55,6 +55,10 @@ class ClusterError(TiprdcError):
     """Ray, a worker or the storage failed: mend the machine and run the same command again."""
 
 
+class ReleaseError(TiprdcError):
+    """A release is not what it must be: nothing was made, and nothing was taken."""
+
+
 def suggestion(given: str, allowed: Iterable[str]) -> str:
     """ "did you mean ...?", or nothing if no allowed name is near."""
     near = difflib.get_close_matches(given, list(allowed), n=1)

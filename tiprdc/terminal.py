@@ -25,6 +25,11 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
 
 
+def errors() -> Console:
+    """Standard error, for what went wrong."""
+    return Console(stderr=True, width=None if sys.stderr.isatty() else WIDE, highlight=False)
+
+
 def print_json(document: dict[str, Any]) -> None:
     """One JSON object on standard output."""
     typer.echo(json.dumps(document, indent=2))
