@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import ray
 import torch
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from tiprdc.audit import Plan, Representation
 from tiprdc.datasets.schema import Records, Schema
 from tiprdc.errors import ModelError
 from tiprdc.models.inputs import Columns
-from tiprdc.session import open_session
+from tiprdc.session import open_session, seed_noise
 from tiprdc.statistics import balanced_sample
 
 PICTURES_SHOWN = 8
@@ -87,7 +86,7 @@ def _extract(model: bytes, x: NDArray[Any]) -> NDArray[np.float32]:
     the process with every session: hence a seed of the file and the records, the same again for the
     same audit, another for other people.
     """
-    ort.set_seed(_noise_seed(model, x))
+    seed_noise(_noise_seed(model, x))
     parts = np.array_split(x, max(1, -(-len(x) // 512)))
     try:
         session = open_session(model)
