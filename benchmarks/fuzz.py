@@ -174,8 +174,6 @@ class _Worker:
 
 def serve() -> None:
     """In the process with limits: read mutants, answer a byte for each."""
-    import onnxruntime  # noqa: F401
-
     from tiprdc import inspection, session  # noqa: F401
 
     give_up(LIMITS)

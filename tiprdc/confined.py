@@ -35,8 +35,6 @@ JOB, ANSWER = "job.json", "answer.json"
 def main() -> None:
     """Do the job of the working folder; always exit code 0 once there is an answer."""
     # What the work needs is imported while files can still be opened.
-    import onnxruntime  # noqa: F401
-
     from tiprdc import inspection, session  # noqa: F401
 
     job: dict[str, Any] = json.loads(Path(JOB).read_text())

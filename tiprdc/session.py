@@ -1,10 +1,22 @@
-"""An ONNX file in onnxruntime, opened everywhere alike."""
+"""An ONNX file in onnxruntime, opened everywhere alike, and nothing of it told to anybody.
+
+Since 1.29 onnxruntime's own builds send telemetry unless they are told not to: names and hashes of
+models, how often they run, and an id of the device that they keep in a file
+(https://github.com/microsoft/onnxruntime/pull/27379). A device that hides an attribute must not do
+that. The variable must be set before the first import; so this is the one file that imports it.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime as ort
+
+# Where somebody else imported it first: what can still be stopped is stopped.
+ort.disable_telemetry_events()
 
 
 def open_session(
@@ -27,3 +39,8 @@ def open_session(
     if careful:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def seed_noise(seed: int) -> None:
+    """Start onnxruntime's generator of this process anew, for figures that can be had again."""
+    ort.set_seed(seed)

@@ -53,6 +53,7 @@ _START = (
     f" from {confined.__name__} import main; main()"
 )
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""All that it gets; tiprdc/session.py adds what keeps onnxruntime from telling anybody."""
 _MOST_ANSWER = 2**20
 _STARTING = 60.0
 """Seconds that starting Python may take on a busy machine, on top of the limit."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from tiprdc.errors import ModelError
-from tiprdc.session import open_session
+from tiprdc.session import open_session, seed_noise
 
 BATCH = 512
 """Most records that a file is given at once."""
@@ -57,7 +56,7 @@ class OwnModel:
         Raises:
             ModelError: The file cannot be run on such records.
         """
-        ort.set_seed(_noise_seed(self.content, x))
+        seed_noise(_noise_seed(self.content, x))
         parts = np.array_split(x, max(1, -(-len(x) // BATCH)))
         try:
             session = open_session(self.content)
