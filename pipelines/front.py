@@ -13,7 +13,7 @@ Source: Zou and Donner 2008 for MOVER.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,18 @@ def best(table: pd.DataFrame, config: TuneConfig) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def said(proposal: Mapping[str, Any]) -> str:
+    """One element of `best` as a line."""
+    head = f"advantage of at most {proposal['limit']:g}"
+    if "none" in proposal:
+        return f"{head}: no setting; {proposal['none']}"
+    found = proposal["found"]
+    settings = {**proposal["train"]["game"], **proposal["train"]["extractor"]}
+    return f"{head}: utility {found['utility']:.3f}, advantage {found['advantage']:.3f} with " + (
+        ", ".join(f"{name} {value}" for name, value in settings.items())
+    )
 
 
 def plain(value: Any) -> Any:

@@ -114,7 +114,10 @@ def _finish(rows: pd.DataFrame, config: TuneConfig, out: Path, seen: Watch, stor
     table = front.over_seeds(rows, config.searched())
     front.write(table, config, out)
     seen.set("tune_front_trials", int(table["front"].sum()))
-    seen.note("front", {"best": front.best(table, config)})
+    proposals = front.best(table, config)
+    seen.note("front", {"best": proposals})
+    for proposal in proposals:
+        console.print(f"tune: {front.said(proposal)}", highlight=False, soft_wrap=True)
 
 
 def _forget(folders: list[Path]) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from pipelines.front import best, near_front, on_front, over_seeds, write
+from pipelines.front import best, near_front, on_front, over_seeds, said, write
 from pipelines.params import build
 from pipelines.searching import TuneConfig
 from pipelines.training import TrainConfig
@@ -67,6 +67,11 @@ def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
     assert large["train"]["game"] == {"privacy_weight": 0.8, "closed_form": 4.0}
     assert large["train"]["extractor"] == {"features": 16}
     assert large["found"]["utility"] == 0.85
+    assert said(small) == "advantage of at most 0.05: no setting; the least upper bound is 0.170"
+    assert said(large) == (
+        "advantage of at most 0.2: utility 0.850, advantage 0.170 with privacy_weight 0.8, "
+        "closed_form 4.0, features 16"
+    )
 
 
 def test_what_is_written_is_a_table_a_picture_and_sections_of_params(tmp_path: Path) -> None:
