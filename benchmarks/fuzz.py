@@ -40,7 +40,7 @@ import numpy as np
 import typer
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from benchmarks.mutants import mutants
+from benchmarks.model_mutants import mutants
 from tiprdc.confined import give_up
 from tiprdc.errors import ModelError
 

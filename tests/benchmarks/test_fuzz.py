@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from benchmarks import fuzz
-from benchmarks.mutants import SEEDS, mutants
+from benchmarks.model_mutants import SEEDS, mutants
 from tiprdc.errors import ModelError
 from tiprdc.inspection import inspect
 
