@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tiprdc import __version__, terminal
 from tiprdc.commands.inspect import inspect
+from tiprdc.commands.self_test import self_test
 from tiprdc.errors import TiprdcError
 
 USER_MISTAKE = 2
@@ -23,7 +24,7 @@ _commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _command in (inspect,):
+for _command in (inspect, self_test):
     _commands.command()(_command)
 
 
