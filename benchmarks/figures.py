@@ -26,7 +26,7 @@ from pipelines.cluster import ClusterConfig, connect
 from pipelines.params import load
 from pipelines.sharding import PrepareConfig, prepare
 from pipelines.training import TrainConfig, train
-from tiprdc.audit import AuditConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.export import ExportConfig
 from tiprdc.release import build

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tiprdc.attacks import reconstruction
 from tiprdc.attacks.scoring import Score, score
 from tiprdc.attacks.suite import attack_named
-from tiprdc.audit import AuditConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.baselines.method import Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split

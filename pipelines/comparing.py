@@ -24,7 +24,7 @@ from pipelines.cells import Cell, ComparisonConfig, Reference
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import Progress, console
 from pipelines.sharding import PrepareConfig, prepare
-from tiprdc.audit import AuditConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.datasets.schema import Schema, read_schema
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from pipelines.auditing import audit
 from pipelines.cluster import ClusterConfig
 from pipelines.console import run
 from pipelines.params import load
-from tiprdc.audit import AuditConfig
+from tiprdc.audit.config import AuditConfig
 
 
 def main() -> None:

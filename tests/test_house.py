@@ -32,7 +32,7 @@ SECTIONS = {
     "prepare": ("pipelines.sharding", "PrepareConfig"),
     "train": ("pipelines.training", "TrainConfig"),
     "export": ("tiprdc.export", "ExportConfig"),
-    "audit": ("tiprdc.audit", "AuditConfig"),
+    "audit": ("tiprdc.audit.config", "AuditConfig"),
     "card": ("tiprdc.card", "CardConfig"),
     "tune": ("pipelines.tuning", "TuneConfig"),
     "cluster": ("pipelines.cluster", "ClusterConfig"),

@@ -17,11 +17,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import tiprdc.audit
-from pipelines import attacking
+import tiprdc
 from pipelines.auditing import audit
 from pipelines.cluster import ClusterConfig
-from tiprdc.audit import AuditConfig, AuditReport, PolicyConfig
+from tiprdc.audit import tasks
+from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.findings import AuditReport
+from tiprdc.audit.model import Model
 from tiprdc.datasets.schema import Modality, Schema
 from tiprdc.errors import DataError, ModelError
 
@@ -127,7 +129,7 @@ def test_a_release_without_the_secret_passes(table: Project, local_ray: None) ->
     assert report.reconstruction is not None
     assert report.reconstruction["unprotected"]["level"] > 0.5
     assert report.reconstruction["released"]["level"] < 0.3
-    schema = json.loads(Path(tiprdc.audit.__file__).with_name("audit.schema.json").read_text())
+    schema = json.loads(Path(tiprdc.__file__).with_name("audit.schema.json").read_text())
     text = (table.root / "reports" / "audit.json").read_text()
     jsonschema.validate(json.loads(text), schema)
     assert text == report.to_json()
@@ -208,7 +210,7 @@ def test_a_worker_that_dies_is_never_a_pass(
 
     table.release(HIDES)
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    monkeypatch.setattr(attacking, "_fit", _dies_as_kernel)
+    monkeypatch.setattr(tasks, "fit", _dies_as_kernel)
     try:
         report = table.audit()
     finally:
@@ -218,11 +220,11 @@ def test_a_worker_that_dies_is_never_a_pass(
 
 
 def _dies_as_kernel(job: Any, *given: Any) -> Any:
-    from pipelines.attacking import _fit
+    from tiprdc.audit.tasks import fit
 
     if job.attack == "kernel":
         os._exit(1)
-    return _fit(job, *given)
+    return fit(job, *given)
 
 
 @pytest.mark.ray
@@ -277,9 +279,9 @@ def test_noise_of_a_release_is_the_same_again_and_another_for_other_people(tmp_p
         [helper.make_tensor_value_info("z", TensorProto.FLOAT, shape)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    content = model.SerializeToString()
+    content = Model(model.SerializeToString())
     people, others = np.zeros((700, 3), np.float32), np.zeros((701, 3), np.float32)
-    z = attacking._extract(content, people)
-    assert np.array_equal(z, attacking._extract(content, people))
+    z = content.features(people)
+    assert np.array_equal(z, content.features(people))
     assert len(np.unique(z)) == z.size, "each record has noise of its own"
-    assert not np.isin(attacking._extract(content, others), z).any()
+    assert not np.isin(content.features(others), z).any()

@@ -13,14 +13,21 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tiprdc import audit as a
+import tiprdc
+from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.findings import AttackRun, AuditReport, Estimate, UtilityReport
+from tiprdc.audit.metrics import mean_loss, metrics
+from tiprdc.audit.plan import Plan, Representation
+from tiprdc.audit.run import NOT_TRIED
+from tiprdc.audit.verdict import _alarm, conclude, judge
 from tiprdc.errors import ConfigError
 from tiprdc.findings import parse_audit
 from tiprdc.statistics import pass_probability
 
 PEOPLE = 2000
+SCHEMA = Path(tiprdc.__file__).with_name("audit.schema.json")
 DIGESTS = {"model_sha256": "a" * 64, "control_sha256": "b" * 64, "data_digest": "c" * 64}
-PLAN = a.Plan(
+PLAN = Plan(
     **DIGESTS,
     private={"secret": ("off", "on")},
     utility={"task": ("no", "yes")},
@@ -31,7 +38,7 @@ PLAN = a.Plan(
     seeds=(0, 1),
     budget=1,
     sample_seed=0,
-    policy=a.PolicyConfig(),
+    policy=PolicyConfig(),
     reconstruction=True,
 )
 TWO = replace(
@@ -41,16 +48,14 @@ TWO = replace(
 )
 
 
-def estimate(rate: float, people: int = PEOPLE, attack: str = "mlp") -> a.Estimate:
-    return a.Estimate.of(attack, round(rate * people), people, 0.95, rate)
+def estimate(rate: float, people: int = PEOPLE, attack: str = "mlp") -> Estimate:
+    return Estimate.of(attack, round(rate * people), people, 0.95, rate)
 
 
-def runs(plan: a.Plan = PLAN) -> tuple[a.AttackRun, ...]:
-    kinds: tuple[a.Representation, ...] = ("released", "unprotected", "raw", "shuffled")
+def runs(plan: Plan = PLAN) -> tuple[AttackRun, ...]:
+    kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
     return tuple(
-        a.AttackRun(
-            attack=name, representation=kind, seed=seed, select=0.5, status="ok", seconds=1.0
-        )
+        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok", seconds=1.0)
         for kind in kinds
         for name, seed in plan.runs(kind)
     )
@@ -73,28 +78,28 @@ def evidence(**changes: Any) -> dict[str, Any]:
     return clean
 
 
-def verdict(plan: a.Plan = PLAN, seen: dict[str, str] | None = None, **changes: Any) -> Any:
-    report, reasons = a.judge("secret", plan, **evidence(**changes))
+def verdict(plan: Plan = PLAN, seen: dict[str, str] | None = None, **changes: Any) -> Any:
+    report, reasons = judge("secret", plan, **evidence(**changes))
     found = {**DIGESTS, "plan_sha256": plan.sha256, **(seen or {})}
-    return a.conclude(plan, {"secret": report}, reasons, **found)
+    return conclude(plan, {"secret": report}, reasons, **found)
 
 
 def test_a_clean_release_passes_without_reasons() -> None:
     assert verdict() == ("PASS", ())
 
 
-def without(kind: str, attack: str) -> tuple[a.AttackRun, ...]:
+def without(kind: str, attack: str) -> tuple[AttackRun, ...]:
     return tuple(r for r in runs() if (r.representation, r.attack) != (kind, attack))
 
 
-def failing(kind: str, attack: str, **changes: Any) -> tuple[a.AttackRun, ...]:
+def failing(kind: str, attack: str, **changes: Any) -> tuple[AttackRun, ...]:
     hit = {"select": None, "status": "failed: killed", **changes}
     return tuple(
         replace(r, **hit) if (r.representation, r.attack) == (kind, attack) else r for r in runs()
     )
 
 
-def bent(**changes: Any) -> a.Estimate:
+def bent(**changes: Any) -> Estimate:
     return replace(estimate(0.52), **changes)
 
 
@@ -167,14 +172,14 @@ def test_a_plan_of_another_suite_is_inconclusive() -> None:
 def test_an_attribute_that_was_not_judged_is_inconclusive() -> None:
     assert verdict(TWO)[0] == "INCONCLUSIVE"
     seen = {**DIGESTS, "plan_sha256": PLAN.sha256}
-    assert a.conclude(PLAN, {}, (), **seen)[0] == "INCONCLUSIVE"
+    assert conclude(PLAN, {}, (), **seen)[0] == "INCONCLUSIVE"
 
 
 def test_one_exposed_attribute_fails_the_release() -> None:
-    good, _ = a.judge("secret", TWO, **evidence())
-    bad, reasons = a.judge("other", TWO, **evidence(strongest=estimate(0.8)))
+    good, _ = judge("secret", TWO, **evidence())
+    bad, reasons = judge("other", TWO, **evidence(strongest=estimate(0.8)))
     seen = {**DIGESTS, "plan_sha256": TWO.sha256}
-    found, said = a.conclude(TWO, {"secret": good, "other": bad}, reasons, **seen)
+    found, said = conclude(TWO, {"secret": good, "other": bad}, reasons, **seen)
     assert found == "FAIL"
     assert said[0].startswith("other: mlp recognises it with 80.0 %")
 
@@ -200,7 +205,7 @@ def test_an_unlucky_control_is_no_alarm() -> None:
 
 def test_the_control_hardly_ever_alarms_on_guesses() -> None:
     correct = np.random.default_rng(0).binomial(PEOPLE, 0.5, 4000)
-    alarms = {c: bool(a._alarm("secret", PLAN, estimate(c / PEOPLE))) for c in set(correct)}
+    alarms = {c: bool(_alarm("secret", PLAN, estimate(c / PEOPLE))) for c in set(correct)}
     assert np.mean([alarms[c] for c in correct]) < 0.003
 
 
@@ -221,24 +226,24 @@ def test_fewer_people_than_the_policy_needs() -> None:
 
 
 def test_the_number_of_people_that_would_settle_it() -> None:
-    report, _ = a.judge("secret", PLAN, **evidence(strongest=estimate(0.59)))
+    report, _ = judge("secret", PLAN, **evidence(strongest=estimate(0.59)))
     assert report.people_needed is not None
     assert pass_probability(0.59, 0.6, report.people_needed) >= 0.9
     assert report.people_needed > 10 * PEOPLE
-    at_limit, reasons = a.judge("secret", PLAN, **evidence(strongest=estimate(0.6)))
+    at_limit, reasons = judge("secret", PLAN, **evidence(strongest=estimate(0.6)))
     assert at_limit.people_needed is None
     assert "may not settle it" in reasons[0]
 
 
 def test_the_floor_moves_the_limit_only_where_the_policy_says_so() -> None:
     floor = estimate(0.6, attack="label_floor")
-    strict, _ = a.judge("secret", PLAN, **evidence(floor=floor))
+    strict, _ = judge("secret", PLAN, **evidence(floor=floor))
     assert strict.limit == pytest.approx(0.6)
-    lenient = replace(PLAN, policy=a.PolicyConfig(against="floor"))
-    report, _ = a.judge("secret", lenient, **evidence(floor=floor, strongest=estimate(0.65)))
+    lenient = replace(PLAN, policy=PolicyConfig(against="floor"))
+    report, _ = judge("secret", lenient, **evidence(floor=floor, strongest=estimate(0.65)))
     assert report.limit == pytest.approx(0.7)
     assert report.verdict == "PASS"
-    below, _ = a.judge("secret", lenient, **evidence(floor=estimate(0.45)))
+    below, _ = judge("secret", lenient, **evidence(floor=estimate(0.45)))
     assert below.limit == pytest.approx(0.6)
     assert verdict(lenient, floor=None)[0] == "INCONCLUSIVE"
 
@@ -253,7 +258,7 @@ CHANGES: list[dict[str, Any]] = [
     {"attacks": ("mlp",)},
     {"seeds": (0,)},
     {"sample_seed": 1},
-    {"policy": a.PolicyConfig(margin=0.2)},
+    {"policy": PolicyConfig(margin=0.2)},
 ]
 
 
@@ -263,25 +268,25 @@ def test_the_plans_digest_covers_every_decision(change: dict[str, Any]) -> None:
     assert replace(PLAN).sha256 == PLAN.sha256
 
 
-def report(**changes: Any) -> a.AuditReport:
-    attribute, reasons = a.judge("secret", PLAN, **evidence(**changes))
+def report(**changes: Any) -> AuditReport:
+    attribute, reasons = judge("secret", PLAN, **evidence(**changes))
     seen = {**DIGESTS, "plan_sha256": PLAN.sha256}
-    found, reasons = a.conclude(PLAN, {"secret": attribute}, reasons, **seen)
-    task = a.UtilityReport(
+    found, reasons = conclude(PLAN, {"secret": attribute}, reasons, **seen)
+    task = UtilityReport(
         classes=("no", "yes"), prior=0.5, people=PEOPLE, released=estimate(0.9),
         unprotected=estimate(0.91), ceiling=None, loss=0.01, probes=(),
     )  # fmt: skip
-    return a.AuditReport(
+    return AuditReport(
         suite_version=PLAN.suite_version, verdict=found, reasons=reasons, model_sha256="a" * 64,
         data_digest="c" * 64, plan_sha256=PLAN.sha256, plan=asdict(PLAN), dataset="planted",
         modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
         splits={"attacker-test": {"people": 5, "records": 5}}, policy=asdict(PLAN.policy),
         attributes={"secret": attribute}, utility={"task": task}, mean_utility_loss=0.01,
-        reconstruction={"released": {"psnr": 12.0}}, not_tried=a.NOT_TRIED, seconds=1.0,
+        reconstruction={"released": {"psnr": 12.0}}, not_tried=NOT_TRIED, seconds=1.0,
     )  # fmt: skip
 
 
-FILED: dict[str, Callable[[], a.AuditReport]] = {
+FILED: dict[str, Callable[[], AuditReport]] = {
     "clean": report,
     "bare": lambda: report(strongest=None, leakage=None, raw=None, shuffled=None, attacks=()),
     "NaN": lambda: report(strongest=bent(high=math.nan), leakage=math.nan, raw=bent(low=math.nan)),
@@ -292,15 +297,15 @@ FILED: dict[str, Callable[[], a.AuditReport]] = {
 def test_json_obeys_the_schema_and_comes_back_the_same(case: str) -> None:
     found = FILED[case]()
     text = found.to_json()
-    schema = json.loads(Path(a.__file__).with_name("audit.schema.json").read_text())
+    schema = json.loads(SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(text), schema)
-    assert a.AuditReport.from_json(text).to_json() == text
+    assert AuditReport.from_json(text).to_json() == text
     assert parse_audit(json.loads(text), "audit.json").verdict == found.verdict
 
 
 def test_the_schema_refuses_what_is_no_audit() -> None:
-    schema = json.loads(Path(a.__file__).with_name("audit.schema.json").read_text())
+    schema = json.loads(SCHEMA.read_text())
     for change in ({"verdict": "FINE"}, {"plan_sha256": "1"}, {"extra": 1}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**json.loads(report().to_json()), **change}, schema)
@@ -315,16 +320,16 @@ def test_anybody_can_hash_the_plan_in_the_report() -> None:
 
 
 def test_metrics_hold_no_timings() -> None:
-    found = a.metrics(report())
+    found = metrics(report())
     assert found["attributes"]["secret"]["strongest"] == 0.52
     assert "seconds" not in json.dumps(found)
 
 
 def test_mean_loss_needs_every_task() -> None:
     task = report().utility["task"]
-    assert a.mean_loss({"x": task, "y": replace(task, loss=0.03)}) == pytest.approx(0.02)
-    assert a.mean_loss({"x": task, "y": replace(task, loss=None)}) is None
-    assert a.mean_loss({}) is None
+    assert mean_loss({"x": task, "y": replace(task, loss=0.03)}) == pytest.approx(0.02)
+    assert mean_loss({"x": task, "y": replace(task, loss=None)}) is None
+    assert mean_loss({}) is None
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -341,16 +346,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("given", "words"), REFUSED)
 def test_a_bad_setting_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        a.AuditConfig(**given)
+        AuditConfig(**given)
 
 
 @pytest.mark.parametrize("given", [{"margin": 0.0}, {"confidence": 1.0}, {"min_people": 1}])
 def test_a_bad_policy_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"audit.policy.{next(iter(given))}"):
-        a.PolicyConfig(**given)
+        PolicyConfig(**given)
 
 
 def test_the_ceilings_attacks_must_suit_the_records() -> None:
-    assert a.AuditConfig().raw_attacks("text") == ("bag_of_tokens", "gru")
+    assert AuditConfig().raw_attacks("text") == ("bag_of_tokens", "gru")
     with pytest.raises(ConfigError, match="an attack on text records"):
-        a.AuditConfig(raw=("cnn",)).raw_attacks("text")
+        AuditConfig(raw=("cnn",)).raw_attacks("text")

@@ -1,0 +1,52 @@
+"""What is attacked: the people of three splits, and the ONNX files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiprdc.audit.model import Model
+from tiprdc.datasets.schema import Records, Schema
+from tiprdc.statistics import balanced_sample
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is attacked, and by whom.
+
+    Args:
+        schema: What the records are.
+        train, select, test: The attackers' three splits, disjoint by person.
+        models: `released`, and `unprotected` where there is such a control.
+    """
+
+    schema: Schema
+    train: Records
+    select: Records
+    test: Records
+    models: Mapping[str, Model]
+
+    @property
+    def parts(self) -> dict[str, Records]:
+        """The splits by their short names."""
+        return {"train": self.train, "select": self.select, "test": self.test}
+
+
+def sample(test: Records, schema: Schema, name: str, seed: int) -> NDArray[np.intp]:
+    """Rows of attacker-test on which an attribute is scored."""
+    return balanced_sample(test.labels[name], test.person, schema.classes(name), seed)
+
+
+def digest_of(records: Records) -> str:
+    """sha256 over records, labels and persons, in their order."""
+    digest = hashlib.sha256(str((records.x.dtype, records.x.shape)).encode())
+    digest.update(np.ascontiguousarray(records.x).data)
+    for name, values in sorted(records.labels.items()):
+        digest.update(f"\n{name}\n".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    digest.update("\n".join(records.person.tolist()).encode())
+    return digest.hexdigest()

@@ -1,0 +1,49 @@
+"""The few figures of an audit that are compared from commit to commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiprdc.audit.findings import AuditReport, Estimate, UtilityReport
+
+
+def mean_loss(utility: dict[str, UtilityReport]) -> float | None:
+    """Mean loss over all unseen tasks; None if one could not be measured, or there is none."""
+    losses = [task.loss for task in utility.values()]
+    known = [loss for loss in losses if loss is not None]
+    return sum(known) / len(known) if known and len(known) == len(losses) else None
+
+
+def metrics(report: AuditReport) -> dict[str, Any]:
+    """The figures that `dvc metrics show` compares between commits; no timings."""
+
+    def short(estimate: Estimate | None) -> float | None:
+        return None if estimate is None else round(estimate.balanced_accuracy, 4)
+
+    return {
+        "verdict": report.verdict,
+        "attributes": {
+            name: {
+                "verdict": a.verdict,
+                "strongest": short(a.strongest),
+                "upper_bound": None if a.strongest is None else round(a.strongest.high, 4),
+                "limit": round(a.limit, 4),
+                "prior": round(a.prior, 4),
+                "floor": None if a.floor is None else round(a.floor, 4),
+                "ceiling": None if a.ceiling is None else round(a.ceiling, 4),
+                "unprotected": short(a.controls.get("unprotected")),
+            }
+            for name, a in report.attributes.items()
+        },
+        "utility": {
+            name: {
+                "released": short(t.released),
+                "unprotected": short(t.unprotected),
+                "ceiling": short(t.ceiling),
+            }
+            for name, t in report.utility.items()
+        },
+        "mean_utility_loss": None
+        if report.mean_utility_loss is None
+        else round(report.mean_utility_loss, 4),
+    }

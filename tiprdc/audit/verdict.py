@@ -1,0 +1,215 @@
+"""The verdict: no verdict is better than its evidence.
+
+Whatever is missing, failed, NaN or about other bytes than the plan's can only make a verdict
+worse: PASS is given where every planned attack finished, both controls behaved and the exact upper
+bound is within the policy's limit.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.audit.config import PolicyConfig
+from tiprdc.audit.findings import AttackRun, AttributeReport, Estimate, Leakage, Verdict
+from tiprdc.audit.plan import Plan, Representation
+from tiprdc.statistics import lower_bound, people_needed, prior
+
+FALSE_ALARM = 0.001
+"""Chance, over all private attributes, that the shuffled control fires though nothing is wrong."""
+
+
+def limit_of(policy: PolicyConfig, classes: int, floor: float | None) -> float:
+    """What the upper bound may be at most."""
+    baseline = prior(classes)
+    if policy.against == "floor" and floor is not None:
+        baseline = max(baseline, floor)
+    return min(1.0, baseline + policy.margin)
+
+
+def judge(
+    name: str,
+    plan: Plan,
+    *,
+    strongest: Estimate | None,
+    leakage: float | None,
+    controls: dict[str, Estimate | None],
+    attacks: tuple[AttackRun, ...],
+) -> tuple[AttributeReport, tuple[str, ...]]:
+    """The verdict on one private attribute, and its reasons if it is not PASS.
+
+    Args:
+        name: Of the attribute.
+        plan: As hashed.
+        strongest: The attacker selected on released features, on attacker-test.
+        leakage: Its `leakage_bits`.
+        controls: "raw", "unprotected", "shuffled" and "floor", None where there is none.
+        attacks: Every run.
+    """
+    classes, policy = plan.private[name], plan.policy
+    floor = _value(controls.get("floor"))
+    limit = limit_of(policy, len(classes), floor)
+    wrong = _exposed(name, strongest, limit) + _alarm(name, plan, controls.get("shuffled"))
+    lacking = _lacking(name, plan, attacks, controls, limit)
+    people = plan.people[name]
+    if people < policy.min_people * len(classes):
+        lacking += (
+            (
+                f"{name}: {people:,} people are fewer than the policy's {policy.min_people:,} of"
+                f" each of {len(classes)} classes."
+            ),
+        )
+    needed = None
+    if not _sound(strongest):
+        lacking += (f"{name}: there is no finite figure for the selected attack.",)
+    elif strongest and not wrong and strongest.high > limit:
+        needed = _needed(strongest, limit, classes, policy)
+        lacking += (_undecided(name, strongest, limit, needed),)
+    verdict: Verdict = "FAIL" if wrong else "INCONCLUSIVE" if lacking else "PASS"
+    report = AttributeReport(
+        classes=classes,
+        verdict=verdict,
+        prior=prior(len(classes)),
+        floor=floor,
+        ceiling=_value(controls.get("raw")),
+        limit=limit,
+        people=people,
+        strongest=strongest if _sound(strongest) else None,
+        leakage=None if leakage is None or not math.isfinite(leakage) else Leakage(bits=leakage),
+        controls={key: value if _sound(value) else None for key, value in controls.items()},
+        people_needed=needed,
+        attacks=attacks,
+    )
+    return report, wrong + lacking
+
+
+def conclude(
+    plan: Plan,
+    attributes: dict[str, AttributeReport],
+    reasons: tuple[str, ...],
+    *,
+    model_sha256: str,
+    control_sha256: str | None,
+    data_digest: str,
+    plan_sha256: str,
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on the release, and its reasons if it is not PASS.
+
+    Args:
+        plan: As it is now.
+        attributes: Each judged.
+        reasons: Of all of them.
+        model_sha256, control_sha256, data_digest: Of what was really attacked.
+        plan_sha256: As noted before attacker-test was attacked.
+    """
+    all_judged = bool(plan.private) and set(attributes) == set(plan.private)
+    checks = (
+        (model_sha256 == plan.model_sha256, "The released file is not the planned one."),
+        (control_sha256 == plan.control_sha256, "The unprotected file is not the planned one."),
+        (data_digest == plan.data_digest, "The data are not the planned ones."),
+        (plan_sha256 == plan.sha256, "The plan was changed after it was hashed."),
+        (plan.suite_version == SUITE_VERSION, "The plan is of another suite of attacks."),
+        (all_judged, "Not every private attribute was judged."),
+    )
+    broken = tuple(said for holds, said in checks if not holds)
+    verdicts = {report.verdict for report in attributes.values()}
+    if "FAIL" in verdicts:
+        return "FAIL", reasons + broken
+    if broken or verdicts != {"PASS"}:
+        return "INCONCLUSIVE", reasons + broken
+    return "PASS", ()
+
+
+def _value(estimate: Estimate | None) -> float | None:
+    return estimate.balanced_accuracy if estimate is not None and _sound(estimate) else None
+
+
+def _sound(estimate: Estimate | None) -> bool:
+    if estimate is None:
+        return False
+    figures = (estimate.balanced_accuracy, estimate.low, estimate.high)
+    return all(math.isfinite(f) and 0 <= f <= 1 for f in figures)
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.1f} %"
+
+
+def _exposed(name: str, strongest: Estimate | None, limit: float) -> tuple[str, ...]:
+    if strongest is None or not strongest.low > limit:
+        return ()
+    said = (
+        f"{name}: {strongest.attack} recognises it with {_percent(strongest.balanced_accuracy)};"
+        f" the lower bound, {_percent(strongest.low)}, is above the limit of {_percent(limit)}."
+    )
+    return (said,)
+
+
+def _alarm(name: str, plan: Plan, shuffled: Estimate | None) -> tuple[str, ...]:
+    """The negative control: who learns from shuffled labels must not do better than guessing."""
+    if shuffled is None:
+        return ()
+    classes = len(plan.private[name])
+    low = lower_bound(shuffled.correct, shuffled.people, 1 - FALSE_ALARM / len(plan.private))
+    if low <= prior(classes):
+        return ()
+    said = (
+        f"{name}: attackers that learnt from shuffled labels reach"
+        f" {_percent(shuffled.balanced_accuracy)} where guessing gives {_percent(prior(classes))}:"
+        " labels reach them past the features, and no figure here can be trusted."
+    )
+    return (said,)
+
+
+def _lacking(
+    name: str,
+    plan: Plan,
+    attacks: tuple[AttackRun, ...],
+    controls: dict[str, Estimate | None],
+    limit: float,
+) -> tuple[str, ...]:
+    """What is missing for a PASS."""
+    ran = {(run.representation, run.attack, run.seed): run for run in attacks}
+    found: list[str] = []
+    mandatory: tuple[Representation, ...] = ("released", "raw", "shuffled")
+    for representation in mandatory:
+        for attack, seed in plan.runs(representation):
+            run = ran.get((representation, attack, seed))
+            if run is None:
+                found.append(f"{name}: {attack} on {representation} (seed {seed}) did not run.")
+            elif run.status != "ok" or run.select is None or not math.isfinite(run.select):
+                found.append(f"{name}: {attack} on {representation} (seed {seed}) {run.status}.")
+    raw, shuffled = controls.get("raw"), controls.get("shuffled")
+    if raw is None or not _sound(raw):
+        found.append(f"{name}: there is no figure for the raw record, the positive control.")
+    elif not raw.low > limit:
+        found.append(
+            f"{name}: on the raw record {raw.attack} reaches {_percent(raw.balanced_accuracy)}; its"
+            f" lower bound, {_percent(raw.low)}, is not above the limit of {_percent(limit)}, and"
+            " attackers that cannot find it there prove nothing here."
+        )
+    if not _sound(shuffled):
+        found.append(f"{name}: there is no figure for shuffled labels, the negative control.")
+    if plan.policy.against == "floor" and not _sound(controls.get("floor")):
+        found.append(f"{name}: the policy compares with the label floor, and there is none.")
+    return tuple(found)
+
+
+def _needed(
+    strongest: Estimate, limit: float, classes: tuple[str, ...], policy: PolicyConfig
+) -> int | None:
+    rate = max(strongest.balanced_accuracy, prior(len(classes)))
+    return people_needed(rate, limit, len(classes), policy.confidence)
+
+
+def _undecided(name: str, strongest: Estimate, limit: float, needed: int | None) -> str:
+    settle = (
+        "more people alone may not settle it"
+        if needed is None
+        else f"about {needed:,} people would settle it"
+    )
+    return (
+        f"{name}: {strongest.attack} recognises it with {_percent(strongest.balanced_accuracy)};"
+        f" the upper bound, {_percent(strongest.high)}, is above the limit of {_percent(limit)}:"
+        f" {settle}."
+    )
