@@ -18,16 +18,18 @@ from tiprdc.attacks.kernel import KernelAttack
 from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
 from tiprdc.attacks.mlp import MlpAttack
 from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
+from tiprdc.attacks.quadratic import QuadraticAttack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics import balanced_accuracy
 
-SUITE_VERSION = "1.0.0"
+SUITE_VERSION = "1.1.0"
 """Raised whenever an attack or a default becomes stronger or weaker."""
 
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
         LogisticRegressionAttack(),
+        QuadraticAttack(),
         GradientBoostingAttack(),
         NearestNeighboursAttack(),
         KernelAttack(),

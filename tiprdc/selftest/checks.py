@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from tiprdc.audit import Estimate, PolicyConfig
+from tiprdc.audit.config import PolicyConfig
+from tiprdc.audit.findings import Estimate
 from tiprdc.selftest.faults import FAULTS
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.miniature import Design, audit_fixture, conclude_on, gather

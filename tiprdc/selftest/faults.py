@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tiprdc.audit import Estimate, Representation
-from tiprdc.selftest.miniature import ATTRIBUTE, Evidence
+from tiprdc.audit.findings import Estimate
+from tiprdc.audit.plan import Representation
+from tiprdc.selftest.miniature import ATTRIBUTE, Case
 
-Fault = Callable[[Evidence], Evidence]
+Fault = Callable[[Case], Case]
 OTHER = "f" * 64
 """The digest of something else."""
 
@@ -24,31 +25,27 @@ def _fails(representation: Representation, reason: str) -> Fault:
     return lambda e: _rerun(e, representation, select=None, status=f"failed: {reason}")
 
 
-def _rerun(evidence: Evidence, representation: Representation, **changes: Any) -> Evidence:
-    place = next(
-        n for n, run in enumerate(evidence.attacks) if run.representation == representation
-    )
-    runs = list(evidence.attacks)
+def _rerun(case: Case, representation: Representation, **changes: Any) -> Case:
+    place = next(n for n, run in enumerate(case.attacks) if run.representation == representation)
+    runs = list(case.attacks)
     runs[place] = replace(runs[place], **changes)
-    return replace(evidence, attacks=tuple(runs))
+    return replace(case, attacks=tuple(runs))
 
 
 def _forget(representation: Representation) -> Fault:
     """The last attack on this representation left no trace."""
 
-    def fault(evidence: Evidence) -> Evidence:
-        place = max(
-            n for n, run in enumerate(evidence.attacks) if run.representation == representation
-        )
-        return replace(evidence, attacks=evidence.attacks[:place] + evidence.attacks[place + 1 :])
+    def fault(case: Case) -> Case:
+        place = max(n for n, run in enumerate(case.attacks) if run.representation == representation)
+        return replace(case, attacks=case.attacks[:place] + case.attacks[place + 1 :])
 
     return fault
 
 
 def _strongest(**changes: Any) -> Fault:
-    def fault(evidence: Evidence) -> Evidence:
-        assert evidence.strongest is not None
-        return replace(evidence, strongest=replace(evidence.strongest, **changes))
+    def fault(case: Case) -> Case:
+        assert case.strongest is not None
+        return replace(case, strongest=replace(case.strongest, **changes))
 
     return fault
 
@@ -56,14 +53,14 @@ def _strongest(**changes: Any) -> Fault:
 def _control(name: str, rate: float | None) -> Fault:
     """A control says this in place of what it said; None: it is missing."""
 
-    def fault(evidence: Evidence) -> Evidence:
-        people = evidence.plan.people[ATTRIBUTE]
+    def fault(case: Case) -> Case:
+        people = case.plan.people[ATTRIBUTE]
         said = None
         if rate is not None and math.isnan(rate):
             said = replace(Estimate.of(name, 1, people, 0.95), low=rate, balanced_accuracy=rate)
         elif rate is not None:
             said = Estimate.of(name, round(rate * people), people, 0.95)
-        return replace(evidence, controls={**evidence.controls, name: said})
+        return replace(case, controls={**case.controls, name: said})
 
     return fault
 
@@ -73,17 +70,17 @@ def _edited(**changes: Any) -> Fault:
     return lambda e: replace(e, plan=replace(e.plan, **changes))
 
 
-def _lenient(evidence: Evidence) -> Evidence:
-    policy = replace(evidence.plan.policy, margin=0.5)
-    return replace(evidence, plan=replace(evidence.plan, policy=policy))
+def _lenient(case: Case) -> Case:
+    policy = replace(case.plan.policy, margin=0.5)
+    return replace(case, plan=replace(case.plan, policy=policy))
 
 
 def _replanned(**changes: Any) -> Fault:
     """Planned so from the start: the noted digest is that of this plan."""
 
-    def fault(evidence: Evidence) -> Evidence:
-        plan = replace(evidence.plan, **changes)
-        return replace(evidence, plan=plan, noted=plan.sha256)
+    def fault(case: Case) -> Case:
+        plan = replace(case.plan, **changes)
+        return replace(case, plan=plan, noted=plan.sha256)
 
     return fault
 
@@ -136,4 +133,4 @@ FAULTS: dict[str, Fault] = {
         policy=replace(e.plan.policy, against="floor")
     )(e),
 }
-"""What happened -> evidence of a clean audit, broken by it."""
+"""What happened -> the evidence of a clean audit, broken by it."""

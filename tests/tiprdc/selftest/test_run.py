@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-import tiprdc.audit
-from tiprdc.attacks.suite import Trial, try_attack
+from tiprdc.audit import scored, tasks, verdict
 from tiprdc.cli import app
 from tiprdc.errors import ConfigError
 from tiprdc.selftest import checks, miniature, run
 from tiprdc.selftest.fixtures import FIXTURES
-from tiprdc.selftest.miniature import Design, suiting
+from tiprdc.selftest.miniature import Design
 from tiprdc.selftest.report import Check, SelfTest
 
 Patch = pytest.MonkeyPatch
@@ -65,20 +64,22 @@ def test_every_fixture_has_its_place_in_it() -> None:
 
 def test_a_judge_that_always_passes_is_found_out(monkeypatch: Patch) -> None:
     def lenient(*given: Any, **evidence: Any) -> Any:
-        report, _ = tiprdc.audit.judge(*given, **evidence)
+        report, _ = verdict.judge(*given, **evidence)
         return replace(report, verdict="PASS"), ()
 
-    monkeypatch.setattr(miniature, "judge", lenient)
+    for module in (miniature, scored):
+        monkeypatch.setattr(module, "judge", lenient)
     assert len(broken(list(checks.faults(nothing)))) == 2
     assert broken(list(checks.leaks(SMALL, nothing)))
 
 
 def test_a_judge_that_never_passes_is_found_out(monkeypatch: Patch) -> None:
     def strict(*given: Any, **evidence: Any) -> Any:
-        report, _ = tiprdc.audit.judge(*given, **evidence)
+        report, _ = verdict.judge(*given, **evidence)
         return replace(report, verdict="INCONCLUSIVE"), ("no",)
 
-    monkeypatch.setattr(miniature, "judge", strict)
+    for module in (miniature, scored):
+        monkeypatch.setattr(module, "judge", strict)
     assert broken(list(checks.faults(nothing)))
     assert broken(list(checks.leaks(SMALL, nothing)))
 
@@ -90,18 +91,27 @@ def test_attackers_that_are_blind_are_found_out(monkeypatch: Patch) -> None:
 
 def test_scoring_on_people_that_were_trained_on_is_found_out(monkeypatch: Patch) -> None:
     """Attackers that know the very people by heart see a leak where there is none."""
-    scored, trained_on = miniature._scored, list[Any]()
+    draw = miniature.draw
 
-    def peeking(trials: Any, test: Any, confidence: float) -> Any:
-        return scored(trials, trained_on[-1], confidence)
+    def overlapping(*given: Any) -> Any:
+        evidence = draw(*given)
+        return replace(evidence, test=evidence.train)
 
-    def watched(name: str, train: Any, *given: Any) -> Trial:
-        trained_on.append(train)
-        return try_attack(name, train, *given)
-
-    monkeypatch.setattr(miniature, "try_attack", watched)
-    monkeypatch.setattr(miniature, "_scored", peeking)
+    monkeypatch.setattr(miniature, "draw", overlapping)
     assert broken(list(checks.alarms(10, nothing)))
+
+
+def test_attackers_are_chosen_on_attacker_select(monkeypatch: Patch) -> None:
+    seen: list[int] = []
+    fit = tasks.fit
+
+    def watched(job: Any, z: Any, z_select: Any, *given: Any) -> Any:
+        seen.append(len(z_select))
+        return fit(job, z, z_select, *given)
+
+    monkeypatch.setattr(tasks, "fit", watched)
+    list(checks.alarms(1, nothing))
+    assert set(seen) == {200}
 
 
 def test_bounds_that_are_too_narrow_are_found_out(monkeypatch: Patch) -> None:
@@ -128,10 +138,6 @@ def test_a_bad_design_is_refused() -> None:
         Design(train=3)
     with pytest.raises(ConfigError, match="even number"):
         Design(test=1001)
-
-
-def test_attacks_that_suit() -> None:
-    assert suiting(("mlp", "gru"), "text") == ("gru",)
 
 
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: Patch, *words: str) -> Any:
