@@ -1,0 +1,154 @@
+"""Does a test notice if the auditor is made wrong? One wrong thing at a time, in a copy.
+
+    python -m benchmarks.mutants [--only NAME] [--table]
+
+Each mutant of benchmarks/mutants.toml replaces a piece of one file, as a mistake would, in a copy
+of the repository, and runs the tests that should notice. It is killed if one fails. A piece of text
+that is no longer there, tests that fail without any mutant or a mutant that cannot be imported end
+the run: they would be counted as what they are not. `--table` also writes docs/auditor.md.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.auditor_table import put
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("tiprdc", "tests", "pipelines", "stages", "benchmarks", "pyproject.toml")
+LONGEST = 600
+"""Seconds; a mutant that hangs is killed, and counts as noticed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One wrong thing.
+
+    Args:
+        says: What is wrong, in a few words.
+        file: Where.
+        old, new: The piece of text, which occurs there exactly once, and what it becomes.
+        tests: Arguments of pytest.
+    """
+
+    says: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def apply(self, root: Path) -> None:
+        """Change the copy.
+
+        Raises:
+            ValueError: The piece is not there once.
+        """
+        path = root / self.file
+        text = path.read_text()
+        if text.count(self.old) != 1:
+            raise ValueError(
+                f"{self.says}: {self.file} has {self.old!r} {text.count(self.old)} times"
+            )
+        path.write_text(text.replace(self.old, self.new))
+
+
+def mutants() -> list[Mutant]:
+    """All of mutants.toml."""
+    raw = tomllib.loads((ROOT / "benchmarks" / "mutants.toml").read_text())
+    return [
+        Mutant(
+            says=one["says"], file=group["file"], old=one["old"], new=one["new"],
+            tests=tuple((one.get("tests") or group["tests"]).split()),
+        )
+        for group in raw["group"] for one in group["mutant"]
+    ]  # fmt: skip
+
+
+def main(
+    only: Annotated[str, typer.Option(help="Mutants whose description holds this.")] = "",
+    table: Annotated[bool, typer.Option("--table", help="Also write docs/auditor.md.")] = False,
+) -> None:
+    """Run every mutant; exit code 1 if fewer than 95 % are killed."""
+    chosen, console = [m for m in mutants() if only in m.says], Console(stderr=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary)
+        for name in COPIED:
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, copy / name)
+        _check(chosen, copy)
+        for tests in dict.fromkeys(m.tests for m in chosen):
+            if _fails(copy, tests):
+                raise SystemExit(f"these tests fail without any mutant: {' '.join(tests)}")
+        killed = {}
+        for mutant in chosen:
+            killed[mutant] = _killed(mutant, copy)
+            state = "killed" if killed[mutant] else "SURVIVED"
+            console.print(f"{state:9} {mutant.says}", highlight=False)
+    share = sum(killed.values()) / len(killed)
+    console.print(f"{sum(killed.values())} of {len(killed)} killed ({share:.0%})", highlight=False)
+    if table:
+        put(ROOT / "docs" / "auditor.md", "mutants", "\n".join(_lines(killed)))
+    raise SystemExit(share < 0.95)
+
+
+def _check(chosen: list[Mutant], copy: Path) -> None:
+    for mutant in chosen:
+        before = (copy / mutant.file).read_text()
+        mutant.apply(copy)
+        (copy / mutant.file).write_text(before)
+
+
+def _killed(mutant: Mutant, copy: Path) -> bool:
+    path = copy / mutant.file
+    before = path.read_text()
+    try:
+        mutant.apply(copy)
+        return _fails(copy, mutant.tests)
+    finally:
+        path.write_text(before)
+
+
+def _fails(copy: Path, tests: tuple[str, ...]) -> bool:
+    """Whether a test fails.
+
+    Raises:
+        RuntimeError: They did not run at all.
+    """
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    # No bytecode: a mutant of the same size within the same second would run the old one.
+    settings = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    try:
+        ran = subprocess.run(
+            command, cwd=copy, env={**os.environ, **settings}, capture_output=True, text=True,
+            timeout=LONGEST,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return True
+    if ran.returncode not in (0, 1):
+        raise RuntimeError(f"pytest ended with {ran.returncode}:\n{ran.stdout[-2000:]}")
+    return ran.returncode != 0
+
+
+def _lines(killed: dict[Mutant, bool]) -> list[str]:
+    share = sum(killed.values()) / len(killed)
+    head = f"{sum(killed.values())} of {len(killed)} killed ({share:.0%})."
+    rows = [
+        f"| {mutant.says} | `{mutant.file}` | {'killed' if dead else '**survived**'} |"
+        for mutant, dead in killed.items()
+    ]
+    return [head, "", "| what is made wrong | where | |", "|---|---|---|", *rows]
+
+
+if __name__ == "__main__":
+    typer.run(main)
