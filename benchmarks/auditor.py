@@ -39,7 +39,8 @@ FASTEST = ("logistic_regression", "quadratic", "gradient_boosting")
 POLICY = PolicyConfig(margin=0.10, min_people=20)
 SMALL = Design(train=400, select=200, test=400, policy=POLICY)
 MIDDLE = Design(train=2000, select=500, test=1000, attacks=FAST, policy=POLICY)
-LARGE = Design(train=20_000, select=5000, test=20_000, policy=POLICY)
+LARGE = Design(train=20_000, select=5000, test=20_000, attacks=FAST, policy=POLICY)
+SHAPED = Design(train=5000, select=1000, test=5000, policy=POLICY)
 WEAK = Design(train=20_000, select=2000, test=2000, attacks=FAST, policy=POLICY)
 FAINT = Design(train=20_000, select=10_000, test=10_000, attacks=FASTEST, policy=POLICY)
 LEAKS = ("linear", "xor", "norm", "cluster")
@@ -88,9 +89,13 @@ def experiments() -> Iterator[Experiment]:
                 name="detection", fixture=fixture, accuracy=0.52,
                 design=replace(FAINT, train=train), replications=100, turn=3,
             )  # fmt: skip
-    for fixture in (*LEAKS, "parity", "ring", "digit", "pattern", "order"):
+    for fixture in (*LEAKS, "parity", "ring", "digit"):
         yield Experiment(
-            name="recovered", fixture=fixture, accuracy=0.8, design=LARGE, replications=3
+            name="recovered", fixture=fixture, accuracy=0.8, design=LARGE, replications=5
+        )
+    for fixture in ("pattern", "order"):
+        yield Experiment(
+            name="recovered", fixture=fixture, accuracy=0.8, design=SHAPED, replications=2
         )
     for accuracy in (0.505, 0.515):
         yield Experiment(
