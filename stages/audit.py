@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.auditing import audit
+from pipelines.auditing import LEDGER, audit
 from pipelines.cluster import ClusterConfig
 from pipelines.console import run
 from pipelines.params import load
@@ -19,6 +19,7 @@ def main() -> None:
         release=Path("artifacts/release"),
         control=Path("artifacts/control"),
         out=Path("reports"),
+        ledger=LEDGER,
     )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tiprdc import __version__, terminal
+from tiprdc.commands.audit import audit
 from tiprdc.commands.inspect import inspect
 from tiprdc.commands.self_test import self_test
 from tiprdc.errors import TiprdcError
@@ -18,13 +19,13 @@ USER_MISTAKE = 2
 """Exit code when the user can mend it."""
 
 _commands = typer.Typer(
-    help="Inspect extractors that hide a private attribute, and the audits of them.",
+    help="Audit and inspect extractors that hide a private attribute, and the audits of them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-for _command in (inspect, self_test):
+for _command in (audit, inspect, self_test):
     _commands.command()(_command)
 
 
@@ -40,7 +41,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Inspect extractors that hide a private attribute, and the audits of them."""
+    """Audit and inspect extractors that hide a private attribute, and the audits of them."""
 
 
 def app() -> None:

@@ -94,7 +94,13 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """An audit as it was written to `audit.json`; `confidence` is that of each bound, in (0, 1)."""
+    """An audit as it was written to `audit.json`.
+
+    Args:
+        confidence: Of each bound, in (0, 1).
+        reuse: How many plans, and models among them, attacked these test people so far; None where
+            nobody counted.
+    """
 
     suite_version: str
     verdict: Verdict
@@ -116,6 +122,7 @@ class Audit:
     mean_utility_loss: float | None
     reconstruction: dict[str, dict[str, float]] | None
     not_tried: tuple[str, ...]
+    reuse: tuple[int, int] | None
     seconds: float
 
 
@@ -180,6 +187,7 @@ def _audit(raw: Mapping[str, Any]) -> Audit:
         mean_utility_loss=_optional(raw["mean_utility_loss"]),
         reconstruction=_reconstruction(raw["reconstruction"]),
         not_tried=_strings(raw["not_tried"]),
+        reuse=_reuse(raw.get("reuse")),
         seconds=_number(raw["seconds"]),
     )
 
@@ -251,6 +259,10 @@ def _reconstruction(raw: Mapping[str, Any] | None) -> dict[str, dict[str, float]
         for name, measures in raw.items()
         if measures is not None
     }
+
+
+def _reuse(raw: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    return None if raw is None else (int(raw["plans"]), int(raw["models"]))
 
 
 def _verdict(raw: object) -> Verdict:

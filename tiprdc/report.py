@@ -30,18 +30,18 @@ DECODERS = {
 }
 
 
-def write_report(reports: Path, release: Path) -> Path:
-    """Write `reports/index.html` from what the graph left in `reports` and in the release.
+def write_report(reports: Path, release: Path | None) -> Path:
+    """Write `reports/index.html` from what an audit left in `reports` and in the release.
 
     Args:
         reports: Holds audit.json, and training.csv and pictures.npz where there are such.
-        release: Holds manifest.json.
+        release: Holds manifest.json; None: what was audited is no release of ours.
 
     Raises:
         DataError: A file is missing or unreadable, or the release is not what was audited.
     """
     audit = read_audit(reports / "audit.json")
-    contract = read_audited(release / "manifest.json", audit)
+    contract = None if release is None else read_audited(release / "manifest.json", audit)
     page = render(
         audit,
         contract=contract,
@@ -56,7 +56,7 @@ def write_report(reports: Path, release: Path) -> Path:
 def render(
     audit: Audit,
     *,
-    contract: Contract,
+    contract: Contract | None,
     training: figures.Training,
     pictures: Mapping[str, Sequence[str]],
 ) -> str:
@@ -104,6 +104,7 @@ def _environment() -> Environment:
         headline=wording.headline,
         claim=wording.claim,
         kept=wording.kept,
+        reused=wording.reused,
         listing=wording.listing,
         sent=wording.sent,
         most=wording.most,

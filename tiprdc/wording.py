@@ -140,11 +140,27 @@ def most(contract: Contract) -> str:
     return said
 
 
+def reused(audit: Audit) -> str:
+    """How often the test people were attacked so far, and what that does to the bounds."""
+    if audit.reuse is None:
+        return "Nobody counted how often these test people were attacked before."
+    plans, models = audit.reuse
+    if plans == 1:
+        return "As far as the ledger knows, these test people were attacked for the first time."
+    return (
+        f"These test people were attacked by {count(plans)} different plans so far, on"
+        f" {count(models)} {'model' if models == 1 else 'models'}. Whoever chooses among models by"
+        " such audits makes the bounds of the chosen one too good: fresh people are better."
+    )
+
+
 def kept(audit: Audit) -> str:
     """What the unseen tasks lost on average, in points."""
     loss = audit.mean_utility_loss
     if not audit.utility:
         return "No unseen task was measured"
+    if loss is None and not any(task.unprotected for task in audit.utility):
+        return "What unseen tasks lose is not known: there is no unprotected extractor"
     if loss is None:
         return "Not every unseen task could be measured"
     if round(100 * loss, 1) <= 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -13,19 +12,19 @@ from typing import Any
 
 import jsonschema
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 import tiprdc
-from pipelines.auditing import audit
+from pipelines.auditing import audit, resolve
 from pipelines.cluster import ClusterConfig
+from tests.planted import write_model
 from tiprdc.audit import tasks
 from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.findings import AuditReport
-from tiprdc.audit.model import Model
+from tiprdc.audit.model import OwnModel
 from tiprdc.datasets.schema import Modality, Schema
-from tiprdc.errors import DataError, ModelError
+from tiprdc.errors import ConfigError, DataError, ModelError
 
 MakeShards = Callable[..., Schema]
 CONFIG = AuditConfig(
@@ -36,30 +35,6 @@ CONFIG = AuditConfig(
     seeds=(0,),
     reconstruction=False,
 )
-
-
-def write_model(path: Path, schema: Schema, weights: np.ndarray, *ops: str) -> str:
-    """z = ops(flatten(x) @ weights), as an ONNX file; returns its sha256."""
-    kind = {"image": TensorProto.UINT8, "table": TensorProto.FLOAT, "text": TensorProto.INT32}
-    nodes = [
-        helper.make_node("Cast", ["x"], ["a"], to=TensorProto.FLOAT),
-        helper.make_node("Flatten", ["a"], ["b"]),
-        helper.make_node("MatMul", ["b", "w"], ["c0"]),
-        *(helper.make_node(op, [f"c{n}"], [f"c{n + 1}"]) for n, op in enumerate(ops)),
-        helper.make_node("Identity", [f"c{len(ops)}"], ["z"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "planted",
-        [helper.make_tensor_value_info("x", kind[schema.modality], ["batch", *schema.shape])],
-        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", weights.shape[1]])],
-        [numpy_helper.from_array(weights.astype(np.float32), "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.checker.check_model(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.SerializeToString())
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Project:
@@ -236,6 +211,22 @@ def test_a_file_that_onnxruntime_refuses_is_said(table: Project, local_ray: None
         table.audit()
 
 
+@pytest.mark.parametrize("name", ["release", "release/extractor.onnx"])
+def test_a_release_is_named_by_its_path(
+    table: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.release(HIDES)
+    monkeypatch.chdir(table.root)
+    assert resolve(name) == Path("release")
+
+
+def test_what_is_no_path_is_refused() -> None:
+    with pytest.raises(ConfigError, match="pull the version"):
+        resolve("extractor@v1.2.0")
+    with pytest.raises(ModelError, match="does not exist"):
+        resolve("artifacts/relaese")
+
+
 def test_too_few_people_are_refused_before_any_work(table: Project) -> None:
     table.release(HIDES)
     with pytest.raises(DataError, match="at least 121") as refused:
@@ -279,7 +270,7 @@ def test_noise_of_a_release_is_the_same_again_and_another_for_other_people(tmp_p
         [helper.make_tensor_value_info("z", TensorProto.FLOAT, shape)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    content = Model(model.SerializeToString())
+    content = OwnModel(model.SerializeToString())
     people, others = np.zeros((700, 3), np.float32), np.zeros((701, 3), np.float32)
     z = content.features(people)
     assert np.array_equal(z, content.features(people))

@@ -10,10 +10,18 @@ import numpy as np
 
 from tiprdc.audit.metrics import metrics
 from tiprdc.audit.run import Audited
+from tiprdc.audit.statement import FILE, statement, to_json
+from tiprdc.contract import MODEL
 
 
-def write(audited: Audited, out: Path) -> None:
-    """Write `audit.json`, `metrics.json`, `attacks.csv` and `pictures.npz`."""
+def write(audited: Audited, out: Path, *, name: str = MODEL) -> None:
+    """Write `audit.json`, its statement, `metrics.json`, `attacks.csv` and `pictures.npz`.
+
+    Args:
+        audited: What was found.
+        out: The folder.
+        name: Of the file that was audited.
+    """
     report = audited.report
     out.mkdir(parents=True, exist_ok=True)
     with (out / "pictures.npz").open("wb") as archive:
@@ -27,5 +35,6 @@ def write(audited: Audited, out: Path) -> None:
         for name, run in of_private + of_tasks:
             score = "" if run.select is None else f"{run.select:.4f}"
             table.writerow([name, run.representation, run.attack, run.seed, score, run.status])
+    (out / FILE).write_text(to_json(statement(report, name=name)))
     # Last: whoever finds it finds the rest.
     (out / "audit.json").write_text(report.to_json())

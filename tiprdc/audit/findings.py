@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from tiprdc.audit.ledger import Reuse
 from tiprdc.audit.plan import Representation
 from tiprdc.statistics import interval
 
@@ -126,6 +127,7 @@ class AuditReport:
     mean_utility_loss: float | None
     reconstruction: dict[str, dict[str, float]] | None
     not_tried: tuple[str, ...]
+    reuse: Reuse | None
     seconds: float
 
     def to_json(self) -> str:
@@ -141,6 +143,7 @@ class AuditReport:
                 **_tuples(cls, raw),
                 "attributes": {n: _attribute(a) for n, a in raw["attributes"].items()},
                 "utility": {n: _task(t) for n, t in raw["utility"].items()},
+                "reuse": None if raw["reuse"] is None else Reuse(**raw["reuse"]),
             }
         )
 

@@ -1,10 +1,10 @@
-"""An ONNX file under audit: its bytes, and the features that they give."""
+"""A release of ours under audit: its bytes, and the features that they give."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -17,9 +17,24 @@ BATCH = 512
 """Most records that a file is given at once."""
 
 
+class Model(Protocol):
+    """An ONNX file under audit."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file."""
+
+    def features(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Features `[N, D]` of records `[N, ...]`.
+
+        Raises:
+            ModelError: The file cannot be run on such records.
+        """
+
+
 @dataclass(frozen=True)
-class Model:
-    """A release of ours: it takes `x` as the shards hold it and gives `z`.
+class OwnModel:
+    """A file that our export wrote: it takes `x` as the shards hold it and gives `z`.
 
     Args:
         content: The file's bytes.

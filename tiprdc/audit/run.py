@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from tiprdc.audit.attack import Results, attack
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.evidence import Evidence, sample
+from tiprdc.audit.evidence import Evidence, digest_of, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.findings import AuditReport
+from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.metrics import mean_loss
 from tiprdc.audit.plan import Plan
 from tiprdc.audit.scored import Scored
@@ -110,6 +111,7 @@ def run(
     executor: Executor,
     most_seconds: float,
     again: Callable[[], Digests],
+    ledger: Ledger,
 ) -> Audited:
     """Attack, judge and conclude.
 
@@ -119,11 +121,13 @@ def run(
         executor: Where the work is done.
         most_seconds: What is not finished after this counts as failed.
         again: Looks at files and data once more, after the attacks.
+        ledger: Where this use of attacker-test is noted.
 
     Raises:
         ModelError: A file cannot be run on these records.
     """
     start, noted = time.monotonic(), plan.sha256
+    reuse = ledger.enter(plan, digest_of(evidence.test))
     scored = Scored(plan, evidence, attack(plan, evidence, executor, most_seconds))
     judged = {name: scored.judged(name) for name in plan.private}
     attributes = {name: report for name, (report, _) in judged.items()}
@@ -161,6 +165,7 @@ def run(
         mean_utility_loss=mean_loss(utility),
         reconstruction=results.reconstruction,
         not_tried=_not_tried(plan, schema, results),
+        reuse=reuse,
         seconds=time.monotonic() - start,
     )
     return Audited(report, results.pictures)

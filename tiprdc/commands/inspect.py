@@ -40,9 +40,9 @@ def inspect(
     audit = parse_audit(raw, str(file))
     page = file.with_name("index.html")
     if as_json:
-        terminal.print_json({**_summary(audit), "page": str(page) if page.exists() else None})
+        terminal.print_json({**summary(audit), "page": str(page) if page.exists() else None})
         return
-    _show_audit(console, audit)
+    show_audit(console, audit)
     if page.exists():
         terminal.say(console, Text.assemble("Report: ", (str(page), "bold")))
 
@@ -63,8 +63,8 @@ def _document(path: Path) -> Path:
     )
 
 
-def _summary(audit: Audit) -> dict[str, Any]:
-    """The closing table for programs: rates from 0 to 1, losses as differences of rates."""
+def summary(audit: Audit) -> dict[str, Any]:
+    """An audit for programs: rates from 0 to 1, losses as differences of rates."""
     return {
         "verdict": audit.verdict,
         "reasons": list(audit.reasons),
@@ -107,7 +107,8 @@ def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
     }
 
 
-def _show_audit(console: Console, audit: Audit) -> None:
+def show_audit(console: Console, audit: Audit) -> None:
+    """An audit for people: the verdict, what may be said, and two tables."""
     verdict = (audit.verdict, VERDICT_STYLE[audit.verdict])
     terminal.say(console, Text.assemble(verdict, f"  {wording.headline(audit)}"))
     for attribute in audit.attributes:

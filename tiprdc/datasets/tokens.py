@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from tiprdc.errors import DataError
+
 FEWEST_PEOPLE = 3
 """People who must use a word before it counts for the vocabulary."""
 PADDING = "[PAD]"
@@ -55,6 +57,33 @@ def train_tokenizer(
 def vocabulary_size(tokenizer: str) -> int:
     """Number of token ids of a tokenizer's JSON."""
     return int(Tokenizer.from_str(tokenizer).get_vocab_size())
+
+
+def cut_to(tokenizer: str, length: int | None, where: str) -> str:
+    """A tokenizer's JSON that pads and cuts to `length` tokens; None leaves what it does itself.
+
+    Args:
+        tokenizer: JSON of any tokenizer of the library `tokenizers`.
+        length: Tokens a text.
+        where: Names the file in messages.
+
+    Raises:
+        DataError: It is no tokenizer, or neither it nor the caller says a length.
+    """
+    try:
+        found = Tokenizer.from_str(tokenizer)
+    except Exception as error:  # the library raises nothing narrower
+        raise DataError(
+            where, f"no tokenizer ({type(error).__name__})", "a tokenizer.json"
+        ) from None
+    if length is None and not (found.padding and found.padding.get("length")):
+        raise DataError(where, "it pads to no length", "one that pads, or a model of fixed length")
+    if length is not None:
+        padding = {"pad_id": 0, "pad_token": PADDING} | (found.padding or {})
+        known = ("pad_id", "pad_token", "pad_type_id", "direction")
+        found.enable_truncation(length)
+        found.enable_padding(length=length, **{k: padding[k] for k in known if k in padding})
+    return str(found.to_str())
 
 
 def encode(tokenizer: str, texts: Sequence[str]) -> NDArray[np.int32]:

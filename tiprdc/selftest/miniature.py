@@ -22,6 +22,7 @@ from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.executor import Executor, InProcess
 from tiprdc.audit.findings import AttackRun, AttributeReport, Estimate, Verdict
+from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.plan import Plan
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.scored import Scored
@@ -129,7 +130,10 @@ def audit_fixture(
     evidence = draw(fixture, accuracy, design, seed)
     plan = plan_of(fixture, design, evidence)
     again = Digests.of(evidence)
-    audited = run(plan, evidence, executor or InProcess(), _MOST_SECONDS, lambda: again)
+    # No ledger: nobody's people were looked at.
+    audited = run(
+        plan, evidence, executor or InProcess(), _MOST_SECONDS, lambda: again, Ledger(None)
+    )
     report = audited.report
     return Finding(report.verdict, report.reasons, report.attributes[ATTRIBUTE])
 

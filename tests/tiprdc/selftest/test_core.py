@@ -15,6 +15,7 @@ from tiprdc.audit.attack import attack, choose
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
+from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.plan import Job, Plan
 from tiprdc.audit.run import Digests, run
 from tiprdc.audit.scored import Scored
@@ -162,7 +163,7 @@ def test_a_file_that_changes_while_it_is_attacked_is_no_pass() -> None:
         same, replace(same, model="f" * 64), replace(same, data="f" * 64),
         replace(same, control="f" * 64),
     ):  # fmt: skip
-        audited = run(plan, evidence, InProcess(), 1e6, lambda found=found: found)  # type: ignore[misc]  # bound now
+        audited = run(plan, evidence, InProcess(), 1e6, lambda found=found: found, Ledger(None))  # type: ignore[misc]  # bound now
         changed = any("not the planned one" in reason for reason in audited.report.reasons)
         assert changed == (found != same)
         assert (audited.report.verdict == "PASS") <= (found == same)
@@ -171,7 +172,7 @@ def test_a_file_that_changes_while_it_is_attacked_is_no_pass() -> None:
 def test_an_audit_that_is_out_of_time_is_no_pass() -> None:
     plan, evidence = drawn("independent", 0.5)
     again = Digests.of(evidence)
-    audited = run(plan, evidence, InProcess(), -1.0, lambda: again)
+    audited = run(plan, evidence, InProcess(), -1.0, lambda: again, Ledger(None))
     assert audited.report.verdict == "INCONCLUSIVE"
     assert any("out of time" in reason for reason in audited.report.reasons)
 

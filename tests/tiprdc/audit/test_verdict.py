@@ -16,6 +16,7 @@ import pytest
 import tiprdc
 from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.findings import AttackRun, AuditReport, Estimate, UtilityReport
+from tiprdc.audit.ledger import Reuse
 from tiprdc.audit.metrics import mean_loss, metrics
 from tiprdc.audit.plan import Plan, Representation
 from tiprdc.audit.run import NOT_TRIED
@@ -282,7 +283,8 @@ def report(**changes: Any) -> AuditReport:
         modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
         splits={"attacker-test": {"people": 5, "records": 5}}, policy=asdict(PLAN.policy),
         attributes={"secret": attribute}, utility={"task": task}, mean_utility_loss=0.01,
-        reconstruction={"released": {"psnr": 12.0}}, not_tried=NOT_TRIED, seconds=1.0,
+        reconstruction={"released": {"psnr": 12.0}}, not_tried=NOT_TRIED,
+        reuse=Reuse(test_digest="d" * 64, plans=2, models=1), seconds=1.0,
     )  # fmt: skip
 
 
