@@ -23,7 +23,7 @@ EXPOSED = 0.515
 """Bayes accuracy where 3 % of the people are exposed."""
 POWER = {1000: 0.34, 5000: 0.88, 10_000: 0.99}
 """People -> how often a model that leaks nothing passes at a margin of 0.02."""
-FOUND = ("linear", "xor", "parity", "norm", "cluster", "ring", "pattern", "order")
+FOUND = ("plain", "linear", "xor", "parity", "norm", "cluster", "ring", "pattern", "order")
 HARMLESS = ("independent", "erased")
 MISSED = {
     "digit": "no attack looks for it, quantisation removes it",

@@ -49,6 +49,16 @@ def read_parity(bits: int) -> Read:
     return lambda z: np.asarray((z[:, :bits] > 0).sum(1) % 2, dtype=np.int64)
 
 
+def plant_plain(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+    """The signal itself `[N, 1]`: any attacker reaches the Bayes rate, and none passes it."""
+    return signal[:, None].astype(np.float32)
+
+
+def read_plain(z: NDArray[Any]) -> NDArray[np.int64]:
+    """The signal."""
+    return (z[:, 0] > 0.5).astype(np.int64)
+
+
 def plant_norm(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
     """The signal is how far z is from the origin; its direction says nothing."""
     z = _noise(len(signal), rng)

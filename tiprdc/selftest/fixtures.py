@@ -10,6 +10,10 @@ FIXTURES: dict[str, Fixture] = {
     fixture.name: fixture
     for fixture in (
         Leak(
+            name="plain", about="the signal itself",
+            plant=columns.plant_plain, read=columns.read_plain,
+        ),
+        Leak(
             name="linear", about="one linear bit",
             plant=columns.plant_parity(1), read=columns.read_parity(1),
         ),

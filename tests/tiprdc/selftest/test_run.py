@@ -34,6 +34,8 @@ def short(monkeypatch: Patch) -> None:
     monkeypatch.setattr(run, "_QUICK", SMALL)
     monkeypatch.setattr(checks, "FOUND", ("linear", "norm"))
     monkeypatch.setattr(checks, "HARMLESS", ("independent",))
+    quick = ("logistic_regression", "quadratic", "nearest_neighbours")
+    monkeypatch.setitem(miniature.CHEAP, "flat", quick)
 
 
 def broken(found: list[Check]) -> list[str]:
