@@ -1,16 +1,21 @@
 """Does a test notice if the auditor is made wrong? One wrong thing at a time, in a copy.
 
-    python -m benchmarks.mutants [--only NAME] [--table]
+    python -m benchmarks.mutants [--only NAME] [--again] [--table]
 
 Each mutant of benchmarks/mutants.toml replaces a piece of one file, as a mistake would, in a copy
 of the repository, and runs the tests that should notice. It is killed if one fails. A piece of text
 that is no longer there, tests that fail without any mutant or a mutant that cannot be imported end
-the run: they would be counted as what they are not. `--table` also writes docs/auditor.md.
+the run: they would be counted as what they are not.
+
+Results are kept in mutants.csv: only what is not known to be killed is tried, unless `--again` is
+given, which starts anew. `--table` writes the results into docs/auditor.md.
 """
 
 from __future__ import annotations
 
+import csv
 import importlib
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -29,8 +34,10 @@ from rich.console import Console
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("tiprdc", "tests", "pipelines", "stages", "benchmarks", "pyproject.toml")
+RESULTS = ROOT / "benchmarks" / "mutants.csv"
 LONGEST = 600
 """Seconds; a mutant that hangs is killed, and counts as noticed."""
+_CLOCK = itertools.count(1_000_000_000)
 LIBRARIES = (
     "jsonschema", "onnxruntime", "pandas", "pyarrow.parquet", "scipy.stats", "torch",
     "torchmetrics", "sklearn.decomposition", "sklearn.ensemble", "sklearn.linear_model",
@@ -67,7 +74,13 @@ class Mutant:
             raise ValueError(
                 f"{self.says}: {self.file} has {self.old!r} {text.count(self.old)} times"
             )
-        path.write_text(text.replace(self.old, self.new))
+        write(path, text.replace(self.old, self.new))
+
+
+def write(path: Path, text: str) -> None:
+    """With a time of its own: bytecode of a file of the same size and second would be run."""
+    path.write_text(text)
+    os.utime(path, (next(_CLOCK),) * 2)
 
 
 def mutants() -> list[Mutant]:
@@ -84,39 +97,59 @@ def mutants() -> list[Mutant]:
 
 def main(
     only: Annotated[str, typer.Option(help="Mutants whose description holds this.")] = "",
+    again: Annotated[bool, typer.Option("--again", help="Forget what was killed before.")] = False,
     table: Annotated[bool, typer.Option("--table", help="Also write docs/auditor.md.")] = False,
 ) -> None:
-    """Run every mutant; exit code 1 if fewer than 95 % are killed."""
-    chosen, console = [m for m in mutants() if only in m.says], Console(stderr=True)
-    _load_libraries()
+    """Run every mutant that is not known to be killed; exit code 1 if fewer than 95 % are."""
+    console, every = Console(stderr=True), mutants()
+    killed = {} if again else _read(every)
+    chosen = [m for m in every if only in m.says and not killed.get(m)]
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
         for name in COPIED:
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, copy / name)
-        _check(chosen, copy)
+        _check(every, copy)
+        _load_libraries()
         for tests in dict.fromkeys(m.tests for m in chosen):
             if _fails(copy, tests):
                 raise SystemExit(f"these tests fail without any mutant: {' '.join(tests)}")
-        killed = {}
         for mutant in chosen:
             killed[mutant] = _killed(mutant, copy)
             state = "killed" if killed[mutant] else "SURVIVED"
             console.print(f"{state:9} {mutant.says}", highlight=False)
-    share = sum(killed.values()) / len(killed)
-    console.print(f"{sum(killed.values())} of {len(killed)} killed ({share:.0%})", highlight=False)
+            _write(killed)
+    share = sum(killed.values()) / len(every)
+    console.print(f"{sum(killed.values())} of {len(every)} killed ({share:.0%})", highlight=False)
     if table:
         from benchmarks.auditor_table import put  # loads our library: not before the forks
 
-        put(ROOT / "docs" / "auditor.md", "mutants", "\n".join(_lines(killed)))
+        put(ROOT / "docs" / "auditor.md", "mutants", "\n".join(_lines(every, killed)))
     raise SystemExit(share < 0.95)
+
+
+def _read(every: list[Mutant]) -> dict[Mutant, bool]:
+    """What is known of the mutants as they are."""
+    if not RESULTS.exists():
+        return {}
+    with RESULTS.open(newline="") as stream:
+        known = {(row["file"], row["mutant"]): row["result"] for row in csv.DictReader(stream)}
+    return {m: known[m.file, m.says] == "killed" for m in every if (m.file, m.says) in known}
+
+
+def _write(killed: dict[Mutant, bool]) -> None:
+    with RESULTS.open("w", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["file", "mutant", "result"])
+        for mutant, dead in killed.items():
+            writer.writerow([mutant.file, mutant.says, "killed" if dead else "survived"])
 
 
 def _check(chosen: list[Mutant], copy: Path) -> None:
     for mutant in chosen:
         before = (copy / mutant.file).read_text()
         mutant.apply(copy)
-        (copy / mutant.file).write_text(before)
+        write(copy / mutant.file, before)
 
 
 def _killed(mutant: Mutant, copy: Path) -> bool:
@@ -126,7 +159,7 @@ def _killed(mutant: Mutant, copy: Path) -> bool:
         mutant.apply(copy)
         return _fails(copy, mutant.tests)
     finally:
-        path.write_text(before)
+        write(path, before)
 
 
 def _fails(copy: Path, tests: tuple[str, ...]) -> bool:
@@ -154,8 +187,6 @@ def _run(copy: Path, tests: tuple[str, ...], log: Path) -> None:
         os.dup2(stream.fileno(), 2)
     os.chdir(copy)
     sys.path[:] = [str(copy), *(p for p in sys.path if p and Path(p).resolve() != ROOT)]
-    # No bytecode: a mutant of the same size within the same second would run the old one.
-    sys.dont_write_bytecode = True
     code = 98  # whatever ends otherwise than by pytest's own count is trouble, no failing test
     try:
         code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
@@ -176,13 +207,11 @@ def _load_libraries() -> None:
         importlib.import_module(name)
 
 
-def _lines(killed: dict[Mutant, bool]) -> list[str]:
-    share = sum(killed.values()) / len(killed)
-    head = f"{sum(killed.values())} of {len(killed)} killed ({share:.0%})."
-    rows = [
-        f"| {mutant.says} | `{mutant.file}` | {'killed' if dead else '**survived**'} |"
-        for mutant, dead in killed.items()
-    ]
+def _lines(every: list[Mutant], killed: dict[Mutant, bool]) -> list[str]:
+    count = sum(killed.values())
+    said = {True: "killed", False: "**survived**", None: "not tried"}
+    rows = [f"| {m.says} | `{m.file}` | {said[killed.get(m)]} |" for m in every]
+    head = f"{count} of {len(every)} killed ({count / len(every):.0%})."
     return [head, "", "| what is made wrong | where | |", "|---|---|---|", *rows]
 
 

@@ -1,4 +1,4 @@
-"""Run the self-test: the short one in about a minute on one core, the full one in about ten."""
+"""Run the self-test: the short one takes about a minute on one core, the full one many."""
 
 from __future__ import annotations
 

@@ -15,13 +15,16 @@ from tiprdc.audit.attack import attack, choose
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
+from tiprdc.audit.findings import Estimate
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.plan import Job, Plan
 from tiprdc.audit.run import Digests, run
 from tiprdc.audit.scored import Scored
+from tiprdc.audit.verdict import limit_of
 from tiprdc.errors import DataError
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.miniature import ATTRIBUTE, Design, draw, plan_of
+from tiprdc.statistics import lower_bound, upper_bound
 
 DESIGN = Design(
     train=300, select=200, test=240, attacks=("logistic_regression", "gradient_boosting"),
@@ -185,6 +188,26 @@ def test_a_task_that_ends_after_the_deadline_is_late(monkeypatch: Patch) -> None
     task = executor.submit(lambda: 1)
     (found,) = dict(executor.collect({"a": task}, 5.0, "attack", lambda key: 1.0)).values()
     assert isinstance(found, TimeoutError)
+
+
+def test_nothing_is_begun_after_the_deadline() -> None:
+    done: list[int] = []
+    executor = InProcess()
+    task = executor.submit(lambda: done.append(1))
+    (found,) = dict(executor.collect({"a": task}, -1.0, "attack", lambda key: 1.0)).values()
+    assert isinstance(found, TimeoutError)
+    assert done == []
+
+
+def test_an_estimates_bounds_follow_from_its_counts() -> None:
+    found = Estimate.of("mlp", 55, 100, 0.9)
+    assert (found.low, found.high) == (lower_bound(55, 100, 0.9), upper_bound(55, 100, 0.9))
+    assert (found.balanced_accuracy, found.correct, found.people) == (0.55, 55, 100)
+
+
+@pytest.mark.parametrize("classes", [3, 5])
+def test_the_limit_starts_at_the_prior_of_the_classes(classes: int) -> None:
+    assert limit_of(PolicyConfig(margin=0.05), classes, None) == pytest.approx(1 / classes + 0.05)
 
 
 def test_an_attacker_that_says_nan_says_nothing() -> None:
