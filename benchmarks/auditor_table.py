@@ -39,7 +39,7 @@ def _lines(rows: list[Row]) -> Iterator[str]:
         groups[tuple(row[name] for name in GROUP)].append(row)
     yield from _alarms(groups)
     yield from _power()
-    yield from _detection(groups)
+    yield from _detection(_by_size(groups))
     yield from _recovered(groups)
 
 
@@ -47,6 +47,11 @@ def _of(groups: Groups, experiment: str) -> Iterator[tuple[tuple[str, ...], list
     for key, rows in groups.items():
         if key[0] == experiment:
             yield key[1:], rows
+
+
+def _by_size(groups: Groups) -> Groups:
+    """Large leaks first, then small ones among few and among many people."""
+    return dict(sorted(groups.items(), key=lambda g: (-float(g[0][2]), int(g[0][3]))))
 
 
 def _alarms(groups: Groups) -> Iterator[str]:
