@@ -17,6 +17,7 @@ from tiprdc.commands.inspect import inspect
 from tiprdc.commands.keygen import keygen
 from tiprdc.commands.lineage import lineage
 from tiprdc.commands.pull import pull
+from tiprdc.commands.self_test import self_test
 from tiprdc.commands.verify import verify
 from tiprdc.errors import TiprdcError
 
@@ -30,7 +31,9 @@ _commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _command in (audit, doctor, extract, inspect, keygen, lineage, pull, verify):
+_COMMANDS = (audit, doctor, extract, inspect, keygen, lineage, pull, self_test, verify)
+
+for _command in _COMMANDS:
     _commands.command()(_command)
 
 

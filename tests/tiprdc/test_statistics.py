@@ -29,6 +29,11 @@ def test_bounds_enclose_and_mirror(counts: tuple[int, int], confidence: float) -
     assert 0 <= found.low <= found.value <= found.high <= 1
     mirrored = s.upper_bound(trials - successes, trials, confidence)
     assert found.low == pytest.approx(1 - mirrored, abs=1e-9)
+    assert found.high == s.upper_bound(successes, trials, confidence)
+
+
+def test_the_prior_is_one_of_the_classes() -> None:
+    assert [s.prior(classes) for classes in (2, 4, 5)] == [0.5, 0.25, 0.2]
 
 
 @pytest.mark.parametrize("rate", [0.03, 0.5, 0.61])
@@ -150,6 +155,12 @@ def test_leakage_is_the_planted_information() -> None:
     assert s.leakage_bits(told, u) == pytest.approx(expected, abs=0.02)
     assert s.leakage_bits(np.full((40_000, 2), 0.5), u) == 0
     assert s.leakage_bits(1 - told, u) == 0
+
+
+@pytest.mark.parametrize("classes", [2, 3, 8])
+def test_leakage_of_an_attacker_who_is_sure_and_right_is_all_there_is(classes: int) -> None:
+    u = np.arange(40 * classes) % classes
+    assert s.leakage_bits(np.eye(classes)[u], u) == pytest.approx(np.log2(classes))
 
 
 @pytest.mark.parametrize(("people", "share"), [(1000, 0.34), (5000, 0.88), (10_000, 0.99)])

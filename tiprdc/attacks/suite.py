@@ -18,6 +18,7 @@ from tiprdc.attacks.kernel import KernelAttack
 from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
 from tiprdc.attacks.mlp import MlpAttack
 from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
+from tiprdc.attacks.quadratic import QuadraticAttack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics import balanced_accuracy
 
@@ -28,6 +29,7 @@ ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
         LogisticRegressionAttack(),
+        QuadraticAttack(),
         GradientBoostingAttack(),
         NearestNeighboursAttack(),
         KernelAttack(),

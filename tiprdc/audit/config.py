@@ -43,6 +43,7 @@ class AuditConfig:
     """The gate."""
     attacks: tuple[str, ...] = (
         "logistic_regression",
+        "quadratic",
         "gradient_boosting",
         "nearest_neighbours",
         "kernel",

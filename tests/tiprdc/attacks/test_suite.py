@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks import suite
 from tiprdc.attacks.attack import Attacker, kind_of
+from tiprdc.attacks.quadratic import WIDEST, expand
 from tiprdc.errors import ConfigError
+from tiprdc.selftest.fixtures import FIXTURES
 
 Planted = Callable[[np.random.Generator, NDArray[np.int64]], NDArray[np.float32]]
 FLAT = [name for name, attack in suite.ATTACKS.items() if "flat" in attack.kinds]
@@ -86,6 +88,23 @@ def test_a_leak_in_a_direction_of_little_variance_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", NONLINEAR)
 def test_every_nonlinear_attack_finds_a_nonlinear_leak(name: str, plant: Planted) -> None:
     assert scored(name, plant) > (0.7 if name in ("cnn", "nearest_neighbours") else 0.8)
+
+
+@pytest.mark.parametrize("name", ["xor", "norm", "cluster"])
+def test_a_faint_product_is_found_where_a_kernel_sees_nothing(name: str) -> None:
+    """At a Bayes rate of 0.55: what the auditor's own proof found the suite blind to."""
+    rng = np.random.default_rng(0)
+    train, select = (FIXTURES[name].draw(people, 0.55, rng) for people in (8000, 20_000))
+    assert (suite.try_attack("quadratic", train, select, 2).select or 0) > 0.525
+
+
+def test_products_are_of_the_loudest_columns_and_few_enough() -> None:
+    z = noise(np.random.default_rng(0), 300, 80) * np.arange(1, 81, dtype=np.float32)
+    made = expand(z, 0)
+    assert made(z).shape == (300, 80 + WIDEST * (WIDEST + 1) // 2)
+    assert made.scaling(z).var(0)[made.loudest].min() >= np.delete(
+        made.scaling(z).var(0), made.loudest
+    ).max()  # fmt: skip
 
 
 @pytest.mark.parametrize("plant", [xor, norm])
