@@ -211,7 +211,7 @@ def signing_key(path: Path | None) -> Iterator[str]:
 def _audited(root: Path) -> Iterator[str]:
     """Manifest, audit and model card, held against each other and the committed settings."""
     # They bring torch, which takes seconds and which no other command here needs.
-    from tiprdc.audit import AuditConfig
+    from tiprdc.audit.config import AuditConfig
     from tiprdc.export import ExportConfig
     from tiprdc.gate import audit_objections, parity_objections
 

@@ -12,16 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiprdc.attacks.suite import SUITE_VERSION
-from tiprdc.audit import (
-    AttributeReport,
-    AuditConfig,
-    AuditReport,
-    Estimate,
-    Plan,
-    PolicyConfig,
-    conclude,
-    judge,
-)
+from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.findings import AttributeReport, AuditReport, Estimate
+from tiprdc.audit.plan import Plan
+from tiprdc.audit.verdict import conclude, judge
 from tiprdc.contract import Contract
 from tiprdc.findings import parse_audit
 
@@ -85,6 +79,7 @@ def _other_settings(plan: Plan, config: AuditConfig, modality: str, where: str) 
         "budget": config.budget,
         "sample_seed": config.sample_seed,
         "reconstruction": config.reconstruction and modality != "text",
+        "measures": config.measures,
     }
     for key, value in committed.items():
         if getattr(plan, key) != value:
@@ -140,7 +135,7 @@ def _differs(stated: AttributeReport, again: AttributeReport) -> bool:
 
 
 def _plan(raw: dict[str, Any]) -> Plan:
-    tuples = ("attacks", "probes", "raw", "seeds")
+    tuples = ("attacks", "probes", "raw", "seeds", "measures")
     return Plan(**{
         **raw,
         **{key: tuple(raw[key]) for key in tuples},

@@ -22,7 +22,7 @@ from pipelines.params import load
 from pipelines.readiness import Asked, RefusedError, check
 from tests.released import Lab, audit_report, release, write_release
 from tiprdc import registry
-from tiprdc.audit import AuditConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ReleaseError
 from tiprdc.folder import sha256
 from tiprdc.git import Git

@@ -18,7 +18,7 @@ import pytest
 from pipelines import lifecycle
 from pipelines.params import load
 from tests.released import Lab, audit_report
-from tiprdc.audit import AuditConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ConfigError, TiprdcError
 from tiprdc.folder import arriving, sha256
 from tiprdc.git import Git
