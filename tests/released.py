@@ -22,7 +22,11 @@ from pipelines.params import load
 from pipelines.readiness import Asked, check
 from tests.samples import manifest as sample_manifest
 from tests.samples import task
-from tiprdc import audit as a
+from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.findings import AttackRun, AuditReport, Estimate, UtilityReport
+from tiprdc.audit.plan import Plan, Representation
+from tiprdc.audit.verdict import conclude, judge
 from tiprdc.folder import sha256
 from tiprdc.git import Git
 from tiprdc.signing import generate
@@ -172,7 +176,7 @@ def write_release(project: Path, weight: float, **changes: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     write_model(release / "extractor.onnx", weight)
     digest = sha256(release / "extractor.onnx")
-    report = audit_report(load("audit", a.AuditConfig, project / "params.yaml"), digest, **changes)
+    report = audit_report(load("audit", AuditConfig, project / "params.yaml"), digest, **changes)
     audit = json.loads(report.to_json())
     (reports / "audit.json").write_text(report.to_json())
     manifest = sample_manifest(audit)
@@ -200,10 +204,10 @@ def write_model(path: Path, weight: float) -> None:
 
 
 def audit_report(
-    config: a.AuditConfig, model_sha256: str, rate: float = 0.53, suite: str = a.SUITE_VERSION
-) -> a.AuditReport:
+    config: AuditConfig, model_sha256: str, rate: float = 0.53, suite: str = SUITE_VERSION
+) -> AuditReport:
     """What the committed settings and these counts lead to, by the audit's own rules."""
-    plan = a.Plan(
+    plan = Plan(
         suite_version=suite,
         model_sha256=model_sha256,
         control_sha256="d2" * 32,
@@ -219,8 +223,9 @@ def audit_report(
         sample_seed=config.sample_seed,
         policy=config.policy,
         reconstruction=config.reconstruction,
+        measures=config.measures,
     )
-    report, reasons = a.judge(
+    report, reasons = judge(
         "skin_tone",
         plan,
         strongest=_estimate(rate, "mlp"),
@@ -234,10 +239,10 @@ def audit_report(
         attacks=tuple(_runs(plan)),
     )
     digests = {key: getattr(plan, key) for key in _DIGESTS}
-    verdict, reasons = a.conclude(
+    verdict, reasons = conclude(
         plan, {"skin_tone": report}, reasons, **digests, plan_sha256=plan.sha256
     )
-    return a.AuditReport(
+    return AuditReport(
         suite_version=suite,
         verdict=verdict,
         reasons=reasons,
@@ -256,7 +261,9 @@ def audit_report(
         utility={"glasses": _task()},
         mean_utility_loss=0.01,
         reconstruction=None,
-        not_tried=a.NOT_TRIED,
+        measures={},
+        not_tried=(),
+        reuse=None,
         seconds=1.0,
     )
 
@@ -264,24 +271,22 @@ def audit_report(
 _DIGESTS = ("model_sha256", "control_sha256", "data_digest")
 
 
-def _estimate(rate: float, attack: str) -> a.Estimate:
-    return a.Estimate.of(attack, round(rate * PEOPLE), PEOPLE, 0.95, rate)
+def _estimate(rate: float, attack: str) -> Estimate:
+    return Estimate.of(attack, round(rate * PEOPLE), PEOPLE, 0.95, rate)
 
 
-def _runs(plan: a.Plan) -> list[a.AttackRun]:
-    kinds: tuple[a.Representation, ...] = ("released", "unprotected", "raw", "shuffled")
+def _runs(plan: Plan) -> list[AttackRun]:
+    kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
     return [
-        a.AttackRun(
-            attack=name, representation=kind, seed=seed, select=0.5, status="ok", seconds=1.0
-        )
+        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok", seconds=1.0)
         for kind in kinds
         for name, seed in plan.runs(kind)
     ]
 
 
-def _task() -> a.UtilityReport:
+def _task() -> UtilityReport:
     raw: Mapping[str, Any] = task(0.95, 0.96, 0.99)
-    return a.UtilityReport(
+    return UtilityReport(
         classes=("no", "yes"), prior=0.5, people=PEOPLE, released=_estimate(0.95, "mlp"),
         unprotected=_estimate(0.96, "mlp"), ceiling=_estimate(0.99, "cnn"), loss=raw["loss"],
         probes=(),
