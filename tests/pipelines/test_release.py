@@ -173,7 +173,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], Any], str]] = {
     ),
     "manifest lists a path": (
         rewritten(MANIFEST, lambda d: d["files"].update({"../x": d["files"]["extractor.onnx"]})),
-        "not a plain file",
+        "has no plain name",
     ),
     "no DVC remote": (no_dvc_remote, "no remote specified"),
     "unreachable DVC remote": (unreachable_store, "the folder that it is in is not there"),
