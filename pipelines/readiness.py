@@ -147,6 +147,7 @@ def refuse(*parts: Iterator[str]) -> None:
 
 
 def tree(git: Git) -> Iterator[str]:
+    """A release is of a commit, so everything must be in it."""
     try:
         changed = git("status", "--porcelain", "--untracked-files=all").splitlines()
     except ReleaseError as error:
@@ -159,6 +160,7 @@ def tree(git: Git) -> Iterator[str]:
 
 
 def identity(git: Git) -> Iterator[str]:
+    """A tag says who made it."""
     try:
         git("var", "GIT_COMMITTER_IDENT")
     except ReleaseError:
@@ -200,6 +202,7 @@ def git_remote(git: Git, push: bool) -> Iterator[str]:
 
 
 def signing_key(path: Path | None) -> Iterator[str]:
+    """A key that cannot sign is found before anything is pushed."""
     if path is None:
         return
     try:
@@ -238,6 +241,9 @@ def _bytes(root: Path, contract: Contract) -> Iterator[str]:
             yield f"{RELEASE}/{printable(name)}: not a plain file that is there: `dvc repro export`"
         elif (path.stat().st_size, folder.sha256(path)) != (size, digest):
             yield f"{RELEASE}/{name}: other bytes than its manifest says: `dvc repro export`"
+    for path in sorted((root / RELEASE).iterdir()):
+        if path.name not in {*contract.files, MANIFEST}:
+            yield f"{RELEASE}/{printable(path.name)}: not in its manifest: `dvc repro export`"
 
 
 def _described(root: Path, reasons: list[str]) -> dict[str, ReleasedFile]:

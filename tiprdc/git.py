@@ -55,6 +55,14 @@ class Git:
         """
         return run(("-C", str(self.folder), *arguments), given=given, mend=mend)
 
+    def blob(self, revision: str, path: str) -> bytes:
+        """A file's bytes at a revision, as Git has them.
+
+        Raises:
+            ReleaseError: It holds no such file.
+        """
+        return _run(("-C", str(self.folder), "cat-file", "blob", f"{revision}:{path}"), None, "")
+
     def tags(self) -> dict[str, Tag]:
         """Every tag that names a commit."""
         form = (
@@ -139,20 +147,25 @@ def run(arguments: tuple[str, ...], given: str | None = None, mend: str = "") ->
     Raises:
         ReleaseError: It failed, or there is no git.
     """
+    return _run(arguments, given, mend).decode("utf-8", "replace")
+
+
+def _run(arguments: tuple[str, ...], given: str | None, mend: str) -> bytes:
     settings = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     # Inside a hook these name another repository.
     hooked = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
     environment = {k: v for k, v in os.environ.items() if k not in hooked}
     try:
         done = subprocess.run(
-            ["git", *arguments], input=given, capture_output=True, encoding="utf-8",
-            errors="replace", env={**environment, **settings}, check=False,
+            ["git", *arguments], input=None if given is None else given.encode(),
+            capture_output=True, env={**environment, **settings}, check=False,
         )  # fmt: skip
     except FileNotFoundError:
         raise ReleaseError("git", "not installed", "git 2.28 or newer") from None
     if done.returncode:
         verb = arguments[2] if arguments[0] == "-C" else arguments[0]
-        raise ReleaseError(f"git {verb}", _cause(done.stderr), "a command that succeeds", mend)
+        said = _cause(done.stderr.decode("utf-8", "replace"))
+        raise ReleaseError(f"git {verb}", said, "a command that succeeds", mend)
     return done.stdout
 
 

@@ -185,8 +185,8 @@ def push(folder: Path, paths: list[str]) -> int:
 
 
 def sha256_at(git: Git, revision: str, path: str) -> str:
-    """sha256 of a text file that Git holds at a revision."""
-    return hashlib.sha256(git("show", f"{revision}:{path}").encode()).hexdigest()
+    """sha256 of a file that Git holds at a revision."""
+    return hashlib.sha256(git.blob(revision, path)).hexdigest()
 
 
 def _plain(version: str) -> bool:

@@ -135,6 +135,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], Any], str]] = {
     "stale graph": (code, "out of date: export"),
     "bit flip in the model": (flipped, "other bytes than its manifest says"),
     "model is a link": (linked, "not a plain file"),
+    "a file too many": (lambda lab: lab.edit("artifacts/release/x", "x"), "not in its manifest"),
     "no model": (without(MODEL), "not a plain file"),
     "no manifest": (without(MANIFEST), "no such file"),
     "no audit": (without(AUDIT), "no such file"),
