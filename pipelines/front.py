@@ -60,7 +60,7 @@ def over_seeds(rows: pd.DataFrame, searched: Sequence[str]) -> pd.DataFrame:
     """One row a setting: means over its seeds, joined bounds, and `seeds`, how many there were."""
     found = []
     for _, same in rows.groupby(list(searched), sort=False, dropna=False):
-        row = {name: same.iloc[0][name] for name in searched} | {"seeds": len(same)}
+        row = {name: same[name].iloc[0] for name in searched} | {"seeds": len(same)}
         for name in OBJECTIVES:
             mean, between = same[name].mean(), _between(same[name].to_numpy())
             low, high = mean - same[f"{name}_low"].mean(), same[f"{name}_high"].mean() - mean

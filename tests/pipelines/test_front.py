@@ -66,6 +66,8 @@ def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
     assert large["limit"] == 0.2
     assert large["train"]["game"] == {"privacy_weight": 0.8, "closed_form": 4.0}
     assert large["train"]["extractor"] == {"features": 16}
+    # 16.0 would be refused in params.yaml.
+    assert type(large["train"]["extractor"]["features"]) is int
     assert large["found"]["utility"] == 0.85
     assert said(small) == "advantage of at most 0.05: no setting; the least upper bound is 0.170"
     assert said(large) == (
