@@ -230,7 +230,8 @@ def _audited(root: Path) -> Iterator[str]:
         where = f"{REPORTS}/{AUDIT}"
         yield from audit_objections(read_json(root / where), settings, contract, where)
     except TiprdcError as error:
-        yield f"{_relative(error.where, root)}: {error.given}: {error.mend or '`dvc repro`'}"
+        where = error.where.removeprefix(f"{root}/")
+        yield f"{where}: {error.given}: {error.mend or '`dvc repro`'}"
 
 
 def _bytes(root: Path, contract: Contract) -> Iterator[str]:
@@ -295,7 +296,3 @@ def _same(
         raise RefusedError([f"{version.tag.name} {version.objection}"])
     if signed and not found.envelope(version).signatures:
         raise RefusedError([f"{version.tag.name} is registered unsigned: release a new version"])
-
-
-def _relative(where: str, root: Path) -> str:
-    return where.removeprefix(f"{root}/")
