@@ -21,8 +21,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.auditing import audit
 from pipelines.cluster import ClusterConfig, connect
+from pipelines.graph_audit import audit
 from pipelines.params import load
 from pipelines.sharding import PrepareConfig, prepare
 from pipelines.training import TrainConfig, train

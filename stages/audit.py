@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.auditing import LEDGER, audit
 from pipelines.cluster import ClusterConfig
 from pipelines.console import run
+from pipelines.graph_audit import LEDGER, audit
 from pipelines.params import load
 from tiprdc.audit.config import AuditConfig
 

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from pipelines import lifecycle
+from pipelines.auditing import resolve
 from pipelines.params import load
 from tests.released import Lab, audit_report
 from tiprdc.audit.config import AuditConfig
-from tiprdc.errors import ConfigError, TiprdcError
+from tiprdc.errors import ReleaseError, TiprdcError
 from tiprdc.folder import arriving, sha256
 from tiprdc.git import Git
 from tiprdc.pulling import Wanted, pull, verify
@@ -604,3 +605,15 @@ def test_a_change_after_the_pull_is_found_offline(
     with pytest.raises(TiprdcError) as refused:
         verify(folder, trusted)
     assert words in str(refused.value)
+
+
+def test_a_version_is_audited_again_from_the_bytes_that_its_tag_names(lab: Lab) -> None:
+    folder = resolve("extractor@v0.1.0", lab.project)
+    assert folder == lab.project / "runs" / "pulled" / "extractor@v0.1.0"
+    assert verify(folder, read_trust(lab.trust)).release.version == "v0.1.0"
+    assert resolve("extractor@v0.1.0", lab.project) == folder
+    (folder / "extractor.onnx").write_bytes(b"another")
+    with pytest.raises(ReleaseError, match=r"extractor\.onnx"):
+        resolve("extractor@v0.1.0", lab.project)
+    with pytest.raises(ReleaseError, match=r"v9\.0\.0"):
+        resolve("extractor@v9.0.0", lab.project)
