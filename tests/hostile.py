@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-OUTSIDE = "/tmp/tiprdc-outside"
+OUTSIDE = "/nowhere/tiprdc-outside"
 """Replaced by the path of a file that lies beside the folder."""
 
 Model = Callable[[], bytes]
