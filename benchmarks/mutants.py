@@ -110,7 +110,8 @@ def main(
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, copy / name)
         _check(every, copy)
-        _load_libraries()
+        if chosen:
+            _load_libraries()
         for tests in dict.fromkeys(m.tests for m in chosen):
             if _fails(copy, tests):
                 raise SystemExit(f"these tests fail without any mutant: {' '.join(tests)}")

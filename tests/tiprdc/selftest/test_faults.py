@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from tiprdc.attacks import suite
 from tiprdc.attacks.attack import Attack
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.audit.executor import LATE, InProcess
+from tiprdc.audit.findings import Estimate, Verdict
+from tiprdc.audit.verdict import conclude
 from tiprdc.selftest.faults import FAULTS
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.miniature import Case, Design, Finding, audit_fixture, conclude_on, gather
@@ -53,6 +56,27 @@ def test_each_fault_breaks_something(fault: str) -> None:
 
 def test_a_leak_is_found_without_a_fault() -> None:
     assert audited("linear", 0.9).verdict == "FAIL"
+
+
+def test_a_figure_above_the_limit_whose_lower_bound_is_not_is_inconclusive() -> None:
+    people = clean().plan.people["u"]
+    strongest = Estimate.of("logistic_regression", round(0.61 * people), people, 0.95)
+    assert strongest.low < 0.6 < strongest.balanced_accuracy
+    assert conclude_on(replace(clean(), strongest=strongest)).verdict == "INCONCLUSIVE"
+
+
+def test_a_release_passes_only_if_every_attribute_does() -> None:
+    two = {"u": ("0", "1"), "v": ("0", "1")}
+    plan = replace(clean().plan, private=two)
+    good = conclude_on(clean()).report
+    found = {}
+    for verdict in get_args(Verdict):
+        reports = {"u": good, "v": replace(good, verdict=verdict)}
+        found[verdict], _ = conclude(
+            plan, reports, (), model_sha256=plan.model_sha256, control_sha256=plan.control_sha256,
+            data_digest=plan.data_digest, plan_sha256=plan.sha256,
+        )  # fmt: skip
+    assert found == {verdict: verdict for verdict in get_args(Verdict)}
 
 
 class Breaking(Attack):
@@ -123,7 +147,9 @@ def test_a_selected_attacker_that_is_lost_on_the_test_people_is_no_pass(
     found = audit_fixture(FIXTURES["independent"], 0.5, DESIGN, 0, executor)
     assert executor.hit == 1
     assert found.verdict == "INCONCLUSIVE"
-    assert found.reasons
+    lost_on_test = f"failed: {type(lost).__name__} on attacker-test"
+    assert [run.status for run in found.report.attacks].count(lost_on_test) == 1
+    assert any(lost_on_test in reason for reason in found.reasons)
 
 
 class Odd:
