@@ -20,7 +20,7 @@ from pipelines.auditing import resolve
 from pipelines.params import load
 from tests.released import Lab, audit_report
 from tiprdc.audit.config import AuditConfig
-from tiprdc.errors import ReleaseError, TiprdcError
+from tiprdc.errors import ConfigError, ReleaseError, TiprdcError
 from tiprdc.folder import arriving, sha256
 from tiprdc.git import Git
 from tiprdc.pulling import Wanted, pull, verify
