@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import resource
 import statistics
 import subprocess
@@ -109,10 +110,16 @@ def play(name: str, place: str, release: str, seconds: float) -> None:
     found = {
         "latency_ms": 1000 * statistics.median(latency),
         "rate": BATCH / statistics.median(whole),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": _peak() / 1024,
         "ready_s": ready,
     }
     sys.stdout.write(json.dumps(found))
+
+
+def _peak() -> int:
+    """KiB; getrusage would count what our parent held when it started us."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
 
 
 def _open(name: str, place: Path) -> Features:
