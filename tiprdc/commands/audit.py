@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tiprdc import terminal, wording
 from tiprdc.commands.inspect import show_audit, summary
+from tiprdc.commands.self_test import self_test
 from tiprdc.errors import ConfigError, within
 from tiprdc.findings import read_audit
 from tiprdc.progress import Progress
@@ -25,6 +26,11 @@ EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 ANSWERS = {"NOT LEAKIER": 0, "LEAKIER": 1, "UNDECIDED": 2}
 """Exit code of a comparison."""
 MODALITIES = ("auto", "image", "table", "text")
+
+
+def _self_test(asked: bool) -> None:
+    if asked:
+        self_test()
 
 
 def audit(
@@ -87,6 +93,15 @@ def audit(
         float, typer.Option(help="With --compare: how much leakier still counts as not, 0 to 0.5.")
     ] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    check_auditor: Annotated[
+        bool,
+        typer.Option(
+            "--self-test",
+            is_eager=True,
+            callback=_self_test,
+            help="Audit leaks of known size instead, as `tiprdc self-test` does.",
+        ),
+    ] = False,
 ) -> None:
     """Attack a model's features. Exit code 0: PASS, 1: FAIL, 2: inconclusive, or no audit."""
     from tiprdc.audit.alone import audit_alone

@@ -142,8 +142,10 @@ def test_a_bad_design_is_refused() -> None:
         Design(test=1001)
 
 
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: Patch, *words: str) -> Any:
-    monkeypatch.setattr(sys, "argv", ["tiprdc", "self-test", *words])
+def command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: Patch, *words: str, name: str = "self-test"
+) -> Any:
+    monkeypatch.setattr(sys, "argv", ["tiprdc", name, *words])
     with pytest.raises(SystemExit) as ended:
         app()
     out, _ = capsys.readouterr()
@@ -171,3 +173,11 @@ def test_the_command_ends_with_1_if_the_auditor_is_broken(
     code, out = command(capsys, monkeypatch)
     assert code == 1
     assert out.startswith("The auditor is broken: leak: the length of z")
+
+
+def test_an_audit_of_the_auditor_needs_no_model(
+    capsys: pytest.CaptureFixture[str], monkeypatch: Patch
+) -> None:
+    code, out = command(capsys, monkeypatch, "--self-test", name="audit")
+    assert code == 0
+    assert out.startswith("All ")
