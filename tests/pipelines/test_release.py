@@ -22,6 +22,7 @@ from pipelines.params import load
 from pipelines.readiness import Asked, RefusedError, check
 from tests.released import Lab, audit_report, release, write_release
 from tiprdc import registry
+from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ReleaseError
 from tiprdc.folder import sha256
@@ -213,7 +214,7 @@ def test_every_reason_is_given_at_once(lab: Lab, tmp_path: Path) -> None:
 
 def test_an_older_suite_is_a_reason(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiprdc.gate, "SUITE_VERSION", "9.0.0")
-    assert any("of suite 1.0.0; today's is 9.0.0" in reason for reason in reasons(lab))
+    assert any(f"of suite {SUITE_VERSION}; today's is 9.0.0" in reason for reason in reasons(lab))
 
 
 def test_nobody_releases_without_a_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -488,12 +489,12 @@ def test_a_session_of_a_releaser(
     assert "Nothing speaks against extractor@v0.1.0" in out
     code, out, err = run("--bump", "minor", "--stage", "prod", "--sign", str(lab.key), "--push")
     assert (code, err) == (0, "")
-    assert "extractor@v0.1.0 is registered: PASS by suite 1.0.0." in out
+    assert f"extractor@v0.1.0 is registered: PASS by suite {SUITE_VERSION}." in out
     assert "tiprdc pull REPO extractor --stage prod --trust KEYS -o DIR" in out
     code, out, _ = run("show")
     row = next(line for line in out.splitlines() if line.startswith("v0.1.0"))
     assert row.split() == [
-        "v0.1.0", "prod", "PASS", "1.0.0", "54.3", "%", "60.0", "%", "1.0", "points",
+        "v0.1.0", "prod", "PASS", SUITE_VERSION, "54.3", "%", "60.0", "%", "1.0", "points",
     ]  # fmt: skip
     assert json.loads(run("show", "--json")[1])["versions"][0]["verdict"] == "PASS"
     assert "sha256" in run("show", "v0.1.0")[1]

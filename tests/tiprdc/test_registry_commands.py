@@ -12,6 +12,7 @@ import pytest
 from pipelines import lifecycle
 from tests.released import Lab
 from tests.tiprdc.test_cli import run
+from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.folder import sha256
 from tiprdc.git import Git
 
@@ -30,7 +31,7 @@ def test_a_session_of_a_puller(
     code, out, err = run(capsys, *words, "--trust", trust)
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == (
-        f"extractor@v0.1.0 in {target}: 4 files as stated; audit PASS by suite 1.0.0"
+        f"extractor@v0.1.0 in {target}: 4 files as stated; audit PASS by suite {SUITE_VERSION}"
     )
     assert out.splitlines()[1].startswith("Vouched for by the releaser (key ")
     code, out, err = run(capsys, *words)
@@ -81,10 +82,10 @@ def test_lineage_shows_later_audits(
     lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     audit = json.loads((lab.project / "reports/audit.json").read_text())
-    (tmp_path / "later.json").write_text(json.dumps({**audit, "suite_version": "1.1.0"}))
+    (tmp_path / "later.json").write_text(json.dumps({**audit, "suite_version": "9.1.0"}))
     lifecycle.reaudit(lab.project, "v0.2.0", tmp_path / "later.json", push=True)
     _, out, _ = run(capsys, "lineage", str(lab.origin), "extractor@v0.2.0")
-    assert "PASS by suite 1.1.0" in out
+    assert "PASS by suite 9.1.0" in out
 
 
 @pytest.mark.parametrize("name", ["extractor", "extractor@", "extractor@latest", "@v1.0.0"])
