@@ -65,6 +65,7 @@ def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
         ("127.0.0.1", "not an address of a head"),
         ("127.0.0.1:99999", "does not answer"),
     ],
+    ids=["closed port", "no such host", "a client's address", "no port", "no such port"],
 )
 def test_an_address_that_does_not_answer_is_said_at_once(
     address: str, words: str, monkeypatch: pytest.MonkeyPatch
