@@ -33,11 +33,11 @@ RANGES = ("privacy_weight", "closed_form")
 class TuneConfig:
     """The search (`tune`); what it does not vary comes from `train`."""
 
-    trials: int = 4
+    trials: int = 2
     """Settings to try, 1 to 10,000."""
     seed: int = 0
     """Seed of the sampler and of every trial, >= 0."""
-    epochs: int = 4
+    epochs: int = 3
     """Epochs of a trial, 1 to 10,000: fewer than in `train`; the warm-up shrinks alike."""
     people: int = 4000
     """Records of extractor-train, and of attacker-train, that a trial uses, >= 100."""
