@@ -256,7 +256,7 @@ class Trainer:
 
     def _step(self, x: Tensor, u: Tensor) -> Losses:
         losses, z = self._descend(x, u)
-        if self.game.config.adversaries:
+        if self.game.config.adversaries or self.game.config.reconstruction:
             for _ in range(self.game.config.adversary_steps - 1):
                 self._descend(x, u, z)
         return losses

@@ -189,7 +189,7 @@ class Game(nn.Module):
         """
         if z is not None:
             learns = self._adversary_loss(z, u)
-            rebuilds, _ = self._rebuilt(x, z)
+            rebuilds = self._rebuilding(x, z)
             nothing = learns.new_zeros(())
             return Losses(learns + rebuilds, nothing, learns, *[nothing] * 5), z
         weight = self.config.privacy_weight * pressure
@@ -201,7 +201,7 @@ class Game(nn.Module):
         told = torch.cat(one_hot, 1)
         kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
         learns, known = self._trained(z, u, weight)
-        rebuilds, rebuilt = self._rebuilt(x, z)
+        rebuilds, rebuilt = self._rebuilding(x, z), self._rebuilt(x, z)
         hidden, *shown = self._closed_form(z, one_hot, weight, steered=pressure >= 1)
         self._remember(z.detach().flatten(1), u)
         if self.config.objective == "entropy":
@@ -225,17 +225,24 @@ class Game(nn.Module):
         known = self._over_adversaries(z, lambda logits, _: certainty(logits), frozen=True)
         return learns, known
 
-    def _rebuilt(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The decoder's own loss, and the share of the record that it rebuilds."""
+    def _rebuilding(self, x: Tensor, z: Tensor) -> Tensor:
+        """What the reconstruction adversary learns by."""
+        loss = z.new_zeros(())
+        for decoder in self.rebuilder:
+            loss = loss + decoder(z.detach().flatten(1), x)
+        return loss
+
+    def _rebuilt(self, x: Tensor, z: Tensor) -> Tensor:
+        """The share of the record that it rebuilds, as the extractor is to lower it."""
         if not self.rebuilder:
-            return z.new_zeros(()), z.new_zeros(())
+            return z.new_zeros(())
         decoder, flat = cast(Decoder, self.rebuilder[0]), z.flatten(1)
-        learns: Tensor = decoder(flat.detach(), x)
         frozen = {name: p.detach() for name, p in decoder.named_parameters()}
         lost = torch.func.functional_call(decoder, frozen, (flat, x))
         with torch.no_grad():
             by_another = decoder(flat.roll(1, 0), x)
-        return learns, (1 - lost / by_another.clamp(min=1e-6)).clamp(min=0)
+        share: Tensor = (1 - lost / by_another.clamp(min=1e-6)).clamp(min=0)
+        return share
 
     def _closed_form(
         self, z: Tensor, one_hot: list[Tensor], weight: float, *, steered: bool

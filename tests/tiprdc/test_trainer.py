@@ -34,10 +34,11 @@ def make_trainer(planted: tuple[Schema, Records]) -> MakeTrainer:
     schema, _ = planted
 
     def make(
-        *, features: int = 8, guard: bool = False, place: Place | None = None, **schedule: Any
-    ) -> Trainer:
+        *, features: int = 8, guard: bool = False, place: Place | None = None,
+        game: GameConfig | None = None, **schedule: Any,
+    ) -> Trainer:  # fmt: skip
         return Trainer(
-            GameConfig(noise=0.1, adversaries=1),
+            game or GameConfig(noise=0.1, adversaries=1),
             ExtractorConfig(width=8, features=features, guard=guard),
             ScheduleConfig(**{"epochs": 3, "batch": 16, "warm_up": 0.5, **schedule}),
             InputSpec.of(schema),
@@ -180,3 +181,21 @@ def test_the_guard_is_fitted_after_the_last_epoch_and_comes_back_with_the_checkp
     checkpoint.save(trainer, tmp_path / "ck")
     z = checkpoint.load_extractor(tmp_path / "ck")(torch.from_numpy(records.x))
     np.testing.assert_allclose(z.detach(), trainer.features(records), atol=1e-4)
+
+
+def test_the_reconstruction_adversary_takes_further_steps_as_others_do(
+    planted: tuple[Schema, Records], make_trainer: MakeTrainer
+) -> None:
+    def steps(count: int) -> dict[str, int]:
+        trainer = make_trainer(game=GameConfig(reconstruction=1.0, adversary_steps=count))
+        trainer.play_epoch(planted[1])
+        (decoder,) = trainer.game.rebuilder
+        taken = trainer.optimiser.state
+        return {
+            name: int(taken[next(iter(player.parameters()))]["step"])
+            for name, player in (("decoder", decoder), ("extractor", trainer.game.extractor))
+        }
+
+    once, thrice = steps(1), steps(3)
+    assert once["decoder"] == once["extractor"] == thrice["extractor"]
+    assert thrice["decoder"] == 3 * once["decoder"]
