@@ -64,7 +64,10 @@ function ask(frame) {
   }).filter(([ratio]) => ratio < 4.5);
   const wide = [...page.body.querySelectorAll("*")].filter((e) =>
     !e.closest(".scroll") && e.getBoundingClientRect().right > root.clientWidth + 1);
+  const narrow = [...page.querySelectorAll("tbody th")].filter((e) =>
+    e.clientWidth && e.clientWidth < 64 && e.textContent.trim().length > 12);
   return {
+    narrow: narrow.map((e) => e.textContent.trim().slice(0, 40)).slice(0, 5),
     overflow: root.scrollWidth - root.clientWidth,
     wide: wide.map((e) => e.tagName + "." + e.getAttribute("class")).slice(0, 5),
     dull: dull.slice(0, 5),
@@ -141,6 +144,11 @@ def test_nothing_is_wider_than_the_screen(seen: tuple[str, dict[str, Any]]) -> N
     for where, look in seen[1].items():
         assert look["overflow"] <= 0, where
         assert not look["wide"], (where, look["wide"])
+
+
+def test_no_row_is_named_a_few_letters_to_a_line(seen: tuple[str, dict[str, Any]]) -> None:
+    for where, look in seen[1].items():
+        assert not look["narrow"], (where, look["narrow"])
 
 
 def test_every_text_can_be_read_against_its_background(seen: tuple[str, dict[str, Any]]) -> None:
