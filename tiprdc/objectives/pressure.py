@@ -24,7 +24,7 @@ from torch import Tensor, nn
 _LEAST, _MOST = 0.05, 20.0
 _HEADROOM = 4.5
 """How much more of u, in squared correlation, fresh attackers found than the adversary of a batch
-and its memory did: measured on generated faces (docs/method.md)."""
+and its memory did: roughly, on generated faces (docs/method.md)."""
 
 
 class Pressure(nn.Module):
