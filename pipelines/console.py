@@ -24,6 +24,7 @@ from rich.progress import Progress as Bars
 from tiprdc.errors import TiprdcError
 
 T = TypeVar("T")
+News = TypeVar("News", covariant=True)
 
 USER_ERROR = 2
 """Exit code when the user can mend it."""
@@ -53,10 +54,10 @@ def _refuse(message: str) -> None:
     sys.exit(USER_ERROR)
 
 
-class Source(Protocol):
-    """The reading end of a queue of (name, units done); without news it raises queue.Empty."""
+class Source(Protocol[News]):
+    """The reading end of a queue; without news it raises queue.Empty."""
 
-    def get(self, block: bool = ..., timeout: float | None = ...) -> tuple[str, int]: ...
+    def get(self, block: bool = ..., timeout: float | None = ...) -> News: ...
 
 
 class Progress:
@@ -111,17 +112,25 @@ class Progress:
             self._said[name] = now
             console.print(f"{name}: {self.unit} {done} of {total}", highlight=False)
 
-    def follow(self, source: Source, futures: Iterable[Future[Any]]) -> None:
-        """Show what arrives at a queue until all futures are done and it is empty."""
-        waiting = list(futures)
-        while True:
-            finished = all(future.done() for future in waiting)
-            try:
-                self.update(*source.get(timeout=0 if finished else 0.5))
-            except queue.Empty:
-                # What was said before the end is still shown.
-                if finished:
-                    return
+    def follow(self, source: Source[tuple[str, int]], futures: Iterable[Future[Any]]) -> None:
+        """Show the (name, units done) that arrive until all futures are done."""
+        for news in arriving(source, futures):
+            if news is not None:
+                self.update(*news)
+
+
+def arriving(source: Source[T], futures: Iterable[Future[Any]]) -> Iterator[T | None]:
+    """What arrives at a queue until all futures are done and it is empty; None after a silence."""
+    waiting = list(futures)
+    while True:
+        finished = all(future.done() for future in waiting)
+        try:
+            yield source.get(timeout=0 if finished else 0.5)
+        except queue.Empty:
+            # What was said before the end is still taken in.
+            if finished:
+                return
+            yield None
 
 
 def progress(

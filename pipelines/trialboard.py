@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ from rich import box
 from rich.live import Live
 from rich.table import Table
 
-from pipelines.console import console
+from pipelines.console import arriving, console
 from pipelines.news import Queue
 from pipelines.searching import TuneConfig
 from pipelines.watching import Watch
@@ -68,13 +67,9 @@ class TrialBoard:
 
     def follow(self, source: Queue, search: Future[Any]) -> None:
         """Take in what arrives until the search is over and nothing is left to take in."""
-        while True:
-            finished = search.done()
-            try:
-                self.take(source.get(timeout=0 if finished else 0.5))
-            except queue.Empty:
-                if finished:
-                    return
+        for news in arriving(source, [search]):
+            if news is not None:
+                self.take(news)
             self._show()
 
     def take(self, news: Mapping[str, Any]) -> None:

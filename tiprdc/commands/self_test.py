@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from tiprdc import terminal
+from tiprdc.progress import Progress
 
 
 def self_test(
@@ -26,13 +25,8 @@ def self_test(
     from tiprdc.selftest.report import HEAD
     from tiprdc.selftest.run import self_test as run
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("self-test", total=1.0)
-        found = run(
-            quick=not full,
-            progress=lambda label, done: bar.update(task, description=label, completed=done),
-        )
+    with Progress() as progress:
+        found = run(quick=not full, progress=lambda _, share: progress("self-test", share))
     if as_json:
         terminal.print_json(found.to_dict())
     else:
