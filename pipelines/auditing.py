@@ -20,11 +20,11 @@ from pipelines.params import load
 from tiprdc import pulling
 from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ModelError
+from tiprdc.findings import EXIT_CODE
 
 PULLED = Path("runs/pulled")
 """Where versions are put that are audited again."""
 _VERSION = re.compile(r"([\w-]+)@(v\d+\.\d+\.\d+)")
-_EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 
 
 def resolve(release: str, repository: Path = Path()) -> Path:
@@ -79,7 +79,7 @@ def command(
     console.print(f"{report.verdict}: {out / 'audit.json'}", markup=False, highlight=False)
     for reason in report.reasons:
         console.print(f"- {reason}", markup=False, highlight=False)
-    raise typer.Exit(_EXIT[report.verdict])
+    raise typer.Exit(EXIT_CODE[report.verdict])
 
 
 if __name__ == "__main__":

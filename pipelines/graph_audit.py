@@ -19,7 +19,7 @@ from tiprdc.audit.plan import jobs_of
 from tiprdc.audit.run import Digests, make_plan
 from tiprdc.audit.run import run as run_audit
 from tiprdc.contract import read_contract
-from tiprdc.datasets.schema import read_schema, read_split
+from tiprdc.datasets.schema import Schema, read_schema, read_split
 from tiprdc.errors import ModelError
 
 LEDGER = Path("runs/audits.jsonl")
@@ -61,7 +61,7 @@ def audit(
         with connect(cluster):
             audited = run_audit(
                 plan, evidence, OnRay(seen.done, board.ended), config.most_seconds,
-                lambda: Digests.of(_open(shards, release, control)),
+                lambda: Digests.of_files(*_files(shards, release, control)),
                 Ledger(ledger),
             )  # fmt: skip
         write(audited, out)
@@ -70,6 +70,19 @@ def audit(
 
 
 def _open(shards: Path, release: Path, control: Path | None) -> Evidence:
+    schema, models = _files(shards, release, control)
+    return Evidence(
+        schema,
+        train=read_split(shards, schema, "attacker-train"),
+        select=read_split(shards, schema, "attacker-select"),
+        test=read_split(shards, schema, "attacker-test"),
+        models=models,
+        trained=read_split(shards, schema, "extractor-train", fewest=membership.MOST),
+    )
+
+
+def _files(shards: Path, release: Path, control: Path | None) -> tuple[Schema, dict[str, Model]]:
+    """What the records are, and the models; both fit each other."""
     schema = read_schema(shards)
     contract = read_contract(release / "manifest.json")
     models: dict[str, Model] = {
@@ -88,14 +101,7 @@ def _open(shards: Path, release: Path, control: Path | None) -> Evidence:
             str(release / "manifest.json"), "an extractor that was trained on other shards",
             "one whose training people are known not to be in attacker-test", "run `dvc repro`",
         )  # fmt: skip
-    return Evidence(
-        schema,
-        train=read_split(shards, schema, "attacker-train"),
-        select=read_split(shards, schema, "attacker-select"),
-        test=read_split(shards, schema, "attacker-test"),
-        models=models,
-        trained=read_split(shards, schema, "extractor-train", fewest=membership.MOST),
-    )
+    return schema, models
 
 
 def _read(path: Path) -> bytes:

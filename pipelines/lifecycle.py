@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipelines.readiness import ARTIFACT, Stage, git_remote, identity, refuse, signing_key
 from pipelines.releasing import assignment, create
-from tiprdc import folder, registry
-from tiprdc.documents import printable
+from tiprdc import registry
+from tiprdc.documents import printable, sha256
 from tiprdc.errors import ReleaseError
 from tiprdc.findings import read_audit
 from tiprdc.git import Git
@@ -78,7 +78,7 @@ def reaudit(root: Path, name: str, audit_file: Path, push: bool) -> list[str]:
     said = {
         "suite_version": audit.suite_version,
         "verdict": audit.verdict,
-        "sha256": folder.sha256(audit_file),
+        "sha256": sha256(audit_file),
         "reasons": list(audit.reasons),
     }
     message = f"{audit.verdict} by suite {audit.suite_version}\n\n{canonical(said).decode()}"

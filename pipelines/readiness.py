@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.params import load
-from tiprdc import folder, registry
+from tiprdc import registry
 from tiprdc.contract import Contract, read_contract
 from tiprdc.describing import describe
-from tiprdc.documents import printable, read_json
+from tiprdc.documents import printable, read_json, sha256
 from tiprdc.errors import DataError, ReleaseError, TiprdcError
 from tiprdc.findings import read_audit
 from tiprdc.git import Git
@@ -240,7 +240,7 @@ def _bytes(root: Path, contract: Contract) -> Iterator[str]:
         path = root / RELEASE / name
         if path.name != name or path.is_symlink() or not path.is_file():
             yield f"{RELEASE}/{printable(name)}: not a plain file that is there: `dvc repro export`"
-        elif (path.stat().st_size, folder.sha256(path)) != (size, digest):
+        elif (path.stat().st_size, sha256(path)) != (size, digest):
             yield f"{RELEASE}/{name}: other bytes than its manifest says: `dvc repro export`"
     for path in sorted((root / RELEASE).iterdir()):
         if path.name not in {*contract.files, MANIFEST}:
@@ -259,7 +259,7 @@ def _described(root: Path, reasons: list[str]) -> dict[str, ReleasedFile]:
         return {
             name: ReleasedFile(
                 path=path,
-                sha256=folder.sha256(root / path),
+                sha256=sha256(root / path),
                 size=(root / path).stat().st_size,
             )
             for name, path in paths.items()

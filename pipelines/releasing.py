@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.readiness import ARTIFACT, RELEASE, REMOTE, REPORTS, Asked, Ready, Stage, tree
-from tiprdc import folder, registry
+from tiprdc import registry
+from tiprdc.documents import sha256
 from tiprdc.errors import ReleaseError
 from tiprdc.git import Git, clone
 from tiprdc.pulling import promotion_statement
@@ -75,7 +76,7 @@ def read_back(root: Path, release: Release) -> None:
             for name, file in release.files.items():
                 path = Path(scratch, name)
                 registry.fetch(repo, file, path)
-                if (path.stat().st_size, folder.sha256(path)) != (file.size, file.sha256):
+                if (path.stat().st_size, sha256(path)) != (file.size, file.sha256):
                     raise ReleaseError(
                         f"DVC remote, {file.path}", "other bytes than were pushed",
                         f"sha256 {file.sha256[:12]}",

@@ -27,7 +27,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.findings import AttackRun, AuditReport, Estimate, UtilityReport
 from tiprdc.audit.plan import Plan, Representation
 from tiprdc.audit.verdict import conclude, judge
-from tiprdc.folder import sha256
+from tiprdc.documents import sha256
 from tiprdc.git import Git
 from tiprdc.signing import generate
 from tiprdc.versions import Bump

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -83,6 +84,12 @@ def read_bytes(path: Path, most: int, error: type[TiprdcError], *, links: bool =
     if len(data) > most:
         raise error(where, "a file that grows", f"at most {most:,} bytes")
     return data
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def printable(text: str) -> str:

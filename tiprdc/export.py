@@ -7,7 +7,6 @@ is taken out: the same checkpoint gives the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import warnings
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from tiprdc import __version__
 from tiprdc.capacity import attribute_bits, channel_bits
+from tiprdc.documents import sha256
 from tiprdc.errors import ModelError, within
 from tiprdc.models.channel import Channel
 from tiprdc.models.extractor import Extractor
@@ -243,12 +243,6 @@ def write_manifest(
     }
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
     return document
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

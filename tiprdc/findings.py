@@ -17,6 +17,8 @@ from tiprdc.documents import read_json
 from tiprdc.errors import DataError
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+EXIT_CODE = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
+"""Of a command that ends with a verdict; 2 also where no audit was possible."""
 REPRESENTATIONS = ("released", "unprotected", "raw", "shuffled")
 SCHEMA_VERSION = 1
 

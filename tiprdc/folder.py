@@ -7,7 +7,6 @@ target. What a killed run leaves beside it is locked by nobody, and the next run
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tiprdc.contract import read_contract
-from tiprdc.documents import printable
+from tiprdc.documents import printable, sha256
 from tiprdc.errors import ConfigError, DataError, ReleaseError
 from tiprdc.findings import read_audit
 from tiprdc.statement import (
@@ -128,12 +127,6 @@ def check_audit(audit_file: Path, manifest: Path, release: Release) -> None:
         )  # fmt: skip
     if contract.model_sha256 != release.model_sha256 or contract.data_digest != release.data_digest:
         raise ReleaseError(str(manifest), "about another model", "the released one", _CHANGED)
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def bom_text(bom: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ again by the audit's own rules, under the committed policy and today's suite of 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.findings import AttributeReport, AuditReport, Estimate
-from tiprdc.audit.plan import Plan
+from tiprdc.audit.plan import Plan, digest
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.contract import Contract
 from tiprdc.findings import parse_audit
@@ -53,7 +52,7 @@ def audit_objections(
         )
     if audit.data_digest != contract.data_digest:
         yield f"{where} is about other data than the release was trained on: {_AUDITED}"
-    if _digest(raw["plan"]) != audit.plan_sha256 or plan.sha256 != audit.plan_sha256:
+    if digest(raw["plan"]) != audit.plan_sha256 or plan.sha256 != audit.plan_sha256:
         yield f"{where}: the plan was changed after it was hashed: {_AUDITED}"
     yield from _other_settings(plan, config, audit.modality, where)
     yield from judged_again
@@ -142,8 +141,3 @@ def _plan(raw: dict[str, Any]) -> Plan:
         **{key: {n: tuple(c) for n, c in raw[key].items()} for key in ("private", "utility")},
         "policy": PolicyConfig(**raw["policy"]),
     })  # fmt: skip
-
-
-def _digest(plan: dict[str, Any]) -> str:
-    text = json.dumps(plan, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

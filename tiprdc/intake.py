@@ -22,7 +22,7 @@ from tiprdc.columns import MISSING, encode_columns, require_columns
 from tiprdc.contract import Contract
 from tiprdc.datasets.pictures import SUFFIXES, read_picture
 from tiprdc.deployed import Batch
-from tiprdc.documents import printable
+from tiprdc.documents import printable, sha256
 from tiprdc.errors import ConfigError, DataError, suggestion
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -140,7 +140,7 @@ class Texts(Intake):
                 self._bad.setdefault(row, "an empty text")
             elif not _is_unicode(text):
                 self._bad.setdefault(row, "not UTF-8")
-        self.digest = _digest([column or "", id_column or "", _file_digest(path)])
+        self.digest = _digest([column or "", id_column or "", sha256(path)])
 
     def read(self, start: int, stop: int) -> tuple[Batch, NDArray[np.int64], dict[int, Failure]]:
         rows = [row for row in range(start, min(stop, len(self))) if row not in self._bad]
@@ -162,7 +162,7 @@ class Rows(Intake):
         self._x, no_numbers = encode_columns(contract.columns, columns)
         for row, name in no_numbers.items():
             self._bad.setdefault(row, f"{printable(name)} is no number")
-        self.digest = _digest([id_column or "", _file_digest(path)])
+        self.digest = _digest([id_column or "", sha256(path)])
 
     def read(self, start: int, stop: int) -> tuple[Batch, NDArray[np.int64], dict[int, Failure]]:
         rows = _places(r for r in range(start, min(stop, len(self))) if r not in self._bad)
@@ -298,8 +298,3 @@ def _digest(lines: Iterable[str]) -> str:
     for line in lines:
         found.update(line.encode("utf-8", "surrogatepass") + b"\n")
     return found.hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

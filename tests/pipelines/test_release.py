@@ -24,8 +24,8 @@ from tests.released import Lab, audit_report, release, write_release
 from tiprdc import registry
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
+from tiprdc.documents import sha256
 from tiprdc.errors import ReleaseError
-from tiprdc.folder import sha256
 from tiprdc.git import Git
 from tiprdc.pulling import Wanted, pull
 

@@ -23,8 +23,9 @@ from tiprdc import checkpoint
 from tiprdc.contract import read_contract
 from tiprdc.datasets.schema import Column, Modality, Schema, read_split, write_schema
 from tiprdc.datasets.tokens import encode, train_tokenizer, vocabulary_size
+from tiprdc.documents import sha256
 from tiprdc.errors import ConfigError, ModelError
-from tiprdc.export import ExportConfig, compare, export, sha256
+from tiprdc.export import ExportConfig, compare, export
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.release import build

@@ -20,8 +20,9 @@ from pipelines.auditing import resolve
 from pipelines.params import load
 from tests.released import Lab, audit_report
 from tiprdc.audit.config import AuditConfig
+from tiprdc.documents import sha256
 from tiprdc.errors import ConfigError, ReleaseError, TiprdcError
-from tiprdc.folder import arriving, sha256
+from tiprdc.folder import arriving
 from tiprdc.git import Git
 from tiprdc.pulling import Wanted, pull, verify
 from tiprdc.signing import generate, load_private, read_trust, sign

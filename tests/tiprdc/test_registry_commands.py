@@ -13,7 +13,7 @@ from pipelines import lifecycle
 from tests.released import Lab
 from tests.tiprdc.test_cli import run
 from tiprdc.attacks.suite import SUITE_VERSION
-from tiprdc.folder import sha256
+from tiprdc.documents import sha256
 from tiprdc.git import Git
 
 

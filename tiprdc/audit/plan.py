@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tiprdc.attacks.suite import ATTACKS, SUITE_VERSION
 from tiprdc.audit.config import PolicyConfig
@@ -51,8 +52,7 @@ class Plan:
     @property
     def sha256(self) -> str:
         """Digest of the plan's canonical JSON."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest(asdict(self))
 
     def runs(self, representation: Representation) -> tuple[tuple[str, int], ...]:
         """Attack and seed of each mandatory run on a private attribute."""
@@ -63,6 +63,12 @@ class Plan:
             for name in names
             for seed in (seeds if ATTACKS[name].random else seeds[:1])
         )
+
+
+def digest(plan: Mapping[str, Any]) -> str:
+    """sha256 of a plan as JSON has it: sorted keys, no spaces."""
+    text = json.dumps(plan, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ attacked. The same plan, the same figures.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.measures import Found
 from tiprdc.audit.metrics import mean_loss
+from tiprdc.audit.model import Model
 from tiprdc.audit.plan import Plan
 from tiprdc.audit.scored import Scored
 from tiprdc.audit.verdict import conclude
@@ -48,11 +49,16 @@ class Digests:
     @classmethod
     def of(cls, evidence: Evidence) -> Digests:
         """Of what is about to be attacked."""
-        control = evidence.models.get("unprotected")
+        return cls.of_files(evidence.schema, evidence.models)
+
+    @classmethod
+    def of_files(cls, schema: Schema, models: Mapping[str, Model]) -> Digests:
+        """Of what lies there, whether or not its records were read."""
+        control = models.get("unprotected")
         return cls(
-            model=evidence.models["released"].sha256,
+            model=models["released"].sha256,
             control=None if control is None else control.sha256,
-            data=evidence.schema.digest,
+            data=schema.digest,
         )
 
 

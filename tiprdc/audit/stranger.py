@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from tiprdc import strangers
 from tiprdc.datasets.schema import Modality
+from tiprdc.documents import sha256
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.model_facts import ModelFacts
 
@@ -92,8 +92,7 @@ class StrangersModel:
 def sha256_of(path: Path) -> str:
     """Digest of a file as it is now, or nothing if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError:
         return ""
 

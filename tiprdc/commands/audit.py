@@ -13,7 +13,7 @@ from tiprdc import terminal, wording
 from tiprdc.commands.inspect import show_audit, summary
 from tiprdc.commands.self_test import self_test
 from tiprdc.errors import ConfigError, within
-from tiprdc.findings import read_audit
+from tiprdc.findings import EXIT_CODE, read_audit
 from tiprdc.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tiprdc.audit.gathering import Request
     from tiprdc.paired import PairedDifference
 
-EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
-"""Exit code of a verdict; 2 also where no audit was possible."""
 ANSWERS = {"NOT LEAKIER": 0, "LEAKIER": 1, "UNDECIDED": 2}
 """Exit code of a comparison."""
 MODALITIES = ("auto", "image", "table", "text")
@@ -129,7 +127,7 @@ def audit(
         for note in found.notes:
             terminal.say(console, Text(f"Note: {note}", style="dim"))
         terminal.say(console, Text.assemble("Report: ", (page, "bold")))
-    raise typer.Exit(EXIT[found.verdict])
+    raise typer.Exit(EXIT_CODE[found.verdict])
 
 
 def _check(
