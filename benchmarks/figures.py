@@ -24,6 +24,7 @@ from rich.table import Table
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.graph_audit import audit
 from pipelines.params import load
+from pipelines.recipes import training
 from pipelines.sharding import PrepareConfig, prepare
 from pipelines.training import TrainConfig, train
 from tiprdc.audit.config import AuditConfig
@@ -66,8 +67,9 @@ def _cell(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         schema = _with_private(shards, folder / "shards", name, tasks)
+        settings = load("train", TrainConfig, auto=training(schema))
         train(
-            replace(load("train", TrainConfig), seed=seed), cluster,
+            replace(settings, seed=seed), cluster,
             shards=folder / "shards", out=folder / "checkpoint", curves=folder / "curves.csv",
         )  # fmt: skip
         build(

@@ -88,7 +88,7 @@ def refer(
 
 def run_cells(
     wanted: Sequence[Cell],
-    config: ComparisonConfig,
+    configs: Mapping[str, ComparisonConfig],
     cluster: ClusterConfig,
     references: Mapping[str, Reference],
     out: Callable[[Cell], Path],
@@ -97,7 +97,7 @@ def run_cells(
 
     Args:
         wanted: Cells in any order.
-        config: Who attacks.
+        configs: Data set -> who attacks, and the methods' knobs.
         cluster: Where.
         references: Data set -> what `refer` found.
         out: A cell's CSV; several cells may share it.
@@ -105,7 +105,7 @@ def run_cells(
     for path, settings in {out(cell): references[cell.dataset].settings for cell in wanted}.items():
         _keep(path, settings)
     waiting = [cell for cell in wanted if cell not in finished(out(cell))]
-    tasks = {cell: (cell, config, references[cell.dataset]) for cell in waiting}
+    tasks = {cell: (cell, configs[cell.dataset], references[cell.dataset]) for cell in waiting}
     for cell, found in spread(cells.run, tasks, cluster, "comparison"):
         if isinstance(found, str):
             console.print(f"{cell.dataset}, {cell.method}: left out: {found}", markup=False)

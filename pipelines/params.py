@@ -30,13 +30,20 @@ _NAMES: dict[object, str] = {
 }
 
 
-def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
+def load(
+    section: str,
+    cls: type[T],
+    path: Path = Path("params.yaml"),
+    *,
+    auto: Mapping[str, Any] = types.MappingProxyType({}),
+) -> T:
     """Read one section into its dataclass.
 
     Args:
         section: Key at the top of the file.
         cls: A dataclass; its fields may be dataclasses themselves.
         path: The file.
+        auto: Dotted key -> what it is where the file says `auto`, or does not name it.
 
     Raises:
         ConfigError: The file or a key is not as the dataclass says.
@@ -47,7 +54,8 @@ def load(section: str, cls: type[T], path: Path = Path("params.yaml")) -> T:
             section, f"no such section in {path}", "one section a stage",
             suggestion(section, sections) or f"add `{section}:` to {path}",
         )  # fmt: skip
-    return cast(T, build(cls, sections[section] or {}, section))
+    given = _filled(sections[section] or {}, auto, section)
+    return cast(T, build(cls, given, section))
 
 
 def build(kind: Any, given: Any, where: str) -> Any:
@@ -81,6 +89,21 @@ def build(kind: Any, given: Any, where: str) -> Any:
     if type(given) is not kind or (kind is float and not math.isfinite(given)):
         raise _wrong_type(kind, given, where)
     return given
+
+
+def _filled(given: Any, auto: Mapping[str, Any], where: str) -> Any:
+    """The same with what is left to `auto`; what is no section stays as it is, to be refused."""
+    inside = {key.removeprefix(f"{where}."): key for key in auto if key.startswith(f"{where}.")}
+    if not inside or not isinstance(given, Mapping):
+        return given
+    filled = dict(given)
+    for name in dict.fromkeys(key.partition(".")[0] for key in inside):
+        if name in inside:
+            if filled.get(name, "auto") == "auto":
+                filled[name] = auto[inside[name]]
+        else:
+            filled[name] = _filled(filled.get(name, {}), auto, f"{where}.{name}")
+    return filled
 
 
 def _read(path: Path) -> Mapping[str, Any]:

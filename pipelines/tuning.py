@@ -39,6 +39,7 @@ from pipelines import front, trials
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.console import console, run
 from pipelines.params import load
+from pipelines.recipes import training, tuning
 from pipelines.searching import TuneConfig, check, space
 from pipelines.training import TrainConfig, check_labels, code_digest
 from pipelines.trialboard import TrialBoard
@@ -278,8 +279,9 @@ def main(
         os.environ["RAY_ADDRESS"] = address
 
     def work() -> None:
-        config = _given(load("tune", TuneConfig, params), overrides)
-        base = load("train", TrainConfig, params)
+        schema = read_schema(shards)
+        config = _given(load("tune", TuneConfig, params, auto=tuning(schema)), overrides)
+        base = load("train", TrainConfig, params, auto=training(schema))
         cluster = _given(load("cluster", ClusterConfig, params), {"storage": storage})
         tune(config, base, cluster, shards=shards, out=out, resume=resume)
         typer.echo(f"{out.resolve()}/front.csv\n{out.resolve()}/best.yaml")

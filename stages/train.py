@@ -7,14 +7,18 @@ from pathlib import Path
 from pipelines.cluster import ClusterConfig
 from pipelines.console import run
 from pipelines.params import load
+from pipelines.recipes import training
 from pipelines.training import TrainConfig, train
+from tiprdc.datasets.schema import read_schema
+
+SHARDS = Path("artifacts/shards")
 
 
 def main() -> None:
     train(
-        load("train", TrainConfig),
+        load("train", TrainConfig, auto=training(read_schema(SHARDS))),
         load("cluster", ClusterConfig),
-        shards=Path("artifacts/shards"),
+        shards=SHARDS,
         out=Path("artifacts/checkpoint"),
         curves=Path("reports/training.csv"),
     )

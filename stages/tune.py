@@ -7,17 +7,22 @@ from pathlib import Path
 from pipelines.cluster import ClusterConfig
 from pipelines.console import run
 from pipelines.params import load
+from pipelines.recipes import training, tuning
 from pipelines.searching import TuneConfig
 from pipelines.training import TrainConfig
 from pipelines.tuning import tune
+from tiprdc.datasets.schema import read_schema
+
+SHARDS = Path("artifacts/shards")
 
 
 def main() -> None:
+    schema = read_schema(SHARDS)
     tune(
-        load("tune", TuneConfig),
-        load("train", TrainConfig),
+        load("tune", TuneConfig, auto=tuning(schema)),
+        load("train", TrainConfig, auto=training(schema)),
         load("cluster", ClusterConfig),
-        shards=Path("artifacts/shards"),
+        shards=SHARDS,
         out=Path("reports/tuning"),
     )
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -21,6 +21,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.params import load
+from pipelines.recipes import training, tuning
+from tiprdc.datasets.schema import Schema
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("stages", "pipelines", "tiprdc")
@@ -100,11 +102,16 @@ def test_a_stages_params_in_dvc_yaml_are_the_sections_it_loads(stage: str) -> No
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_params_yaml_states_every_knob_with_its_default(section: str) -> None:
+def test_params_yaml_states_every_knob_with_its_default(
+    section: str, tmp_path: Path, make_shards: Callable[..., Schema]
+) -> None:
     kind = dataclass_of(section)
     stated, known = set(leaves(params_yaml()[section])), set(knobs(kind))
     assert stated == known, f"missing: {sorted(known - stated)}, too many: {sorted(stated - known)}"
-    config, default = load(section, kind, ROOT / "params.yaml"), kind()
+    # What is left to the data is what the code has for pictures.
+    pictures = make_shards(tmp_path, "image", people=40)
+    auto = {**training(pictures), **tuning(pictures)}
+    config, default = load(section, kind, ROOT / "params.yaml", auto=auto), kind()
     assert [key for key in known if value_of(config, key) != value_of(default, key)] == []
 
 

@@ -14,13 +14,14 @@ from typing import Annotated
 import typer
 
 from benchmarks.comparison.reference import reference
-from benchmarks.comparison.settings import cell_file, comparison, listed
+from benchmarks.comparison.settings import SHARDS, cell_file, comparison, listed
 from pipelines.cells import Cell
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.comparing import clear, run_cells
 from pipelines.console import run
 from pipelines.params import load
 from tiprdc.baselines.methods import method_named
+from tiprdc.datasets.schema import read_schema
 
 
 def main(
@@ -32,14 +33,18 @@ def main(
     methods = tuple(method or listed("methods"))
     for name in methods:
         method_named(name, "methods")
-    config, cluster = comparison(), load("cluster", ClusterConfig)
+    cluster = load("cluster", ClusterConfig)
     with connect(cluster):
         found = {name: reference(name, cluster) for name in datasets}
         there = {name: one for name, one in found.items() if one is not None}
+        configs = {name: comparison(name, read_schema(SHARDS / name)) for name in there}
         cells = [
-            Cell(name, each, seed) for name in there for each in methods for seed in config.seeds
+            Cell(name, each, seed)
+            for name, config in configs.items()
+            for each in methods
+            for seed in config.seeds
         ]
-        run_cells(cells, config, cluster, there, lambda cell: cell_file(cell.dataset, cell.method))
+        run_cells(cells, configs, cluster, there, lambda cell: cell_file(cell.dataset, cell.method))
     for name in found.keys() - there.keys():
         for each in methods:
             clear(cell_file(name, each))

@@ -39,8 +39,8 @@ def reference(dataset: str, cluster: ClusterConfig) -> Reference | None:
         path.write_text(json.dumps({"absent": why}) + "\n")
         return None
     with connect(cluster):
-        make_shards(config, cluster, shards)
-        found = refer(comparison(), cluster, shards, read(path))
+        schema = make_shards(config, cluster, shards)
+        found = refer(comparison(dataset, schema), cluster, shards, read(path))
     path.write_text(json.dumps({**asdict(found), "shards": ""}, indent=1) + "\n")
     return found
 

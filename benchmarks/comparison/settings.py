@@ -9,7 +9,9 @@ from ruamel.yaml import YAML
 
 from pipelines.cells import ComparisonConfig
 from pipelines.params import build, load
+from pipelines.recipes import training
 from pipelines.sharding import PrepareConfig
+from tiprdc.datasets.schema import Schema
 
 HERE = Path(__file__).parent
 PARAMS = HERE / "params.yaml"
@@ -18,9 +20,13 @@ SHARDS = HERE / "shards"
 TABLE = HERE / "table"
 
 
-def comparison() -> ComparisonConfig:
-    """Who attacks, how often, and the knobs of the methods."""
-    return load("comparison", ComparisonConfig, PARAMS)
+def comparison(dataset: str, schema: Schema) -> ComparisonConfig:
+    """Who attacks, how often, and the knobs of the methods on a data set."""
+    auto = training(schema, "comparison.methods")
+    budget = load("budgets", dict[str, float], PARAMS).get(dataset)
+    if budget is not None:
+        auto["comparison.methods.game.budget"] = budget
+    return load("comparison", ComparisonConfig, PARAMS, auto=auto)
 
 
 def source(dataset: str) -> PrepareConfig:

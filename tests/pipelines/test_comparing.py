@@ -12,6 +12,7 @@ import grimp
 import pytest
 from ruamel.yaml import YAML
 
+from benchmarks.comparison.settings import comparison
 from pipelines import comparing
 from pipelines.cells import Cell, ComparisonConfig, Reference
 from pipelines.cluster import ClusterConfig
@@ -26,6 +27,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.statistics import prior
 from tiprdc.trainer import ScheduleConfig
+from tiprdc.training import GameConfig
 
 ROOT = Path(__file__).parents[2]
 GRAPH = ROOT / "benchmarks" / "comparison"
@@ -74,7 +76,7 @@ def test_a_cell_is_measured_once_beside_its_reference(
     def out(cell: Cell) -> Path:
         return tmp_path / f"{cell.dataset}-{cell.method}.csv"
 
-    run_cells(cells, CONFIG, cluster, {"planted": reference}, out)
+    run_cells(cells, {"planted": CONFIG}, cluster, {"planted": reference}, out)
     raw, noisy, maxent = (rows_of(out(cell)) for cell in cells)
     for rows in (raw, noisy, maxent):
         assert [row["attribute"] for row in rows] == ["secret", "task"]
@@ -94,9 +96,11 @@ def test_a_cell_is_measured_once_beside_its_reference(
     assert (raw[0]["floor"] != "", raw[1]["floor"]) == (True, "")
 
     here.clear()
-    run_cells(cells, CONFIG, cluster, {"planted": reference}, out)
+    run_cells(cells, {"planted": CONFIG}, cluster, {"planted": reference}, out)
     assert here == []
-    run_cells(cells, CONFIG, cluster, {"planted": replace(reference, settings="others")}, out)
+    run_cells(
+        cells, {"planted": CONFIG}, cluster, {"planted": replace(reference, settings="others")}, out
+    )
     assert here == cells
     assert {row["settings"] for row in rows_of(out(cells[0]))} == {"others"}
 
@@ -107,7 +111,9 @@ def test_a_method_that_cannot_work_on_such_records_is_left_out_with_a_sentence(
     make_shards(tmp_path / "shards", "text", people=40)
     reference = Reference(str(tmp_path / "shards"), {0: {}}, "s")
     cell = Cell("blog", "noisy", 0)
-    run_cells([cell], CONFIG, ClusterConfig(), {"blog": reference}, lambda _: tmp_path / "c.csv")
+    run_cells(
+        [cell], {"blog": CONFIG}, ClusterConfig(), {"blog": reference}, lambda _: tmp_path / "c.csv"
+    )
     assert "blog, noisy: left out: text records" in capsys.readouterr().err
     assert rows_of(tmp_path / "c.csv") == []
 
@@ -145,12 +151,18 @@ def test_tasks_are_spread_over_ray(local_ray: None) -> None:
     assert dict(found) == {"two": 0.5, "four": 0.25}
 
 
-def test_every_section_of_the_comparisons_params_can_be_read() -> None:
+def test_every_section_of_the_comparisons_params_can_be_read(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
     sections = YAML(typ="safe", pure=True).load(GRAPH / "params.yaml")
-    assert load("comparison", ComparisonConfig, GRAPH / "params.yaml").seeds == (0,)
+    schema = make_shards(tmp_path, "table", people=40)
+    assert comparison("adult", schema).methods.game.budget == sections["budgets"]["adult"]
+    assert comparison("avatars", schema).methods.game == GameConfig(memory=0)
     for name in sections["datasets"]:
         load(name, PrepareConfig, GRAPH / "params.yaml")
-    assert set(sections) == {"datasets", "methods", "comparison", *sections["datasets"]}
+    listed = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
+    assert set(sections) == listed
+    assert set(sections["budgets"]) <= set(sections["datasets"])
     assert set(sections["methods"]) == set(METHODS) - {"unprotected"}
 
 

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_SCALES = (0.5, 1.0)
+_SCALES = (0.25, 0.5, 1.0)
 _LINEAR = 0.3
 _HALF_BATCH_RIDGES = (0.1, 1.0, 10.0)
 _MEMORY_RIDGES = (0.1,)

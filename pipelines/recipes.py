@@ -1,0 +1,58 @@
+"""What `auto` stands for in params.yaml: settings that depend on what a record is.
+
+Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md). Two things decide. A
+perceptron is so cheap that a batch can be large, and an adversary that is solved exactly on a large
+batch, always on the features of this moment, sees what one with a memory of past features does not.
+Convolutions and recurrent networks are not, so there the memory has to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tiprdc.datasets.schema import Modality, Schema
+
+_SMALLEST, _LARGEST, _STEPS = 128, 2048, 8
+_TRAIN: Mapping[Modality, Mapping[str, Any]] = {
+    "image": {
+        "extractor.features": 24, "game.memory": 2048,
+        "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
+    },
+    "table": {
+        "extractor.features": 12, "game.memory": 0,
+        "schedule.epochs": 30, "schedule.warm_up": 3.0,
+    },
+    "text": {
+        "extractor.features": 24, "game.memory": 2048,
+        "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
+    },
+}  # fmt: skip
+_TUNE: Mapping[Modality, Mapping[str, Any]] = {
+    "image": {"features": [16, 24, 32], "epochs": 3, "people": 4000},
+    "table": {"features": [8, 12, 16], "epochs": 12, "people": 16_000},
+    "text": {"features": [16, 24, 32], "epochs": 3, "people": 4000},
+}
+
+
+def training(schema: Schema, section: str = "train") -> dict[str, Any]:
+    """Dotted key -> value of what a training's settings leave to the data.
+
+    Args:
+        schema: What the records are, and how many.
+        section: The key that `extractor`, `game` and `schedule` are under.
+    """
+    chosen = {"schedule.batch": _batch(schema.records["extractor-train"])}
+    chosen.update(_TRAIN[schema.modality])
+    return {f"{section}.{key}": value for key, value in chosen.items()}
+
+
+def tuning(schema: Schema) -> dict[str, Any]:
+    """The same of the section `tune`."""
+    return {f"tune.{key}": value for key, value in _TUNE[schema.modality].items()}
+
+
+def _batch(records: int) -> int:
+    """A power of two: as large as leaves some steps in an epoch."""
+    share: int = 2 ** (max(records // _STEPS, 1).bit_length() - 1)
+    return max(_SMALLEST, min(_LARGEST, share))

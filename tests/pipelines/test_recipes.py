@@ -1,0 +1,57 @@
+"""What `auto` stands for follows from the records, and only where the file leaves it open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.params import load
+from pipelines.recipes import training, tuning
+from pipelines.searching import TuneConfig
+from pipelines.training import TrainConfig
+from tiprdc.datasets.schema import Modality, Schema
+
+ROOT = Path(__file__).parents[2]
+MakeShards = Callable[..., Schema]
+
+
+@pytest.fixture
+def schema(tmp_path: Path, make_shards: MakeShards) -> Callable[[Modality, int], Schema]:
+    def _schema(modality: Modality, records: int) -> Schema:
+        made = make_shards(tmp_path / modality, modality, people=40)
+        return replace(made, records={**made.records, "extractor-train": records})
+
+    return _schema
+
+
+def test_pictures_are_the_defaults_of_the_code(
+    schema: Callable[[Modality, int], Schema],
+) -> None:
+    made, params = schema("image", 14_400), ROOT / "params.yaml"
+    assert load("train", TrainConfig, params, auto=training(made)) == TrainConfig()
+    assert load("tune", TuneConfig, params, auto=tuning(made)) == TuneConfig()
+
+
+@pytest.mark.parametrize(
+    ("records", "batch"), [(100, 128), (3000, 256), (23_000, 2048), (10**9, 2048)]
+)
+def test_a_table_is_learnt_in_batches_as_large_as_its_records_allow(
+    schema: Callable[[Modality, int], Schema], records: int, batch: int
+) -> None:
+    auto = training(schema("table", records))
+    config = load("train", TrainConfig, ROOT / "params.yaml", auto=auto)
+    assert config.schedule.batch == batch
+    assert (config.extractor.features, config.game.memory, config.schedule.epochs) == (12, 0, 30)
+
+
+def test_what_the_file_says_holds_and_what_it_does_not_name_is_left_to_the_data(
+    tmp_path: Path, schema: Callable[[Modality, int], Schema]
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("train: {seed: 3, schedule: {epochs: 2, batch: auto}}\n")
+    config = load("train", TrainConfig, path, auto=training(schema("table", 23_000)))
+    assert (config.seed, config.schedule.epochs, config.schedule.batch) == (3, 2, 2048)
+    assert config.game.memory == 0
