@@ -10,6 +10,7 @@ Two sizes: the paper's networks on pictures of its size, and the demo's networks
     fused       ours: one backward
     bf16        ours, in mixed precision
     plain       ours with the project's rules, one process
+    compiled    the same with its trunks through torch.compile (the demo's networks)
     ray1        the same in one worker of Ray Train
     torchrun    ours with the project's rules, two processes of plain DDP
     ray2        the same in two workers of Ray Train
@@ -50,6 +51,7 @@ MEANING = {
     "fused_over_published": "how many times more steps in a second; target: at least 2.6",
     "bf16_over_published": "the same; target: at least 3.5",
     "fused_peak_over_published": "peak memory; target: below 1",
+    "compiled_over_plain": "seconds of a step; below 1 if compiling pays",
     "ray1_over_plain": "seconds of a step; target: at most 1.05",
     "ray2_over_torchrun": "seconds of a step; target: at most 1.05",
 }
@@ -102,14 +104,19 @@ def _groups(shared: Settings, spread: Settings) -> list[list[Settings]]:
     def contender(name: str, launcher: str, processes: int, base: Settings) -> Settings:
         return {
             "name": name, "launcher": launcher, "processes": processes, "schedule": "fused",
-            "precision": "bf16" if name == "bf16" else "fp32", **base,
+            "precision": "bf16" if name == "bf16" else "fp32",
+            "compiled": name == "compiled", **base,
         }  # fmt: skip
 
+    alone = ["plain", "compiled"] if spread["networks"] == "ours" else ["plain"]
     published = {**contender("published", "python", 1, shared), "schedule": "published"}
     ours = [contender(name, "python", 1, shared) for name in ("fused", "bf16")]
     return [
         [published, *ours],
-        [contender("plain", "python", 1, spread), contender("ray1", "ray", 1, spread)],
+        [
+            *(contender(name, "python", 1, spread) for name in alone),
+            contender("ray1", "ray", 1, spread),
+        ],
         [contender("torchrun", "torchrun", 2, spread), contender("ray2", "ray", 2, spread)],
     ]
 
@@ -219,10 +226,12 @@ def _headline(found: dict[str, dict[str, Any]]) -> dict[str, float]:
     """The gains at the paper's size, where they were promised; Ray's costs in the demo's steps,
     which are short, so that they show most."""
     gains, costs = found.get("papers") or found["demo"], found.get("demo") or found["papers"]
+    compiled = costs.get("compiled")
     return {
         "fused_over_published": 1 / gains["fused"]["seconds_ratio"],
         "bf16_over_published": 1 / gains["bf16"]["seconds_ratio"],
         "fused_peak_over_published": gains["fused"]["peak_mib"] / gains["published"]["peak_mib"],
+        **({"compiled_over_plain": compiled["seconds_ratio"]} if compiled else {}),
         "ray1_over_plain": costs["ray1"]["seconds_ratio"],
         "ray2_over_torchrun": costs["ray2"]["seconds_ratio"],
     }
