@@ -20,7 +20,7 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
         "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
     },
     "table": {
-        "extractor.features": 12, "game.memory": 0,
+        "extractor.features": 16, "game.memory": 0,
         "schedule.epochs": 30, "schedule.warm_up": 3.0,
     },
     "text": {
@@ -30,7 +30,7 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
 }  # fmt: skip
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": {"features": [16, 24, 32], "epochs": 3, "people": 4000},
-    "table": {"features": [8, 12, 16], "epochs": 12, "people": 16_000},
+    "table": {"features": [8, 16, 24], "epochs": 12, "people": 16_000},
     "text": {"features": [16, 24, 32], "epochs": 3, "people": 4000},
 }
 

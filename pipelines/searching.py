@@ -23,10 +23,10 @@ from tiprdc.objectives.estimators import Keep
 from tiprdc.trainer import ScheduleConfig
 from tiprdc.training import GameConfig
 
-_GAME = ("privacy_weight", "closed_form", "keep", "adversaries", "adversary_steps")
+_GAME = ("budget", "privacy_weight", "keep", "adversaries", "adversary_steps")
 _EXTRACTOR = ("family", "cut", "features", "release_noise")
 _CHOICES = ("features", "family", "cut", "release_noise", "keep", "adversaries", "adversary_steps")
-RANGES = ("privacy_weight", "closed_form")
+RANGES = ("budget", "privacy_weight")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,10 @@ class TuneConfig:
     """CPUs of a trial, 0.1 to 1,000."""
     gpus_per_trial: float = 0.0
     """GPUs of a trial, 0 to 100; a fraction shares one."""
+    budget: tuple[float, ...] = (0.02, 0.3)
+    """Lowest and highest `train.game.budget`, searched on a logarithmic scale."""
     privacy_weight: tuple[float, ...] = (0.3, 0.9)
     """Lowest and highest lambda."""
-    closed_form: tuple[float, ...] = (1.0, 30.0)
-    """Lowest and highest weight of the closed-form adversary, searched on a logarithmic scale."""
     features: tuple[int, ...] = (16, 24, 32)
     """Widths of z to choose among."""
     family: tuple[Family, ...] = ()
@@ -87,8 +87,8 @@ class TuneConfig:
             bounds = getattr(self, name)
             if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
                 raise ConfigError(f"tune.{name}", list(bounds), "[lowest, highest]")
-        if self.closed_form[0] <= 0:
-            raise ConfigError("tune.closed_form", list(self.closed_form), "weights above 0")
+        if self.budget[0] <= 0:
+            raise ConfigError("tune.budget", list(self.budget), "budgets above 0")
         if not self.attacks:
             raise ConfigError("tune.attacks", "nothing", "at least one attack")
         for name in self.attacks:
@@ -102,10 +102,10 @@ class TuneConfig:
 def space(config: TuneConfig) -> dict[str, Any]:
     """The same for Optuna: setting -> distribution."""
     floats = optuna.distributions.FloatDistribution
-    (low, high), (least, most) = config.privacy_weight, config.closed_form
+    (least, most), (low, high) = config.budget, config.privacy_weight
     found: dict[str, Any] = {
+        "budget": floats(least, most, log=True),
         "privacy_weight": floats(low, high),
-        "closed_form": floats(least, most, log=True),
     }
     for name in config.searched()[len(RANGES) :]:
         found[name] = optuna.distributions.CategoricalDistribution(getattr(config, name))

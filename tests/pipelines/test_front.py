@@ -20,7 +20,7 @@ def row(
     weight: float, advantage: float, utility: float, *, width: float = 0.02, features: int = 16
 ) -> dict[str, float]:
     return {
-        "privacy_weight": weight, "closed_form": 4.0, "features": features,
+        "privacy_weight": weight, "budget": 0.1, "features": features,
         "advantage": advantage, "advantage_low": advantage - width,
         "advantage_high": advantage + width, "utility": utility,
         "utility_low": utility - width, "utility_high": utility + width, "seconds": 1.5,
@@ -64,7 +64,7 @@ def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
     assert small == {"limit": 0.05, "none": "the least upper bound is 0.170"}
     # 0.19 with an upper bound of 0.21 is not within 0.2, though it keeps most.
     assert large["limit"] == 0.2
-    assert large["train"]["game"] == {"privacy_weight": 0.8, "closed_form": 4.0}
+    assert large["train"]["game"] == {"privacy_weight": 0.8, "budget": 0.1}
     assert large["train"]["extractor"] == {"features": 16}
     # 16.0 would be refused in params.yaml.
     assert type(large["train"]["extractor"]["features"]) is int
@@ -72,7 +72,7 @@ def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
     assert said(small) == "advantage of at most 0.05: no setting; the least upper bound is 0.170"
     assert said(large) == (
         "advantage of at most 0.2: utility 0.850, advantage 0.170 with privacy_weight 0.8, "
-        "closed_form 4.0, features 16"
+        "budget 0.1, features 16"
     )
 
 

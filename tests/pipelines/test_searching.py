@@ -17,9 +17,9 @@ MakeShards = Callable[..., Schema]
 def test_what_is_not_listed_stays_as_train_has_it() -> None:
     config = TuneConfig(features=(), adversaries=(0, 2), release_noise=(0.0, 0.5), epochs=2)
     assert list(space(config)) == [
-        "privacy_weight", "closed_form", "release_noise", "adversaries",
+        "budget", "privacy_weight", "release_noise", "adversaries",
     ]  # fmt: skip
-    point = {"privacy_weight": 0.7, "closed_form": 2.0, "release_noise": 0.5, "adversaries": 2}
+    point = {"privacy_weight": 0.7, "budget": 0.05, "release_noise": 0.5, "adversaries": 2}
     base = TrainConfig(extractor=ExtractorConfig(features=48))
     game, extractor, schedule = chosen(point, config, base)
     assert (game.privacy_weight, game.adversaries, game.adversary_steps) == (0.7, 2, 2)
@@ -27,7 +27,7 @@ def test_what_is_not_listed_stays_as_train_has_it() -> None:
     # The warm-up is the same share of a shorter training.
     assert (schedule.epochs, schedule.warm_up) == (2, 0.25)
     assert snippet(point) == {
-        "game": {"privacy_weight": 0.7, "closed_form": 2.0, "adversaries": 2},
+        "game": {"privacy_weight": 0.7, "budget": 0.05, "adversaries": 2},
         "extractor": {"release_noise": 0.5},
     }
 
@@ -61,7 +61,7 @@ def test_every_pair_of_network_and_cut_is_checked(tmp_path: Path, make_shards: M
     ("settings", "message"),
     [
         ({"privacy_weight": (0.9, 0.5)}, r"tune.privacy_weight: \[0.9, 0.5\]"),
-        ({"closed_form": (0.0, 1.0)}, "tune.closed_form"),
+        ({"budget": (0.0, 0.2)}, "tune.budget"),
         ({"attacks": ("mpl",)}, "did you mean 'mlp'"),
         ({"attacks": ()}, "tune.attacks: nothing"),
         ({"seeds": 0}, "tune.seeds"),

@@ -15,7 +15,7 @@ from pipelines.searching import TuneConfig
 from pipelines.trialboard import TrialBoard
 from pipelines.watching import Watch
 
-POINT = {"privacy_weight": 0.123456, "closed_form": 4.0, "features": 16, "seed": 0}
+POINT = {"privacy_weight": 0.123456, "budget": 0.1, "features": 16, "seed": 0}
 FIGURES = {"advantage": 0.1, "utility": 0.8, "seconds": 12.0, "diverged": False}
 
 

@@ -19,7 +19,7 @@ BASE = TrainConfig(
     extractor=ExtractorConfig(width=8), schedule=ScheduleConfig(batch=32, epochs=4, warm_up=0)
 )
 CONFIG = TuneConfig(epochs=2, people=150, attacks=("logistic_regression",), features=(8,))
-OPEN = {"privacy_weight": 0.0, "closed_form": 1.0, "features": 8}
+OPEN = {"privacy_weight": 0.0, "budget": 0.1, "features": 8}
 
 
 def test_a_trial_that_hides_nothing_is_found_out(tmp_path: Path, make_shards: MakeShards) -> None:
