@@ -72,7 +72,7 @@ def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
     assert said(small) == "advantage of at most 0.05: no setting; the least upper bound is 0.170"
     assert said(large) == (
         "advantage of at most 0.2: utility 0.850, advantage 0.170 with budget 0.1, "
-        "budget 0.1, features 16"
+        "privacy_weight 0.8, features 16"
     )
 
 
