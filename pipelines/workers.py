@@ -53,8 +53,10 @@ def place() -> Place:
 
 
 def _synchronised(module: nn.Module) -> nn.Module:
-    # A step of the adversaries alone leaves the other players without a gradient.
+    # A step of the adversaries alone leaves the other players without a gradient. Buffers follow
+    # from the whole batch, alike on every worker: nothing to send.
     wrapped: nn.Module = ray.train.torch.prepare_model(
-        module, parallel_strategy_kwargs={"find_unused_parameters": True}
+        module,
+        parallel_strategy_kwargs={"find_unused_parameters": True, "broadcast_buffers": False},
     )
     return wrapped

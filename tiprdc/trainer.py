@@ -1,7 +1,8 @@
 """Play the game for some epochs: the order of the data, the rates, the pressure.
 
-Everything random in an epoch follows from (seed, epoch, rank), so that a run that goes on from a
-checkpoint sees the same data in the same order as one that was never stopped.
+Everything random in an epoch follows from (seed, epoch), so that a run that goes on from a
+checkpoint, with as many workers or not, sees the same batches in the same order as one that was
+never stopped.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import MakePlayers, players
+from tiprdc.peers import Peers, join
 from tiprdc.training import Game, GameConfig, Losses
 
 
@@ -141,7 +143,9 @@ class Trainer:
         self._pressure = 0.0
         if resuming:
             extractor_config = extractor_config.started()
+        self.peers = Peers(place.rank, place.world)
         self.game = Game(game_config, extractor_config, spec, private, make_players)
+        join(self.game, self.peers)
         # Convolutions are fastest on maps whose channels lie side by side, and bf16's demand it.
         self.game.to(place.device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(
@@ -200,7 +204,7 @@ class Trainer:
             waited = time.perf_counter() - began
             losses = Losses(*(value.detach() for value in self._step(*batch)))
             sums += torch.stack([value.float() for value in losses])
-            waiting, seen = waiting + waited, seen + len(rows)
+            waiting, seen = waiting + waited, seen + self.peers.records(len(rows))
             if watch:
                 step = Step(
                     epoch=self.epoch + (number + 1) / len(batches),
@@ -219,7 +223,7 @@ class Trainer:
             **means,
             "steps": len(batches),
             "privacy_weight": self.privacy_weight,
-            "records_per_second": seen * self.place.world / seconds,
+            "records_per_second": seen / seconds,
             "waiting_seconds": waiting,
             "seconds": seconds,
         }
@@ -271,7 +275,8 @@ class Trainer:
         return losses, z
 
     def _seed_epoch(self) -> None:
-        sequence = np.random.SeedSequence([self.seed, self.epoch, self.place.rank])
+        # Alike on all workers, for noise of which each takes its part; once the rank was the third.
+        sequence = np.random.SeedSequence([self.seed, self.epoch, 0])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
 
     def _batches(self, records: int) -> Iterator[Tensor]:
@@ -284,7 +289,7 @@ class Trainer:
             )  # fmt: skip
         order = np.random.default_rng([self.seed, self.epoch]).permutation(records)
         for start in range(0, records - size + 1, size):
-            yield torch.from_numpy(order[start : start + size][self.place.rank :: self.place.world])
+            yield self.peers.split(torch.from_numpy(order[start : start + size]))
 
     def _set_rates(self, progress: float) -> None:
         """Rates and pressure at a moment, in epochs since the start."""
