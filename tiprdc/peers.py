@@ -18,7 +18,7 @@ A world of one does nothing here: each function returns what it was given.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -55,7 +55,7 @@ class Peers:
 
     def own(self, whole: Tensor) -> Tensor:
         """This worker's part `[b, ...]` of something of the whole batch `[B, ...]`."""
-        return whole if self.world == 1 else whole.split(self._sizes)[self.rank]
+        return whole if self.world == 1 else torch.split(whole, self._sizes)[self.rank]
 
     def gather(self, *parts: Tensor) -> tuple[Tensor, ...]:
         """Put the workers' parts together, for work that all do alike.
@@ -86,8 +86,9 @@ class Peers:
             return value
         counts = value.new_tensor(self._sizes[self.rank]) if weight is None else weight
         pair = torch.stack([value.float(), counts.float()])[None]
-        values, weights = _Gather.apply(pair, self.rank, [1] * self.world, True).unbind(1)
-        return (values * weights).sum() / weights.sum().clamp(min=1)
+        values, weights = _gather(pair, self.rank, [1] * self.world, alike=True).unbind(1)
+        whole: Tensor = (values * weights).sum() / weights.sum().clamp(min=1)
+        return whole
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Of the whole batch from those of the parts, `[C]` each; variances divided by N.
@@ -97,7 +98,7 @@ class Peers:
         if self.world == 1:
             return mean, variance
         pair = torch.stack([mean, variance])[None]
-        parts = _Gather.apply(pair, self.rank, [1] * self.world, False)
+        parts = _gather(pair, self.rank, [1] * self.world, alike=False)
         share = parts.new_tensor(self._sizes)[:, None] / sum(self._sizes)
         means, variances = parts.unbind(1)
         whole = (share * means).sum(0)
@@ -113,8 +114,8 @@ class Peers:
     def _together(self, parts: tuple[Tensor, ...], *, alike: bool) -> tuple[Tensor, ...]:
         # One message for all of them: on a network it is the number of messages that takes long.
         packed = torch.cat([part.flatten(1).float() for part in parts], dim=1)
-        whole = _Gather.apply(packed, self.rank, self._sizes, alike)
-        columns = whole.split([part[0].numel() for part in parts], dim=1)
+        whole = _gather(packed, self.rank, self._sizes, alike=alike)
+        columns = torch.split(whole, [part[0].numel() for part in parts], dim=1)
         return tuple(
             column.reshape(-1, *part.shape[1:]).to(part.dtype)
             for column, part in zip(columns, parts, strict=True)
@@ -128,7 +129,7 @@ def join(network: nn.Module, peers: Peers) -> None:
     """Tell each module that has something to ask of its peers who they are."""
     for module in network.modules():
         if isinstance(getattr(module, "peers", None), Peers):
-            module.peers = peers
+            module.peers = peers  # type: ignore[assignment]  # torch knows tensors and modules
 
 
 class _Gather(torch.autograd.Function):
@@ -152,4 +153,9 @@ class _Gather(torch.autograd.Function):
         else:
             gradient = gradient.contiguous().clone()
             dist.all_reduce(gradient)
-        return gradient.split(ctx.sizes)[ctx.rank], None, None, None
+        own: Tensor = torch.split(gradient, ctx.sizes)[ctx.rank]
+        return own, None, None, None
+
+
+def _gather(own: Tensor, rank: int, sizes: list[int], *, alike: bool) -> Tensor:
+    return cast(Tensor, _Gather.apply(own, rank, sizes, alike))

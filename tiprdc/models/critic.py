@@ -54,10 +54,10 @@ class Critic(nn.Module):
             x: Records `[B, *shape]`, this worker's.
             z: Features `[B, D]`.
             u: One-hot private attributes, joined `[B, K]`.
-            negatives: Other records to compare each record with, 1 to B - 1, over all workers' B. The
-                batch is cut into
-                groups of one more than that, in which each is compared with all others: no true
-                pair is among them. Records that fill no group are left out.
+            negatives: Other records to compare each record with, 1 to B - 1, where B counts all
+                workers' records. The batch is cut into groups of one more than that, in which each
+                is compared with all others: no true pair is among them. Records that fill no group
+                are left out.
             keep: The estimator, in `ESTIMATORS`.
 
         Returns:

@@ -70,7 +70,8 @@ class Decoder(nn.Module):
     def weight(self, x: Tensor) -> Tensor:
         """What these records count for in a mean over more of them: texts by their tokens."""
         if self.spec.modality == "text":
-            return (self.tokens(x) > 0).sum()
+            count: Tensor = (self.tokens(x) > 0).sum()
+            return count
         return torch.tensor(len(x), device=x.device)
 
 

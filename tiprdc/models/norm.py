@@ -37,8 +37,10 @@ class BatchNorm(nn.BatchNorm2d):
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.running_mean is not None and self.running_var is not None
-        assert self.momentum is not None and self.num_batches_tracked is not None
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+        pairs = ((self.running_mean, mean), (self.running_var, variance))
+        for running, value in pairs:
+            assert running is not None
+            assert self.momentum is not None
+            running.lerp_(value, self.momentum)
+        assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
