@@ -59,10 +59,14 @@ class Storage:
         except OSError:
             return
 
-    def comes_back(self, patience: float) -> bool:
-        """Wait until something can be written, `patience` seconds at most; whether it can."""
+    def comes_back(self, run: str, patience: float) -> bool:
+        """Wait until something can be written to the run, `patience` seconds at most.
+
+        A folder that is not there is not made: where a share is gone, its place is an empty folder
+        of another disk.
+        """
         deadline = time.monotonic() + patience
-        while not self._takes_writing():
+        while not self._takes_writing(run):
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_SECONDS_BETWEEN_TRIES)
@@ -89,10 +93,11 @@ class Storage:
         found: bool = self._files.get_file_info(path).type != FileType.NotFound
         return found
 
-    def _takes_writing(self) -> bool:
-        path = f"{self._base}/.probe"
+    def _takes_writing(self, run: str) -> bool:
+        path = f"{self._path(run)}/.probe"
+        if not self.exists(run):
+            return False
         try:
-            self._files.create_dir(self._base)
             with self._files.open_output_stream(path) as stream:
                 stream.write(bytes(_PROBE_BYTES))
             self._files.delete_file(path)

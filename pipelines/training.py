@@ -214,7 +214,7 @@ def _fit(
             return _attempt(settings, cluster, storage, queue)
         except ControllerError as error:
             lost = any(isinstance(layer, OSError) for layer in layers(error))
-            if not (left and lost and storage.comes_back(cluster.patience)):
+            if not (left and lost and storage.comes_back(settings["name"], cluster.patience)):
                 raise
     raise AssertionError
 
