@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ray
 from ray import exceptions as lost
@@ -63,6 +63,9 @@ class ClusterConfig:
     storage: str = "runs"
     """What a killed run goes on from: a folder (of several machines, one that all of them see), or
     a URI such as `s3://bucket/runs`."""
+    shards: Literal["local", "streamed"] = "local"
+    """Where training workers find records: in `artifacts/shards` on a disk of their own or a shared
+    one, or streamed to them from the stage."""
     patience: float = 120.0
     """Seconds that storage may be full or gone before a run gives up, 0 to 86,400."""
     dashboard: bool = False

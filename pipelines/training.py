@@ -28,6 +28,7 @@ from pipelines.cluster import ClusterConfig, connect, layers
 from pipelines.console import Progress, console
 from pipelines.news import News, Teller
 from pipelines.pulse import Pulse
+from pipelines.shelf import Shelf
 from pipelines.storage import Storage
 from pipelines.watching import Watch, watch
 from pipelines.workers import place, scaling
@@ -38,7 +39,7 @@ from tiprdc.feasibility import assess, infeasible
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import players
-from tiprdc.trainer import ScheduleConfig, Trainer
+from tiprdc.trainer import ScheduleConfig, Source, Trainer
 from tiprdc.training import GameConfig, Losses
 
 Role = Literal["protected", "unprotected"]
@@ -113,10 +114,16 @@ def _train(
         ThreadPoolExecutor(_runs_at_once(cluster)) as pool,
     ):
         queue = Queue(actor_options={"num_cpus": 0})
+        more = {
+            "schema": schema,
+            "queue": queue,
+            "patience": cluster.patience,
+            "shelf": Shelf.fill(shards) if cluster.shards == "streamed" else None,
+        }
         for role in plan:
             progress.add(role, config.schedule.epochs)
         fits = {
-            role: pool.submit(_fit, settings, cluster, storage, queue)
+            role: pool.submit(_fit, {**settings, **more}, cluster, storage)
             for role, settings in plan.items()
         }
         progress.follow(News(queue, seen, runs, config.schedule.epochs), fits.values())
@@ -205,13 +212,11 @@ def code_digest() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _fit(
-    settings: dict[str, Any], cluster: ClusterConfig, storage: Storage, queue: Queue
-) -> ray.train.Result:
+def _fit(settings: dict[str, Any], cluster: ClusterConfig, storage: Storage) -> ray.train.Result:
     """One run, begun again where Ray's own controller gave up as storage was full or gone."""
     for left in reversed(range(settings["retries"] + 1)):
         try:
-            return _attempt(settings, cluster, storage, queue)
+            return _attempt(settings, cluster, storage)
         except ControllerError as error:
             lost = any(isinstance(layer, OSError) for layer in layers(error))
             if not (left and lost and storage.comes_back(settings["name"], cluster.patience)):
@@ -220,13 +225,12 @@ def _fit(
 
 
 def _attempt(
-    settings: dict[str, Any], cluster: ClusterConfig, storage: Storage, queue: Queue
+    settings: dict[str, Any], cluster: ClusterConfig, storage: Storage
 ) -> ray.train.Result:
     found = storage.recover(settings["name"])
-    more = {"queue": queue, "recovered": found, "patience": cluster.patience}
     trainer = ray.train.torch.TorchTrainer(
         _work,
-        train_loop_config={**settings, **more},
+        train_loop_config={**settings, "recovered": found},
         scaling_config=scaling(cluster),
         run_config=RunConfig(
             name=settings["name"],
@@ -240,8 +244,7 @@ def _attempt(
 
 def _work(settings: dict[str, Any]) -> None:
     """One worker's part."""
-    shards = Path(settings["shards"])
-    schema = read_schema(shards)
+    schema = settings["schema"]
     last = ray.train.get_checkpoint() or settings["recovered"]
     trainer = Trainer(
         GameConfig(**settings["game"]),
@@ -256,7 +259,9 @@ def _work(settings: dict[str, Any]) -> None:
     if last is not None:
         with last.as_directory() as folder:
             checkpoint.load(trainer, Path(folder))
-    records = read_split(shards, schema, "extractor-train")
+    records: Source = settings["shelf"] or read_split(
+        Path(settings["shards"]), schema, "extractor-train"
+    )
     first = trainer.place.rank == 0
     teller = Teller(settings["queue"], settings["role"], first=first)
     pulse = Pulse(settings["role"], trainer.game.config, trainer.place.world, teller.beat)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray.train
+from pyarrow.fs import FileSystem, copy_files
 
 from pipelines import checkpointing, storage
 from pipelines.checkpointing import writer
@@ -87,6 +88,42 @@ def test_a_run_is_named_within_a_folder_or_a_uri(tmp_path: Path) -> None:
     assert Storage(str(tmp_path)).of("run") == str(tmp_path / "run")
     inside = Storage("mock://bucket/runs?a=1")
     assert inside.of("run") == "mock://bucket/runs/run?a=1"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = pytest.importorskip("moto.server", reason='pip install "moto[s3,server]"')
+    boto3 = pytest.importorskip("boto3", reason="pip install boto3")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    try:
+        boto3.resource("s3").create_bucket(Bucket="bucket")
+        yield "s3://bucket/runs"
+    finally:
+        running.stop()
+
+
+# Warnings of botocore and Flask are theirs.
+@pytest.mark.filterwarnings("default")
+def test_s3_is_storage_too(runs: Path, bucket: str) -> None:
+    kept = Storage(bucket)
+    assert not kept.exists("run")
+    assert not kept.comes_back("run", 0)
+    copy_files(str(runs), "bucket/runs", destination_filesystem=FileSystem.from_uri(bucket)[0])
+    assert kept.comes_back("run", 0)
+    assert kept.recover("run") is None
+    FileSystem.from_uri(bucket)[0].delete_file(f"bucket/runs/run/{storage.LIST}")
+    found = kept.recover("run")
+    assert found is not None
+    assert found.path == f"bucket/runs/run/{NEW}"
+    kept.forget("run")
+    assert not kept.exists("run")
+    kept.forget("run")
 
 
 def test_a_run_is_forgotten_once_and_twice(runs: Path) -> None:

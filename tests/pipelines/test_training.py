@@ -41,7 +41,7 @@ def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
 ) -> None:
     make_shards(tmp_path / "shards", "table")
     cluster = ClusterConfig(
-        storage=str(tmp_path / "runs"), workers=2,
+        storage=str(tmp_path / "runs"), workers=(1, 2), shards="streamed",
         log=str(tmp_path / "logs"), metrics_folder=str(tmp_path / "prom"),
     )  # fmt: skip
     train(CONFIG, cluster, **_paths(tmp_path))
