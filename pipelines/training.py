@@ -214,14 +214,15 @@ def code_digest() -> str:
 
 def _fit(settings: dict[str, Any], cluster: ClusterConfig, storage: Storage) -> ray.train.Result:
     """One run, begun again where Ray's own controller gave up as storage was full or gone."""
-    for left in reversed(range(settings["retries"] + 1)):
+    left = settings["retries"]
+    while True:
         try:
             return _attempt(settings, cluster, storage)
         except ControllerError as error:
             lost = any(isinstance(layer, OSError) for layer in layers(error))
             if not (left and lost and storage.comes_back(settings["name"], cluster.patience)):
                 raise
-    raise AssertionError
+            left -= 1
 
 
 def _attempt(
