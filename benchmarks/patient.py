@@ -32,7 +32,7 @@ from tiprdc.datasets.schema import (
 
 ROOT = Path(__file__).parents[1]
 ROLES = ("protected", "unprotected")
-_PEOPLE, _COMMANDS, _SECONDS = 400, 3, 900.0
+_PEOPLE, _COMMANDS, _SECONDS = 400, 3, 600.0
 _WORKER = "TrainWorker"
 
 
