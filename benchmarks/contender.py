@@ -165,7 +165,9 @@ def _records(settings: dict[str, Any]) -> Records:
 
 def _synchronised(module: nn.Module) -> nn.Module:
     # As pipelines/workers.py wraps the game.
-    return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
+    return nn.parallel.DistributedDataParallel(
+        module, find_unused_parameters=True, broadcast_buffers=False
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ray
 from ray import exceptions as lost
@@ -48,8 +48,9 @@ _AGAIN = "run the same command again: it goes on from what was finished"
 class ClusterConfig:
     """Where, not what (`cluster`): changing it makes no result out of date."""
 
-    workers: int = 1
-    """Workers that train one extractor together, 1 to 1,024."""
+    workers: int | tuple[int, ...] = 1
+    """Workers that train one extractor together, 1 to 1,024; [least, most]: as many of these as
+    there is room for, more or fewer while it goes on. It changes no batch."""
     cpus_per_worker: int = 1
     """Processor cores for each of them, 1 to 1,024."""
     gpus_per_worker: int = 0
@@ -60,7 +61,13 @@ class ClusterConfig:
     """Interface over which workers exchange gradients, such as `eth0`; empty leaves the choice to
     Gloo, which may fail on machines with several."""
     storage: str = "runs"
-    """Folder for what a killed run goes on from; of several machines, one that all of them see."""
+    """What a killed run goes on from: a folder (of several machines, one that all of them see), or
+    a URI such as `s3://bucket/runs`."""
+    shards: Literal["local", "streamed"] = "local"
+    """Where training workers find records: in `artifacts/shards` on a disk of their own or a shared
+    one, or streamed to them from the stage."""
+    patience: float = 120.0
+    """Seconds that storage may be full or gone before a run gives up, 0 to 86,400."""
     dashboard: bool = False
     """Whether a local Ray serves its dashboard on 127.0.0.1."""
     log: str = "logs"
@@ -75,7 +82,11 @@ class ClusterConfig:
     """`host:port` of a Prometheus Pushgateway; empty: none."""
 
     def __post_init__(self) -> None:
-        within("cluster.workers", self.workers, 1, 1024)
+        if isinstance(self.workers, tuple) and (len(self.workers) != 2 or self.fewest > self.most):
+            raise ConfigError("cluster.workers", list(self.workers), "a number, or [least, most]")
+        within("cluster.workers", self.fewest, 1, 1024)
+        within("cluster.workers", self.most, 1, 1024)
+        within("cluster.patience", self.patience, 0, 86_400)
         within("cluster.cpus_per_worker", self.cpus_per_worker, 1, 1024)
         within("cluster.gpus_per_worker", self.gpus_per_worker, 0, 64)
         within("cluster.num_cpus", self.num_cpus, 0, 4096)
@@ -84,7 +95,17 @@ class ClusterConfig:
         if not self.metrics_host:
             raise ConfigError("cluster.metrics_host", "nothing", "an address of this machine")
         if not self.storage:
-            raise ConfigError("cluster.storage", "nothing", "a folder")
+            raise ConfigError("cluster.storage", "nothing", "a folder or a URI")
+
+    @property
+    def fewest(self) -> int:
+        """Workers without which training does not start."""
+        return self.workers if isinstance(self.workers, int) else self.workers[0]
+
+    @property
+    def most(self) -> int:
+        """Workers at most."""
+        return self.workers if isinstance(self.workers, int) else self.workers[-1]
 
     def resources(self) -> dict[str, float]:
         """What one training worker asks Ray for."""
@@ -122,7 +143,7 @@ def connect(config: ClusterConfig) -> Iterator[None]:
 
 def unwrap(error: BaseException) -> TiprdcError | None:
     """The user's mistake inside an error of Ray, if that is what it is."""
-    for layer in _layers(error):
+    for layer in layers(error):
         # Ray's wrapper is an instance of what it wraps, and prints the worker's traceback.
         if isinstance(layer, TiprdcError) and not isinstance(layer, lost.RayError):
             return layer
@@ -131,10 +152,10 @@ def unwrap(error: BaseException) -> TiprdcError | None:
 
 def _start(config: ClusterConfig) -> None:
     available = config.num_cpus or os.cpu_count() or 1
-    wanted = config.workers * config.cpus_per_worker
+    wanted = config.fewest * config.cpus_per_worker
     if wanted > available:
         raise ClusterError(
-            "cluster.workers", f"{config.workers} x {config.cpus_per_worker} cores",
+            "cluster.workers", f"{config.fewest} x {config.cpus_per_worker} cores",
             f"at most the {available} cores of this machine (cluster.num_cpus)",
             "set cluster.workers or cluster.cpus_per_worker lower, or set RAY_ADDRESS to a cluster",
         )  # fmt: skip
@@ -253,28 +274,28 @@ def _translate(error: Exception) -> Exception:
     mistake = unwrap(error)
     if mistake:
         return mistake
-    layers = list(_layers(error))
-    for layer in layers:
+    found = list(layers(error))
+    for layer in found:
         if isinstance(layer, OSError) and layer.errno in (errno.ENOSPC, errno.EDQUOT):
             return OSError(layer.errno, layer.strerror, layer.filename)
-    if any(isinstance(layer, _FULL) for layer in layers):
+    if any(isinstance(layer, _FULL) for layer in found):
         return ClusterError(
             "Ray's object store", "full", "room on the disk of Ray's temporary folder",
             f"free some space, or set RAY_TMPDIR, and {_AGAIN}",
         )  # fmt: skip
-    if any(isinstance(layer, lost.OutOfMemoryError) for layer in layers):
+    if any(isinstance(layer, lost.OutOfMemoryError) for layer in found):
         return ClusterError(
             "worker", "killed, as the machine ran out of memory", "a worker that lives",
             f"set cluster.num_cpus lower, so that fewer work side by side, and {_AGAIN}",
         )  # fmt: skip
-    if any(isinstance(layer, _GONE) for layer in layers):
+    if any(isinstance(layer, _GONE) for layer in found):
         return ClusterError(
             "worker", "killed, or its machine went away", "a worker that lives", _AGAIN
         )
     return error
 
 
-def _layers(error: BaseException) -> Iterator[BaseException]:
+def layers(error: BaseException) -> Iterator[BaseException]:
     """An error and those inside it: Ray wraps causes in causes, in fields and in tables by rank."""
     waiting, seen = [error], set[int]()
     while waiting:

@@ -4,6 +4,7 @@
     beat        figures                   every few seconds (pipelines/pulse.py)
     epoch       summary                   the epoch's means
     checkpoint  epoch                     it can be gone on from there
+    waiting     epoch, error              storage is full or gone; tried again and again
 
 A worker that was lost plays an epoch again that was told already: the journal takes it once.
 """
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from pipelines.console import console
 from pipelines.pulse import Figures, of_players
 from pipelines.watching import Watch, nothing_known
 from tiprdc.training import GameConfig
@@ -108,6 +110,14 @@ class News:
     def _checkpoint(self, run: str, news: Mapping[str, Any]) -> None:
         self.seen.trained(run, {"train_checkpoint_time_seconds": time.time()})
         self.seen.note("checkpoint", run=self.names[run], number=int(news["epoch"]))
+
+    def _waiting(self, run: str, news: Mapping[str, Any]) -> None:
+        fields = {"error": news["error"]}
+        if self.seen.note("waiting", fields, run=self.names[run], number=int(news["epoch"])):
+            console.print(
+                f"{run}: epoch {int(news['epoch'])} waits for storage: {news['error']}",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
 
     def _write(self, run: str, summary: Mapping[str, float]) -> None:
         fields = {name: value for name, value in summary.items() if name != "epoch"}

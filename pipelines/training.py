@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -21,15 +20,18 @@ import pandas as pd
 import ray
 import ray.train
 import ray.train.torch
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfig
 from ray.util.queue import Queue
 
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.checkpointing import writer
+from pipelines.cluster import ClusterConfig, connect, layers
 from pipelines.console import Progress, console
 from pipelines.news import News, Teller
 from pipelines.pulse import Pulse
+from pipelines.shelf import Shelf
+from pipelines.storage import Storage
 from pipelines.watching import Watch, watch
-from pipelines.workers import place
+from pipelines.workers import place, scaling
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
 from tiprdc.errors import DataError, within
@@ -37,7 +39,7 @@ from tiprdc.feasibility import assess, infeasible
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import players
-from tiprdc.trainer import ScheduleConfig, Trainer
+from tiprdc.trainer import ScheduleConfig, Source, Trainer
 from tiprdc.training import GameConfig, Losses
 
 Role = Literal["protected", "unprotected"]
@@ -101,9 +103,9 @@ def _train(
     schema = read_schema(shards)
     _check(config, cluster, schema)
     check_labels(config, shards, schema)
-    storage = Path(cluster.storage).resolve()
+    storage = Storage(cluster.storage)
     plan = {role: _settings(config, role, shards.resolve(), schema) for role in ROLES}
-    if not any((storage / settings["name"]).exists() for settings in plan.values()):
+    if not any(storage.exists(settings["name"]) for settings in plan.values()):
         _check_pretrained(config, schema)
     runs = {str(role): (made["name"], GameConfig(**made["game"])) for role, made in plan.items()}
     with (
@@ -112,10 +114,16 @@ def _train(
         ThreadPoolExecutor(_runs_at_once(cluster)) as pool,
     ):
         queue = Queue(actor_options={"num_cpus": 0})
+        more = {
+            "schema": schema,
+            "queue": queue,
+            "patience": cluster.patience,
+            "shelf": Shelf.fill(shards) if cluster.shards == "streamed" else None,
+        }
         for role in plan:
             progress.add(role, config.schedule.epochs)
         fits = {
-            role: pool.submit(_fit, settings, cluster, storage, queue)
+            role: pool.submit(_fit, {**settings, **more}, cluster, storage)
             for role, settings in plan.items()
         }
         progress.follow(News(queue, seen, runs, config.schedule.epochs), fits.values())
@@ -123,22 +131,22 @@ def _train(
             _keep(fit.result(), out / role)
     _write_curves(out, curves)
     for settings in plan.values():
-        shutil.rmtree(storage / settings["name"], ignore_errors=True)
+        storage.forget(settings["name"])
 
 
 def _runs_at_once(cluster: ClusterConfig) -> int:
     """Both, if there is room: two runs that wait for each other's resources never end."""
     there = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
-    wanted = {name: len(ROLES) * cluster.workers * n for name, n in cluster.resources().items()}
+    wanted = {name: len(ROLES) * cluster.most * n for name, n in cluster.resources().items()}
     room = all(there.get(name, 0.0) >= amount for name, amount in wanted.items())
     return len(ROLES) if room else 1
 
 
 def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
     records = schema.records["extractor-train"]
-    if records < 8 * cluster.workers:
+    if records < 8 * cluster.most:
         raise DataError(
-            "extractor-train", f"{records} records for {cluster.workers} workers",
+            "extractor-train", f"{records} records for {cluster.most} workers",
             "at least 8 records a worker", "prepare more people or set cluster.workers lower",
         )  # fmt: skip
     for name in config.game.weights:
@@ -199,25 +207,35 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
 def code_digest() -> str:
     """A checkpoint of half a training by older code is not gone on from."""
     root = Path(__file__).parents[1] / "tiprdc"
-    files = [root / "training.py", root / "trainer.py"]
+    files = [root / name for name in ("peers.py", "trainer.py", "training.py")]
     files += sorted([*root.glob("models/*.py"), *root.glob("objectives/*.py")])
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _fit(
-    settings: dict[str, Any], cluster: ClusterConfig, storage: Path, queue: Queue
+def _fit(settings: dict[str, Any], cluster: ClusterConfig, storage: Storage) -> ray.train.Result:
+    """One run, begun again where Ray's own controller gave up as storage was full or gone."""
+    left = settings["retries"]
+    while True:
+        try:
+            return _attempt(settings, cluster, storage)
+        except ControllerError as error:
+            lost = any(isinstance(layer, OSError) for layer in layers(error))
+            if not (left and lost and storage.comes_back(settings["name"], cluster.patience)):
+                raise
+            left -= 1
+
+
+def _attempt(
+    settings: dict[str, Any], cluster: ClusterConfig, storage: Storage
 ) -> ray.train.Result:
+    found = storage.recover(settings["name"])
     trainer = ray.train.torch.TorchTrainer(
         _work,
-        train_loop_config={**settings, "queue": queue},
-        scaling_config=ScalingConfig(
-            num_workers=cluster.workers,
-            use_gpu=cluster.gpus_per_worker > 0,
-            resources_per_worker=cluster.resources(),
-        ),
+        train_loop_config={**settings, "recovered": found},
+        scaling_config=scaling(cluster),
         run_config=RunConfig(
             name=settings["name"],
-            storage_path=str(storage),
+            storage_path=storage.root,
             failure_config=FailureConfig(max_failures=settings["retries"]),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
         ),
@@ -227,9 +245,8 @@ def _fit(
 
 def _work(settings: dict[str, Any]) -> None:
     """One worker's part."""
-    shards = Path(settings["shards"])
-    schema = read_schema(shards)
-    last = ray.train.get_checkpoint()
+    schema = settings["schema"]
+    last = ray.train.get_checkpoint() or settings["recovered"]
     trainer = Trainer(
         GameConfig(**settings["game"]),
         ExtractorConfig(**settings["extractor"]),
@@ -243,27 +260,24 @@ def _work(settings: dict[str, Any]) -> None:
     if last is not None:
         with last.as_directory() as folder:
             checkpoint.load(trainer, Path(folder))
-    records = read_split(shards, schema, "extractor-train")
+    records: Source = settings["shelf"] or read_split(
+        Path(settings["shards"]), schema, "extractor-train"
+    )
     first = trainer.place.rank == 0
     teller = Teller(settings["queue"], settings["role"], first=first)
     pulse = Pulse(settings["role"], trainer.game.config, trainer.place.world, teller.beat)
+    write = writer(trainer, teller, settings["patience"])
     teller.tell("started", trainer.epoch, resumed=last is not None, history=trainer.history)
+    if trainer.epoch == trainer.schedule.epochs:
+        # All is done; Ray must hear of a checkpoint that it did not list itself.
+        write(trainer.history[-1])
     while trainer.epoch < trainer.schedule.epochs:
         losses = trainer.play_epoch(records, pulse)
         teller.tell("epoch", trainer.epoch, summary=losses)
         done = trainer.epoch == trainer.schedule.epochs
         if done or trainer.epoch % settings["checkpoint_every"] == 0:
-            _report(trainer, losses, write=first)
+            write(losses)
             teller.tell("checkpoint", trainer.epoch)
-
-
-def _report(trainer: Trainer, losses: dict[str, float], *, write: bool) -> None:
-    """All workers report together; the first one brings the checkpoint."""
-    with tempfile.TemporaryDirectory() as folder:
-        if write:
-            checkpoint.save(trainer, Path(folder))
-        kept = ray.train.Checkpoint.from_directory(folder) if write else None
-        ray.train.report(losses, checkpoint=kept)
 
 
 def _keep(result: ray.train.Result, folder: Path) -> None:

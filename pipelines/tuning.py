@@ -15,9 +15,8 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from pipelines.console import console, run
 from pipelines.params import load
 from pipelines.recipes import training, tuning
 from pipelines.searching import TuneConfig, check, space
+from pipelines.storage import Storage
 from pipelines.training import TrainConfig, check_labels, code_digest
 from pipelines.trialboard import TrialBoard
 from pipelines.watching import Watch, watch
@@ -92,25 +92,25 @@ def _tune(
     check(config, base, schema)
     check_labels(base, shards, schema)
     name = _name(config, base, schema)
-    storage = Path(cluster.storage).resolve()
-    folders = [storage / name, storage / f"{name}-seeds"]
+    storage = Storage(cluster.storage)
+    searches = (name, f"{name}-seeds")
     if not resume:
-        _forget(folders)
+        _forget(storage, searches)
     with connect(cluster), TrialBoard(name, config, seen) as board:
-        work = _Work(config, base, trials.read_data(shards, config.people), board)
-        rows = work.search(folders[0])
+        work = _Work(config, base, trials.read_data(shards, config.people), board, storage)
+        rows = work.search(searches[0])
         if config.seeds > 1 and not rows.empty:
             near = front.near_front(rows, config.near)
-            rows = pd.concat([rows, work.again(near, folders[1])], ignore_index=True)
-        _finish(rows, config, out, seen, storage / name)
-    _forget(folders)
+            rows = pd.concat([rows, work.again(near, searches[1])], ignore_index=True)
+        _finish(rows, config, out, seen, storage.of(name))
+    _forget(storage, searches)
 
 
-def _finish(rows: pd.DataFrame, config: TuneConfig, out: Path, seen: Watch, storage: Path) -> None:
+def _finish(rows: pd.DataFrame, config: TuneConfig, out: Path, seen: Watch, where: str) -> None:
     if rows.empty:
         raise ClusterError(
             "tune", f"none of {config.trials} trials came to an end", "at least one",
-            f"read the errors in {storage}; if losses were no numbers, lower the rates",
+            f"read the errors in {where}; if losses were no numbers, lower the rates",
         )  # fmt: skip
     table = front.over_seeds(rows, config.searched())
     front.write(table, config, out)
@@ -121,9 +121,9 @@ def _finish(rows: pd.DataFrame, config: TuneConfig, out: Path, seen: Watch, stor
         console.print(f"tune: {front.said(proposal)}", highlight=False, soft_wrap=True)
 
 
-def _forget(folders: list[Path]) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def _forget(storage: Storage, searches: Iterable[str]) -> None:
+    for name in searches:
+        storage.forget(name)
 
 
 def _name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
@@ -137,9 +137,10 @@ class _Work:
     """Runs trials and collects their figures."""
 
     def __init__(
-        self, config: TuneConfig, base: TrainConfig, data: trials.Data, board: TrialBoard
-    ) -> None:
-        self.config, self.board = config, board
+        self, config: TuneConfig, base: TrainConfig, data: trials.Data, board: TrialBoard,
+        storage: Storage,
+    ) -> None:  # fmt: skip
+        self.config, self.board, self.storage = config, board, storage
         self.queue = Queue(actor_options={"num_cpus": 0})
         base = replace(base, extractor=base.extractor.absolute())
         # Data go through the object store: no worker needs the shards on its own disk.
@@ -148,7 +149,7 @@ class _Work:
             {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
         )
 
-    def search(self, folder: Path) -> pd.DataFrame:
+    def search(self, name: str) -> pd.DataFrame:
         """Optuna's trials."""
         # Its own word on a study in memory is no news: Tune keeps the trials.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -159,9 +160,9 @@ class _Work:
             seed=self.config.seed,
         )
         tuning = ray_tune.TuneConfig(search_alg=sampler, num_samples=self.config.trials)
-        return self._fit(folder, tuning, {})
+        return self._fit(name, tuning, {})
 
-    def again(self, near: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    def again(self, near: pd.DataFrame, name: str) -> pd.DataFrame:
         """Further seeds of these settings."""
         points = [
             {**{name: front.plain(row[name]) for name in self.config.searched()}, "seed": seed}
@@ -170,24 +171,20 @@ class _Work:
         ]
         self.board.total += len(points)
         console.print(f"tune: {len(points)} further trials, for settings near the front")
-        return self._fit(folder, ray_tune.TuneConfig(), {"again": ray_tune.grid_search(points)})
+        return self._fit(name, ray_tune.TuneConfig(), {"again": ray_tune.grid_search(points)})
 
-    def _fit(
-        self, folder: Path, tuning: ray_tune.TuneConfig, points: dict[str, Any]
-    ) -> pd.DataFrame:
-        tuner = self._restored(folder, points)
+    def _fit(self, name: str, tuning: ray_tune.TuneConfig, points: dict[str, Any]) -> pd.DataFrame:
+        tuner = self._restored(self.storage.of(name), points)
         resumed = tuner is not None
-        self.board.seen.note("started", {"resumed": resumed}, run=folder.name)
+        self.board.seen.note("started", {"resumed": resumed}, run=name)
         if tuner is None:
             # Left by a search that was killed before its first snapshot.
-            shutil.rmtree(folder, ignore_errors=True)
+            self.storage.forget(name)
             tuner = ray_tune.Tuner(
                 self.trainable,
                 param_space=points,
                 tune_config=tuning,
-                run_config=ray_tune.RunConfig(
-                    name=folder.name, storage_path=str(folder.parent), verbose=0
-                ),
+                run_config=ray_tune.RunConfig(name=name, storage_path=self.storage.root, verbose=0),
             )
         with ThreadPoolExecutor(1) as pool:
             search = pool.submit(tuner.fit)
@@ -197,11 +194,11 @@ class _Work:
         rows = [row for row in ended if row and "utility" in row and not row["diverged"]]
         return pd.DataFrame(rows)
 
-    def _restored(self, folder: Path, points: dict[str, Any]) -> ray_tune.Tuner | None:
-        if not ray_tune.Tuner.can_restore(str(folder)):
+    def _restored(self, folder: str, points: dict[str, Any]) -> ray_tune.Tuner | None:
+        if not ray_tune.Tuner.can_restore(folder):
             return None
         tuner = ray_tune.Tuner.restore(
-            str(folder), self.trainable, resume_unfinished=True, resume_errored=True,
+            folder, self.trainable, resume_unfinished=True, resume_errored=True,
             param_space=points or None,
         )  # fmt: skip
         before = tuner.get_results()

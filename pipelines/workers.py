@@ -32,13 +32,19 @@ def run(loop: Loop, settings: dict[str, Any], cluster: ClusterConfig, *, storage
     ray.train.torch.TorchTrainer(
         work,
         train_loop_config=settings,
-        scaling_config=ScalingConfig(
-            num_workers=cluster.workers,
-            use_gpu=cluster.gpus_per_worker > 0,
-            resources_per_worker=cluster.resources(),
-        ),
+        scaling_config=scaling(cluster),
         run_config=RunConfig(storage_path=storage),
     ).fit()
+
+
+def scaling(cluster: ClusterConfig) -> ScalingConfig:
+    """How many workers, with what, as Ray Train wants it."""
+    wanted = cluster.workers if isinstance(cluster.workers, int) else (cluster.fewest, cluster.most)
+    return ScalingConfig(
+        num_workers=wanted,  # type: ignore[arg-type]  # Ray's own type is that of V1
+        use_gpu=cluster.gpus_per_worker > 0,
+        resources_per_worker=cluster.resources(),
+    )
 
 
 def place() -> Place:
@@ -53,8 +59,10 @@ def place() -> Place:
 
 
 def _synchronised(module: nn.Module) -> nn.Module:
-    # A step of the adversaries alone leaves the other players without a gradient.
+    # A step of the adversaries alone leaves the other players without a gradient. Buffers follow
+    # from the whole batch, alike on every worker: nothing to send.
     wrapped: nn.Module = ray.train.torch.prepare_model(
-        module, parallel_strategy_kwargs={"find_unused_parameters": True}
+        module,
+        parallel_strategy_kwargs={"find_unused_parameters": True, "broadcast_buffers": False},
     )
     return wrapped

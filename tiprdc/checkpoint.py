@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -90,6 +90,18 @@ def history(folder: Path) -> list[dict[str, float]]:
     """
     losses: list[dict[str, float]] = _read_document(folder)["history"]
     return losses
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether each file is there to its last byte: a kill may have come while it was written."""
+    try:
+        _read_document(folder)
+        for name in ("players.safetensors", "optimiser.safetensors"):
+            with safe_open(folder / name, "pt"):
+                pass
+    except (ModelError, OSError, SafetensorError):
+        return False
+    return True
 
 
 def load_extractor(folder: Path) -> Extractor:

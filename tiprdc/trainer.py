@@ -1,16 +1,17 @@
 """Play the game for some epochs: the order of the data, the rates, the pressure.
 
-Everything random in an epoch follows from (seed, epoch, rank), so that a run that goes on from a
-checkpoint sees the same data in the same order as one that was never stopped.
+Everything random in an epoch follows from (seed, epoch), so that a run that goes on from a
+checkpoint, with as many workers or not, sees the same batches in the same order as one that was
+never stopped.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,7 +25,11 @@ from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import MakePlayers, players
+from tiprdc.peers import Peers, join
 from tiprdc.training import Game, GameConfig, Losses
+
+_CHUNK = 1024
+"""Records that go through the extractor at once where nothing is learnt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +92,16 @@ class Place:
     wrap: Callable[[nn.Module], nn.Module] = lambda module: module
 
 
+class Source(Protocol):
+    """Where records come from: `Records` in memory, or a network, a little ahead of their use."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, rows: Iterable[NDArray[np.intp]]) -> Iterator[Records]:
+        """One batch of rows after another, in the order asked for."""
+        ...
+
+
 class Step(NamedTuple):
     """One step, for whoever watches.
 
@@ -141,7 +156,9 @@ class Trainer:
         self._pressure = 0.0
         if resuming:
             extractor_config = extractor_config.started()
+        self.peers = Peers(place.rank, place.world)
         self.game = Game(game_config, extractor_config, spec, private, make_players)
+        join(self.game, self.peers)
         # Convolutions are fastest on maps whose channels lie side by side, and bf16's demand it.
         self.game.to(place.device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(
@@ -170,7 +187,7 @@ class Trainer:
         self._wrapped = place.wrap(self.game)
 
     def play_epoch(
-        self, records: Records, watch: Callable[[Step], None] | None = None
+        self, records: Source, watch: Callable[[Step], None] | None = None
     ) -> dict[str, float]:
         """One pass over the records.
 
@@ -187,20 +204,18 @@ class Trainer:
         self._seed_epoch()
         self.game.train()
         self.game.forget_fits()
-        names = list(self.game.private)
-        x = torch.from_numpy(records.x)
-        u = torch.stack([torch.from_numpy(records.labels[name]) for name in names], dim=1)
         sums = torch.zeros(len(Losses._fields), device=self.place.device)
         batches = list(self._batches(len(records)))
+        coming = records.batches(rows.numpy() for rows in batches)
         waiting, seen = 0.0, 0
         for number, rows in enumerate(batches):
             began = time.perf_counter()
             self._set_rates(self.epoch + number / len(batches))
-            batch = x[rows].to(self.place.device), u[rows].to(self.place.device)
+            batch = self._placed(next(coming))
             waited = time.perf_counter() - began
             losses = Losses(*(value.detach() for value in self._step(*batch)))
             sums += torch.stack([value.float() for value in losses])
-            waiting, seen = waiting + waited, seen + len(rows)
+            waiting, seen = waiting + waited, seen + self.peers.records(len(rows))
             if watch:
                 step = Step(
                     epoch=self.epoch + (number + 1) / len(batches),
@@ -219,7 +234,7 @@ class Trainer:
             **means,
             "steps": len(batches),
             "privacy_weight": self.privacy_weight,
-            "records_per_second": seen * self.place.world / seconds,
+            "records_per_second": seen / seconds,
             "waiting_seconds": waiting,
             "seconds": seconds,
         }
@@ -240,19 +255,32 @@ class Trainer:
     def _through(self, network: Callable[[Tensor], Tensor], records: Records) -> Tensor:
         self.game.eval()
         with torch.inference_mode():
-            parts = torch.split(torch.from_numpy(records.x), 1024)
+            parts = torch.split(torch.from_numpy(records.x), _CHUNK)
             return torch.cat([network(part.to(self.place.device)).cpu() for part in parts])
 
-    def _guard(self, records: Records) -> None:
+    def _guard(self, records: Source) -> None:
         """Erase what a linear attacker would find in the features that training ended with."""
         extractor = self.game.extractor
         if isinstance(extractor, Extractor) and isinstance(extractor.guard, Guard):
-            hot = [
-                F.one_hot(torch.from_numpy(records.labels[name]), k)
-                for name, k in self.game.private.items()
-            ]
-            z = self._through(extractor.whitened, records)
-            extractor.guard.fit(z, torch.cat(hot, dim=1))
+            z, u = [], []
+            everyone = np.arange(len(records))
+            rows = np.split(everyone, everyone[_CHUNK::_CHUNK])
+            for chunk in records.batches(rows):
+                z.append(self._through(extractor.whitened, chunk))
+                u.append(self._labels(chunk))
+            labels, classes = torch.cat(u), self.game.private.values()
+            hot = [F.one_hot(labels[:, i], k) for i, k in enumerate(classes)]
+            extractor.guard.fit(torch.cat(z), torch.cat(hot, dim=1))
+
+    def _placed(self, batch: Records) -> tuple[Tensor, Tensor]:
+        """x `[B, *shape]` and u `[B, A]`, where they are worked on."""
+        device = self.place.device
+        return torch.from_numpy(batch.x).to(device), self._labels(batch).to(device)
+
+    def _labels(self, records: Records) -> Tensor:
+        """u `[N, A]` in the order of the game's attributes."""
+        private = [torch.from_numpy(records.labels[name]) for name in self.game.private]
+        return torch.stack(private, dim=1)
 
     def _step(self, x: Tensor, u: Tensor) -> Losses:
         losses, z = self._descend(x, u)
@@ -271,7 +299,8 @@ class Trainer:
         return losses, z
 
     def _seed_epoch(self) -> None:
-        sequence = np.random.SeedSequence([self.seed, self.epoch, self.place.rank])
+        # Alike on all workers, for noise of which each takes its part; once the rank was the third.
+        sequence = np.random.SeedSequence([self.seed, self.epoch, 0])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
 
     def _batches(self, records: int) -> Iterator[Tensor]:
@@ -284,7 +313,7 @@ class Trainer:
             )  # fmt: skip
         order = np.random.default_rng([self.seed, self.epoch]).permutation(records)
         for start in range(0, records - size + 1, size):
-            yield torch.from_numpy(order[start : start + size][self.place.rank :: self.place.world])
+            yield self.peers.split(torch.from_numpy(order[start : start + size]))
 
     def _set_rates(self, progress: float) -> None:
         """Rates and pressure at a moment, in epochs since the start."""

@@ -32,6 +32,7 @@ from tiprdc.objectives.entropy import certainty
 from tiprdc.objectives.estimators import Keep
 from tiprdc.objectives.pressure import Pressure
 from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
+from tiprdc.peers import ALONE, Peers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,9 @@ def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
 class Game(nn.Module):
     """All players as one module, so that one DDP wrapper is enough.
 
+    Several workers that share a batch (`tiprdc.peers.join`) play one game: each gets the losses of
+    the whole batch, and their gradients' mean is that of one worker.
+
     Args:
         config: The rules.
         extractor_config: The extractor's architecture.
@@ -146,6 +150,7 @@ class Game(nn.Module):
         make_players: Builds the networks.
     """
 
+    peers: Peers = ALONE
     memory_z: Tensor
     memory_u: Tensor
 
@@ -179,7 +184,7 @@ class Game(nn.Module):
         """All players' losses on one batch, or the adversaries' alone on features already made.
 
         Args:
-            x: Records `[B, *shape]`; not looked at if z is given.
+            x: This worker's records `[B, *shape]`.
             u: Private attributes `[B, A]`, int64.
             pressure: Share of the privacy weight in force, 0 (warm-up) to 1.
             z: Features `[B, D]` for a further step of the adversaries only.
@@ -195,20 +200,29 @@ class Game(nn.Module):
         weight = self.config.privacy_weight * pressure
         z = self.extractor(x)
         if self.config.noise:
-            z = z + self.config.noise * torch.randn_like(z)
-        one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]
-        negatives = min(self.config.negatives, len(x) - 1)
-        told = torch.cat(one_hot, 1)
+            z = z + self.config.noise * self.peers.randn_like(z)
+        negatives = min(self.config.negatives, self.peers.records(len(x)) - 1)
+        told = torch.cat(self._one_hot(u), 1)
         kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
         learns, known = self._trained(z, u, weight)
-        rebuilds, rebuilt = self._rebuilding(x, z), self._rebuilt(x, z)
-        hidden, *shown = self._closed_form(z, one_hot, weight, steered=pressure >= 1)
-        self._remember(z.detach().flatten(1), u)
+        all_z, all_u = self._of_all(z.flatten(1), u)
+        rebuilds, rebuilt = self._rebuilding(x, z), self._rebuilt(x, z, all_z)
+        hidden, *shown = self._closed_form(all_z, all_u, weight, steered=pressure >= 1)
+        self._remember(all_z.detach(), all_u)
         if self.config.objective == "entropy":
             hidden = hidden + known
         hidden = hidden + self.config.reconstruction * rebuilt
         total = learns + rebuilds - kept + weight * hidden
         return Losses(total, kept, learns, known, rebuilt, *shown), z.detach()
+
+    def _one_hot(self, u: Tensor) -> list[Tensor]:
+        return [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]
+
+    def _of_all(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """z `[B, D]` and u of the whole batch, where somebody looks at it: z may be a large map."""
+        if self.config.closed_form or self.config.memory or self.rebuilder:
+            z, u = self.peers.gather(z, u)
+        return z, u
 
     def _adversary_loss(self, z: Tensor, u: Tensor) -> Tensor:
         return self._over_adversaries(z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
@@ -229,23 +243,26 @@ class Game(nn.Module):
         """What the reconstruction adversary learns by."""
         loss = z.new_zeros(())
         for decoder in self.rebuilder:
-            loss = loss + decoder(z.detach().flatten(1), x)
+            told = decoder(z.detach().flatten(1), x)
+            loss = loss + self.peers.mean(told, cast(Decoder, decoder).weight(x))
         return loss
 
-    def _rebuilt(self, x: Tensor, z: Tensor) -> Tensor:
+    def _rebuilt(self, x: Tensor, z: Tensor, all_z: Tensor) -> Tensor:
         """The share of the record that it rebuilds, as the extractor is to lower it."""
         if not self.rebuilder:
             return z.new_zeros(())
         decoder, flat = cast(Decoder, self.rebuilder[0]), z.flatten(1)
         frozen = {name: p.detach() for name, p in decoder.named_parameters()}
         lost = torch.func.functional_call(decoder, frozen, (flat, x))
+        lost = self.peers.mean(lost, decoder.weight(x))
         with torch.no_grad():
-            by_another = decoder(flat.roll(1, 0), x)
+            by_another = decoder(self.peers.own(all_z.roll(1, 0)), x)
+            by_another = self.peers.mean(by_another, decoder.weight(x))
         share: Tensor = (1 - lost / by_another.clamp(min=1e-6)).clamp(min=0)
         return share
 
     def _closed_form(
-        self, z: Tensor, one_hot: list[Tensor], weight: float, *, steered: bool
+        self, z: Tensor, u: Tensor, weight: float, *, steered: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What is to be lowered; what the closed-form adversary explains of u, what it would by
         chance, and how the budget has steered its weight: means over the attributes."""
@@ -253,8 +270,8 @@ class Game(nn.Module):
         if not (weight and self.config.closed_form):
             return penalty, explained, chance, multiplier
         with torch.autocast(z.device.type, enabled=False):
-            for i, (share, hot) in enumerate(zip(self.weights, one_hot, strict=True)):
-                found, by_chance = self._explained(i, Labelled(z.flatten(1).float(), hot))
+            for i, (share, hot) in enumerate(zip(self.weights, self._one_hot(u), strict=True)):
+                found, by_chance = self._explained(i, Labelled(z.float(), hot))
                 m = self.pressure.multiplier[i].clone()
                 if self.training and steered:
                     self.pressure.follow(i, found - by_chance)
@@ -302,4 +319,4 @@ class Game(nn.Module):
                 else:
                     logits = player(z)
                 total = total + self.weights[i] * score(logits, i) / self.config.adversaries
-        return total
+        return self.peers.mean(total) if self.config.adversaries else total

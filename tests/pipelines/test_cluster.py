@@ -10,11 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import ray
 
 from pipelines.cluster import ClusterConfig, _translate, connect, unwrap
+from pipelines.params import build
+from pipelines.workers import scaling
 from tiprdc.errors import ClusterError, ConfigError, DataError
 
 ROOT = Path(__file__).parents[2]
@@ -102,11 +105,21 @@ def test_more_workers_than_cores_is_refused_before_ray_starts() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"workers": 0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1}, {"num_cpus": -1}],
+    [
+        {"workers": 0}, {"workers": (0, 2)}, {"workers": (3, 2)}, {"workers": (1, 2, 3)},
+        {"patience": -1.0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1}, {"num_cpus": -1},
+    ],
 )  # fmt: skip
-def test_ranges_are_checked(wrong: dict[str, int]) -> None:
+def test_ranges_are_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"cluster.{next(iter(wrong))}"):
-        ClusterConfig(**wrong)  # type: ignore[arg-type]  # one key of int fields
+        ClusterConfig(**wrong)
+
+
+def test_a_number_of_workers_or_a_range() -> None:
+    fixed, elastic = ClusterConfig(workers=3), ClusterConfig(workers=(1, 4))
+    assert [(c.fewest, c.most) for c in (fixed, elastic)] == [(3, 3), (1, 4)]
+    assert [scaling(c).num_workers for c in (fixed, elastic)] == [3, (1, 4)]
+    assert build(ClusterConfig, {"workers": [1, 4]}, "cluster") == elastic
 
 
 def test_what_a_worker_asks_for() -> None:

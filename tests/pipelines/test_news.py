@@ -106,6 +106,20 @@ def test_an_epoch_that_a_killed_stage_did_not_write_is_written_later(
     assert found == [1, 2]
 
 
+def test_waiting_for_storage_is_said_once_for_an_epoch(
+    wired: tuple[Teller, News, Watch], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teller, news, _ = wired
+    for _ in range(3):
+        teller.tell("waiting", 2, error="No space left on device")
+        assert news.get(timeout=1) == ("protected", 2)
+    said = "protected: epoch 2 waits for storage: No space left on device\n"
+    assert capsys.readouterr().err == said
+    (line,) = read(tmp_path / "train.jsonl")
+    assert (line["event"], line["number"]) == ("waiting", 2)
+    assert line["error"] == "No space left on device"
+
+
 def test_a_pulse_tells_means_over_the_steps_since_the_last(
     wired: tuple[Teller, News, Watch], monkeypatch: pytest.MonkeyPatch
 ) -> None:

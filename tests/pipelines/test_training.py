@@ -15,6 +15,7 @@ import pytest
 from pipelines import training
 from pipelines.cluster import ClusterConfig
 from pipelines.journal import read
+from pipelines.storage import Storage
 from pipelines.training import TrainConfig, train
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_split, write_shard
@@ -40,7 +41,7 @@ def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
 ) -> None:
     make_shards(tmp_path / "shards", "table")
     cluster = ClusterConfig(
-        storage=str(tmp_path / "runs"), workers=2,
+        storage=str(tmp_path / "runs"), workers=(1, 2), shards="streamed",
         log=str(tmp_path / "logs"), metrics_folder=str(tmp_path / "prom"),
     )  # fmt: skip
     train(CONFIG, cluster, **_paths(tmp_path))
@@ -72,7 +73,7 @@ def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
     cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
     # What a kill leaves: the storage of a run that got as far as its first epoch.
     short = replace(CONFIG, schedule=replace(CONFIG.schedule, epochs=1))
-    monkeypatch.setattr(training.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(Storage, "forget", lambda *_: None)
     train(short, cluster, **_paths(tmp_path))
     monkeypatch.undo()
     left = {run.name.split("-")[0]: run for run in (tmp_path / "runs").iterdir()}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -131,6 +131,10 @@ class Records:
         """These rows, in this order."""
         labels = {name: values[rows] for name, values in self.labels.items()}
         return Records(self.x[rows], labels, self.person[rows])
+
+    def batches(self, rows: Iterable[NDArray[np.intp]]) -> Iterator[Records]:
+        """One batch of rows after another."""
+        return map(self.take, rows)
 
 
 def encode_shard(records: Records) -> bytes:

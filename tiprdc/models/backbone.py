@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from tiprdc.errors import ConfigError
+from tiprdc.models.norm import BatchNorm
 from tiprdc.models.views import Views
 
 BackboneFamily = Literal["vgg16_bn", "resnet18"]
@@ -108,7 +109,7 @@ def vgg16_bn_blocks(first: int, last: int) -> nn.Sequential:
             nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
             assert convolution.bias is not None
             nn.init.zeros_(convolution.bias)
-            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            layers += [convolution, BatchNorm(width), nn.ReLU(inplace=True)]
             channels = width
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers)
@@ -133,7 +134,7 @@ def _vgg16_bn(cut: int, size: tuple[int, int]) -> Body:
 
 
 def _resnet18(cut: int, size: tuple[int, int]) -> Body:
-    network = resnet18()
+    network = resnet18(norm_layer=BatchNorm)
     names = ["conv1", "bn1", "relu", "maxpool", *(f"layer{n}" for n in range(1, cut + 1))]
     return Body(
         layers=nn.Sequential(OrderedDict((name, getattr(network, name)) for name in names)),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tiprdc.peers import ALONE, Peers
+
 
 class Channel(nn.Module):
     """Whitened features `[B, D]` -> what is sent `[B, D]`.
@@ -21,6 +23,8 @@ class Channel(nn.Module):
         noise: Standard deviation of Gaussian noise, drawn anew whenever z is made, or 0.
         bits: log2 of the number of levels from -b to b, or 0 for none; needs bounded.
     """
+
+    peers: Peers = ALONE
 
     def __init__(self, bounded: float, noise: float, bits: int) -> None:
         super().__init__()
@@ -38,7 +42,8 @@ class Channel(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Noise and levels on features that are bounded already."""
         if self.noise:
-            z = z + self.noise * torch.randn_like(z)
+            drawn = self.peers.randn_like(z) if self.training else torch.randn_like(z)
+            z = z + self.noise * drawn
         if not self.bits:
             return z
         levels = self._nearest_level(z)

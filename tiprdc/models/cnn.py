@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor, nn
 
+from tiprdc.models.norm import BatchNorm
 from tiprdc.models.views import Views
 
 _MOST_PATCHES = 16
@@ -51,7 +52,7 @@ def _blocks(channels: int, widths: list[int]) -> nn.Sequential:
     for width in widths:
         layers += [
             nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            BatchNorm(width),
             nn.ReLU(),
         ]
         channels = width

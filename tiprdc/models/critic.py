@@ -20,6 +20,7 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.mlp import perceptron
 from tiprdc.objectives.estimators import ESTIMATORS, Estimator, Keep
+from tiprdc.peers import ALONE, Peers
 
 _LOCAL, _GLOBAL, _HIDDEN = 32, 128, 256
 
@@ -32,6 +33,8 @@ class Critic(nn.Module):
         spec: What a record is.
         classes: Total number of classes of all private attributes.
     """
+
+    peers: Peers = ALONE
 
     def __init__(self, config: ExtractorConfig, spec: InputSpec, classes: int) -> None:
         super().__init__()
@@ -48,12 +51,13 @@ class Critic(nn.Module):
         """J of true triples against triples whose record is another one's.
 
         Args:
-            x: Records `[B, *shape]`.
+            x: Records `[B, *shape]`, this worker's.
             z: Features `[B, D]`.
             u: One-hot private attributes, joined `[B, K]`.
-            negatives: Other records to compare each record with, 1 to B - 1. The batch is cut into
-                groups of one more than that, in which each is compared with all others: no true
-                pair is among them. Records that fill no group are left out.
+            negatives: Other records to compare each record with, 1 to B - 1, where B counts all
+                workers' records. The batch is cut into groups of one more than that, in which each
+                is compared with all others: no true pair is among them. Records that fill no group
+                are left out.
             keep: The estimator, in `ESTIMATORS`.
 
         Returns:
@@ -64,10 +68,12 @@ class Critic(nn.Module):
         zu = torch.cat([z, u], dim=1)
         keys = self.local(views.pieces)
         queries = self.places(zu).view(len(z), -1, _LOCAL)
-        whole, asked = views.whole[:, None], self.whole(zu)[:, None]
+        parts = [keys, queries, views.whole[:, None], self.whole(zu)[:, None]]
+        parts += [] if views.mask is None else [views.mask]
+        keys, queries, whole, asked, *mask = self.peers.gather(*parts)
         # Mixed precision ends before the scores.
         with torch.autocast(x.device.type, enabled=False):
-            local = _against(keys, queries, negatives, views.mask, estimator)
+            local = _against(keys, queries, negatives, mask[0] if mask else None, estimator)
             return local + _against(whole, asked, negatives, None, estimator)
 
 

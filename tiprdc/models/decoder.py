@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tiprdc.models.inputs import Columns, InputSpec, Tokens
 from tiprdc.models.mlp import perceptron
+from tiprdc.models.norm import BatchNorm
 
 Measure = Literal["squares", "ssim"]
 """How pictures are compared; other records have one measure only."""
@@ -66,6 +67,13 @@ class Decoder(nn.Module):
         loss: Tensor = -(said * there).sum() / there.sum().clamp(min=1)
         return loss
 
+    def weight(self, x: Tensor) -> Tensor:
+        """What these records count for in a mean over more of them: texts by their tokens."""
+        if self.spec.modality == "text":
+            count: Tensor = (self.tokens(x) > 0).sum()
+            return count
+        return torch.tensor(len(x), device=x.device)
+
 
 def _painter(shape: tuple[int, ...], features: int) -> nn.Sequential:
     """Three doublings from a map of an eighth of the picture's size, rounded up."""
@@ -76,7 +84,7 @@ def _painter(shape: tuple[int, ...], features: int) -> nn.Sequential:
     ]
     inputs = _CHANNELS
     for outputs in (_CHANNELS // 2, _CHANNELS // 4, channels):
-        layers += [nn.BatchNorm2d(inputs), nn.ReLU()]
+        layers += [BatchNorm(inputs), nn.ReLU()]
         layers.append(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1))
         inputs = outputs
     return nn.Sequential(*layers)

@@ -14,6 +14,7 @@ from tiprdc.models.channel import Channel
 from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.trunk import Family, Trunk, resolve, trunk
+from tiprdc.peers import ALONE, Peers
 
 _FLATTEST = 3e-3
 """Least variance of a direction, as a share of the mean, that whitening brings up to 1."""
@@ -108,6 +109,7 @@ class Whitening(nn.Module):
         momentum: Share of a batch in the running mean and covariance.
     """
 
+    peers: Peers = ALONE
     mean: Tensor
     covariance: Tensor
     transform: Tensor
@@ -124,7 +126,7 @@ class Whitening(nn.Module):
         with torch.autocast(h.device.type, enabled=False):
             h = h.float()
             if self.training:
-                self._update(h.detach())
+                self._update(*self.peers.gather(h.detach()))
             return (h - self.mean) @ self.transform
 
     @torch.no_grad()

@@ -27,6 +27,7 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.players import Players
 from tiprdc.objectives.estimators import ESTIMATORS, Keep
+from tiprdc.peers import ALONE, Peers
 
 _CHANNELS = 512
 
@@ -75,6 +76,8 @@ class PublishedCritic(nn.Module):
         dropout: Share of them that is silenced in training.
     """
 
+    peers: Peers = ALONE
+
     def __init__(
         self, spec: InputSpec, places: int, classes: int, *, width: int, dropout: float
     ) -> None:
@@ -101,8 +104,11 @@ class PublishedCritic(nn.Module):
         """
         record = self.late(self.early(self.normalise(x))).flatten(1)
         known = torch.cat([self.late(z).flatten(1), u], dim=1)
-        asked = [torch.cat([record.roll(r, 0), known], dim=1) for r in range(negatives + 1)]
-        scores = self.head(torch.cat(asked)).float().view(negatives + 1, len(x))
+        (records,) = self.peers.exchange(record)
+        others = [self.peers.own(records.roll(r, 0)) for r in range(negatives + 1)]
+        asked = torch.cat([torch.cat([other, known], dim=1) for other in others])
+        scores = self.head(asked).float().view(negatives + 1, len(x))
+        scores = self.peers.gather(scores.T)[0].T
         return ESTIMATORS[keep](scores[0], scores[1:], None)
 
     def score(self, x: Tensor, z: Tensor, u: Tensor) -> Tensor:
