@@ -1,7 +1,7 @@
 """Where the graph keeps the extractor that ships, and each variant of it: by one rule.
 
-A variant is a release of its own, with a folder, an audit and a model card of its own, and a name of
-its own in the registry. The stages `export-variant`, `audit-variant` and `card-variant` of dvc.yaml
+A variant is a release of its own, with a folder, an audit and a model card of its own, and its own
+name in the registry. The stages `export-variant`, `audit-variant` and `card-variant` of dvc.yaml
 run once for each of `export.variants`, with the variant's name as their argument.
 """
 

@@ -59,9 +59,9 @@ class Variant:
     records: int
 
 
-def artifact_of(variant: str | None) -> str:
+def artifact_of(variant: str | None, artifact: str = "extractor") -> str:
     """Name in the registry of the extractor, or of a variant of it."""
-    return f"extractor-{variant}" if variant else "extractor"
+    return f"{artifact}-{variant}" if variant else artifact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,18 +205,23 @@ def _check(contract: Contract) -> None:
     for shape in (contract.input_shape, contract.features):
         if not 1 <= len(shape) <= 4 or min(shape) < 1 or math.prod(shape) > MOST_NUMBERS:
             raise ValueError("a shape without sizes, or beyond what a record has")
-    numbers = [contract.bounded, contract.noise, contract.parity[0]]
-    variant = contract.variant
-    if variant:
-        numbers += [variant.max_abs, variant.mean_abs]
-        if variant.name not in VARIANTS or not _SHA256.fullmatch(variant.of):
-            raise ValueError("a variant that no release has")
+    numbers = [contract.bounded, contract.noise, contract.parity[0], *_check_variant(contract)]
     if not all(map(math.isfinite, numbers + [column.mean for column in contract.columns])):
         raise ValueError("a number that is not finite")
     if contract.modality == "table" and len(contract.columns) != contract.input_shape[0]:
         raise ValueError("another number of columns than its shape says")
     if _TYPES.get(contract.modality) != contract.input_type or contract.output_type != "float32":
         raise ValueError("a modality or a type that no release has")
+
+
+def _check_variant(contract: Contract) -> tuple[float, ...]:
+    """Its numbers, which must be finite too."""
+    variant = contract.variant
+    if variant is None:
+        return ()
+    if variant.name not in VARIANTS or not _SHA256.fullmatch(variant.of):
+        raise ValueError("a variant that no release has")
+    return variant.max_abs, variant.mean_abs
 
 
 def _shape(tensor: Mapping[str, Any]) -> tuple[int, ...]:

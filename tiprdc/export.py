@@ -33,7 +33,7 @@ from tiprdc.session import open_session
 
 MANIFEST_VERSION = 1
 _MOST_RECORDS = 2**20
-EXACT = "exact"
+_EXACT = "exact"
 """Name in the graph of the features before noise and levels, where there are any."""
 
 Features = Callable[[NDArray[Any]], NDArray[Any]]
@@ -108,7 +108,7 @@ def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
             (_example(extractor.spec),),
             dynamo=True,
             input_names=["x"],
-            output_names=["z", EXACT] if noisy else ["z"],
+            output_names=["z", _EXACT] if noisy else ["z"],
             dynamic_shapes=({0: batch},),
             opset_version=config.opset,
             external_data=False,
@@ -122,7 +122,7 @@ def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
-    """Check a model and write it without what a build machine leaves in it: paths, traces, names."""
+    """Check a model and write it without what a build machine leaves in it: paths, traces."""
     model = _without_traces(model)
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,11 +190,11 @@ def torch_features(extractor: FeatureMaker) -> Features:
 def exact_features(path: Path) -> Features:
     """A file's features before noise and levels, where it has any."""
     model = onnx.load(path, load_external_data=False)
-    noisy = any(EXACT in node.output for node in model.graph.node)
+    noisy = any(_EXACT in node.output for node in model.graph.node)
     if noisy:
-        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(EXACT))
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(_EXACT))
     session = open_session(bytes(model.SerializeToString()))
-    output = EXACT if noisy else "z"
+    output = _EXACT if noisy else "z"
 
     def features(x: NDArray[Any]) -> NDArray[Any]:
         z: NDArray[Any] = session.run([output], {"x": x})[0]

@@ -47,13 +47,12 @@ def seed_noise(seed: int) -> None:
     ort.set_seed(seed)
 
 
-def converters() -> tuple[Any, Any]:
-    """onnxruntime's own tools: `quantization`, and `float16`.
+def quantiser() -> Any:
+    """onnxruntime's own `quantization`.
 
-    They import onnx and open sessions: here, so that those are silent too, and only when asked, so
+    It imports onnx and opens sessions: here, so that those are silent too, and only when asked, so
     that a device needs no onnx.
     """
     from onnxruntime import quantization
-    from onnxruntime.transformers import float16
 
-    return quantization, float16
+    return quantization
