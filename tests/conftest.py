@@ -76,7 +76,7 @@ def released_lab(tmp_path_factory: pytest.TempPathFactory, audited_lab: Any) -> 
     return lab
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_shards() -> MakeShards:
     """`make_shards(folder, modality, people=80)` writes shards with as many people in each split.
 

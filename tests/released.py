@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pipelines import releasing
 from pipelines.params import load
 from pipelines.readiness import Asked, check
+from pipelines.variants import Shipped
 from tests.samples import manifest as sample_manifest
 from tests.samples import task
 from tiprdc.attacks.suite import SUITE_VERSION
@@ -53,6 +54,31 @@ stages:
     cmd: describe it
     deps: [artifacts/release, reports/audit.json]
     outs: [reports/model_card.md]
+  export-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: make ${item} of it
+      deps: [artifacts/release]
+      outs:
+        - artifacts/variants/${item}
+  audit-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: attack ${item}
+      deps:
+        - artifacts/variants/${item}
+      params: [audit]
+      outs:
+        - reports/variants/${item}/audit.json
+  card-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: describe ${item}
+      deps:
+        - artifacts/variants/${item}
+        - reports/variants/${item}/audit.json
+      outs:
+        - reports/variants/${item}/model_card.md
 """
 
 
@@ -169,9 +195,10 @@ def release(lab: Lab, *, bump: Bump = "minor", push: bool = True, **asked: Any) 
     return releasing.make(lab.project, wanted, check(lab.project, wanted))
 
 
-def write_release(project: Path, weight: float, **changes: Any) -> None:
+def write_release(project: Path, weight: float, variant: str | None = None, **changes: Any) -> None:
     """Model, manifest, audit and model card, such that nothing speaks against them."""
-    release, reports = project / "artifacts" / "release", project / "reports"
+    shipped = Shipped(variant)
+    release, reports = project / shipped.release, project / shipped.reports
     for folder in (release, reports):
         folder.mkdir(parents=True, exist_ok=True)
     write_model(release / "extractor.onnx", weight)
@@ -180,6 +207,11 @@ def write_release(project: Path, weight: float, **changes: Any) -> None:
     audit = json.loads(report.to_json())
     (reports / "audit.json").write_text(report.to_json())
     manifest = sample_manifest(audit)
+    manifest["name"] = shipped.artifact
+    if variant:
+        of = sha256(project / Shipped().release / "extractor.onnx")
+        numbers = {"max_abs": 0.1, "mean_abs": 0.01, "records": 1000}
+        manifest["variant"] = {"name": variant, "of": of, **numbers}
     manifest["files"]["extractor.onnx"]["bytes"] = (release / "extractor.onnx").stat().st_size
     (release / "manifest.json").write_text(json.dumps(manifest))
     (reports / "model_card.md").write_text(f"# A model\n\nsha256 {digest}\n")
