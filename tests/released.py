@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from pipelines import releasing
@@ -29,8 +30,10 @@ from tiprdc.audit.findings import AttackRun, AuditReport, Estimate, UtilityRepor
 from tiprdc.audit.plan import Plan, Representation
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.documents import sha256
+from tiprdc.errors import ReleaseError
 from tiprdc.git import Git
-from tiprdc.signing import generate
+from tiprdc.pulling import Wanted, pull
+from tiprdc.signing import generate, read_trust
 from tiprdc.versions import Bump
 
 ROOT = Path(__file__).parents[1]
@@ -145,6 +148,15 @@ class Lab:
         assert digest
         return self.object(digest[1])
 
+    def use_remote(self, *settings: str) -> None:
+        """Another DVC remote than the folder."""
+        lines = "".join(f" {setting}\n" for setting in settings)
+        self.edit(
+            ".dvc/config",
+            f"[core]\n analytics = false\n remote = far\n['remote \"far\"']\n{lines}",
+        )
+        self.git("commit", "-qam", "a remote far away")
+
     def retag(
         self,
         name: str,
@@ -193,6 +205,33 @@ def release(lab: Lab, *, bump: Bump = "minor", push: bool = True, **asked: Any) 
     """Check and make, as `python -m pipelines.release` does; names of the new tags."""
     wanted = Asked(bump=bump, push=push, **asked)
     return releasing.make(lab.project, wanted, check(lab.project, wanted))
+
+
+def pulled_whole_or_not_at_all(
+    lab: Lab, folder: Path, put: Callable[[str, bytes], object], delete: Callable[[str], object]
+) -> None:
+    """Release to a remote that is no folder, pull; then an object there is spoilt, and then gone.
+
+    Args:
+        lab: Whose remote it is.
+        folder: For what is pulled.
+        put, delete: Change an object of the remote by its path there.
+    """
+    assert release(lab, stage="prod", key=lab.key)
+    trusted, wanted = read_trust(lab.trust), Wanted(stage="prod")
+    assert pull(str(lab.origin), wanted, folder / "first", trusted).key
+    model = (lab.project / "artifacts/release/extractor.onnx").read_bytes()
+    assert (folder / "first" / "extractor.onnx").read_bytes() == model
+
+    digest = hashlib.md5(model).hexdigest()
+    stored = f"files/md5/{digest[:2]}/{digest[2:]}"
+    put(stored, model[:-1] + b"?")
+    with pytest.raises(ReleaseError, match="sha256"):
+        pull(str(lab.origin), wanted, folder / "second", trusted)
+    delete(stored)
+    with pytest.raises(ReleaseError, match=r"extractor\.onnx"):
+        pull(str(lab.origin), wanted, folder / "second", trusted)
+    assert not (folder / "second").exists()
 
 
 def write_release(project: Path, weight: float, variant: str | None = None, **changes: Any) -> None:

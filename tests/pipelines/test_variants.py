@@ -175,7 +175,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], None], str]] = {
         manifest(lambda d: d["variant"].update(name="fp16")), "is about something else",
     ),
     "of an older file": (older, "int8 was made of model"),
-    "the audit of the file": (the_files_own_audit, "reports/variants/int8/audit.json is about model"),
+    "the audit of the file": (the_files_own_audit, "int8/audit.json is about model"),
     "no audit": (unaudited, "reports/variants/int8/audit.json: no such file"),
 }  # fmt: skip
 
