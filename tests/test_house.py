@@ -21,6 +21,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.params import load
+from tests.wheel import build_wheel
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("stages", "pipelines", "tiprdc")
@@ -169,22 +170,7 @@ def test_the_commands_of_the_documents_exist() -> None:
 
 
 def test_the_wheel_holds_the_library_and_its_data_alone(tmp_path: Path) -> None:
-    build = "from setuptools import build_meta as b; import sys\nprint(b.build_wheel(sys.argv[1]))"
-    source = tmp_path / "source"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "tiprdc",
-         "pyproject.toml", "README.md", "LICENSE"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for file in filter(None, listed.stdout.split("\0")):
-        target = source / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((ROOT / file).read_bytes())
-    subprocess.run(
-        [sys.executable, "-c", build, str(tmp_path)], cwd=source, check=True, capture_output=True
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    names = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"tiprdc"}
     data = {
         str(p.relative_to(ROOT)) for p in (ROOT / "tiprdc").rglob("*")
