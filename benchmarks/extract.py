@@ -16,7 +16,8 @@ round, so that a drift of the machine cancels. The first round warms up the disk
     ready_s      from the process's start to the first features
 
 Also: the size of each file; how far features are from torch's, on average and at most, on real
-records, as the manifests say (a feature's standard deviation is 1); the size of the wheel, and how long `import tiprdc.deployed` takes beyond Python itself.
+records, as the manifests say (a feature's standard deviation is 1); the size of the wheel, and how
+long `import tiprdc.deployed` takes beyond Python itself.
 """
 
 from __future__ import annotations
