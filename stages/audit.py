@@ -25,6 +25,7 @@ def main() -> None:
         control=Path("artifacts/control"),
         out=Path(shipped.reports),
         ledger=LEDGER,
+        stage=shipped.stage("audit"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from pipelines import lifecycle
+from pipelines import graph_audit, lifecycle
+from pipelines.cluster import ClusterConfig
 from pipelines.params import load
 from pipelines.readiness import Asked, RefusedError, check
 from pipelines.variants import Shipped, asked
@@ -21,7 +23,7 @@ from tests.tiprdc.test_cli import run
 from tiprdc import registry
 from tiprdc.audit.config import AuditConfig
 from tiprdc.documents import sha256
-from tiprdc.errors import ConfigError, ReleaseError
+from tiprdc.errors import ConfigError, DataError, ReleaseError
 from tiprdc.folder import check as check_folder
 from tiprdc.folder import read_statement
 from tiprdc.git import Git
@@ -228,3 +230,26 @@ def test_a_stage_is_told_which_variant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["stages/audit.py", "in8"])
     with pytest.raises(ConfigError, match=r"did you mean 'int8'"):
         asked()
+
+
+@pytest.mark.parametrize(("variant", "offered"), [(None, True), ("int8", False)])
+def test_metrics_are_those_of_the_file_that_ships(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variant: str | None, offered: bool
+) -> None:
+    seen: list[tuple[str, ClusterConfig]] = []
+
+    def watch(stage: str, config: ClusterConfig) -> Any:
+        seen.append((stage, config))
+        return nullcontext()
+
+    monkeypatch.setattr(graph_audit, "watch", watch)
+    there = ClusterConfig(metrics_port=9105, metrics_folder="m", pushgateway="p:1")
+    with pytest.raises(DataError):
+        graph_audit.audit(
+            AuditConfig(), there, shards=tmp_path, release=tmp_path, control=None, out=tmp_path,
+            stage=Shipped(variant).stage("audit"),
+        )  # fmt: skip
+    ((stage, config),) = seen
+    assert stage == ("audit" if offered else "audit-variant@int8")
+    ways = (config.metrics_port, config.metrics_folder, config.pushgateway)
+    assert ways == ((9105, "m", "p:1") if offered else (0, "", ""))
