@@ -1,20 +1,23 @@
 """How fast a release runs on a device, beside the same network in torch, in one run on one machine.
 
-    python -m benchmarks.extract [--release DIR] [--checkpoint DIR] [--rounds 5] [--json]
+    python -m benchmarks.extract [--release DIR] [--variants DIR] [--checkpoint DIR] [--rounds 5]
 
-    onnxruntime   tiprdc.deployed.Extractor, as `tiprdc extract` uses it
-    torch         the network that was exported, eager, in inference mode
+    fp32         tiprdc.deployed.Extractor, as `tiprdc extract` uses it
+    int8, fp16   the same with a variant, where export.variants made one
+    torch        the network that was exported, eager, in inference mode
 
-Both on one thread, on the same random records of the release's kind. The contenders take turns,
-each turn a process of its own; a ratio is the median over rounds of the ratio within a round, so
-that a drift of the machine cancels. The first round warms up the disk and does not count.
+All on one thread, on the same random records of the release's kind. The contenders take turns,
+each turn a process of its own; a ratio to torch is the median over rounds of the ratio within a
+round, so that a drift of the machine cancels. The first round warms up the disk and does not count.
 
     latency_ms   of one record, median of the calls
     rate         records a second at batch 64
     peak_mib     largest memory of the process, libraries included
     ready_s      from the process's start to the first features
 
-Also: the size of the wheel, and how long `import tiprdc.deployed` takes beyond Python itself.
+Also: the size of each file; how far features are from torch's, on average and at most, on real
+records, as the manifests say (a feature's standard deviation is 1); the size of the wheel, and how
+long `import tiprdc.deployed` takes beyond Python itself.
 """
 
 from __future__ import annotations
@@ -37,10 +40,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from tiprdc.contract import Contract, read_contract
+from tiprdc.contract import MODEL, VARIANTS, Contract, read_contract
 
 ROOT = Path(__file__).parents[1]
-CONTENDERS = ("onnxruntime", "torch")
+TORCH = "torch"
 BATCH = 64
 Turn = dict[str, float]
 Features = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -48,6 +51,9 @@ Features = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 def main(
     release: Annotated[Path, typer.Option(help="The release.")] = Path("artifacts/release"),
+    variants: Annotated[Path, typer.Option(help="Folder of its variants.")] = Path(
+        "artifacts/variants"
+    ),
     checkpoint: Annotated[Path, typer.Option(help="The network that was exported.")] = Path(
         "artifacts/checkpoint/protected"
     ),
@@ -55,19 +61,22 @@ def main(
     seconds: Annotated[float, typer.Option(help="Of each measurement in a turn.")] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Let both take turns and print what they took."""
-    places = {"onnxruntime": release, "torch": checkpoint}
-    turns: dict[str, list[Turn]] = {name: [] for name in CONTENDERS}
+    """Let all take turns and print what they took."""
+    releases = {"fp32": release} | {
+        name: variants / name for name in VARIANTS if (variants / name / "manifest.json").is_file()
+    }
+    places = {**releases, TORCH: checkpoint}
+    turns: dict[str, list[Turn]] = {name: [] for name in places}
     for number in range(rounds + 1):
-        # In turn first and second.
-        for name in CONTENDERS if number % 2 else reversed(CONTENDERS):
+        # In turn first and last.
+        for name in places if number % 2 else reversed(places):
             found = _turn(name, places[name], release, seconds)
             if number:
                 turns[name].append(found)
     found_all: dict[str, Any] = {
-        "contenders": {name: _medians(turns[name]) for name in CONTENDERS},
-        "ratios": _ratios(turns),
-        "largest_difference": _difference(release, checkpoint),
+        "contenders": {name: _medians(turns[name]) for name in places},
+        "ratios": {name: _ratios(turns[TORCH], turns[name]) for name in releases},
+        "files": {name: _stated(folder) for name, folder in releases.items()},
         "wheel_kib": round(_wheel() / 1024, 1),
         "import_s": _import_seconds(),
         "machine": {
@@ -79,9 +88,11 @@ def main(
     if as_json:
         typer.echo(json.dumps(found_all, indent=1))
         return
-    shown = {**found_all.pop("contenders"), "times better": found_all.pop("ratios")}
+    shown = found_all.pop("contenders")
+    shown |= {f"{n}, times better": ratios for n, ratios in found_all.pop("ratios").items()}
+    shown |= {f"{n}, file": stated for n, stated in found_all.pop("files").items()}
     for name, figures in shown.items():
-        typer.echo(f"{name:<14}" + "  ".join(f"{k} {v:,.4g}" for k, v in figures.items()))
+        typer.echo(f"{name:<20}" + "  ".join(f"{k} {v:,.4g}" for k, v in figures.items()))
     for name, value in found_all.items():
         typer.echo(f"{name:<20}{value}")
 
@@ -123,7 +134,7 @@ def _peak() -> int:
 
 
 def _open(name: str, place: Path) -> Features:
-    if name == "onnxruntime":
+    if name != TORCH:
         from tiprdc.deployed import Extractor
 
         return Extractor.load(place)
@@ -168,18 +179,20 @@ def _medians(turns: list[Turn]) -> Turn:
     return {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
 
 
-def _ratios(turns: dict[str, list[Turn]]) -> dict[str, float]:
-    """torch's over onnxruntime's, within each round; of the rate, the other way round."""
-    pairs = list(zip(turns["torch"], turns["onnxruntime"], strict=True))
-    found = {key: [theirs[key] / ours[key] for theirs, ours in pairs] for key in pairs[0][0]}
+def _ratios(torchs: list[Turn], ours: list[Turn]) -> dict[str, float]:
+    """torch's over ours, within each round; of the rate, the other way round."""
+    pairs = list(zip(torchs, ours, strict=True))
+    found = {key: [theirs[key] / mine[key] for theirs, mine in pairs] for key in pairs[0][0]}
     found["rate"] = [1 / ratio for ratio in found["rate"]]
     return {key: round(statistics.median(values), 2) for key, values in found.items()}
 
 
-def _difference(release: Path, checkpoint: Path) -> float:
-    x = _records(read_contract(release / "manifest.json"), 512)
-    ours, theirs = _open("onnxruntime", release)(x), _open("torch", checkpoint)(x)
-    return float(np.abs(ours - theirs).max())
+def _stated(folder: Path) -> dict[str, float]:
+    """Size, and how far from torch on real records."""
+    contract = read_contract(folder / "manifest.json")
+    parity = contract.raw["parity"]
+    size = contract.files[MODEL][1]
+    return {"kib": size / 1024, "mean_abs": parity["mean_abs"], "max_abs": parity["max_abs"]}
 
 
 def _wheel() -> int:

@@ -41,7 +41,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _copy(folder)
-        stages = list(YAML(typ="safe").load(folder / "dvc.yaml")["stages"])
+        graph = YAML(typ="safe").load(folder / "dvc.yaml")["stages"]
+        # Those of variants are there once for each, by default for none.
+        stages = [name for name, stage in graph.items() if "foreach" not in stage]
         figures = {}
         for stage in stages:
             console.print(f"{stage} ...", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.attacking import OnRay
@@ -24,6 +25,7 @@ from tiprdc.errors import ModelError
 
 LEDGER = Path("runs/audits.jsonl")
 """Beside what resumes a run: DVC deletes outs before a stage runs, and this must survive."""
+STAGE = "audit"
 _MORE_PEOPLE = "prepare more people or a larger prepare.shares.attacker_test, or lower the policy"
 
 
@@ -36,6 +38,7 @@ def audit(
     control: Path | None,
     out: Path,
     ledger: Path | None = None,
+    stage: str = STAGE,
 ) -> AuditReport:
     """Audit a release and write `audit.json`, `metrics.json`, `attacks.csv`,
     `pictures.npz` and `audit.intoto.json`.
@@ -48,13 +51,16 @@ def audit(
         control: Folder with `unprotected.onnx`; None: there is no such control.
         out: Folder for the findings.
         ledger: File that counts how often these test people were audited.
+        stage: Name of its journal. Metrics are offered of the file that ships alone, by no other
+            name: they have no label for another, whose figures would take their place.
 
     Raises:
         DataError: Fewer people than the policy needs, or files that are not what they should be.
         ModelError: The release is not the one of its manifest, or was not made from these shards.
         ClusterError: Ray does not answer.
     """
-    with watch("audit", cluster) as seen:
+    unheard = replace(cluster, metrics_port=0, metrics_folder="", pushgateway="")
+    with watch(stage, cluster if stage == STAGE else unheard) as seen:
         evidence = _open(shards, release, control)
         plan = make_plan(config, evidence, _MORE_PEOPLE)
         board = Scoreboard(seen, len(jobs_of(plan)))

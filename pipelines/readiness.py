@@ -1,19 +1,23 @@
 """What speaks against a release: everything is looked at, and every reason given at once.
 
+The extractor's file and each variant of it are released together, each with an audit and a
+statement of its own, or none of them is.
+
 A version that an earlier run registered for the same commit is taken up, not made anew.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.params import load
+from pipelines.variants import Shipped
 from tiprdc import registry
-from tiprdc.contract import Contract, read_contract
+from tiprdc.contract import MODEL, VARIANTS, Contract, artifact_of, read_contract
 from tiprdc.describing import describe
 from tiprdc.documents import printable, read_json, sha256
 from tiprdc.errors import DataError, ReleaseError, TiprdcError
@@ -33,9 +37,9 @@ from tiprdc.versions import Bump, Registry, Version, next_version
 
 Stage = Literal["staging", "prod"]
 
-ARTIFACT = "extractor"
+ARTIFACT = artifact_of(None)
+ARTIFACTS = (ARTIFACT, *map(artifact_of, VARIANTS))
 REMOTE = "origin"
-RELEASE, REPORTS = "artifacts/release", "reports"
 _LAST_STAGE = "card"
 _SHOWN = 5
 
@@ -49,12 +53,29 @@ class Asked:
         stage: Lifecycle stage that it enters, or None.
         key: Private key to sign with, or None.
         push: Whether tags go to the Git remote.
+        without: Variants that stay behind.
     """
 
     bump: Bump
     stage: Stage | None = None
     key: Path | None = None
     push: bool = False
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The file that ships, or a variant of it.
+
+    Args:
+        found: The registry of its name.
+        registered: Whether its tag is there already: an earlier run got that far.
+        statement: What is said of it.
+    """
+
+    found: Registry
+    registered: bool
+    statement: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +83,12 @@ class Ready:
     """A release that nothing speaks against.
 
     Args:
-        found: The registry.
         version: "v1.2.0".
-        registered: Whether its tag is there already: an earlier run got that far.
-        statement: What is said of it.
+        parts: The file that ships, then its variants.
     """
 
-    found: Registry
     version: str
-    registered: bool
-    statement: dict[str, Any]
+    parts: tuple[Part, ...]
 
 
 class RefusedError(ReleaseError):
@@ -101,38 +118,64 @@ def check(root: Path, asked: Asked) -> Ready:
         RefusedError: With every reason.
     """
     git, reasons = Git(root), list[str]()
+    shipped = _shipped(root, asked.without)
     for part in (
         tree(git),
         identity(git),
-        _graph(root),
+        _left_behind(root, asked.without),
+        _graph(root, shipped),
         _dvc_remote(root),
         git_remote(git, asked.push),
         signing_key(asked.key),
-        _audited(root),
+        *(_audited(root, each) for each in shipped),
     ):
         reasons += part
-    files = _described(root, reasons)
+    files = [_described(root, each, reasons) for each in shipped]
     if reasons:
         raise RefusedError(reasons)
-    found = registry.read(git, ARTIFACT)
     revision = git("rev-parse", "HEAD").strip()
-    version, registered = _version(found, revision, asked.bump)
+    version = _version(registry.read(git, ARTIFACT), revision, asked.bump)
+    return Ready(
+        version=version,
+        parts=tuple(
+            _part(root, git, each, its, version=version, revision=revision, signed=bool(asked.key))
+            for each, its in zip(shipped, files, strict=True)
+        ),
+    )
+
+
+def _part(
+    root: Path,
+    git: Git,
+    shipped: Shipped,
+    files: dict[str, ReleasedFile],
+    *,
+    version: str,
+    revision: str,
+    signed: bool,
+) -> Part:
+    """What is said of one file; or was said, by an earlier run."""
+    found = registry.read(git, shipped.artifact)
+    registered = found.versions.get(version)
     if registered:
+        if registered.tag.commit != revision:
+            said = f"Git: {registered.tag.name} is registered already, of another commit"
+            raise RefusedError([f"{said}: commit what differs, and release a higher version"])
         statement = found.envelope(registered).statement
-        _same(found.release(registered), files, bool(asked.key), found, registered)
+        _same(found.release(registered), files, signed, found, registered)
     else:
         statement = describe(
-            read_contract(root / RELEASE / MANIFEST),
-            read_audit(root / REPORTS / AUDIT),
+            read_contract(root / shipped.release / MANIFEST),
+            read_audit(root / shipped.reports / AUDIT),
             files,
-            artifact=ARTIFACT,
+            artifact=shipped.artifact,
             version=version,
             revision=revision,
             params_sha256=registry.sha256_at(git, revision, "params.yaml"),
         )
     # What we are about to say must be what pullers take.
-    parse_release(statement, f"{ARTIFACT}@{version}")
-    return Ready(found=found, version=version, registered=bool(registered), statement=statement)
+    parse_release(statement, f"{shipped.artifact}@{version}")
+    return Part(found=found, registered=bool(registered), statement=statement)
 
 
 def refuse(*parts: Iterator[str]) -> None:
@@ -167,9 +210,32 @@ def identity(git: Git) -> Iterator[str]:
         yield "Git: it does not know who you are: `git config user.name` and `user.email`"
 
 
-def _graph(root: Path) -> Iterator[str]:
+def _variants(root: Path) -> tuple[str, ...]:
+    """Those of params.yaml; none if it cannot be read, for which `_audited` gives the reason."""
+    # It brings torch, which takes seconds and which no other command here needs.
+    from tiprdc.export import ExportConfig
+
+    with contextlib.suppress(TiprdcError):
+        return load("export", ExportConfig, root / "params.yaml").variants
+    return ()
+
+
+def _shipped(root: Path, without: Sequence[str]) -> list[Shipped]:
+    """The file that ships, and the variants that go with it."""
+    return [Shipped(), *(Shipped(name) for name in _variants(root) if name not in without)]
+
+
+def _left_behind(root: Path, without: Sequence[str]) -> Iterator[str]:
+    known = _variants(root)
+    for name in without:
+        if name not in known:
+            allowed = ", ".join(known) or "nothing, for export.variants is empty"
+            yield f"--without: {printable(name)} is no variant here: {allowed}"
+
+
+def _graph(root: Path, shipped: Sequence[Shipped]) -> Iterator[str]:
     try:
-        old = registry.stale(root, _LAST_STAGE)
+        old = registry.stale(root, [each.stage(_LAST_STAGE) for each in shipped])
     except ReleaseError as error:
         yield f"DVC: {error.given}"
         return
@@ -189,7 +255,8 @@ def git_remote(git: Git, push: bool) -> Iterator[str]:
     try:
         remotes = git("remote").split()
         if REMOTE in remotes:
-            specs = [f"refs/tags/{ARTIFACT}{sign}*:refs/tags/{ARTIFACT}{sign}*" for sign in "@#+"]
+            names = [f"refs/tags/{artifact}{sign}*" for artifact in ARTIFACTS for sign in "@#+"]
+            specs = [f"{name}:{name}" for name in names]
             git("fetch", "--quiet", "--no-tags", REMOTE, *specs)
         elif push:
             yield f"Git: no remote named {REMOTE}: `git remote add {REMOTE} URL`, or without --push"
@@ -211,50 +278,54 @@ def signing_key(path: Path | None) -> Iterator[str]:
         yield f"--sign: {error.given}: {error.mend or error.allowed}"
 
 
-def _audited(root: Path) -> Iterator[str]:
+def _audited(root: Path, shipped: Shipped) -> Iterator[str]:
     """Manifest, audit and model card, held against each other and the committed settings."""
-    # They bring torch, which takes seconds and which no other command here needs.
     from tiprdc.audit.config import AuditConfig
     from tiprdc.export import ExportConfig
-    from tiprdc.gate import audit_objections, parity_objections
+    from tiprdc.gate import audit_objections, parity_objections, variant_objections
 
-    reports, manifest = root / REPORTS, root / RELEASE / MANIFEST
+    reports, manifest = root / shipped.reports, root / shipped.release / MANIFEST
     if not (reports / CARD).is_file():
-        yield f"{REPORTS}/{CARD}: not there: `dvc repro card`"
+        yield f"{shipped.reports}/{CARD}: not there: `dvc repro {shipped.stage(_LAST_STAGE)}`"
     try:
         contract = read_contract(manifest)
-        yield from _bytes(root, contract)
+        yield from _bytes(root, shipped, contract)
         config = load("export", ExportConfig, root / "params.yaml")
-        yield from parity_objections(contract, config.tolerance)
+        if shipped.variant:
+            of = sha256(root / Shipped().release / MODEL)
+            yield from variant_objections(contract, shipped.variant, of, config.variants_tolerance)
+        else:
+            yield from parity_objections(contract, config.tolerance)
         settings = load("audit", AuditConfig, root / "params.yaml")
-        where = f"{REPORTS}/{AUDIT}"
+        where = f"{shipped.reports}/{AUDIT}"
         yield from audit_objections(read_json(root / where), settings, contract, where)
     except TiprdcError as error:
         where = error.where.removeprefix(f"{root}/")
         yield f"{where}: {error.given}: {error.mend or '`dvc repro`'}"
 
 
-def _bytes(root: Path, contract: Contract) -> Iterator[str]:
+def _bytes(root: Path, shipped: Shipped, contract: Contract) -> Iterator[str]:
     """Files that are not those of the manifest."""
+    folder, mend = shipped.release, f"`dvc repro {shipped.stage('export')}`"
     for name, (digest, size) in contract.files.items():
-        path = root / RELEASE / name
+        path = root / folder / name
         if path.name != name or path.is_symlink() or not path.is_file():
-            yield f"{RELEASE}/{printable(name)}: not a plain file that is there: `dvc repro export`"
+            yield f"{folder}/{printable(name)}: not a plain file that is there: {mend}"
         elif (path.stat().st_size, sha256(path)) != (size, digest):
-            yield f"{RELEASE}/{name}: other bytes than its manifest says: `dvc repro export`"
-    for path in sorted((root / RELEASE).iterdir()):
+            yield f"{folder}/{name}: other bytes than its manifest says: {mend}"
+    for path in sorted((root / folder).iterdir()):
         if path.name not in {*contract.files, MANIFEST}:
-            yield f"{RELEASE}/{printable(path.name)}: not in its manifest: `dvc repro export`"
+            yield f"{folder}/{printable(path.name)}: not in its manifest: {mend}"
 
 
-def _described(root: Path, reasons: list[str]) -> dict[str, ReleasedFile]:
+def _described(root: Path, shipped: Shipped, reasons: list[str]) -> dict[str, ReleasedFile]:
     """Name in the release -> file; what cannot be described is a reason."""
     try:
-        contract = read_contract(root / RELEASE / MANIFEST)
+        contract = read_contract(root / shipped.release / MANIFEST)
     except DataError:
         return {}
-    paths = {name: f"{RELEASE}/{name}" for name in (*contract.files, MANIFEST)}
-    paths |= {AUDIT: f"{REPORTS}/{AUDIT}", CARD: f"{REPORTS}/{CARD}"}
+    paths = {name: f"{shipped.release}/{name}" for name in (*contract.files, MANIFEST)}
+    paths |= {name: f"{shipped.reports}/{name}" for name in (AUDIT, CARD)}
     with contextlib.suppress(FileNotFoundError):
         return {
             name: ReleasedFile(
@@ -268,16 +339,16 @@ def _described(root: Path, reasons: list[str]) -> dict[str, ReleasedFile]:
     return {}
 
 
-def _version(found: Registry, revision: str, bump: Bump) -> tuple[str, Version | None]:
+def _version(found: Registry, revision: str, bump: Bump) -> str:
     """The next version; or the one that an earlier run registered for this very commit."""
     here = [v for v in found.versions.values() if v.tag.commit == revision]
     if not here:
-        return next_version(list(found.versions), bump), None
+        return next_version(list(found.versions), bump)
     before = [name for name in found.versions if version_key(name) < version_key(here[0].name)]
     if here[0].name != next_version(before, bump):
         said = f"Git: this commit is registered already, as {here[0].tag.name}"
         raise RefusedError([f"{said}: commit what differs, or promote it"])
-    return here[0].name, here[0]
+    return here[0].name
 
 
 def _same(

@@ -6,6 +6,7 @@ Exit code 0: done. 1: refused, with every reason. 2: wrong usage.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -16,6 +17,7 @@ from pipelines import lifecycle, releasing
 from pipelines.console import run
 from pipelines.readiness import ARTIFACT, REMOTE, Asked, Stage, check
 from tiprdc import registry, terminal
+from tiprdc.contract import artifact_of
 from tiprdc.documents import printable
 from tiprdc.errors import ReleaseError
 from tiprdc.git import Git
@@ -31,6 +33,13 @@ _app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(metavar="VERSION", help="Such as v1.2.0.")]
 Key = Annotated[Path | None, typer.Option("--sign", metavar="KEY", help="Sign with this key.")]
+Variant = Annotated[
+    str | None, typer.Option("--variant", help="Of this variant, e.g. int8; else of the file.")
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", metavar="VARIANT", help="Leave this variant behind; repeatable."),
+]
 Push = Annotated[bool, typer.Option("--push", help=f"Push the tags to {REMOTE}.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -42,23 +51,29 @@ def release(
     stage: Annotated[Stage | None, typer.Option(help="Lifecycle stage that it enters.")] = None,
     key: Key = None,
     push: Push = False,
+    without: Without = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, make nothing.")] = False,
 ) -> None:
-    """Register the audited extractor as a new version, or say everything that speaks against it."""
+    """Register the audited extractor as a new version, with each of export.variants, or say
+    everything that speaks against it."""
     if context.invoked_subcommand:
         return
     if bump is None:
         allowed = ", ".join(get_args(Bump))
         raise typer.BadParameter(f"one of {allowed} is needed", param_hint="--bump")
-    asked, root = Asked(bump=bump, stage=stage, key=key, push=push), Path.cwd()
+    asked = Asked(bump=bump, stage=stage, key=key, push=push, without=tuple(without or ()))
+    root = Path.cwd()
     ready = check(root, asked)
-    said = parse_release(ready.statement, ready.version)
+    said = [parse_release(part.statement, ready.version) for part in ready.parts]
     if dry_run:
-        _say(f"Nothing speaks against {ARTIFACT}@{ready.version}. Nothing was made (--dry-run).")
+        names = ", ".join(f"{one.artifact}@{one.version}" for one in said)
+        _say(f"Nothing speaks against {names}. Nothing was made (--dry-run).")
         return
     for tag in releasing.make(root, asked, ready):
         _say(f"Tag {tag}{' here and on ' + REMOTE if push else ''}")
-    _say(f"{ARTIFACT}@{ready.version} is registered: {said.verdict} by suite {said.suite_version}.")
+    for one in said:
+        name = f"{one.artifact}@{one.version}"
+        _say(f"{name} is registered: {one.verdict} by suite {one.suite_version}.")
     _how_to_pull(said, asked)
 
 
@@ -68,9 +83,11 @@ def promote(
     stage: Annotated[Stage, typer.Option(help="Lifecycle stage that it enters.")],
     key: Key = None,
     push: Push = False,
+    without: Without = None,
 ) -> None:
-    """Let a version enter a lifecycle stage; the one before it leaves."""
-    _made(lifecycle.promote(Path.cwd(), version, stage, key, push), "nothing to do")
+    """Let a version and its variants enter a lifecycle stage; the one before it leaves."""
+    tags = lifecycle.promote(Path.cwd(), version, stage, key, push, without or ())
+    _made(tags, "nothing to do")
 
 
 @_app.command()
@@ -78,15 +95,16 @@ def deprecate(
     version: Name,
     reason: Annotated[str, typer.Option(help="Why; whoever pulls it is told.")],
     push: Push = False,
+    variant: Variant = None,
 ) -> None:
-    """Take a version back: pulls of it are refused with the reason."""
-    _made(lifecycle.deprecate(Path.cwd(), version, reason, push), "nothing to do")
+    """Take a version back with its variants, or one variant: pulls are refused with the reason."""
+    _made(lifecycle.deprecate(Path.cwd(), version, reason, push, variant), "nothing to do")
 
 
 @_app.command()
 def reaudit(
     version: Name,
-    audit: Annotated[Path, typer.Argument(help="An audit.json about its model.")],
+    audit: Annotated[Path, typer.Argument(help="An audit.json about it or a variant of it.")],
     push: Push = False,
 ) -> None:
     """Record a later audit of a version; unless it says PASS, pulls are refused from then on."""
@@ -94,9 +112,9 @@ def reaudit(
 
 
 @_app.command()
-def history(as_json: Json = False) -> None:
+def history(variant: Variant = None, as_json: Json = False) -> None:
     """Every version: when, from which commit, what its audit said then and says now."""
-    found = _found()
+    found = _found(variant)
     head, rows = history_rows(found)
     if as_json:
         terminal.print_json({"versions": [dict(zip(head, row, strict=True)) for row in rows]})
@@ -107,10 +125,11 @@ def history(as_json: Json = False) -> None:
 @_app.command()
 def show(
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
+    variant: Variant = None,
     as_json: Json = False,
 ) -> None:
     """Versions with lifecycle stages, verdicts and utility; or everything about one."""
-    found = _found()
+    found = _found(variant)
     if version is None:
         head, rows = show_rows(found)
         if as_json:
@@ -127,8 +146,8 @@ def show(
     )
 
 
-def _found() -> Registry:
-    return registry.read(Git(Path.cwd()), ARTIFACT)
+def _found(variant: str | None) -> Registry:
+    return registry.read(Git(Path.cwd()), artifact_of(variant))
 
 
 def _made(tags: list[str], otherwise: str) -> None:
@@ -138,12 +157,15 @@ def _made(tags: list[str], otherwise: str) -> None:
         _say(otherwise.capitalize())
 
 
-def _how_to_pull(said: Release, asked: Asked) -> None:
+def _how_to_pull(said: Sequence[Release], asked: Asked) -> None:
     if not asked.push:
-        _say(f"Push it when you like: git push {REMOTE} {ARTIFACT}@{said.version}")
-    wanted = f"--stage {asked.stage}" if asked.stage else f"--version {said.version}"
+        names = " ".join(f"{one.artifact}@{one.version}" for one in said)
+        _say(f"Push it when you like: git push {REMOTE} {names}")
+    wanted = f"--stage {asked.stage}" if asked.stage else f"--version {said[0].version}"
     trust = " --trust KEYS" if asked.key else ""
-    _say(f"Pull it: tiprdc pull REPO {ARTIFACT} {wanted}{trust} -o DIR")
+    for one in said:
+        variant = f" --variant {one.variant[0]}" if one.variant else ""
+        _say(f"Pull it: tiprdc pull REPO {ARTIFACT} {wanted}{variant}{trust} -o DIR")
 
 
 def _say(sentence: str) -> None:

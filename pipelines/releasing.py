@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pipelines.readiness import ARTIFACT, RELEASE, REMOTE, REPORTS, Asked, Ready, Stage, tree
+from pipelines.readiness import REMOTE, Asked, Ready, Stage, tree
 from tiprdc import registry
 from tiprdc.documents import sha256
 from tiprdc.errors import ReleaseError
-from tiprdc.git import Git, clone
+from tiprdc.git import Git, Tag, clone
 from tiprdc.pulling import promotion_statement
 from tiprdc.signing import canonical, load_private, sign
-from tiprdc.statement import Release, parse_release
+from tiprdc.statement import AUDIT, CARD, Release, parse_release
 from tiprdc.versions import Registry
 
 
@@ -39,18 +40,20 @@ def make(root: Path, asked: Asked, ready: Ready) -> list[str]:
     Raises:
         ReleaseError: A remote refused, gave back other bytes, or another release was faster.
     """
-    git, release = Git(root), parse_release(ready.statement, ready.version)
-    registry.push(root, _outs(release))
-    read_back(root, release)
-    if git("rev-parse", "HEAD").strip() != release.revision or list(tree(git)):
+    git = Git(root)
+    releases = [parse_release(part.statement, ready.version) for part in ready.parts]
+    registry.push(root, sorted({out for release in releases for out in _outs(release)}))
+    read_back(root, releases)
+    if git("rev-parse", "HEAD").strip() != releases[0].revision or list(tree(git)):
         raise ReleaseError("Git", "the tree changed meanwhile", "none does", "run it again")
     tags: dict[str, str] = {}
-    if not ready.registered:
-        name = f"{ARTIFACT}@{ready.version}"
-        message = _signed(ready.statement, "release", asked.key, _headline(release))
-        tags[name] = git.make_tag(name, release.revision, message)
-    if asked.stage:
-        tags |= assignment(git, ready.found, release, asked.stage, asked.key)
+    for part, release in zip(ready.parts, releases, strict=True):
+        if not part.registered:
+            name = f"{release.artifact}@{ready.version}"
+            message = _signed(part.statement, "release", asked.key, _headline(release))
+            tags[name] = git.make_tag(name, release.revision, message)
+        if asked.stage:
+            tags |= assignment(git, part.found, release, asked.stage, asked.key)
     pushed = {**_unpushed(git, ready), **tags} if asked.push else {}
     create(git, tags, pushed)
     return list(tags)
@@ -64,17 +67,17 @@ def create(git: Git, tags: dict[str, str], pushed: dict[str, str]) -> None:
         git.create_tags(tags)
 
 
-def read_back(root: Path, release: Release) -> None:
-    """Fetch every file from DVC's remote, as a stranger would, and compare.
+def read_back(root: Path, releases: Sequence[Release]) -> None:
+    """Fetch every file of a commit's releases from DVC's remote, as a stranger would; compare.
 
     Raises:
         ReleaseError: The remote gives other bytes than those that were audited.
     """
     with tempfile.TemporaryDirectory(prefix="tiprdc-") as scratch:
         git = clone(str(root.absolute()), Path(scratch, "clone"))
-        with registry.opened(git.folder, release.revision, str(root.absolute())) as repo:
-            for name, file in release.files.items():
-                path = Path(scratch, name)
+        with registry.opened(git.folder, releases[0].revision, str(root.absolute())) as repo:
+            for file in (file for release in releases for file in release.files.values()):
+                path = Path(scratch, file.path.replace("/", "-"))
                 registry.fetch(repo, file, path)
                 if (path.stat().st_size, sha256(path)) != (file.size, file.sha256):
                     raise ReleaseError(
@@ -87,8 +90,11 @@ def read_back(root: Path, release: Release) -> None:
 
 def _outs(release: Release) -> list[str]:
     """What DVC pushes: the release and its findings, never shards or checkpoints."""
-    kept = {f.path if f.path.startswith(REPORTS) else RELEASE for f in release.files.values()}
-    return sorted(kept)
+    found = (AUDIT, CARD)
+    return [
+        file.path if name in found else str(PurePosixPath(file.path).parent)
+        for name, file in release.files.items()
+    ]
 
 
 def _headline(release: Release) -> str:
@@ -118,7 +124,7 @@ def assignment(
             if not key or found.promotion(last).signatures:
                 return {}
     number = found.counter + 1
-    name = f"{ARTIFACT}#{stage}#{number}"
+    name = f"{release.artifact}#{stage}#{number}"
     statement = promotion_statement(release, stage, number)
     headline = f"{release.artifact} {release.version} enters {stage}"
     return {
@@ -130,6 +136,13 @@ def _unpushed(git: Git, ready: Ready) -> dict[str, str]:
     """Tags of this version that an earlier run created here alone."""
     listed = git("ls-remote", "--tags", "--refs", REMOTE).splitlines()
     there = {line.split("\t")[1].removeprefix("refs/tags/") for line in listed}
-    mine = [v.tag for v in ready.found.versions.values() if v.name == ready.version]
-    mine += [a.tag for a in ready.found.stages.values() if mine and a.tag.commit == mine[0].commit]
+    mine = [tag for part in ready.parts for tag in _tags(part.found, ready.version)]
     return {tag.name: tag.object for tag in mine if tag.name not in there}
+
+
+def _tags(found: Registry, version: str) -> list[Tag]:
+    """Of a version and of the lifecycle stages that it is in; none if it is not registered."""
+    if version not in found.versions:
+        return []
+    tag = found.versions[version].tag
+    return [tag, *(a.tag for a in found.stages.values() if a.tag.commit == tag.commit)]

@@ -1,4 +1,7 @@
-"""Audit: the exported bytes, attacked -> verdict, figures, pictures."""
+"""Audit: the exported bytes, attacked -> verdict, figures, pictures.
+
+With the name of a variant: the bytes of that variant.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,21 @@ from pipelines.cluster import ClusterConfig
 from pipelines.console import run
 from pipelines.graph_audit import LEDGER, audit
 from pipelines.params import load
+from pipelines.variants import asked
 from tiprdc.audit.config import AuditConfig
 
 
 def main() -> None:
+    shipped = asked()
     audit(
         load("audit", AuditConfig),
         load("cluster", ClusterConfig),
         shards=Path("artifacts/shards"),
-        release=Path("artifacts/release"),
+        release=Path(shipped.release),
         control=Path("artifacts/control"),
-        out=Path("reports"),
+        out=Path(shipped.reports),
         ledger=LEDGER,
+        stage=shipped.stage("audit"),
     )
 
 

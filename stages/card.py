@@ -1,4 +1,7 @@
-"""Card: audit and manifest -> the page and the model card."""
+"""Card: audit and manifest -> the page and the model card.
+
+With the name of a variant: those of that variant.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from pathlib import Path
 
 from pipelines.console import run
 from pipelines.params import load
+from pipelines.variants import asked
 from tiprdc.card import CardConfig, write_card
 from tiprdc.report import write_report
 
 
 def main() -> None:
-    config = load("card", CardConfig)
-    reports, release = Path("reports"), Path("artifacts/release")
+    config, shipped = load("card", CardConfig), asked()
+    reports, release = Path(shipped.reports), Path(shipped.release)
     write_report(reports, release)
     write_card(reports, release, config)
 

@@ -1,4 +1,7 @@
-"""Export: checkpoints -> the release's ONNX file and manifest, and the unprotected control."""
+"""Export: checkpoints -> the release's ONNX file and manifest, and the unprotected control.
+
+With the name of a variant: that file -> the variant, a release of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,27 @@ from pathlib import Path
 
 from pipelines.console import run
 from pipelines.params import load
+from pipelines.variants import Shipped, asked
 from tiprdc.export import ExportConfig
-from tiprdc.release import build
+from tiprdc.release import build, build_variant
 
 
 def main() -> None:
-    build(
-        load("export", ExportConfig),
-        shards=Path("artifacts/shards"),
-        checkpoint=Path("artifacts/checkpoint"),
-        release=Path("artifacts/release"),
-        control=Path("artifacts/control"),
-    )
+    config, shipped = load("export", ExportConfig), asked()
+    shards, checkpoint = Path("artifacts/shards"), Path("artifacts/checkpoint")
+    release = Path(Shipped().release)
+    if shipped.variant:
+        build_variant(
+            config,
+            shipped.variant,
+            shards=shards,
+            checkpoint=checkpoint,
+            release=release,
+            out=Path(shipped.release),
+        )
+        return
+    control = Path("artifacts/control")
+    build(config, shards=shards, checkpoint=checkpoint, release=release, control=control)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from pipelines import releasing
 from pipelines.params import load
 from pipelines.readiness import Asked, check
+from pipelines.variants import Shipped
 from tests.samples import manifest as sample_manifest
 from tests.samples import task
 from tiprdc.attacks.suite import SUITE_VERSION
@@ -28,8 +30,10 @@ from tiprdc.audit.findings import AttackRun, AuditReport, Estimate, UtilityRepor
 from tiprdc.audit.plan import Plan, Representation
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.documents import sha256
+from tiprdc.errors import ReleaseError
 from tiprdc.git import Git
-from tiprdc.signing import generate
+from tiprdc.pulling import Wanted, pull
+from tiprdc.signing import generate, read_trust
 from tiprdc.versions import Bump
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +57,31 @@ stages:
     cmd: describe it
     deps: [artifacts/release, reports/audit.json]
     outs: [reports/model_card.md]
+  export-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: make ${item} of it
+      deps: [artifacts/release]
+      outs:
+        - artifacts/variants/${item}
+  audit-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: attack ${item}
+      deps:
+        - artifacts/variants/${item}
+      params: [audit]
+      outs:
+        - reports/variants/${item}/audit.json
+  card-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: describe ${item}
+      deps:
+        - artifacts/variants/${item}
+        - reports/variants/${item}/audit.json
+      outs:
+        - reports/variants/${item}/model_card.md
 """
 
 
@@ -119,6 +148,15 @@ class Lab:
         assert digest
         return self.object(digest[1])
 
+    def use_remote(self, *settings: str) -> None:
+        """Another DVC remote than the folder."""
+        lines = "".join(f" {setting}\n" for setting in settings)
+        self.edit(
+            ".dvc/config",
+            f"[core]\n analytics = false\n remote = far\n['remote \"far\"']\n{lines}",
+        )
+        self.git("commit", "-qam", "a remote far away")
+
     def retag(
         self,
         name: str,
@@ -169,9 +207,37 @@ def release(lab: Lab, *, bump: Bump = "minor", push: bool = True, **asked: Any) 
     return releasing.make(lab.project, wanted, check(lab.project, wanted))
 
 
-def write_release(project: Path, weight: float, **changes: Any) -> None:
+def pulled_whole_or_not_at_all(
+    lab: Lab, folder: Path, put: Callable[[str, bytes], object], delete: Callable[[str], object]
+) -> None:
+    """Release to a remote that is no folder, pull; then an object there is spoilt, and then gone.
+
+    Args:
+        lab: Whose remote it is.
+        folder: For what is pulled.
+        put, delete: Change an object of the remote by its path there.
+    """
+    assert release(lab, stage="prod", key=lab.key)
+    trusted, wanted = read_trust(lab.trust), Wanted(stage="prod")
+    assert pull(str(lab.origin), wanted, folder / "first", trusted).key
+    model = (lab.project / "artifacts/release/extractor.onnx").read_bytes()
+    assert (folder / "first" / "extractor.onnx").read_bytes() == model
+
+    digest = hashlib.md5(model).hexdigest()
+    stored = f"files/md5/{digest[:2]}/{digest[2:]}"
+    put(stored, model[:-1] + b"?")
+    with pytest.raises(ReleaseError, match="sha256"):
+        pull(str(lab.origin), wanted, folder / "second", trusted)
+    delete(stored)
+    with pytest.raises(ReleaseError, match=r"extractor\.onnx"):
+        pull(str(lab.origin), wanted, folder / "second", trusted)
+    assert not (folder / "second").exists()
+
+
+def write_release(project: Path, weight: float, variant: str | None = None, **changes: Any) -> None:
     """Model, manifest, audit and model card, such that nothing speaks against them."""
-    release, reports = project / "artifacts" / "release", project / "reports"
+    shipped = Shipped(variant)
+    release, reports = project / shipped.release, project / shipped.reports
     for folder in (release, reports):
         folder.mkdir(parents=True, exist_ok=True)
     write_model(release / "extractor.onnx", weight)
@@ -180,6 +246,11 @@ def write_release(project: Path, weight: float, **changes: Any) -> None:
     audit = json.loads(report.to_json())
     (reports / "audit.json").write_text(report.to_json())
     manifest = sample_manifest(audit)
+    manifest["name"] = shipped.artifact
+    if variant:
+        of = sha256(project / Shipped().release / "extractor.onnx")
+        numbers = {"max_abs": 0.1, "mean_abs": 0.01, "records": 1000}
+        manifest["variant"] = {"name": variant, "of": of, **numbers}
     manifest["files"]["extractor.onnx"]["bytes"] = (release / "extractor.onnx").stat().st_size
     (release / "manifest.json").write_text(json.dumps(manifest))
     (reports / "model_card.md").write_text(f"# A model\n\nsha256 {digest}\n")

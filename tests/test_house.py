@@ -22,11 +22,15 @@ from ruamel.yaml import YAML
 
 from pipelines.params import load
 from pipelines.recipes import training, tuning
+from tests.wheel import build_wheel
 from tiprdc.datasets.schema import Schema
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("stages", "pipelines", "tiprdc")
 STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
+VARIANT = "-variant"
+"""A stage that runs another's file once for each of export.variants."""
+OF_VARIANTS = ("audit", "card", "export")
 SECTIONS = {
     "prepare": ("pipelines.sharding", "PrepareConfig"),
     "train": ("pipelines.training", "TrainConfig"),
@@ -75,7 +79,7 @@ def test_a_stage_is_short_and_has_its_words(stage: str) -> None:
 
 
 def test_a_stage_is_a_file_is_a_section() -> None:
-    assert sorted(dvc_yaml()["stages"]) == STAGES
+    assert {stage.removesuffix(VARIANT) for stage in dvc_yaml()["stages"]} == set(STAGES)
     assert {*STAGES, "cluster"} == set(params_yaml()) == set(SECTIONS)
 
 
@@ -99,6 +103,21 @@ def test_a_stages_params_in_dvc_yaml_are_the_sections_it_loads(stage: str) -> No
     ]  # fmt: skip
     # Where a stage runs changes nothing about what comes out (docs/decisions.md).
     assert dvc_yaml()["stages"][stage]["params"] == [name for name in loaded if name != "cluster"]
+
+
+@pytest.mark.parametrize("stage", OF_VARIANTS)
+def test_a_variant_is_made_as_the_file_that_ships_is(stage: str) -> None:
+    """The same code and settings, on the variant's folders."""
+    each = dvc_yaml()["stages"][stage + VARIANT]
+    assert each["foreach"] == "${export.variants}"
+    of_one, plain = each["do"], dvc_yaml()["stages"][stage]
+    assert of_one["cmd"] == f"{plain['cmd']} ${{item}}"
+    assert of_one["params"] == plain["params"]
+    assert [d for d in of_one["deps"] if d.split("/")[0] in PACKAGES] == code_of(stage)
+    if stage != "export":  # which makes a control too
+        for key in ("outs", "metrics"):
+            there = [out.replace("variants/${item}/", "") for out in of_one.get(key, [])]
+            assert there == plain.get(key, [])
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -158,22 +177,7 @@ def test_the_commands_of_the_documents_exist() -> None:
 
 
 def test_the_wheel_holds_the_library_and_its_data_alone(tmp_path: Path) -> None:
-    build = "from setuptools import build_meta as b; import sys\nprint(b.build_wheel(sys.argv[1]))"
-    source = tmp_path / "source"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "tiprdc",
-         "pyproject.toml", "README.md", "LICENSE"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for file in filter(None, listed.stdout.split("\0")):
-        target = source / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((ROOT / file).read_bytes())
-    subprocess.run(
-        [sys.executable, "-c", build, str(tmp_path)], cwd=source, check=True, capture_output=True
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    names = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"tiprdc"}
     data = {
         str(p.relative_to(ROOT)) for p in (ROOT / "tiprdc").rglob("*")

@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tiprdc.contract import read_contract
+from tiprdc.documents import sha256
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {
@@ -98,7 +101,7 @@ class Project:
         """Run the graph; the stages that ran."""
         done = self.dvc("repro", *arguments)
         assert done.returncode == 0, done.stdout
-        return re.findall(r"Running stage '(\w+)'", done.stdout)
+        return re.findall(r"Running stage '([\w@-]+)'", done.stdout)
 
     def stale(self) -> set[str]:
         """Stages whose code, data or settings are not those of their results."""
@@ -158,6 +161,30 @@ def test_a_second_repro_does_nothing(project: Project) -> None:
     start = time.monotonic()
     assert project.repro() == []
     assert time.monotonic() - start < 15  # 2 s on a machine that has nothing else to do
+
+
+def test_a_variant_is_made_and_attacked_by_itself(project: Project) -> None:
+    """The file that ships is the same, so nobody attacks it again."""
+    project.repro("card")
+    with project.edited("params.yaml"), project.edited("dvc.lock"):
+        project.set({"export.variants": ["int8"]})
+        ran = project.repro("card", "card-variant")
+    assert sorted(ran) == [
+        "audit-variant@int8",
+        "card-variant@int8",
+        "export",
+        "export-variant@int8",
+    ]
+    there = project.folder / "reports/variants/int8"
+    audit = json.loads((there / "audit.json").read_text())
+    folder = project.folder / "artifacts/variants/int8"
+    contract = read_contract(folder / "manifest.json")
+    assert audit["model_sha256"] == contract.model_sha256 == sha256(folder / "extractor.onnx")
+    plain = read_contract(project.folder / "artifacts/release/manifest.json")
+    assert contract.variant is not None
+    assert contract.variant.of == plain.model_sha256
+    assert "This is a variant: int8 of model" in (there / "model_card.md").read_text()
+    assert (there / "index.html").stat().st_size > 0
 
 
 def test_the_cards_words_rerun_the_card_alone(project: Project) -> None:

@@ -68,6 +68,7 @@ def _model(
         "bom-ref": model,
         "name": contract.name,
         "version": version,
+        **_pedigree(contract, version),
         "description": f"Feature extractor trained to hide {wording.listing(contract.private)}.",
         "hashes": [_hash(contract.model_sha256)],
         "properties": [
@@ -92,6 +93,20 @@ def _model(
             },
         },
     }
+
+
+def _pedigree(contract: Contract, version: str) -> dict[str, Any]:
+    """Of a variant, the file that it was made of."""
+    made = contract.variant
+    if made is None:
+        return {}
+    ancestor = {
+        "type": "machine-learning-model",
+        "name": contract.name.removesuffix(f"-{made.name}"),
+        "version": version,
+        "hashes": [_hash(made.of)],
+    }
+    return {"pedigree": {"ancestors": [ancestor], "notes": wording.variant(contract)}}
 
 
 def _metrics(audit: Audit) -> Iterator[dict[str, Any]]:

@@ -116,6 +116,7 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
         kept=wording.kept,
         sent=wording.sent,
         most=wording.most,
+        variant=wording.variant,
         listing=wording.listing,
         figure=figure,
     )

@@ -17,6 +17,8 @@ from tiprdc.errors import DataError
 
 MANIFEST_VERSION = 1
 MODEL = "extractor.onnx"
+VARIANTS = ("int8", "fp16")
+"""Smaller files that export can make of a release, each a release of its own."""
 
 MOST_BYTES = 2**31 - 1
 """Of one file of a release: protobuf's own limit."""
@@ -40,6 +42,29 @@ class InputColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What a variant was made of, and how far it is from that.
+
+    Args:
+        name: One of `VARIANTS`.
+        of: sha256 of the release's file, whose features these should be.
+        max_abs, mean_abs: Largest and mean absolute difference of a feature.
+        records: Real records on which they were compared.
+    """
+
+    name: str
+    of: str
+    max_abs: float
+    mean_abs: float
+    records: int
+
+
+def artifact_of(variant: str | None, artifact: str = "extractor") -> str:
+    """Name in the registry of the extractor, or of a variant of it."""
+    return f"{artifact}-{variant}" if variant else artifact
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """A release as its manifest describes it.
 
@@ -54,6 +79,7 @@ class Contract:
         most_bits: Upper bound on what one record's features tell of anything, or None.
         attribute_bits: Private attribute -> what anything can tell of it at most, log2 K.
         files: Name in the release -> (sha256, bytes).
+        variant: Where this is a variant; else None.
         raw: The manifest itself.
     """
 
@@ -80,6 +106,7 @@ class Contract:
     data_digest: str
     files: dict[str, tuple[str, int]]
     notes: tuple[str, ...]
+    variant: Variant | None
     raw: dict[str, Any]
 
     @property
@@ -150,7 +177,20 @@ def _contract(raw: dict[str, Any]) -> Contract:
         data_digest=str(raw["training_data"]["digest"]),
         files=files,
         notes=tuple(map(str, raw["notes"])),
+        variant=_variant(raw.get("variant")),
         raw=raw,
+    )
+
+
+def _variant(raw: Mapping[str, Any] | None) -> Variant | None:
+    if raw is None:
+        return None
+    return Variant(
+        name=str(raw["name"]),
+        of=str(raw["of"]),
+        max_abs=float(raw["max_abs"]),
+        mean_abs=float(raw["mean_abs"]),
+        records=int(raw["records"]),
     )
 
 
@@ -165,13 +205,23 @@ def _check(contract: Contract) -> None:
     for shape in (contract.input_shape, contract.features):
         if not 1 <= len(shape) <= 4 or min(shape) < 1 or math.prod(shape) > MOST_NUMBERS:
             raise ValueError("a shape without sizes, or beyond what a record has")
-    numbers = [contract.bounded, contract.noise, contract.parity[0]]
+    numbers = [contract.bounded, contract.noise, contract.parity[0], *_check_variant(contract)]
     if not all(map(math.isfinite, numbers + [column.mean for column in contract.columns])):
         raise ValueError("a number that is not finite")
     if contract.modality == "table" and len(contract.columns) != contract.input_shape[0]:
         raise ValueError("another number of columns than its shape says")
     if _TYPES.get(contract.modality) != contract.input_type or contract.output_type != "float32":
         raise ValueError("a modality or a type that no release has")
+
+
+def _check_variant(contract: Contract) -> tuple[float, ...]:
+    """Its numbers, which must be finite too."""
+    variant = contract.variant
+    if variant is None:
+        return ()
+    if variant.name not in VARIANTS or not _SHA256.fullmatch(variant.of):
+        raise ValueError("a variant that no release has")
+    return variant.max_abs, variant.mean_abs
 
 
 def _shape(tensor: Mapping[str, Any]) -> tuple[int, ...]:

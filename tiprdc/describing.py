@@ -46,6 +46,7 @@ def describe(
             name: {"path": file.path, "sha256": file.sha256, "bytes": file.size}
             for name, file in files.items()
         },
+        "variant": _variant(contract),
         "opset": contract.opset,
         "private": list(contract.private),
         "input": contract.raw["input"],
@@ -69,3 +70,8 @@ def describe(
             contract, audit, files, version=version, revision=revision, released=released
         ),
     }
+
+
+def _variant(contract: Contract) -> dict[str, Any] | None:
+    found = contract.variant
+    return {"name": found.name, "of": found.of, "mean_abs": found.mean_abs} if found else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from tiprdc import __version__
 from tiprdc.capacity import attribute_bits, channel_bits
+from tiprdc.contract import VARIANTS, artifact_of
 from tiprdc.documents import sha256
-from tiprdc.errors import ModelError, within
+from tiprdc.errors import ConfigError, ModelError, suggestion, within
 from tiprdc.models.channel import Channel
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import FeatureMaker, InputSpec
@@ -34,6 +35,8 @@ MANIFEST_VERSION = 1
 _MOST_RECORDS = 2**20
 _EXACT = "exact"
 """Name in the graph of the features before noise and levels, where there are any."""
+
+Features = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,24 +49,41 @@ class ExportConfig:
     """Largest absolute difference allowed between torch's features and the file's, > 0 to 0.1."""
     parity_records: int = 10_000
     """Real records on which the two are compared, 1 to 1,000,000; fewer if there are fewer."""
+    variants: tuple[str, ...] = ()
+    """Smaller files beside it, each audited and released as one of its own: any of int8, fp16."""
+    variants_tolerance: float = 0.1
+    """Mean absolute difference allowed between a variant's features and the file's, > 0 to 10."""
+    calibration_records: int = 1024
+    """Records of extractor-train that set the ranges of int8, 1 to 1,000,000; fewer if there are
+    fewer."""
 
     def __post_init__(self) -> None:
         within("export.opset", self.opset, 18, 23)
         within("export.tolerance", self.tolerance, 1e-9, 0.1)
         within("export.parity_records", self.parity_records, 1, 1_000_000)
+        within("export.variants_tolerance", self.variants_tolerance, 1e-9, 10)
+        within("export.calibration_records", self.calibration_records, 1, 1_000_000)
+        for name in self.variants:
+            if name not in VARIANTS or self.variants.count(name) > 1:
+                raise ConfigError(
+                    "export.variants", name, f"each of {', '.join(VARIANTS)} at most once",
+                    suggestion(name, VARIANTS),
+                )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How far the file is from torch.
+    """How far a file is from torch, or a variant from the file.
 
     Args:
         records: Number of real records compared.
         max_abs: Largest absolute difference of a feature.
+        mean_abs: Mean absolute difference over records and features.
     """
 
     records: int
     max_abs: float
+    mean_abs: float
 
 
 def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
@@ -96,8 +116,14 @@ def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
         )
     if program is None:
         raise ModelError(str(path), "torch exported nothing", "an ONNX program")
-    model = _without_traces(program.model_proto)
+    model = program.model_proto
     del model.graph.output[1:]
+    write_model(model, path)
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Check a model and write it without what a build machine leaves in it: paths, traces."""
+    model = _without_traces(model)
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
@@ -118,23 +144,63 @@ def compare(extractor: FeatureMaker, path: Path, x: NDArray[Any], config: Export
     Raises:
         ModelError: They differ by more than the tolerance, or a feature is not finite.
     """
-    noisy = _noisy(extractor)
-    session = open_session(_watched(path) if noisy else path)
-    output, features = (_EXACT, noisy.exact) if noisy else ("z", extractor)
-    worst = 0.0
-    for start in range(0, len(x), 512):
-        part = np.ascontiguousarray(x[start : start + 512])
-        with torch.inference_mode():
-            wanted = features(torch.from_numpy(part)).numpy()
-        found = session.run([output], {"x": part})[0]
-        worst = max(worst, float(np.abs(found - wanted).max()))
+    parity = difference(torch_features(extractor), exact_features(path), x)
     # Written so that NaN fails too.
-    if not worst <= config.tolerance:
+    if not parity.max_abs <= config.tolerance:
         raise ModelError(
-            str(path), f"differs from torch by {worst:.2g}", f"at most {config.tolerance:g}",
+            str(path), f"differs from torch by {parity.max_abs:.2g}",
+            f"at most {config.tolerance:g}",
             "raise export.tolerance only if the audit of this file is what you release by",
         )  # fmt: skip
-    return Parity(records=len(x), max_abs=worst)
+    return parity
+
+
+def difference(wanted: Features, found: Features, x: NDArray[Any]) -> Parity:
+    """Run both on the same records.
+
+    Args:
+        wanted, found: Records `[B, *shape]` -> features `[B, ...]`.
+        x: Records `[N, *shape]`, N >= 1.
+
+    Returns:
+        What they differ by; NaN where a feature is.
+    """
+    worst, total, numbers = [0.0], 0.0, 0
+    for start in range(0, len(x), 512):
+        part = np.ascontiguousarray(x[start : start + 512])
+        apart = np.abs(found(part).astype(np.float64) - wanted(part))
+        worst.append(float(apart.max()))
+        total, numbers = total + float(apart.sum()), numbers + apart.size
+    return Parity(records=len(x), max_abs=float(np.max(worst)), mean_abs=total / numbers)
+
+
+def torch_features(extractor: FeatureMaker) -> Features:
+    """The network's features before noise and levels, where it has any."""
+    noisy = _noisy(extractor)
+    network = noisy.exact if noisy else extractor
+
+    def features(x: NDArray[Any]) -> NDArray[Any]:
+        with torch.inference_mode():
+            z: NDArray[Any] = network(torch.from_numpy(x)).numpy()
+        return z
+
+    return features
+
+
+def exact_features(path: Path) -> Features:
+    """A file's features before noise and levels, where it has any."""
+    model = onnx.load(path, load_external_data=False)
+    noisy = any(_EXACT in node.output for node in model.graph.node)
+    if noisy:
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(_EXACT))
+    session = open_session(bytes(model.SerializeToString()))
+    output = _EXACT if noisy else "z"
+
+    def features(x: NDArray[Any]) -> NDArray[Any]:
+        z: NDArray[Any] = session.run([output], {"x": x})[0]
+        return z
+
+    return features
 
 
 def features_shape(extractor: FeatureMaker) -> tuple[int, ...]:
@@ -173,13 +239,6 @@ class _Watched(nn.Module):
         return self.extractor.channel(z), z
 
 
-def _watched(path: Path) -> bytes:
-    """The file's graph, giving out also what comes before noise and levels."""
-    model = onnx.load(path, load_external_data=False)
-    model.graph.output.append(onnx.helper.make_empty_tensor_value_info(_EXACT))
-    return bytes(model.SerializeToString())
-
-
 def write_manifest(
     path: Path,
     extractor: FeatureMaker,
@@ -191,6 +250,7 @@ def write_manifest(
     dataset: str,
     data_digest: str,
     notes: tuple[str, ...] = (),
+    variant: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe a release so that a device can feed it and anybody can check its bytes.
 
@@ -204,12 +264,14 @@ def write_manifest(
         dataset: Name of the training data.
         data_digest: sha256 of the shards.
         notes: What a user should know.
+        variant: Of a variant: its `name`, the sha256 that it was made `of`, and how far it is from
+            that.
     """
     spec, shape = extractor.spec, features_shape(extractor)
     sent = extractor.channel if isinstance(extractor, Extractor) else Channel(0.0, 0.0, 0)
     document = {
         "manifest_version": MANIFEST_VERSION,
-        "name": "extractor",
+        "name": artifact_of(variant["name"] if variant else None),
         "tiprdc_version": __version__,
         "private": list(private),
         "input": {
@@ -240,6 +302,7 @@ def write_manifest(
             for name, file in sorted(files.items())
         },
         "notes": list(notes),
+        "variant": dict(variant) if variant else None,
     }
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
     return document

@@ -68,6 +68,27 @@ def parity_objections(contract: Contract, tolerance: float) -> Iterator[str]:
         )
 
 
+def variant_objections(contract: Contract, name: str, of: str, tolerance: float) -> Iterator[str]:
+    """Why a variant may not be released as one: made of another file, or too far from it.
+
+    Args:
+        contract: Its manifest.
+        name: The variant that it must be.
+        of: sha256 of the file that ships.
+        tolerance: Largest mean absolute difference of features.
+    """
+    said = contract.variant
+    if said is None or said.name != name:
+        yield f"manifest.json of {name} is about something else: `dvc repro`"
+    elif said.of != of:
+        yield f"{name} was made of model {said.of[:12]}, not of {of[:12]}: `dvc repro`"
+    elif said.records < 1 or not said.mean_abs <= tolerance:
+        yield (
+            f"{name}: differs by {said.mean_abs:.2g} on average on {said.records:,} records; at"
+            f" most {tolerance:g} on at least one is allowed: `dvc repro`"
+        )
+
+
 def _other_settings(plan: Plan, config: AuditConfig, modality: str, where: str) -> Iterator[str]:
     committed = {
         "policy": config.policy,

@@ -14,7 +14,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.git import Git, clone
 from tiprdc.pulling import Checked, absolute, open_release
 from tiprdc.signing import TrustedKey
-from tiprdc.statement import AUDIT
+from tiprdc.statement import AUDIT, Release
 from tiprdc.versions import Version
 
 Stages = dict[str, dict[str, dict[str, str]]]
@@ -43,9 +43,11 @@ class Lineage:
     def rows(self) -> list[tuple[str, str]]:
         """What leads where, for a person."""
         release, key = self.checked.release, self.checked.key
+        made_of = ("made of", _made_of(release.variant)) if release.variant else None
         return [
             ("vouched for by", key.name if key else "nobody was asked (--trust KEYS)"),
             ("model", f"sha256 {release.model_sha256}"),
+            *([made_of] if made_of else []),
             ("audit", _audit(release.verdict, release.suite_version, release.files[AUDIT].sha256)),
             *(
                 (f"later audit {n.number}", _audit(n.verdict, n.suite_version, n.sha256))
@@ -65,6 +67,7 @@ class Lineage:
             "release": self.name,
             "vouched_by": key.name if key else None,
             "model_sha256": release.model_sha256,
+            "variant": release.raw.get("variant"),
             "audit": {
                 "sha256": release.files[AUDIT].sha256,
                 "verdict": release.verdict,
@@ -116,12 +119,30 @@ def _broken(git: Git, checked: Checked, stages: Stages) -> list[str]:
     release, said = checked.release, []
     if registry.sha256_at(git, release.revision, "params.yaml") != release.params_sha256:
         said.append("params.yaml at the commit is not the one of the statement")
+    said += _broken_variant(git, release)
     made = {path for sides in stages.values() for path, digest in sides["outs"].items() if digest}
     return said + [
         f"{file.path}: no stage of the graph made it"
         for file in release.files.values()
         if not {file.path, *map(str, Path(file.path).parents)} & made
     ]
+
+
+def _broken_variant(git: Git, release: Release) -> list[str]:
+    """A variant is of a file that was released as the same version."""
+    if release.variant is None:
+        return []
+    name, of = release.variant
+    original = registry.read(git, release.artifact.removesuffix(f"-{name}"))
+    version = original.versions.get(release.version)
+    if version is None or original.release(version).model_sha256 != of:
+        return [f"{original.artifact}@{release.version} is not the file that this was made of"]
+    return []
+
+
+def _made_of(variant: tuple[str, str]) -> str:
+    name, of = variant
+    return f"sha256 {of}, as its variant {name}"
 
 
 def _audit(verdict: str, suite_version: str, sha256: str) -> str:

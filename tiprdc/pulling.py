@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from tiprdc import registry
+from tiprdc.contract import artifact_of
 from tiprdc.errors import ConfigError, ReleaseError
 from tiprdc.folder import arriving, check, read_statement, write_statement
 from tiprdc.git import clone
@@ -29,12 +30,14 @@ class Wanted:
         artifact: Name in the registry.
         stage: Lifecycle stage, or None.
         version: "v1.2.0", or None.
+        variant: A smaller file of it, which is registered beside it, or None.
         objected: Take it even if it was deprecated or failed a later audit.
     """
 
     artifact: str = "extractor"
     stage: str | None = None
     version: str | None = None
+    variant: str | None = None
     objected: bool = False
 
     def __post_init__(self) -> None:
@@ -79,7 +82,7 @@ def pull(
     """
     with arriving(target) as payload:
         git = clone(absolute(source), payload.with_name("clone"))
-        found = registry.read(git, wanted.artifact)
+        found = registry.read(git, artifact_of(wanted.variant, wanted.artifact))
         version = resolve(found, wanted)
         envelope, release = found.envelope(version), found.release(version)
         key = _vouched(envelope, trusted, version.tag.name, today)
@@ -122,7 +125,7 @@ def resolve(found: Registry, wanted: Wanted) -> Version:
         if not usable:
             known = ", ".join(found.versions)
             raise ReleaseError(
-                wanted.artifact, "no version that can be used", "a registered version",
+                found.artifact, "no version that can be used", "a registered version",
                 f"all were taken back: {known}" if known else NO_TAGS,
             )  # fmt: skip
         version = usable[-1]

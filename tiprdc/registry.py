@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +133,8 @@ def provenance(repo: Any) -> dict[str, dict[str, dict[str, str]]]:
         }
 
 
-def stale(folder: Path, stage: str) -> list[str]:
-    """Stages up to this one whose code, data, settings or results are not those of dvc.lock.
+def stale(folder: Path, stages: Sequence[str]) -> list[str]:
+    """Stages up to these whose code, data, settings or results are not those of dvc.lock.
 
     Raises:
         ReleaseError: DVC cannot tell.
@@ -144,8 +144,8 @@ def stale(folder: Path, stage: str) -> list[str]:
 
         with Repo(str(folder)) as repo:
             # An absolute path: DVC takes others from where the process runs.
-            target = f"{Path(repo.root_dir, 'dvc.yaml')}:{stage}"
-            found = repo.status([target], with_deps=True)
+            targets = [f"{Path(repo.root_dir, 'dvc.yaml')}:{stage}" for stage in stages]
+            found = repo.status(targets, with_deps=True)
             return sorted(printable(str(name).rpartition(":")[2]) for name in found)
 
 

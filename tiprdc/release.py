@@ -1,8 +1,9 @@
-"""Assemble a release: the extractor's file, its tokenizer where there is one, and the manifest."""
+"""Assemble a release, or a variant: the file, its tokenizer where there is one, the manifest."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.checkpoint import load_extractor
+from tiprdc.contract import MODEL
 from tiprdc.datasets.schema import SPLITS, Schema, read_schema, read_split
-from tiprdc.export import ExportConfig, compare, export, write_manifest
+from tiprdc.documents import sha256
+from tiprdc.errors import ModelError
+from tiprdc.export import (
+    ExportConfig,
+    Parity,
+    compare,
+    difference,
+    exact_features,
+    export,
+    torch_features,
+    write_manifest,
+)
+from tiprdc.models.extractor import Extractor
+from tiprdc.quantisation import quantise
 
 
 def build(
@@ -40,9 +55,65 @@ def build(
     export(twin, control / "unprotected.onnx", config)
     compare(twin, control / "unprotected.onnx", x, config)
     extractor = load_extractor(checkpoint / "protected")
-    files = {"extractor.onnx": release / "extractor.onnx"}
-    export(extractor, files["extractor.onnx"], config)
-    parity = compare(extractor, files["extractor.onnx"], x, config)
+    export(extractor, release / MODEL, config)
+    parity = compare(extractor, release / MODEL, x, config)
+    _describe(config, schema, extractor, parity, shards, release)
+
+
+def build_variant(
+    config: ExportConfig,
+    variant: str,
+    *,
+    shards: Path,
+    checkpoint: Path,
+    release: Path,
+    out: Path,
+) -> None:
+    """Make a variant of the file that ships, a release of its own: compared, and described.
+
+    Args:
+        config: Tolerance of variants, numbers of records to set ranges and to compare on.
+        variant: One of `config.variants`.
+        shards: Folder of `prepare`.
+        checkpoint: Folder of `train`.
+        release: Folder that `build` wrote.
+        out: Folder for `extractor.onnx`, `manifest.json` and, for text, `tokenizer.json`.
+
+    Raises:
+        ModelError: It differs from the file that ships by more than `config` allows.
+    """
+    schema = read_schema(shards)
+    x = _some_records(shards, schema, config.parity_records)
+    source, target = release / MODEL, out / MODEL
+    # Ranges are part of what is released: no person whom attackers know may shape them.
+    ranges = read_split(shards, schema, "extractor-train").x[: config.calibration_records]
+    quantise(source, target, variant, ranges)
+    found = exact_features(target)
+    apart = difference(exact_features(source), found, x)
+    # Written so that NaN fails too.
+    if not apart.mean_abs <= config.variants_tolerance:
+        raise ModelError(
+            str(target), f"differs from {source} by {apart.mean_abs:.2g} on average",
+            f"at most {config.variants_tolerance:g}",
+            "more export.calibration_records, another variant, or raise export.variants_tolerance",
+        )  # fmt: skip
+    extractor = load_extractor(checkpoint / "protected")
+    parity = difference(torch_features(extractor), found, x)
+    described = {"name": variant, "of": sha256(source), **asdict(apart)}
+    _describe(config, schema, extractor, parity, shards, out, described)
+
+
+def _describe(
+    config: ExportConfig,
+    schema: Schema,
+    extractor: Extractor,
+    parity: Parity,
+    shards: Path,
+    release: Path,
+    variant: dict[str, Any] | None = None,
+) -> None:
+    """The manifest beside a file, and the tokenizer where there is one."""
+    files = {MODEL: release / MODEL}
     if schema.modality == "text":
         files["tokenizer.json"] = release / "tokenizer.json"
         shutil.copyfile(shards / "tokenizer.json", files["tokenizer.json"])
@@ -56,6 +127,7 @@ def build(
         dataset=schema.dataset,
         data_digest=schema.digest,
         notes=schema.notes,
+        variant=variant,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
@@ -44,3 +45,14 @@ def open_session(
 def seed_noise(seed: int) -> None:
     """Start onnxruntime's generator of this process anew, for figures that can be had again."""
     ort.set_seed(seed)
+
+
+def quantiser() -> Any:
+    """onnxruntime's own `quantization`.
+
+    It imports onnx and opens sessions: here, so that those are silent too, and only when asked, so
+    that a device needs no onnx.
+    """
+    from onnxruntime import quantization
+
+    return quantization

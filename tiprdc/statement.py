@@ -70,6 +70,7 @@ class Release:
         data_digest: Of the training data.
         verdict, suite_version: Of the audit.
         limits: Private attribute -> (upper bound of the strongest attack, limit), in [0, 1].
+        variant: Of a variant, its name and the sha256 of the file that it was made of; else None.
         utility_loss: Mean over unseen tasks, in points of balanced accuracy / 100; None if unknown.
         raw: The whole document.
     """
@@ -86,6 +87,7 @@ class Release:
     suite_version: str
     limits: dict[str, tuple[float, float]]
     utility_loss: float | None
+    variant: tuple[str, str] | None
     raw: dict[str, Any]
 
     @property
@@ -173,8 +175,14 @@ def _release(raw: Mapping[str, Any], where: str) -> Release:
             for name, found in audit["attributes"].items()
         },
         utility_loss=None if audit["utility_loss"] is None else float(audit["utility_loss"]),
+        variant=_variant(raw.get("variant")),
         raw=dict(raw),
     )
+
+
+def _variant(raw: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """A statement from before there were variants says nothing of them."""
+    return None if raw is None else (_matching(_NAME, raw["name"]), _matching(_SHA256, raw["of"]))
 
 
 def _file(entry: Mapping[str, Any]) -> ReleasedFile:

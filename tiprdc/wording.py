@@ -139,6 +139,17 @@ def sent(contract: Contract) -> str:
     return f"each feature is {listing(steps)}" if steps else "features as they are"
 
 
+def variant(contract: Contract) -> str:
+    """What a variant is of, and how far its features are from that file's."""
+    made = contract.variant
+    assert made is not None
+    return (
+        f"{made.name} of model {made.of[:12]}: features differ from that model's by"
+        f" {made.mean_abs:.2g} on average and {made.max_abs:.2g} at most, on"
+        f" {count(made.records)} records"
+    )
+
+
 def most(contract: Contract) -> str:
     """The upper bound on what one record's features tell, and what it is worth."""
     if contract.most_bits is None:

@@ -368,7 +368,7 @@ KILLED = """
 import json, os, pkgutil, signal, sys
 from pathlib import Path
 from pipelines import releasing
-from pipelines.readiness import Asked, Ready
+from pipelines.readiness import Asked, Part, Ready
 from tiprdc import registry
 from tiprdc.git import Git
 root, step, moment, statement = sys.argv[1:]
@@ -380,10 +380,11 @@ def killed(*arguments):
         real(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(place, name, killed)
-ready = Ready(
-    found=registry.read(Git(Path(root)), "extractor"), version="v0.1.0", registered=False,
+part = Part(
+    found=registry.read(Git(Path(root)), "extractor"), registered=False,
     statement=json.loads(statement),
 )
+ready = Ready(version="v0.1.0", parts=(part,))
 releasing.make(Path(root), Asked(bump="minor", stage="prod", push=True), ready)
 """
 
@@ -393,7 +394,7 @@ def test_killed_at_a_step_there_is_no_half_and_the_same_command_ends_it(
     lab: Lab, tmp_path: Path, step: str
 ) -> None:
     asked = Asked(bump="minor", stage="prod", push=True)
-    statement = json.dumps(check(lab.project, asked).statement)
+    statement = json.dumps(check(lab.project, asked).parts[0].statement)
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(lab.project), *STEPS[step], statement],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, check=False,
@@ -532,7 +533,7 @@ def test_looking_at_a_registry_needs_no_torch() -> None:
 
 
 def test_what_is_said_of_a_release_names_no_class_and_no_person(lab: Lab) -> None:
-    said = check(lab.project, MINOR).statement
+    said = check(lab.project, MINOR).parts[0].statement
     assert said["revision"] == lab.git("rev-parse", "HEAD").strip()
     assert said["audit"]["verdict"] == "PASS"
     assert "light" not in json.dumps(said)

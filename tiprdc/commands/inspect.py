@@ -164,6 +164,7 @@ def _show_contract(console: Console, contract: Contract) -> None:
         ("tells at most", wording.most(contract)),
         ("operator set", str(contract.opset)),
         ("agrees with torch", f"to {largest:.1g} on {wording.count(records)} records"),
+        *((("variant", wording.variant(contract)),) if contract.variant else ()),
         ("training data", f"{contract.dataset}, digest {contract.data_digest}"),
         *(
             (name, f"{wording.count(size)} bytes, sha256 {digest}")

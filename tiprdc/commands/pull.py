@@ -20,6 +20,9 @@ def pull(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="New folder.")],
     stage: Annotated[str | None, typer.Option(help="The version in this stage, e.g. prod.")] = None,
     version: Annotated[str | None, typer.Option(help="This version, e.g. v1.2.0.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="A smaller file, if one was released: int8 or fp16.")
+    ] = None,
     trust: Annotated[
         Path | None, typer.Option(metavar="KEYS", help="Take only what one of these keys signed.")
     ] = None,
@@ -30,7 +33,9 @@ def pull(
 ) -> None:
     """Fetch a version, compare all of it with what Git says, or refuse and leave nothing."""
     trusted = None if trust is None else read_trust(trust)
-    wanted = Wanted(artifact=artifact, stage=stage, version=version, objected=objected)
+    wanted = Wanted(
+        artifact=artifact, stage=stage, version=version, variant=variant, objected=objected
+    )
     checked = fetch(repo, wanted, out, trusted)
     if as_json:
         terminal.print_json({**said(checked), "folder": str(out)})
