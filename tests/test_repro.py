@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import ROOT, SMALL, copy_project, edit_params
+from tests.small import ROOT, SMALL, copy_project, edit_params
 
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {

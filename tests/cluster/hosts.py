@@ -25,7 +25,16 @@ PROJECT = f"/home/{USER}/tiprdc"
 
 
 class StepError(Exception):
-    """A command failed, or what it should have brought about did not come."""
+    """A command failed, or what it should have brought about did not come.
+
+    Args:
+        reason: For a person.
+        said: All that the command said.
+    """
+
+    def __init__(self, reason: str, said: str = "") -> None:
+        super().__init__(reason)
+        self.said = said
 
 
 class Host:
@@ -83,7 +92,7 @@ class Host:
         """A path on this host's file systems as this side sees it; of a host that is down, nothing."""
         if self._process is None or self._process.poll() is not None:
             return self.disk / "nothing"
-        return Path(f"/proc/{self._first()}/root") / path
+        return Path(f"/proc/{self._first()}/root") / path.lstrip("/")
 
     def command(self, command: Sequence[str], user: str = USER) -> list[str]:
         """The words that run a command on this host, as somebody at its console would."""

@@ -78,7 +78,7 @@ class Telling:
         self._write(f"\n# {ended}, {time.monotonic() - began:.1f} s\n")
         if ended != "ended with 0":
             last = "\n".join(f"    {line}" for line in said.strip().splitlines()[-12:])
-            raise StepError(f"{shown}\n  {ended}; it said last:\n{last}")
+            raise StepError(f"{shown}\n  {ended}; it said last:\n{last}", said)
         return said
 
     def summarise(self, **figures: Any) -> None:
