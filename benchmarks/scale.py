@@ -1,4 +1,4 @@
-"""What one record, one step and one checkpoint cost: the figures that "how large?" is answered with.
+"""What one record, one step and one checkpoint cost: how large can it get?
 
     python -m benchmarks.scale [--people 1000] [--json]
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.trials [--trials 100] [--json]
 
-Runs `pipelines/tuning.py` three times on a few generated faces, as `ray submit` does: to the end; until
-half of the trials have ended, when it and its Ray get SIGKILL; and again, to go on. Trials are tiny (an
-epoch of a small network, one linear attacker), so what Ray Tune adds is as large as it gets. Wall
-times are of this machine, which should have nothing else to do.
+Runs `pipelines/tuning.py` three times on a few generated faces, as `ray submit` does: to the end;
+until half of the trials have ended, when it and its Ray get SIGKILL; and again, to go on. They are
+tiny (an epoch of a small network, one linear attacker), so what Ray Tune adds is as large as it
+gets. Wall times are of this machine, which should have nothing else to do.
 """
 
 from __future__ import annotations

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import shards
 
+from tests import shards
 from tiprdc.datasets.schema import Schema
 
 MakeShards = Callable[..., Schema]

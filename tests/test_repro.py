@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.small import ROOT, SMALL, copy_project, edit_params
 
 BIN = Path(sys.executable).parent

@@ -1,9 +1,9 @@
 """Machines of their own on one machine: namespaces, a switch between them, a disk each.
 
-A host is a process and what it starts, in PID, mount, network, IPC and UTS namespaces without a name.
+A host is a process and what it starts, in namespaces (PID, mount, network, IPC, UTS) without name.
 So it dies at once when its first process is killed, as a machine whose power fails, and leaves no
-process, no mount and no interface behind. Its disk (an overlay over this machine's) stays, and it can
-be booted again.
+process, no mount and no interface behind. Its disk (an overlay over this machine's) stays, and it
+can be booted again.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Host:
     Args:
         name: Its name in the network.
         address: IPv4.
-        folder: For its disk, on a file system other than the root's (an overlay's upper layer may not
-            lie within its lower one).
+        folder: For its disk, on a file system other than the root's (an overlay's upper layer may
+            not lie within its lower one).
         shared: Folder that all hosts see as /mnt/shared, as they would a network disk.
         program: What it runs; the host goes down when that ends.
     """
@@ -89,7 +89,7 @@ class Host:
         return int(found.stdout or 0)
 
     def see(self, path: str) -> Path:
-        """A path on this host's file systems as this side sees it; of a host that is down, nothing."""
+        """A path on this host as this side sees it; on a host that is down there is none."""
         if self._process is None or self._process.poll() is not None:
             return self.disk / "nothing"
         return Path(f"/proc/{self._first()}/root") / path.lstrip("/")

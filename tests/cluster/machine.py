@@ -86,7 +86,7 @@ def left_of(folder: Path) -> str:
         "processes": _processes(folder),
         "mounts": mounts,
         "files": folder.exists(),
-        "interfaces": "switch" in os.listdir("/sys/class/net"),
+        "interfaces": Path("/sys/class/net/switch").exists(),
     }
     return ", ".join(name for name, there in found.items() if there)
 
@@ -96,7 +96,7 @@ def _processes(folder: Path) -> int:
     found = 0
     for process in psutil.process_iter():
         try:
-            found += str(folder) in os.readlink(f"/proc/{process.pid}/root")
+            found += str(folder) in str(Path(f"/proc/{process.pid}/root").readlink())
         except OSError:
             continue
     return found

@@ -1,8 +1,8 @@
-"""What is on a host's disk before the cluster's own file touches it: what an administrator puts there.
+"""What an administrator puts on a host's disk before `ray_cluster.yaml` touches it.
 
-A user, names of the other hosts, an SSH server, and an environment in which the project's packages are
-found already, as in a machine image made for this. The packages are this machine's: `pip install` of
-`ray_cluster.yaml` then has the project itself to install, and is told to use no package index.
+A user, names of the other hosts, an SSH server, and an environment in which the project's packages
+are found already, as in a machine image made for this. The packages are this machine's: what
+`ray_cluster.yaml` lets pip install is then the project itself, and pip is told to use no index.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UsePAM no
 SetEnv OMP_NUM_THREADS=1
 PidFile none
 """
-# pip reads the value of an option that begins with `no` as that of the option without it (pypa/pip#5735).
+# pip takes the value of an option that begins with `no` for that of the one without it: #5735.
 _PIP = """\
 [global]
 no-index = true

@@ -1,4 +1,4 @@
-"""What is tried, in the order of docs/cluster.md: start, search, a job, the graph, a loss, the end."""
+"""What is tried, in the order of docs/cluster.md: a search, a job, the graph, a loss, the end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.shards import make_shards
-from tests.small import SMALL, copy_project
-
 from pipelines.journal import read
 from tests.cluster.handbook import told
 from tests.cluster.hosts import PROJECT, Host, StepError, make_switch, wait_for
 from tests.cluster.provision import NOTHING, SSH_SERVER, admit, make_user, prepare_disk
 from tests.cluster.telling import Telling
+from tests.shards import make_shards
+from tests.small import SMALL, copy_project
 
 ADDRESSES = {
     "laptop.example": "10.77.0.9",
@@ -29,7 +28,7 @@ ADDRESSES = {
 }
 """Those of ray_cluster.yaml, and of who types."""
 GRAPH = "/mnt/shared/graph"
-# Each host sees the cores of this machine. A worker that asks for all of them has a host of its own.
+# Each host sees this machine's cores. A worker that asks for all of them has a host of its own.
 CORES = os.cpu_count() or 1
 EPOCHS = 16
 SETTINGS: dict[str, Any] = {
@@ -127,19 +126,19 @@ class Story:
 
     def search(self) -> None:
         with self.telling.step("ray submit: a search") as seen:
-            self.on_laptop("ssh -o StrictHostKeyChecking=no -i ~/.ssh/tiprdc_cluster ray@head.example mkdir -p tiprdc/artifacts tiprdc/reports/tuning")
+            self.on_laptop(told("mkdir -p tiprdc"))
             self.on_laptop(told("rsync-up"))
             self.on_laptop(told("ray submit", trials="4", seeds="1"), 400)
-            self.on_laptop("mkdir -p reports/tuning && " + told("rsync-down"))
+            self.on_laptop(told("rsync-down"))
             front = self.on_laptop("cat reports/tuning/front.csv").strip().splitlines()
             seen["settings in front.csv"] = len(front) - 1
         with self.telling.step("ray submit: a mistake ends with an exit code") as seen:
             wrong = told("ray submit", trials="0", seeds="1")
             try:
-                self.on_laptop(wrong, 200)
+                self.on_laptop(wrong, 300)
             except StepError as error:
-                assert "tune.trials" in str(error), error
-                assert "Traceback" not in str(error), error
+                if "tune.trials" not in error.said or "Traceback" in error.said:
+                    raise
                 seen["exit code"] = re.findall(r"ended with (\d+)", str(error))[0]
             else:
                 raise StepError(f"{wrong}\n  ended with 0")
@@ -157,7 +156,9 @@ class Story:
 
     def graph(self) -> None:
         with self.telling.step("dvc repro prepare in a clone on the head"):
-            self.on_head(told("git clone").replace("REPO", "/mnt/shared/repository"), folder="/mnt/shared")
+            self.on_head(
+                told("git clone").replace("REPO", "/mnt/shared/repository"), folder="/mnt/shared"
+            )
             self.on_head(f"{told('dvc repro')} prepare", 300)
         with self.telling.step("dvc repro train on two hosts, one is lost") as seen:
             self.train_and_lose_a_host(seen)
@@ -206,7 +207,7 @@ class Story:
                 raise StepError(f"after {seconds:.0f} s Ray has {alive}, not {wanted}")
             said = self.telling.run(self.head.typed(line), line, 120)
             alive = re.findall(r"alive: (.*)", said)[0].split()
-            time.sleep(1)
+            time.sleep(5)
 
     @contextmanager
     def dashboard(self) -> Iterator[None]:
@@ -244,12 +245,15 @@ class Story:
             seen["killed"] = victim.name
             kept = int(self.news("checkpoint")[-1]["number"])
             seen["after epoch"] = kept
-            self.wait_for_news(training, lambda: len(self.news("started")) >= 2, 300)
+            spare = len(self.hosts) - 1 > len(busy)
+            if not spare:
+                victim.boot(self.telling.log)
+            self.wait_for_news(training, lambda: len(self.news("started")) >= 2, 400)
             seen["training went on after, s"] = round(time.monotonic() - began)
-            victim.boot(self.telling.log)
-            began = time.monotonic()
+            if spare:
+                victim.boot(self.telling.log)
             self.wait_until_all_are_alive(400)
-            seen["host back after booting, s"] = round(time.monotonic() - began)
+            seen["all hosts there after, s"] = round(time.monotonic() - began)
             if training.wait(600):
                 raise StepError("training failed")
         finally:

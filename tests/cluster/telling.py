@@ -1,4 +1,4 @@
-"""Steps with their time for a person, what commands said for who must know, a summary for programs."""
+"""Steps and their times for a person, logs for who must know more, a summary for programs."""
 
 from __future__ import annotations
 

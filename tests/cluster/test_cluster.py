@@ -1,4 +1,4 @@
-"""The cluster that docs/cluster.md starts, and what goes before it: `make cluster-test` tells more."""
+"""The cluster of docs/cluster.md; `make cluster-test` shows its steps as they go."""
 
 from __future__ import annotations
 
