@@ -19,12 +19,13 @@ from tests.cluster.hosts import PROJECT, USER, Host, StepError
 SSH_SERVER = ["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/cluster_config"]
 NOTHING = ["sleep", "infinity"]
 _ENVIRONMENT = Path(__file__).with_name("environment.sh")
+# Hosts that share one machine's cores start slowly: Ray gives up on an agent after 15 s.
 _SSHD = """\
 HostKey /etc/ssh/cluster_host_key
 AuthorizedKeysFile .ssh/authorized_keys
 PasswordAuthentication no
 UsePAM no
-SetEnv OMP_NUM_THREADS=1
+SetEnv OMP_NUM_THREADS=1 RAY_agent_register_timeout_ms=120000
 PidFile none
 """
 # pip takes the value of an option that begins with `no` for that of the one without it: #5735.
