@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.cluster import story
 from tests.cluster.__main__ import LOGS
 from tests.cluster.handbook import commands, told
 from tests.cluster.machine import ROOT, what_is_missing
@@ -46,3 +49,10 @@ def test_commands_are_those_of_the_document() -> None:
     assert told("get-auth-token") == "ray get-auth-token --generate"
     with pytest.raises(AssertionError, match="--epoch is not in"):
         told("ray job submit", epoch="2")
+
+
+def test_the_story_finds_all_its_commands_there() -> None:
+    asked = re.findall(r"told\(['\"](.+?)['\"]", Path(story.__file__).read_text())
+    assert len(asked) > 10
+    for part in asked:
+        assert told(part)
