@@ -18,10 +18,10 @@ STAMP := $(VENV)/.tiprdc-$(shell pwd | cksum | cut -d ' ' -f 1)
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test cluster-test lint bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## an environment in .venv (or VENV=DIR) with everything pinned
 
@@ -41,8 +41,12 @@ demo: setup ## the whole graph on generated faces, then what the audit found
 
 # Those that start Ray or run the graph want the machine for themselves.
 test: lint ## lint, types, import contracts, all tests
-	OMP_NUM_THREADS=1 python -m pytest -m "not ray and not repro" --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest -m "not ray and not repro and not cluster" --numprocesses auto --maxprocesses 4 --dist loadfile
 	python -m pytest -m "ray or repro"
+
+# As root; no target of `make test`, as it needs the right to make network namespaces.
+cluster-test: setup ## docs/cluster.md on three hosts in namespaces of this machine (root)
+	python -m tests.cluster
 
 lint: setup ## ruff, mypy, import contracts
 	ruff check

@@ -1,25 +1,14 @@
-"""What several tests need: a local Ray, and shards small enough for milliseconds."""
+"""What several tests need: a local Ray, small shards, a machine of strangers, releases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from tiprdc.datasets.schema import (
-    SPLITS,
-    Attribute,
-    Column,
-    Modality,
-    Records,
-    Schema,
-    write_schema,
-    write_shard,
-)
+from tests import shards
+from tiprdc.datasets.schema import Schema
 
 MakeShards = Callable[..., Schema]
 
@@ -78,87 +67,5 @@ def released_lab(tmp_path_factory: pytest.TempPathFactory, audited_lab: Any) -> 
 
 @pytest.fixture(scope="session")
 def make_shards() -> MakeShards:
-    """`make_shards(folder, modality, people=80)` writes shards with as many people in each split.
-
-    Attribute `secret` (private) and attribute `task` (utility) are independent, balanced, and both
-    plain to see in x; nothing else is there but noise.
-    """
-    return _make_shards
-
-
-def _make_shards(folder: Path, modality: Modality, people: int = 80) -> Schema:
-    rng = np.random.default_rng(0)
-    digests = []
-    for split in SPLITS:
-        secret, task = rng.permuted(np.arange(people) % 2), rng.permuted(np.arange(people) % 2)
-        records = Records(
-            x=_DRAW[modality](secret, task, rng),
-            labels={"secret": secret, "task": task},
-            person=np.array([f"{split}-{n}" for n in range(people)]),
-        )
-        digests.append(write_shard(folder / split / "part-00000.parquet", records))
-    schema = Schema(
-        dataset="planted",
-        modality=modality,
-        shape={"image": (3, 16, 16), "table": (4,), "text": (12,)}[modality],
-        attributes=(
-            Attribute(name="secret", classes=("off", "on")),
-            Attribute(name="task", classes=("no", "yes")),
-        ),
-        private=("secret",),
-        utility=("task",),
-        columns=_COLUMNS if modality == "table" else (),
-        vocabulary_size=64 if modality == "text" else 0,
-        people=dict.fromkeys(SPLITS, people),
-        records=dict.fromkeys(SPLITS, people),
-    )
-    return write_schema(folder, schema, digests)
-
-
-_COLUMNS = (
-    Column(name="level", mean=0.5, std=1.0),
-    Column(name="noise"),
-    Column(name="kind", categories=("a", "b", "c")),
-    Column(name="other", categories=("d", "e")),
-)
-
-
-def _draw_pictures(
-    secret: NDArray[np.int64], task: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """The secret is how bright the upper half is; the task, which side of the lower half is."""
-    x = rng.normal(100, 15, size=(len(secret), 3, 16, 16))
-    x[:, :, :8] += 60 * secret[:, None, None, None]
-    x[:, :, 8:, :8] += 60 * task[:, None, None, None]
-    x[:, :, 8:, 8:] += 60 * (1 - task[:, None, None, None])
-    return np.clip(x, 0, 255).astype(np.uint8)
-
-
-def _draw_columns(
-    secret: NDArray[np.int64], task: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """The secret is a level; the task is a category, a or b."""
-    people = len(secret)
-    level = secret + rng.normal(0, 0.1, people)
-    columns = [level, rng.normal(size=people), task, rng.integers(2, size=people)]
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _draw_tokens(
-    secret: NDArray[np.int64], task: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int32]:
-    """The secret is a word (1 or 2) somewhere; the task is another (3 or 4); 0 pads the end."""
-    x = rng.integers(5, 64, size=(len(secret), 12))
-    x[:, 10:] = 0
-    rows = np.arange(len(secret))
-    places = rng.permuted(np.tile(np.arange(10), (len(secret), 1)), axis=1)
-    x[rows, places[:, 0]] = 1 + secret
-    x[rows, places[:, 1]] = 3 + task
-    return x.astype(np.int32)
-
-
-_DRAW: dict[Modality, Callable[..., NDArray[np.generic]]] = {
-    "image": _draw_pictures,
-    "table": _draw_columns,
-    "text": _draw_tokens,
-}
+    """`make_shards(folder, modality, people=80)`, of tests/shards.py."""
+    return shards.make_shards

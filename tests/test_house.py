@@ -167,10 +167,10 @@ def test_the_constraints_name_what_the_project_needs() -> None:
 
 
 def test_the_commands_of_the_documents_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):.* ##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):.* ##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for name in ("README.md", "CONTRIBUTING.md", "docs/cluster.md", "docs/release.md"):
         text = (ROOT / name).read_text()
-        asked = re.findall(r"^ {4}(?:.*&& )?make ([a-z]+)|`make ([a-z]+)`", text, re.MULTILINE)
+        asked = re.findall(r"^ {4}(?:.*&& )?make ([a-z-]+)|`make ([a-z-]+)`", text, re.MULTILINE)
         assert {a or b for a, b in asked} <= targets, name
         for file in re.findall(r"`((?:docs|data|tests|stages|pipelines|tiprdc)/[\w./-]+)`", text):
             assert (ROOT / file).exists(), f"{name} names {file}"

@@ -16,36 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
+from tests.small import ROOT, SMALL, copy_project, edit_params
 from tiprdc.contract import read_contract
 from tiprdc.documents import sha256
 
-ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {
     **{k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"},
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
-}
-SMALL: dict[str, Any] = {
-    "prepare.avatars.people": 600,
-    "train.extractor.width": 8,
-    "train.extractor.features": 16,
-    "train.schedule.epochs": 2,
-    "train.schedule.batch": 64,
-    "train.schedule.warm_up": 1.0,
-    "audit.policy.min_people": 20,
-    "audit.attacks": ["logistic_regression"],
-    "audit.probes": ["logistic_regression"],
-    "audit.raw": ["logistic_regression"],
-    "audit.seeds": [0],
-    "audit.reconstruction": False,
-    "tune.trials": 1,
-    "tune.epochs": 1,
-    "tune.people": 100,
-    "tune.features": [16],
-    "tune.attacks": ["logistic_regression"],
 }
 pytestmark = [pytest.mark.repro, pytest.mark.timeout(600)]
 
@@ -55,32 +35,11 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        for name in filter(None, listed.stdout.split("\0")):
-            source, target = ROOT / name, folder / name
-            if source.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(source.read_bytes())
-        self.set(SMALL)
-        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "a project"]):
-            identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
-            subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+        copy_project(folder, SMALL)
 
     def set(self, settings: dict[str, Any]) -> None:
         """Edit params.yaml as a person would."""
-        yaml, path = YAML(), self.folder / "params.yaml"
-        params = yaml.load(path)
-        for key, value in settings.items():
-            *sections, last = key.split(".")
-            place = params
-            for section in sections:
-                place = place[section]
-            assert last in place, key
-            place[last] = value
-        yaml.dump(params, path)
+        edit_params(self.folder / "params.yaml", settings)
 
     @contextmanager
     def edited(self, file: str) -> Iterator[None]:
