@@ -110,7 +110,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, mend: str) -> Plan:
         budget=config.budget,
         sample_seed=config.sample_seed,
         policy=policy,
-        reconstruction=config.reconstruction and schema.modality != "text",
+        reconstruction=config.reconstruction,
         measures=config.measures,
     )
 
@@ -191,8 +191,7 @@ def run(
 def _not_tried(plan: Plan, schema: Schema, results: Results, measures: Found) -> Iterator[str]:
     """What this audit did not try, and why."""
     if not plan.reconstruction:
-        why = "text" if schema.modality == "text" else "audit.reconstruction is off"
-        yield f"reconstruction of the record ({why})"
+        yield "reconstruction of the record (audit.reconstruction is off)"
     elif results.reconstruction is None:
         yield "reconstruction of the record (the decoder failed)"
     elif schema.modality == "image" and min(schema.shape[1:]) < MS_SSIM_PIXELS:

@@ -105,7 +105,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "the chosen attacker dies on the test people": ("say", fails, "MemoryError on attacker-test"),
     "membership dies": ("measure_membership", fails, "measure membership failed: MemoryError"),
     "the curve dies": ("measure_attacker_data", fails, "measure attacker_data failed"),
-    "reading off dies": ("measure_read_off", fails, "measure reconstruction failed"),
+    "whose record dies": ("measure_retrieval", fails, "measure reconstruction failed"),
 }
 
 
