@@ -137,7 +137,8 @@ def test_large_pictures_are_made_small_by_area() -> None:
 
 def test_a_map_is_chosen_on_pairs_that_it_was_not_fitted_on() -> None:
     z, u = np.arange(200)[:, None], np.arange(200) % 2
-    (inside, _), (outside, wanted) = parted(z, 2 * z, u, 0)
+    (inside, seen), (outside, wanted) = parted(z, 2 * z, u, 0)
     assert not {*inside[:, 0]} & {*outside[:, 0]}
     assert len(inside) + len(outside) == 200
+    assert np.array_equal(seen, 2 * inside)
     assert np.array_equal(wanted, 2 * outside)
