@@ -1,14 +1,14 @@
-"""Whether whole audits say what must be said: of extractors that hide nothing, and of one that tells
-nothing; the same twice; and how long a large one takes.
+"""Whether whole audits say what must be said: of extractors that hide nothing, of one that tells
+nothing; the same when they are made again; and how long a large one takes.
 
-    python -m benchmarks.controls --seeds 20                    rows for controls.csv
-    python -m benchmarks.controls --seeds 0 --large             10,000 people x 1,024 features, timed
-    python -m benchmarks.controls --table                       the table of docs/auditor.md
+    python -m benchmarks.controls --seeds 20               rows for controls.csv
+    python -m benchmarks.controls --seeds 0 --large        10,000 people x 1,024 features, timed
+    python -m benchmarks.controls --table                  the table of docs/auditor.md
 
-Every seed draws generated faces of its own, trains an unprotected extractor on some of them and audits
-its exported file on others, by every attack of the suite; and once more with features that are the
-same for everybody. Rows that are there already are not done again; rows of another version of the
-suite do not count.
+Every seed draws generated faces of its own, trains an unprotected extractor on some of them and
+audits its exported file on others, by every attack of the suite; and once more with features that
+are the same for everybody. Rows that are there already are not done again; rows of another version
+of the suite do not count.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +36,7 @@ from pipelines.cluster import ClusterConfig, connect
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of
+from tiprdc.audit.executor import InProcess
 from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.model import Model, OwnModel
@@ -95,7 +97,7 @@ class Made:
 def main(
     seeds: Annotated[int, typer.Option(help="Populations, from 0 on.")] = 20,
     large: Annotated[bool, typer.Option("--large", help="Also the large audit.")] = False,
-    cores: Annotated[int, typer.Option(help="For Ray.")] = 2,
+    cores: Annotated[int, typer.Option(help="1 does without Ray.")] = 2,
     table: Annotated[bool, typer.Option("--table", help="Only write docs/auditor.md.")] = False,
     out: Annotated[Path, typer.Option(help="CSV to add to.")] = HERE / "controls.csv",
 ) -> None:
@@ -105,7 +107,7 @@ def main(
         return
     torch.set_num_threads(cores)
     done = {(row["control"], row["seed"]) for row in read(out)}
-    with connect(ClusterConfig(num_cpus=cores)):
+    with connect(ClusterConfig(num_cpus=cores)) if cores > 1 else nullcontext():
         for seed in range(seeds):
             if {(name, str(seed)) for name in WANTED} - done:
                 for row in population(seed, SMALL, LEAN, cores):
@@ -117,15 +119,15 @@ def main(
 def population(
     seed: int, people: dict[str, int], config: AuditConfig, cores: int
 ) -> Iterator[dict[str, Any]]:
-    """Rows of one seed: both controls, each audited, the first of them twice."""
+    """Rows of one seed: both controls, each audited, and with the first seed again."""
     schema, parts = faces(seed, people)
     models: dict[str, Model] = {
         "unprotected": _unprotected(schema, parts["extractor-train"], seed),
         "constant": Made(24, telling=False),
     }
     for control, model in models.items():
-        report = audited(schema, parts, model, config)
-        again = audited(schema, parts, model, config) if seed == 0 else None
+        report = audited(schema, parts, model, config, cores)
+        again = audited(schema, parts, model, config, cores) if seed == 0 else None
         same = "" if again is None else str(timeless(report) == timeless(again))
         yield _row(control, seed, report, cores, same)
 
@@ -133,7 +135,8 @@ def population(
 def largest(people: dict[str, int], config: AuditConfig, cores: int) -> dict[str, Any]:
     """The row of a full audit, measures and all, of many people and features."""
     schema, parts = faces(0, people)
-    return _row("large", 0, audited(schema, parts, Made(WIDTH, telling=True), config), cores, "")
+    report = audited(schema, parts, Made(WIDTH, telling=True), config, cores)
+    return _row("large", 0, report, cores, "")
 
 
 def faces(seed: int, people: dict[str, int]) -> tuple[Schema, dict[str, Records]]:
@@ -160,7 +163,7 @@ def faces(seed: int, people: dict[str, int]) -> tuple[Schema, dict[str, Records]
 
 
 def audited(
-    schema: Schema, parts: dict[str, Records], model: Model, config: AuditConfig
+    schema: Schema, parts: dict[str, Records], model: Model, config: AuditConfig, cores: int
 ) -> AuditReport:
     """From plan to verdict."""
     trained, train, select, test = (parts[split] for split in SPLITS)
@@ -168,7 +171,8 @@ def audited(
     plan = make_plan(config, evidence, "draw more people")
     again = Digests.of(evidence)
     # No ledger: nobody's people were looked at.
-    found = run(plan, evidence, OnRay(), config.most_seconds, lambda: again, Ledger(None))
+    executor = OnRay() if cores > 1 else InProcess()
+    found = run(plan, evidence, executor, config.most_seconds, lambda: again, Ledger(None))
     return found.report
 
 

@@ -7,17 +7,24 @@ Visual Representations with Convolutional Networks" (2016).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.attack import kind_of
-from tiprdc.attacks.decoder import fit_number_decoder, fit_picture_decoder, fit_token_decoder
+from tiprdc.attacks.attack import Kind, kind_of
+from tiprdc.attacks.decoder import (
+    Decoder,
+    Pairs,
+    fit_number_decoder,
+    fit_picture_decoder,
+    fit_token_decoder,
+)
 from tiprdc.attacks.records import Map, RecordAttack, parted
 
-_DECODERS = {
+_DECODERS: dict[Kind, Callable[[Pairs, Pairs, int], Decoder]] = {
     "picture": partial(fit_picture_decoder, epochs=10),
     "flat": fit_number_decoder,
     "text": fit_token_decoder,
