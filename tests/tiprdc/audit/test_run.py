@@ -74,6 +74,7 @@ def test_everything_that_is_planned_is_measured(
     assert by_name["task: yes", "released"].people > 80
     joined = "\n".join(report.not_tried)
     assert "linkability" in joined
+    assert "decensoring: an attack by somebody who holds records" in joined
     assert "have several records" in joined
     assert "membership" not in joined
     assert "recognised best" not in joined
