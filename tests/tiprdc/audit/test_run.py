@@ -30,6 +30,7 @@ CONFIG = AuditConfig(
     raw=("logistic_regression",),
     seeds=(0,),
 )
+PARTS = ("train", "select", "test")
 HIDES, SHOWS = np.eye(4)[:, 1:], np.eye(4)
 
 
@@ -91,6 +92,22 @@ def test_without_a_control_and_without_training_people(evidence: Evidence) -> No
     assert "the extractor was trained on is not known" in "\n".join(report.not_tried)
     assert report.reconstruction is not None
     assert set(report.reconstruction) == {"released", "without_features"}
+
+
+def test_texts_are_rebuilt_as_tokens_and_constant_features_say_no_more_than_their_frequency(
+    tmp_path: Path, make_shards: Callable[..., Schema]
+) -> None:
+    schema = make_shards(tmp_path, "text", people=160)
+    write_model(tmp_path / "released.onnx", schema, np.zeros((12, 2)))
+    parts = {part: read_split(tmp_path, schema, f"attacker-{part}") for part in PARTS}
+    models = {"released": OwnModel((tmp_path / "released.onnx").read_bytes())}
+    lean = replace(CONFIG, attacks=("decoding", "decensoring"), raw=("bag_of_tokens",), measures=())
+    report = audit(Evidence(schema, **parts, models=models), lean)
+    assert report.verdict == "PASS"
+    assert report.reconstruction is not None
+    nothing, released = (report.reconstruction[n] for n in ("without_features", "released"))
+    assert set(released) == {"average_precision", "found"}
+    assert released["average_precision"] == pytest.approx(nothing["average_precision"], abs=0.05)
 
 
 def fails(*_: Any) -> Any:
