@@ -242,9 +242,7 @@ def _rebuilt(
     pairs = {split: (sent[split], parts[split].x) for split in ATTACKERS}
     train, select, test = (pairs[split] for split in ATTACKERS)
     few = slice(0, reconstruction.MOST_SCORED)
-    if schema.modality == "image":
-        decoder = reconstruction.fit_picture_decoder(train, select, seed=0)
-        return reconstruction.picture_scores(decoder(test[0][few]), test[1][few])
-    decoder = reconstruction.fit_column_decoder(train, select, schema.columns, seed=0)
-    found = reconstruction.column_scores(decoder(test[0][few]), test[1][few], schema.columns)
-    return {"r2": found["r2"]} if "r2" in found else {}
+    decoder = reconstruction.fit_decoder(schema, train, select)
+    made = decoder(test[0][few])
+    found = reconstruction.scores(schema, made, test[1][few], decoder.tokens)
+    return {name: found[name] for name in ("psnr", "ssim", "r2") if name in found}

@@ -28,7 +28,7 @@ DECODERS = {
     "unprotected": "unprotected features",
     "without_features": "no features: the mean record",
 }
-MEASURES = ("psnr", "ssim", "r2", "accuracy")
+MEASURES = ("psnr", "ssim", "r2", "accuracy", "average_precision", "found")
 
 _PIPELINE_TAGS = {"image": "image-feature-extraction", "text": "feature-extraction"}
 

@@ -23,6 +23,8 @@ MEASURES = {
     "ms_ssim": "MS-SSIM",
     "r2": "Numbers, mean R²",
     "accuracy": "Categories, mean accuracy",
+    "average_precision": "Tokens of the text, average precision",
+    "found": "Tokens found among as many guesses",
 }
 FAMILIES = {
     "worst_people": "The people who are recognised best",

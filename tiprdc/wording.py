@@ -66,10 +66,7 @@ def exposed(attribute: PrivateAttribute) -> bool:
 def headline(audit: Audit) -> str:
     """The verdict's one sentence, without the word of the verdict."""
     if audit.verdict == "PASS":
-        subject = _subject(audit.attributes)
-        if any(_otherwise(attribute, audit) for attribute in audit.attributes):
-            return f"The attacks on {subject} that decide stayed within the limit"
-        return f"The strongest attack on {subject} stayed within the limit"
+        return f"The strongest attack on {_subject(audit.attributes)} stayed within the limit"
     if audit.verdict == "INCONCLUSIVE":
         open_ones = [a for a in audit.attributes if a.verdict == "INCONCLUSIVE"]
         return f"The evidence does not settle {_subject(open_ones or audit.attributes)}"
@@ -98,33 +95,16 @@ def claim(attribute: PrivateAttribute, audit: Audit) -> str:
             f" on {people} people."
         )
     else:
-        other = _otherwise(attribute, audit)
-        which = " that decides" if other else ""
         said = (
-            f"No attack of suite v{audit.suite_version}{which}, with this budget, did better than"
+            f"No attack of suite v{audit.suite_version}, with this budget, did better than"
             f" {best} on {name} ({sure(audit)} upper bound {percent(strongest.high)}) on {people}"
-            f" people.{other}"
+            " people."
         )
     against = (
         f" A guess without the features gets {percent(attribute.prior)};"
         f" the policy allows an upper bound of {percent(attribute.limit)}."
     )
     return said + against
-
-
-def _otherwise(attribute: PrivateAttribute, audit: Audit) -> str:
-    """A way to the attribute that does not decide the verdict, and did better than what does."""
-    strongest = attribute.strongest
-    ways = [
-        measure
-        for measure in audit.measures.get("reconstruction", ())
-        if measure.about == attribute.name and measure.representation == "released"
-    ]
-    best = max(ways, key=lambda measure: measure.value, default=None)
-    if best is None or strongest is None or best.value <= strongest.balanced_accuracy:
-        return ""
-    bound = "" if best.high is None else f" (upper bound {percent(best.high)})"
-    return f" Another way, {human(best.name)}, did better: {percent(best.value)}{bound}."
 
 
 def sent(contract: Contract) -> str:

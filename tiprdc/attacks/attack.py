@@ -1,8 +1,8 @@
 """What every attribute-inference attack does: fit on attacker-train, then say p(u | z).
 
-An attack sees only representations and labels of attacker-train. Early stopping and the choice
-among configurations use an inner holdout of these; which attack is reported is chosen elsewhere,
-on attacker-select.
+An attack sees representations and labels of attacker-train, and a few also their records. Early
+stopping and the choice among configurations use an inner holdout of these; which attack is reported
+is chosen elsewhere, on attacker-select.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class Attack(ABC):
     """Representations that it can attack."""
     random: bool = False
     """Whether another seed gives an attacker that another one may beat: worth several."""
+    needs_records: bool = False
+    """Whether it learns from the records of attacker-train too (`tiprdc/attacks/records.py`)."""
 
     @abstractmethod
     def fit(

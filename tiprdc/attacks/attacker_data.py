@@ -30,6 +30,7 @@ def attacker_data(
     classes: int,
     confidence: float,
     seed: int,
+    x: NDArray[Any] | None = None,
 ) -> tuple[Measure, ...]:
     """Accuracy on attacker-select by the number of records, and what the last doubling gave.
 
@@ -41,6 +42,7 @@ def attacker_data(
         classes: K.
         confidence: Of each one-sided bound.
         seed: Of the attack.
+        x: Records of attacker-train, for an attack that needs them.
 
     Raises:
         RuntimeError: The attack failed.
@@ -54,7 +56,9 @@ def attacker_data(
         some = np.sort(order[:count])
         if count < FEWEST or len(np.unique(train[1][some])) < classes:
             continue
-        trial = try_attack(attack, (train[0][some], train[1][some]), (z, u), classes, seed)
+        held = None if x is None else x[some]
+        part = train[0][some], train[1][some]
+        trial = try_attack(attack, part, (z, u), classes, seed, x=held)
         if trial.attacker is None:
             raise RuntimeError(f"{attack} {trial.status}")
         right.append(decisions(trial.attacker, z[rows]) == u[rows])

@@ -32,10 +32,10 @@ class CnnAttack(Attack):
     ) -> Attacker:
         if kind_of(z) == "picture":
             recipes = [
-                Recipe(make=partial(_on_picture, widths), epochs=14, rate=8e-3)
+                Recipe(make=partial(on_picture, widths), epochs=14, rate=8e-3)
                 for widths in PICTURE_WIDTHS[:budget]
             ]
-            return fit_network(recipes, _pixels, z, u, classes, seed)
+            return fit_network(recipes, as_pixels, z, u, classes, seed)
         recipes = [
             Recipe(make=partial(_on_features, widths), epochs=15)
             for widths in FEATURE_WIDTHS[:budget]
@@ -44,8 +44,8 @@ class CnnAttack(Attack):
         return fit_network(recipes, as_tensor(scaling), z, u, classes, seed)
 
 
-def _pixels(z: NDArray[Any]) -> Tensor:
-    """uint8 `[N, C, H, W]` -> float in about [-2, 2]."""
+def as_pixels(z: NDArray[Any]) -> Tensor:
+    """What a network sees of pictures: uint8 `[N, C, H, W]` -> float in about [-2, 2]."""
     return (torch.tensor(z).float() - 127.5) / 64
 
 
@@ -54,7 +54,8 @@ def _halving(inputs: int, outputs: int) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
-def _on_picture(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Module:
+def on_picture(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Module:
+    """A network of pictures whose last layer decides."""
     layers: list[nn.Module] = []
     inputs = record.shape[0]
     for width in widths:

@@ -35,7 +35,7 @@ class MlpAttack(Attack):
     ) -> Attacker:
         scaling = whiten(z, seed)
         recipes = [
-            Recipe(make=partial(_perceptron, sizes, dropout), epochs=15, rate=4e-3)
+            Recipe(make=partial(perceptron, sizes, dropout), epochs=15, rate=4e-3)
             for sizes, dropout in SIZES[:budget]
         ]
         return fit_network(recipes, as_tensor(scaling), z, u, classes, seed)
@@ -50,7 +50,8 @@ def _scaled(scaling: Scaling, z: NDArray[Any]) -> Tensor:
     return torch.from_numpy(scaling(z))
 
 
-def _perceptron(sizes: tuple[int, ...], dropout: float, record: Tensor, classes: int) -> nn.Module:
+def perceptron(sizes: tuple[int, ...], dropout: float, record: Tensor, classes: int) -> nn.Module:
+    """Hidden layers of these sizes, and a last layer that decides."""
     layers: list[nn.Module] = []
     width = len(record)
     for size in sizes:

@@ -1,86 +1,86 @@
-"""Reconstruction: a decoder z -> x, trained on attacker-train, and how near it comes to the record.
+"""Reconstruction: how near a decoder z -> x, trained on attacker-train, comes to the record.
 
-Pictures are compared by PSNR and SSIM, columns by explained variance and recognised categories;
-each beside what the mean record (or the most frequent category) gets, which needs no features.
+Pictures are compared by PSNR and SSIM, columns by explained variance and recognised categories,
+texts by the tokens that are ranked as theirs; each beside what the mean record, the most frequent
+category or the most frequent tokens get, which needs no features.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from sklearn.metrics import label_ranking_average_precision_score
+from torch import Tensor
 
-from tiprdc.attacks.scaling import Scaling, whiten
-from tiprdc.datasets.schema import Column
+from tiprdc.attacks.decoder import (
+    Decoder,
+    fit_column_decoder,
+    fit_picture_decoder,
+    fit_token_decoder,
+    presence,
+    token_logits,
+)
+from tiprdc.datasets.schema import Column, Schema
 from tiprdc.models.inputs import Columns
 
-EPOCHS = 5
-"""Passes over attacker-train; the best one on attacker-select is kept."""
-FEWEST_STEPS = 100
-"""More passes where people are few."""
 MOST_SCORED = 500
 """Records of attacker-test on which reconstructions are scored."""
-BATCH = 128
 MS_SSIM_PIXELS = 176
 """Sixteen times its window of 11."""
 
-
-class Decoder:
-    """A trained decoder behind the scaling of its features."""
-
-    def __init__(self, scaling: Scaling, network: nn.Module) -> None:
-        self.scaling, self.network = scaling, network
-
-    @torch.no_grad()
-    def __call__(self, z: NDArray[Any]) -> NDArray[np.float32]:
-        """`[N, D]` -> pictures in [0, 1] `[N, C, H, W]`, or numbers and logits `[N, W]`."""
-        self.network.eval()
-        parts = torch.split(torch.from_numpy(self.scaling(z)), 512)
-        return np.asarray(torch.cat([self.network(part) for part in parts]).numpy())
+Scores = dict[str, float]
 
 
-def fit_picture_decoder(
-    train: tuple[NDArray[Any], NDArray[np.uint8]],
-    select: tuple[NDArray[Any], NDArray[np.uint8]],
-    seed: int,
+def fit_decoder(
+    schema: Schema,
+    train: tuple[NDArray[Any], NDArray[Any]],
+    select: tuple[NDArray[Any], NDArray[Any]],
 ) -> Decoder:
-    """Learn pictures `[N, C, H, W]` uint8 from features `[N, D]`, by least squares.
+    """A decoder of such records.
 
     Args:
-        train, select: Features and records of attacker-train and attacker-select.
-        seed: The same seed gives the same decoder.
+        schema: What the records are.
+        train, select: Features `[N, D]` and records `[N, ...]` of attacker-train and -select.
     """
-    scaling = whiten(train[0], seed)
-    network = partial(_Painter, train[1].shape[1:])
-    return Decoder(scaling, _train(network, scaling, train, select, _picture_loss, seed))
+    if schema.modality == "image":
+        return fit_picture_decoder(train, select, seed=0)
+    if schema.modality == "text":
+        return fit_token_decoder(train, select, seed=0)
+    return fit_column_decoder(train, select, schema.columns, seed=0)
 
 
-def fit_column_decoder(
-    train: tuple[NDArray[Any], NDArray[np.float32]],
-    select: tuple[NDArray[Any], NDArray[np.float32]],
-    columns: tuple[Column, ...],
-    seed: int,
-) -> Decoder:
-    """Learn columns `[N, F]` from features `[N, D]`: numbers by squares, categories by entropy.
+def scores(
+    schema: Schema, made: NDArray[np.float32], x: NDArray[Any], tokens: NDArray[np.int64]
+) -> Scores:
+    """How near what a decoder made comes to records `[N, ...]`, more being nearer.
 
     Args:
-        columns: What the F columns are.
-        train, select, seed: As for pictures.
+        schema: What the records are.
+        made: By `Decoder.__call__`.
+        tokens: `Decoder.tokens`.
     """
-    scaling = whiten(train[0], seed)
-    loss = partial(_column_loss, columns)
-    network = partial(_perceptron, Columns(columns).width)
-    return Decoder(scaling, _train(network, scaling, train, select, loss, seed))
+    if schema.modality == "image":
+        return picture_scores(made, x)
+    if schema.modality == "text":
+        return token_scores(made, presence(x, tokens))
+    return column_scores(made, x, schema.columns)
 
 
-def picture_scores(made: NDArray[np.float32], x: NDArray[np.uint8]) -> dict[str, float]:
+def without_features(
+    schema: Schema, x: NDArray[Any], count: int, tokens: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """What can be said of `count` records from those of attacker-train `[N, ...]` alone."""
+    if schema.modality == "image":
+        return mean_picture(x, count)
+    if schema.modality == "text":
+        return np.tile(token_logits(presence(x, tokens)), (count, 1))
+    return mean_columns(x, schema.columns, count)
+
+
+def picture_scores(made: NDArray[np.float32], x: NDArray[np.uint8]) -> Scores:
     """PSNR in dB (mean over pictures), mean SSIM and MS-SSIM of pictures `[N, C, H, W]` in [0, 1].
 
     MS-SSIM takes pictures of at least `MS_SSIM_PIXELS`: on smaller ones its fifth scale is smaller
@@ -111,7 +111,7 @@ def picture_scores(made: NDArray[np.float32], x: NDArray[np.uint8]) -> dict[str,
 
 def column_scores(
     made: NDArray[np.float32], x: NDArray[np.float32], columns: tuple[Column, ...]
-) -> dict[str, float]:
+) -> Scores:
     """`r2`: mean explained variance of numeric columns; `accuracy`: mean over categorical ones.
 
     Each column is also there by its name. A constant column cannot be explained and is left out.
@@ -134,6 +134,27 @@ def column_scores(
     return {**{name: value for of in scores.values() for name, value in of.items()}, **means}
 
 
+def token_scores(made: NDArray[np.float32], there: NDArray[np.uint8]) -> Scores:
+    """How well logits `[N, V]` rank the tokens that are in a text, 0 or 1 `[N, V]`, above others.
+
+    `average_precision`: for each token of a text, the share of its tokens among those ranked at
+    least as high; mean over tokens, then over texts. `found`: of a text with n tokens, the share of
+    them among the first n. Texts with none of these tokens say nothing and are left out.
+
+    Source: Manning, Raghavan and Schuetze, "Introduction to Information Retrieval" (2008), ch. 8.
+    """
+    count = there.sum(1, dtype=np.int64)
+    made, there, count = made[count > 0], there[count > 0], count[count > 0]
+    if not len(count):
+        return {"average_precision": 0.0, "found": 0.0}
+    ranked = np.take_along_axis(there, np.argsort(-made, axis=1, kind="stable"), axis=1)
+    first = np.arange(there.shape[1]) < count[:, None]
+    return {
+        "average_precision": float(label_ranking_average_precision_score(there, made)),
+        "found": float(np.mean((ranked * first).sum(1) / count)),
+    }
+
+
 def mean_picture(x: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
     """What can be said without features: attacker-train's mean picture, `count` times."""
     mean = x.mean(axis=0, dtype=np.float64) / 255
@@ -147,91 +168,6 @@ def mean_columns(
     with torch.no_grad():
         mean = Columns(columns)(torch.tensor(x)).mean(0).numpy()
     return np.broadcast_to(mean, (count, len(mean))).copy()
-
-
-def _train(
-    make: Any,
-    scaling: Scaling,
-    train: tuple[NDArray[Any], NDArray[Any]],
-    select: tuple[NDArray[Any], NDArray[Any]],
-    loss_of: Any,
-    seed: int,
-) -> nn.Module:
-    z, x = torch.from_numpy(scaling(train[0])), torch.tensor(train[1])
-    z_held, x_held = torch.from_numpy(scaling(select[0])), torch.tensor(select[1])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network: nn.Module = make(z.shape[1])
-        optimiser = torch.optim.AdamW(network.parameters(), 4e-3)
-        steps = -(-len(z) // BATCH)
-        epochs = max(EPOCHS, -(-FEWEST_STEPS // steps))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, 4e-3, epochs=epochs, steps_per_epoch=steps
-        )
-        best, weights = np.inf, copy.deepcopy(network.state_dict())
-        for _ in range(epochs):
-            network.train()
-            for rows in torch.randperm(len(z)).tensor_split(steps):
-                loss = loss_of(network(z[rows]), x[rows])
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-            network.eval()
-            with torch.no_grad():
-                held = float(loss_of(network(z_held), x_held))
-            if held < best:
-                best, weights = held, copy.deepcopy(network.state_dict())
-    network.load_state_dict(weights)
-    return network
-
-
-class _Painter(nn.Module):
-    """Three doublings from a map of an eighth of the picture's size."""
-
-    def __init__(self, shape: Sequence[int], features: int) -> None:
-        super().__init__()
-        channels, self.height, self.width = shape
-        rows, columns = -(-self.height // 8), -(-self.width // 8)
-        layers: list[nn.Module] = [
-            nn.Linear(features, 48 * rows * columns),
-            nn.Unflatten(1, (48, rows, columns)),
-        ]
-        for inputs, outputs in ((48, 24), (24, 12)):
-            layers += [nn.BatchNorm2d(inputs), nn.GELU()]
-            layers.append(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1))
-        layers += [nn.BatchNorm2d(12), nn.GELU()]
-        layers.append(nn.ConvTranspose2d(12, channels, 4, stride=2, padding=1))
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """`[B, D]` -> `[B, C, H, W]` in [0, 1]."""
-        picture: Tensor = self.layers(z)[:, :, : self.height, : self.width]
-        return torch.sigmoid(picture)
-
-
-def _perceptron(outputs: int, features: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(features, 256), nn.BatchNorm1d(256), nn.GELU(), nn.Dropout(0.1),
-        nn.Linear(256, 256), nn.GELU(), nn.Linear(256, outputs),
-    )  # fmt: skip
-
-
-def _picture_loss(made: Tensor, x: Tensor) -> Tensor:
-    return (made - x.float() / 255).square().mean()
-
-
-def _column_loss(columns: tuple[Column, ...], made: Tensor, x: Tensor) -> Tensor:
-    wanted: Tensor = Columns(columns)(x)
-    numeric = sum(not column.categories for column in columns)
-    loss: Tensor = (made[:, :numeric] - wanted[:, :numeric]).square().sum(1).mean()
-    place = numeric
-    for column in columns:
-        if column.categories:
-            part = slice(place, place + len(column.categories) + 1)
-            loss = loss + functional.cross_entropy(made[:, part], wanted[:, part])
-            place = part.stop
-    return loss
 
 
 def _decoded(columns: tuple[Column, ...]) -> list[tuple[int, Column]]:

@@ -31,8 +31,8 @@ def retrieval(
 
     Args:
         made: What a decoder rebuilt: pictures in [0, 1] `[N, C, H, W]`, or numbers and logits.
-        x: The records `[N, ...]`, one record a person.
-        columns: Of a table; empty for pictures.
+        x: The records `[N, ...]`, one record a person; of texts which tokens they hold `[N, V]`.
+        columns: Of a table; empty for others.
         confidence: Of each one-sided bound.
         representation: Named in the figure.
     """
@@ -55,6 +55,8 @@ def _galleries(
         rows = slice(start, start + GALLERY)
         if columns:
             yield _column_distance(made[rows], x[rows], columns)
+        elif x.ndim == 2:
+            yield _token_distance(made[rows], x[rows])
         else:
             yield _picture_distance(made[rows], x[rows])
 
@@ -63,6 +65,12 @@ def _picture_distance(made: NDArray[np.float32], x: NDArray[Any]) -> NDArray[np.
     a = made.reshape(len(made), -1).astype(np.float64)
     b = x.reshape(len(x), -1) / 255
     return _squared(a, b)
+
+
+def _token_distance(made: NDArray[np.float32], there: NDArray[Any]) -> NDArray[np.float64]:
+    """Less where a text holds tokens that the features speak for more than others' features do."""
+    speaks = made.astype(np.float64) - made.mean(axis=0, dtype=np.float64)
+    return np.asarray(np.round(-speaks @ there.T.astype(np.float64), 9))
 
 
 def _column_distance(

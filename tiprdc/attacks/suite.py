@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tiprdc.attacks.attack import Attack, Attacker, kind_of
 from tiprdc.attacks.bag_of_tokens import BagOfTokensAttack
 from tiprdc.attacks.cnn import CnnAttack
+from tiprdc.attacks.decensoring import DecensoringAttack
+from tiprdc.attacks.decoding import DecodingAttack
 from tiprdc.attacks.gradient_boosting import GradientBoostingAttack
 from tiprdc.attacks.gru import GruAttack
 from tiprdc.attacks.kernel import KernelAttack
@@ -19,10 +21,11 @@ from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
 from tiprdc.attacks.mlp import MlpAttack
 from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
 from tiprdc.attacks.quadratic import QuadraticAttack
+from tiprdc.attacks.records import RecordAttack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics import balanced_accuracy
 
-SUITE_VERSION = "1.1.0"
+SUITE_VERSION = "1.2.0"
 """Raised whenever an attack or a default becomes stronger or weaker."""
 
 ATTACKS: dict[str, Attack] = {
@@ -35,6 +38,8 @@ ATTACKS: dict[str, Attack] = {
         KernelAttack(),
         MlpAttack(),
         CnnAttack(),
+        DecodingAttack(),
+        DecensoringAttack(),
         GruAttack(),
         BagOfTokensAttack(),
     )
@@ -42,18 +47,23 @@ ATTACKS: dict[str, Attack] = {
 """Every attack on an attribute, by its name in params.yaml."""
 
 
-def attack_named(name: str, where: str) -> Attack:
+def attack_named(name: str, where: str, *, records: bool = False) -> Attack:
     """The attack of this name.
 
     Args:
         where: The params key to blame.
+        records: Whether the attacker holds records there, beside their features.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is none, or it needs records that nobody has there.
     """
     if name not in ATTACKS:
         names = ", ".join(ATTACKS)
         raise ConfigError(where, name, f"one of {names}", suggestion(name, ATTACKS))
+    if ATTACKS[name].needs_records and not records:
+        raise ConfigError(
+            where, name, "an attack that needs no records", "keep it in audit.attacks"
+        )
     return ATTACKS[name]
 
 
@@ -81,6 +91,7 @@ def try_attack(
     classes: int,
     seed: int = 0,
     budget: int = 1,
+    x: NDArray[Any] | None = None,
 ) -> Trial:
     """Fit one attack on attacker-train and score it on attacker-select; never raises.
 
@@ -89,13 +100,17 @@ def try_attack(
         train, select: Representations `[N, ...]` and class numbers `[N]`.
         classes: K.
         seed, budget: As in `Attack.fit`.
+        x: Records of attacker-train, as attacks see them, for those that need them.
     """
     start = time.perf_counter()
     try:
         for z, _ in (train, select):
             if not np.isfinite(z).all():
                 raise ValueError("the representation holds NaN or infinity")
-        attacker = ATTACKS[name].fit(*train, classes, seed, budget)
+        attack = ATTACKS[name]
+        if isinstance(attack, RecordAttack):
+            attack = attack.holding(x)
+        attacker = attack.fit(*train, classes, seed, budget)
         score = balanced_accuracy(decisions(attacker, select[0]), select[1], classes)
     except Exception as error:  # a broken attack is a fact for the report, not the audit's end
         return Trial(None, f"failed: {_reason(error)}", time.perf_counter() - start, None)

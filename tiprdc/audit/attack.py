@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import membership, reconstruction
-from tiprdc.attacks.suite import Trial
+from tiprdc.attacks.suite import ATTACKS, Trial
 from tiprdc.audit import measures, tasks
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor
@@ -25,8 +25,10 @@ from tiprdc.datasets.schema import Records, Schema
 from tiprdc.models.inputs import Columns
 from tiprdc.statistics import one_a_person
 
-_SLOWEST_FIRST = ("gru", "cnn", "mlp", "kernel", "gradient_boosting")
-_SECONDS = {"gru": 8.0, "cnn": 2.0, "mlp": 0.8, "kernel": 0.4}
+_SLOWEST_FIRST = ("gru", "decensoring", "decoding", "cnn", "mlp", "kernel", "gradient_boosting")
+_SECONDS = {
+    "gru": 8.0, "decensoring": 6.0, "decoding": 5.0, "cnn": 2.0, "mlp": 0.8, "kernel": 0.4,
+}  # fmt: skip
 """Of a fit on features of 4,000 people, on a slow core: how far along an audit is."""
 _RAW = 4.0
 """How many times longer a fit on raw records takes."""
@@ -110,6 +112,10 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, most_seconds: flo
         name: executor.submit(tasks.decode, evidence.schema, decoder, test[name], few)
         for name, decoder in decoders.items()
     }
+    if decoders:
+        rebuilt["without_features"] = executor.submit(
+            tasks.decode_nothing, evidence.schema, decoders["released"], seen.x["train"], few
+        )
     parts = {"train": train, "select": select, "test": test}
     members = seen.of("members") if "members" in seen.x else {}
     handed = measures.hand_out(plan, evidence, executor, parts, members, chosen, decoders)
@@ -160,8 +166,9 @@ def _fit(
         ]
         z = train[job.representation], select[job.representation]
         classes = evidence.schema.classes(job.target)
+        x = train["raw"] if ATTACKS[job.attack].needs_records else None
         waiting[job], attackers[job] = executor.submit(
-            tasks.fit, job, *z, *labels, classes, returns=2
+            tasks.fit, job, *z, *labels, classes, x, returns=2
         )
     found = dict(executor.collect(waiting, deadline, "attack", _cost))
     return {job: as_trial(found[job]) for job in jobs}, attackers
@@ -229,12 +236,8 @@ def _rebuilt(
     if not found or any(isinstance(value, Exception) for value in found.values()):
         return None, {}
     schema, few = evidence.schema, evidence.test.x[: reconstruction.MOST_SCORED]
-    scores = {name: found[name][0] for name in evidence.models}
-    if schema.modality == "table":
-        mean = reconstruction.mean_columns(evidence.train.x, schema.columns, len(few))
-        scores["without_features"] = reconstruction.column_scores(mean, few, schema.columns)
+    scores = {name: found[name][0] for name in (*evidence.models, "without_features")}
+    if schema.modality != "image":
         return scores, {}
-    mean = reconstruction.mean_picture(evidence.train.x, len(few))
-    scores["without_features"] = reconstruction.picture_scores(mean, few)
     pictures = {n: np.rint(255 * found[n][1]).astype(np.uint8) for n in evidence.models}
     return scores, {"record": few[: tasks.PICTURES_SHOWN], **pictures}

@@ -49,6 +49,8 @@ class AuditConfig:
         "kernel",
         "mlp",
         "cnn",
+        "decoding",
+        "decensoring",
     )
     """Attacks on the released features; each is mandatory."""
     probes: tuple[str, ...] = ("logistic_regression", "mlp")
@@ -72,7 +74,7 @@ class AuditConfig:
         for key in ("attacks", "probes", "raw"):
             names = getattr(self, key)
             for name in names:
-                attack_named(name, f"audit.{key}")
+                attack_named(name, f"audit.{key}", records=key != "raw")
             if len(set(names)) != len(names) or (not names and key != "raw"):
                 raise ConfigError(f"audit.{key}", list(names), "at least one, each once")
         for key in ("attacks", "probes"):

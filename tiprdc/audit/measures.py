@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks import linkability, membership, reconstruction
 from tiprdc.attacks.measure import Measure
+from tiprdc.attacks.suite import ATTACKS
 from tiprdc.audit import tasks
-from tiprdc.audit.evidence import Evidence, sample
+from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.plan import Job, Plan
 from tiprdc.statistics import one_a_person
@@ -55,7 +56,7 @@ def hand_out(
 
 
 def planned(plan: Plan) -> tuple[str, ...]:
-    """The families of a plan; what is read off rebuilt records goes with rebuilding them."""
+    """The families of a plan; whose record it is goes with rebuilding records."""
     return (*plan.measures, "reconstruction") if plan.reconstruction else plan.measures
 
 
@@ -146,6 +147,7 @@ def _attacker_data(
                 tasks.measure_attacker_data, job, parts["train"]["released"],
                 parts["select"]["released"], u, evidence.select.person,
                 evidence.schema.classes(name), plan.policy.confidence,
+                parts["train"]["raw"] if ATTACKS[job.attack].needs_records else None,
             )  # fmt: skip
 
 
@@ -156,20 +158,12 @@ def _reconstruction(
     parts: Mapping[str, Mapping[str, Any]],
     decoders: Mapping[str, Any],
 ) -> Iterator[tuple[str, Any]]:
-    schema, test, confidence = evidence.schema, evidence.test, plan.policy.confidence
+    test = evidence.test
     few = np.sort(_people(test.person, plan.sample_seed)[: reconstruction.MOST_SCORED])
     for name, decoder in decoders.items():
-        yield f"retrieval {name}", executor.submit(
-            tasks.measure_retrieval, schema, decoder, parts["test"][name], test.x, few,
-            confidence, name,
-        )  # fmt: skip
-    for name in plan.private if decoders else ():
-        rows = sample(test, schema, name, plan.sample_seed)
-        labels = [part.labels[name] for part in (evidence.train, evidence.select)]
-        z = [parts[part]["released"] for part in evidence.parts]
         yield name, executor.submit(
-            tasks.measure_read_off, schema, decoders["released"], *z,
-            (*labels, test.labels[name][rows]), rows, name, plan.raw, confidence, plan.seeds[0],
+            tasks.measure_retrieval, evidence.schema, decoder, parts["test"][name], test.x, few,
+            plan.policy.confidence, name,
         )  # fmt: skip
 
 

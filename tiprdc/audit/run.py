@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks.reconstruction import MS_SSIM_PIXELS
+from tiprdc.attacks.suite import ATTACKS
 from tiprdc.audit.attack import Results, attack
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of, sample
@@ -110,7 +111,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, mend: str) -> Plan:
         budget=config.budget,
         sample_seed=config.sample_seed,
         policy=policy,
-        reconstruction=config.reconstruction and schema.modality != "text",
+        reconstruction=config.reconstruction,
         measures=config.measures,
     )
 
@@ -191,12 +192,14 @@ def run(
 def _not_tried(plan: Plan, schema: Schema, results: Results, measures: Found) -> Iterator[str]:
     """What this audit did not try, and why."""
     if not plan.reconstruction:
-        why = "text" if schema.modality == "text" else "audit.reconstruction is off"
-        yield f"reconstruction of the record ({why})"
+        yield "reconstruction of the record (audit.reconstruction is off)"
     elif results.reconstruction is None:
         yield "reconstruction of the record (the decoder failed)"
     elif schema.modality == "image" and min(schema.shape[1:]) < MS_SSIM_PIXELS:
         yield f"MS-SSIM of rebuilt pictures (it takes {MS_SSIM_PIXELS} pixels)"
+    for name in ATTACKS:
+        if ATTACKS[name].needs_records and name not in plan.attacks:
+            yield f"{name}: an attack by somebody who holds records (not in audit.attacks)"
     for family, said in _UNTRIED.items():
         found = measures.get(family, "not in audit.measures")
         if isinstance(found, str):

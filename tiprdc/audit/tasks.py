@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
+from tiprdc.attacks.decoder import Decoder, presence
 from tiprdc.attacks.measure import Measure
-from tiprdc.attacks.rebuilt import read_off
 from tiprdc.attacks.retrieval import retrieval
 from tiprdc.attacks.suite import Trial, try_attack
 from tiprdc.audit.model import Model
@@ -35,11 +35,12 @@ def fit(
     u_train: NDArray[np.int64],
     u_select: NDArray[np.int64],
     classes: int,
+    x: NDArray[Any] | None = None,
 ) -> tuple[Trial, Any]:
     """A trial without its attacker, and the attacker, which stays where it was fitted."""
     torch.set_num_threads(1)
     train, select = (z_train, u_train), (z_select, u_select)
-    trial = try_attack(job.attack, train, select, classes, job.seed, job.budget)
+    trial = try_attack(job.attack, train, select, classes, job.seed, job.budget, x)
     return Trial(trial.select, trial.status, trial.seconds, None), trial.attacker
 
 
@@ -58,28 +59,33 @@ def say(attacker: Any, z: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.fl
 
 def fit_decoder(
     schema: Schema, z: NDArray[Any], x: NDArray[Any], z_select: NDArray[Any], x_select: NDArray[Any]
-) -> reconstruction.Decoder:
-    """A decoder of pictures or of columns."""
+) -> Decoder:
+    """A decoder of such records."""
     torch.set_num_threads(1)
-    if schema.modality == "image":
-        return reconstruction.fit_picture_decoder((z, x), (z_select, x_select), seed=0)
-    return reconstruction.fit_column_decoder((z, x), (z_select, x_select), schema.columns, seed=0)
+    return reconstruction.fit_decoder(schema, (z, x), (z_select, x_select))
 
 
 def decode(
-    schema: Schema, decoder: reconstruction.Decoder, z: NDArray[Any], x: NDArray[Any]
+    schema: Schema, decoder: Decoder, z: NDArray[Any], x: NDArray[Any]
 ) -> tuple[dict[str, float], NDArray[np.float32]]:
     """Scores, and the first few reconstructions."""
     torch.set_num_threads(1)
     made = decoder(z[: len(x)])
-    if schema.modality == "image":
-        return reconstruction.picture_scores(made, x), made[:PICTURES_SHOWN]
-    return reconstruction.column_scores(made, x, schema.columns), made[:PICTURES_SHOWN]
+    scores = reconstruction.scores(schema, made, x, decoder.tokens)
+    return scores, made[:PICTURES_SHOWN]
+
+
+def decode_nothing(
+    schema: Schema, decoder: Decoder, x_train: NDArray[Any], x: NDArray[Any]
+) -> tuple[dict[str, float], NDArray[np.float32]]:
+    """The same without features: what the records of attacker-train alone say of others."""
+    made = reconstruction.without_features(schema, x_train, len(x), decoder.tokens)
+    return reconstruction.scores(schema, made, x, decoder.tokens), made[:PICTURES_SHOWN]
 
 
 def measure_retrieval(
     schema: Schema,
-    decoder: reconstruction.Decoder,
+    decoder: Decoder,
     z: NDArray[Any],
     x: NDArray[Any],
     rows: NDArray[np.intp],
@@ -89,34 +95,8 @@ def measure_retrieval(
     """On these rows of attacker-test, one a person."""
     torch.set_num_threads(1)
     made = decoder(z[rows])
-    return retrieval(made, x[rows], schema.columns, confidence, representation)
-
-
-def measure_read_off(
-    schema: Schema,
-    decoder: reconstruction.Decoder,
-    z_train: NDArray[Any],
-    z_select: NDArray[Any],
-    z_test: NDArray[Any],
-    u: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-    rows: NDArray[np.intp],
-    about: str,
-    attacks: tuple[str, ...],
-    confidence: float,
-    seed: int,
-) -> tuple[Measure, ...]:
-    """Of a private attribute, scored on these rows of attacker-test."""
-    torch.set_num_threads(1)
-    splits = (z_train, z_select, z_test[rows])
-    parts = [(_as_record(schema, decoder(z)), v) for z, v in zip(splits, u, strict=True)]
-    train, select, test = parts
-    classes = schema.classes(about)
-    return (read_off(about, attacks, train, select, test, classes, confidence, seed),)
-
-
-def _as_record(schema: Schema, made: NDArray[np.float32]) -> NDArray[Any]:
-    """What was rebuilt, as attacks want to see a record."""
-    return np.rint(255 * made).astype(np.uint8) if schema.modality == "image" else made
+    found = x[rows] if schema.modality != "text" else presence(x[rows], decoder.tokens)
+    return retrieval(made, found, schema.columns, confidence, representation)
 
 
 def measure_linkability(
@@ -159,10 +139,11 @@ def measure_attacker_data(
     person: NDArray[np.str_],
     classes: int,
     confidence: float,
+    x: NDArray[Any] | None = None,
 ) -> tuple[Measure, ...]:
     """The chosen attack on more and more of attacker-train; `person` is of attacker-select."""
     torch.set_num_threads(1)
     train, select = (z_train, u[0]), (z_select, u[1], person)
     return attacker_data.attacker_data(
-        job.target, job.attack, train, select, classes, confidence, job.seed
+        job.target, job.attack, train, select, classes, confidence, job.seed, x
     )

@@ -7,6 +7,14 @@ import pytest
 import torch
 
 from tiprdc.attacks import reconstruction as r
+from tiprdc.attacks.decoder import (
+    fit_column_decoder,
+    fit_picture_decoder,
+    fit_token_decoder,
+    frequent_tokens,
+    presence,
+    token_logits,
+)
 from tiprdc.datasets.schema import Column
 
 COLUMNS = (
@@ -40,7 +48,7 @@ def test_a_picture_is_rebuilt_from_features_that_hold_it_and_not_from_others() -
     for features in (z, noise):
         parts = (features[:200], x[:200]), (features[200:240], x[200:240])
         scores.append(
-            r.picture_scores(r.fit_picture_decoder(*parts, seed=0)(features[240:]), x[240:])
+            r.picture_scores(fit_picture_decoder(*parts, seed=0)(features[240:]), x[240:])
         )
     mean = r.picture_scores(r.mean_picture(x[:200], 60), x[240:])
     assert scores[0]["psnr"] > mean["psnr"] + 3
@@ -65,7 +73,7 @@ def columns(people: int) -> np.ndarray:
 def test_columns_are_rebuilt_where_z_holds_them() -> None:
     x = columns(900)
     z = np.concatenate([np.eye(3, dtype=np.float32)[x[:, 0].astype(int)], x[:, 1:2]], axis=1)
-    decoder = r.fit_column_decoder((z[:600], x[:600]), (z[600:700], x[600:700]), COLUMNS, seed=0)
+    decoder = fit_column_decoder((z[:600], x[:600]), (z[600:700], x[600:700]), COLUMNS, seed=0)
     scores = r.column_scores(decoder(z[700:]), x[700:], COLUMNS)
     assert scores["accuracy"] == scores["kind"] > 0.95
     assert scores["r2"] == scores["level"] > 0.8
@@ -78,3 +86,50 @@ def test_without_features_r2_is_nought_and_accuracy_the_most_frequent() -> None:
     scores = r.column_scores(r.mean_columns(x, COLUMNS, len(x)), x, COLUMNS)
     assert scores["r2"] == pytest.approx(0, abs=1e-6)
     assert scores["accuracy"] == pytest.approx(np.mean(x[:, 0] == 2))
+
+
+def texts(people: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features and token ids: which of four words a text holds, among frequent ones."""
+    rng = np.random.default_rng(0)
+    topic = rng.integers(4, size=people)
+    ids = rng.integers(10, 14, size=(people, 5)).astype(np.int32)
+    ids[:, 2], ids[:, 4] = 1 + topic, 0
+    ids.flags.writeable = False
+    return np.eye(4, dtype=np.float32)[topic], ids
+
+
+def test_tokens_are_found_where_z_holds_them_and_not_elsewhere() -> None:
+    z, ids = texts(500)
+    noise = np.random.default_rng(1).normal(size=z.shape).astype(np.float32)
+    scores = []
+    for features in (z, noise):
+        parts = (features[:300], ids[:300]), (features[300:350], ids[300:350])
+        decoder = fit_token_decoder(*parts, seed=0)
+        there = presence(ids[350:], decoder.tokens)
+        scores.append(r.token_scores(decoder(features[350:]), there))
+    prior = np.tile(token_logits(presence(ids[:300], decoder.tokens)), (150, 1))
+    without = r.token_scores(prior, there)
+    assert scores[0]["found"] > without["found"] + 0.15
+    assert scores[0]["average_precision"] > without["average_precision"] + 0.1
+    assert abs(scores[1]["average_precision"] - without["average_precision"]) < 0.05
+
+
+def test_token_scores_of_known_rankings() -> None:
+    there = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]], np.uint8)
+    first = np.array([[4, 3, 2, 1], [1, 2, 3, 4], [1, 2, 3, 4]], np.float32)
+    assert r.token_scores(first, there) == {"average_precision": 1, "found": 1}
+    # The first text: its tokens come second and third; the second text: its one comes last.
+    other = np.array([[3, 2, 4, 1], [4, 3, 2, 1], [1, 2, 3, 4]], np.float32)
+    found = r.token_scores(other, there)
+    assert found["average_precision"] == pytest.approx(((1 / 2 + 2 / 3) / 2 + 1 / 4) / 2)
+    assert found["found"] == pytest.approx((1 / 2 + 0) / 2)
+    assert r.token_scores(other[2:], there[2:]) == {"average_precision": 0, "found": 0}
+
+
+def test_tokens_are_the_most_frequent_and_padding_is_none() -> None:
+    ids = np.array([[5, 5, 2, 0], [5, 2, 9, 0]], np.int32)
+    assert frequent_tokens(ids, 2).tolist() == [5, 2]
+    assert frequent_tokens(ids, 9).tolist() == [5, 2, 9]
+    other = np.array([[2, 77, 0, 0], [0, 0, 0, 0]], np.int32)
+    assert presence(other, frequent_tokens(ids, 9)).tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert frequent_tokens(other[1:], 3).tolist() == []

@@ -16,7 +16,11 @@ from tiprdc.errors import ConfigError
 from tiprdc.selftest.fixtures import FIXTURES
 
 Planted = Callable[[np.random.Generator, NDArray[np.int64]], NDArray[np.float32]]
-FLAT = [name for name, attack in suite.ATTACKS.items() if "flat" in attack.kinds]
+FLAT = [
+    name
+    for name, attack in suite.ATTACKS.items()
+    if "flat" in attack.kinds and not attack.needs_records
+]
 NONLINEAR = [name for name in FLAT if name != "logistic_regression"]
 
 

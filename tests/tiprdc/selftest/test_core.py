@@ -83,6 +83,16 @@ def test_attackers_are_fitted_on_train_chosen_on_select_and_scored_on_test(
     assert not people["train"] & people["select"]
 
 
+def test_who_needs_records_gets_those_of_attacker_train_in_their_order(
+    watched: list[tuple[str, Any]],
+) -> None:
+    plan, evidence = drawn("independent", 0.5)
+    scored(replace(plan, attacks=("logistic_regression", "decoding")), evidence)
+    held = {given[0].attack: given[6] for name, given in watched if name == "fit"}
+    assert held["logistic_regression"] is None
+    assert np.allclose(held["decoding"][:, -1], evidence.train.x[:, -1])
+
+
 def test_attacker_test_is_opened_after_the_last_fit(watched: list[tuple[str, Any]]) -> None:
     plan, evidence = drawn()
     scored(plan, evidence)
@@ -138,7 +148,7 @@ def test_every_attacker_has_the_seed_and_the_budget_of_its_job(monkeypatch: Patc
     plan, evidence = drawn("independent", 0.5)
     fitted: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
-        tasks, "try_attack", lambda *given: fitted.append(given[4:]) or trial(None)
+        tasks, "try_attack", lambda *given: fitted.append(given[4:6]) or trial(None)
     )  # fmt: skip
     scored(replace(plan, attacks=("gradient_boosting",), seeds=(3, 4), budget=2), evidence)
     assert fitted.count((3, 2)) == 1

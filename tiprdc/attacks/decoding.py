@@ -1,0 +1,43 @@
+"""Decoding: the record is rebuilt from its features, and the attribute read off what was rebuilt.
+
+Source: Mahendran and Vedaldi, "Understanding Deep Image Representations by Inverting Them" (2015),
+for the inversion of features; a decoder learnt from pairs as in Dosovitskiy and Brox, "Inverting
+Visual Representations with Convolutional Networks" (2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiprdc.attacks.attack import Kind, kind_of
+from tiprdc.attacks.decoder import (
+    Decoder,
+    Pairs,
+    fit_number_decoder,
+    fit_picture_decoder,
+    fit_token_decoder,
+)
+from tiprdc.attacks.records import Map, RecordAttack, parted
+
+_DECODERS: dict[Kind, Callable[[Pairs, Pairs, int], Decoder]] = {
+    "picture": partial(fit_picture_decoder, epochs=10),
+    "flat": fit_number_decoder,
+    "text": fit_token_decoder,
+}
+
+
+class DecodingAttack(RecordAttack):
+    """A kernel on rebuilt pictures, on columns, or on how likely each token is."""
+
+    name = "decoding"
+
+    def learn(
+        self, x: NDArray[Any], z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int
+    ) -> Map:
+        """The decoder."""
+        return _DECODERS[kind_of(x)](*parted(z, x, u, seed), seed)
