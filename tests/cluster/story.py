@@ -243,7 +243,7 @@ class Story:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            self.wait_for_news(training, lambda: len(self.news("checkpoint")) >= 2, 300)
+            self.wait_for_news(training, lambda: len(self.news("checkpoint")) >= 2, 600)
             busy = [host for host in self.hosts.values() if host.processes("RayTrainWorker")]
             seen["trained on"] = " and ".join(host.name for host in busy)
             if len(busy) != 2:
