@@ -62,7 +62,11 @@ def run_apart(command: Sequence[str], folder: Path) -> tuple[int, int]:
     """
     bound = ["setpriv", "--pdeathsig", "KILL"]
     unshared = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--mount-proc"]
-    process = subprocess.Popen([*bound, *unshared, *command], cwd=ROOT, start_new_session=True)
+    # An init that reaps orphans: a host ends only when all that ran in it are reaped.
+    init = ["bash", "-c", '"$@"; exit', "init"]
+    process = subprocess.Popen(
+        [*bound, *unshared, *init, *command], cwd=ROOT, start_new_session=True
+    )
     most = 0
     try:
         while process.poll() is None:

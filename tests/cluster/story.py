@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -231,8 +232,7 @@ class Story:
             wait_for(lambda: self._ok(self.laptop, answers), "the dashboard to answer", 120)
             yield
         finally:
-            tunnel.kill()
-            tunnel.wait()
+            _end(tunnel)
 
     def train_and_lose_a_host(self, seen: dict[str, Any]) -> None:
         """Start training, kill a worker's host after two checkpoints, boot it again, wait."""
@@ -243,7 +243,7 @@ class Story:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            self.wait_for_news(training, lambda: len(self.news("checkpoint")) >= 2, 300)
+            self.wait_for_news(training, lambda: len(self.news("checkpoint")) >= 2, 600)
             busy = [host for host in self.hosts.values() if host.processes("RayTrainWorker")]
             seen["trained on"] = " and ".join(host.name for host in busy)
             if len(busy) != 2:
@@ -266,8 +266,7 @@ class Story:
             if training.wait(600):
                 raise StepError("training failed")
         finally:
-            training.kill()
-            training.wait()
+            _end(training)
         again = self.news("started")[1]
         seen["from epoch"] = again["epoch"]
         if not again["resumed"]:
@@ -295,3 +294,10 @@ class Story:
         """Give it to the hosts' user, who has the same number on all of them."""
         user = self.laptop.see("home/ray").stat()
         subprocess.run(["chown", "-R", f"{user.st_uid}:{user.st_gid}", str(path)], check=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """What somebody typed on a host, and what that started: nsenter alone would leave it there."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
