@@ -66,6 +66,9 @@ def whiten(z: NDArray[Any], seed: int, power: float = 0.5) -> Scaling:
     """
     scaling = standardise(z)
     scaled = scaling(z)
+    nothing = Scaling(scaling.mean, scaling.std, np.zeros((scaled.shape[1], 1), np.float32))
+    if not scaled.any():
+        return nothing
     if scaled.shape[1] > WIDEST:
         pca = PCA(min(KEPT, *scaled.shape), svd_solver="randomized", iterated_power=2,
                   random_state=seed).fit(scaled)  # fmt: skip
@@ -75,7 +78,7 @@ def whiten(z: NDArray[Any], seed: int, power: float = 0.5) -> Scaling:
             scaled.shape[1], -1))  # fmt: skip
     there = variance > 1e-12 * max(variance.max(), 1e-12)
     if not there.any():
-        return Scaling(scaling.mean, scaling.std, np.zeros((scaled.shape[1], 1), np.float32))
+        return nothing
     weight = variance[there] ** (-power / 2)
     weight /= np.sqrt(np.mean(weight**2 * variance[there]))
     return Scaling(scaling.mean, scaling.std, (axes[:, there] * weight).astype(np.float32))

@@ -142,3 +142,10 @@ def test_a_map_is_chosen_on_pairs_that_it_was_not_fitted_on() -> None:
     assert len(inside) + len(outside) == 200
     assert np.array_equal(seen, 2 * inside)
     assert np.array_equal(wanted, 2 * outside)
+
+
+def test_wide_records_that_no_feature_tells_apart_are_read_without_a_warning() -> None:
+    x = np.random.default_rng(0).integers(0, 256, size=(60, 3, 20, 20)).astype(np.uint8)
+    z, u = np.ones((60, 4), np.float32), np.arange(60) % 2
+    trial = suite.try_attack("decoding", (z, u), (z, u), 2, x=x)
+    assert (trial.status, trial.select) == ("ok", 0.5)
