@@ -76,8 +76,8 @@ def _prepared(people: int) -> tuple[Plan, Records, Figures]:
 
 
 def _trainer(records: Records, plan: Plan) -> Trainer:
-    """As the stage makes it for the protected extractor."""
-    config = load("train", TrainConfig)
+    """As the stage makes it for the protected extractor of pictures, by default."""
+    config = TrainConfig()
     spec = InputSpec(modality=plan.reader.modality, shape=records.x.shape[1:])
     private = load("prepare", PrepareConfig).avatars.private
     classes = {a.name: len(a.classes) for a in plan.attributes if a.name in private}

@@ -45,9 +45,9 @@ class GameConfig:
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
     closed_form: float = 4.0
     """Weight of the closed-form adversary at first, 0 to 1000; 0 does without."""
-    budget: float = 0.1
+    budget: float = 0.06
     """Balanced accuracy above the best guess that an attacker may reach, 0.001 to 0.5."""
-    steering: float = 0.02
+    steering: float = 0.025
     """How fast that weight follows the budget, 0 to 0.5 a step (of its logarithm); 0: constant."""
     memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""

@@ -16,6 +16,7 @@ from benchmarks.faults import FAULTS, Trial
 from benchmarks.patient import ROLES, Project
 from pipelines.journal import Journal
 from pipelines.params import load
+from pipelines.recipes import training
 from pipelines.training import TrainConfig
 from tiprdc.datasets.schema import read_schema, read_split
 
@@ -47,8 +48,10 @@ def _draw(project: Project, epochs: dict[str, list[int]]) -> None:
 
 def test_a_project_can_be_trained(project: Project) -> None:
     shards = project.folder / "artifacts" / "shards"
-    records = read_split(shards, read_schema(shards), "extractor-train")
-    config = load("train", TrainConfig, project.folder / "params.yaml")
+    schema = read_schema(shards)
+    records = read_split(shards, schema, "extractor-train")
+    params = project.folder / "params.yaml"
+    config = load("train", TrainConfig, params, auto=training(schema))
     assert len(records) > config.schedule.batch
     assert config.schedule.epochs == 2
 

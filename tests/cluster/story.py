@@ -177,12 +177,18 @@ class Story:
 
     def stop(self) -> None:
         with self.telling.step("ray down ray_cluster.yaml") as seen:
-            before = sum(host.processes("ray/core/src/ray") for host in (self.head, *self.workers))
+            before = self._servers()
             self.on_laptop(f"{told('ray down')} --yes", 300)
-            after = sum(host.processes("ray/core/src/ray") for host in (self.head, *self.workers))
+            # It stops the head; workers end when they have missed it for a minute.
+            deadline = time.monotonic() + 120
+            while (after := self._servers()) and time.monotonic() < deadline:
+                time.sleep(1)
             seen.update({"Ray's servers before": before, "after": after})
             if after or not before:
                 raise StepError(f"{before} of Ray's servers before, {after} after `ray down`")
+
+    def _servers(self) -> int:
+        return sum(host.processes("ray/core/src/ray") for host in (self.head, *self.workers))
 
     # --- how -----------------------------------------------------------------------------------
 

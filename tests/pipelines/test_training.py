@@ -152,7 +152,7 @@ def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
     assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
     strict = replace(CONFIG, infeasible="refuse")
     with pytest.raises(
-        DataError, match=r"cannot both be met: .*\n  allowed: .*train.game.budget \(0.1\)"
+        DataError, match=r"cannot both be met: .*\n  allowed: .*train.game.budget \(0.06\)"
     ):
         train(strict, ClusterConfig(log=""), **_paths(tmp_path))
     generous = replace(strict, game=replace(strict.game, budget=0.5))

@@ -106,11 +106,15 @@ def test_a_script_that_was_copied_and_killed_goes_on(
     assert done.stdout.split() == [str(tmp_path / "out" / n) for n in ("front.csv", "best.yaml")]
 
 
-def test_the_script_says_what_it_takes_without_the_projects_folder(tmp_path: Path) -> None:
+def test_the_script_says_what_it_takes_without_the_projects_folder(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    make_shards(tmp_path / "shards", "table", people=40)
     script = shutil.copy(ROOT / "pipelines" / "tuning.py", tmp_path / "tuning.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
     (tmp_path / "params.yaml").write_text("tune: {trails: 3}\n")
-    for options, code in ((["--help"], 0), (["--params", str(tmp_path / "params.yaml")], 2)):
+    wrong = ["--shards", str(tmp_path / "shards"), "--params", str(tmp_path / "params.yaml")]
+    for options, code in ((["--help"], 0), (wrong, 2)):
         done = subprocess.run(
             [sys.executable, script, *options], cwd=tmp_path, env=environment,
             capture_output=True, text=True, timeout=200,
