@@ -34,6 +34,8 @@ ROOT = Path(__file__).parents[1]
 ROLES = ("protected", "unprotected")
 _PEOPLE, _COMMANDS, _SECONDS = 400, 3, 600.0
 _WORKER = "TrainWorker"
+_RAY = {"RAY_AUTH_MODE": "disabled"}
+"""A head that `ray start` makes asks for a token otherwise, and this one has none to give."""
 
 
 class Project:
@@ -68,7 +70,7 @@ class Project:
         with (self.folder / "said.txt").open("ab") as said:
             return subprocess.Popen(
                 [sys.executable, "-m", "stages.train"], cwd=self.folder, stdout=said, stderr=said,
-                env={**kept, **there, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+                env={**kept, **there, **_RAY, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
 
     def finish(self, process: subprocess.Popen[bytes]) -> bool:
@@ -122,7 +124,7 @@ class Project:
                     f"--num-cpus={self.cores}",
                 ],
                 stdout=said, stderr=said, start_new_session=True,
-                env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"},
+                env={**os.environ, **_RAY, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
         self._wait_for_head(port)
 
