@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.auditor_table import write_table
+from benchmarks.rows import append
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.selftest.fixtures import FIXTURES
@@ -130,7 +131,7 @@ def main(
             if _key(_head(experiment, seed)) not in done:
                 if time.monotonic() > end:
                     break
-                _add(out, _replicate(experiment, seed))
+                append(out, COLUMNS, _replicate(experiment, seed))
             bar.advance(tasks[experiment])
 
 
@@ -183,15 +184,6 @@ def _head(experiment: Experiment, seed: int) -> dict[str, str]:
 def _key(row: dict[str, str]) -> tuple[str, ...]:
     names = ("experiment", "fixture", "accuracy", "train", "select", "test", "seed")
     return tuple(row[name] for name in names)
-
-
-def _add(out: Path, row: dict[str, str]) -> None:
-    new = not out.exists()
-    with out.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def _label(e: Experiment) -> str:

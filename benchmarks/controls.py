@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.auditor_table import put
+from benchmarks.rows import append
 from pipelines.attacking import OnRay
 from pipelines.cluster import ClusterConfig, connect
 from tiprdc.attacks.suite import SUITE_VERSION
@@ -252,12 +253,7 @@ def _row(control: str, seed: int, report: AuditReport, cores: int, same: str) ->
 
 
 def _add(out: Path, row: dict[str, Any]) -> None:
-    new = not out.exists()
-    with out.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append(out, COLUMNS, row)
     Console(stderr=True).print(" ".join(f"{key}={value}" for key, value in row.items()))
 
 

@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.rows import append
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.graph_audit import audit
 from pipelines.params import load
@@ -121,12 +122,8 @@ def _done(out: Path) -> set[tuple[str, str, str]]:
 
 
 def _add(out: Path, row: dict[str, Any]) -> None:
-    new = not out.exists()
-    with out.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+    shown = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
+    append(out, COLUMNS, shown)
 
 
 def _show(out: Path) -> None:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.scale [--people 1000] [--json]
 
-Uses params.yaml's network and generated faces, in this process, on one core. Seconds are of
-processor time, so that other work on the machine changes them little. docs/cluster.md multiplies
+Uses the default network of pictures and generated faces, in this process, on one core. Seconds are
+of processor time, so that other work on the machine changes them little. docs/cluster.md multiplies
 them by a billion records and a thousand workers, and says where that is arithmetic.
 """
 

@@ -99,8 +99,13 @@ def _filled(given: Any, auto: Mapping[str, Any], where: str) -> Any:
     filled = dict(given)
     for name in dict.fromkeys(key.partition(".")[0] for key in inside):
         if name in inside:
-            if filled.get(name, "auto") == "auto":
+            said = filled.get(name, "auto")
+            if said == "auto":
                 filled[name] = auto[inside[name]]
+            elif isinstance(said, str):
+                raise ConfigError(
+                    f"{where}.{name}", said, "a value, or auto", suggestion(said, ["auto"])
+                )
         else:
             filled[name] = _filled(filled.get(name, {}), auto, f"{where}.{name}")
     return filled

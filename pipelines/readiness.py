@@ -118,11 +118,12 @@ def check(root: Path, asked: Asked) -> Ready:
         RefusedError: With every reason.
     """
     git, reasons = Git(root), list[str]()
-    shipped = _shipped(root, asked.without)
+    known = _variants(root)
+    shipped = [Shipped(), *(Shipped(name) for name in known if name not in asked.without)]
     for part in (
         tree(git),
         identity(git),
-        _left_behind(root, asked.without),
+        _left_behind(known, asked.without),
         _graph(root, shipped),
         _dvc_remote(root),
         git_remote(git, asked.push),
@@ -220,13 +221,7 @@ def _variants(root: Path) -> tuple[str, ...]:
     return ()
 
 
-def _shipped(root: Path, without: Sequence[str]) -> list[Shipped]:
-    """The file that ships, and the variants that go with it."""
-    return [Shipped(), *(Shipped(name) for name in _variants(root) if name not in without)]
-
-
-def _left_behind(root: Path, without: Sequence[str]) -> Iterator[str]:
-    known = _variants(root)
+def _left_behind(known: Sequence[str], without: Sequence[str]) -> Iterator[str]:
     for name in without:
         if name not in known:
             allowed = ", ".join(known) or "nothing, for export.variants is empty"

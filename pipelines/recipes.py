@@ -14,24 +14,23 @@ from typing import Any
 from tiprdc.datasets.schema import Modality, Schema
 
 _SMALLEST, _LARGEST, _STEPS = 128, 2048, 8
+_SLOW = {
+    "extractor.features": 24, "game.memory": 2048,
+    "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
+}  # fmt: skip
+_LOOK_AROUND = {"features": [16, 24, 32], "epochs": 3, "people": 4000}
 _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
-    "image": {
-        "extractor.features": 24, "game.memory": 2048,
-        "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
-    },
+    "image": _SLOW,
+    "text": _SLOW,
     "table": {
         "extractor.features": 16, "game.memory": 0,
         "schedule.epochs": 30, "schedule.warm_up": 3.0,
     },
-    "text": {
-        "extractor.features": 24, "game.memory": 2048,
-        "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
-    },
 }  # fmt: skip
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
-    "image": {"features": [16, 24, 32], "epochs": 3, "people": 4000},
+    "image": _LOOK_AROUND,
+    "text": _LOOK_AROUND,
     "table": {"features": [8, 16, 24], "epochs": 12, "people": 16_000},
-    "text": {"features": [16, 24, 32], "epochs": 3, "people": 4000},
 }
 
 
@@ -42,8 +41,8 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
         schema: What the records are, and how many.
         section: The key that `extractor`, `game` and `schedule` are under.
     """
-    chosen = {"schedule.batch": _batch(schema.records["extractor-train"])}
-    chosen.update(_TRAIN[schema.modality])
+    chosen = dict(_TRAIN[schema.modality])
+    chosen.setdefault("schedule.batch", _batch(schema.records["extractor-train"]))
     return {f"{section}.{key}": value for key, value in chosen.items()}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import auditor, auditor_table, mutants
+from benchmarks.rows import append
 from tiprdc.attacks.suite import ATTACKS, SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.selftest.fixtures import FIXTURES
@@ -64,7 +65,7 @@ def test_rows_that_are_there_are_not_done_again(tmp_path: Path) -> None:
         name="false alarm", fixture="independent", accuracy=0.5, design=design, replications=2
     )
     for seed in (0, 1):
-        auditor._add(out, auditor._replicate(tiny, seed))
+        append(out, auditor.COLUMNS, auditor._replicate(tiny, seed))
     rows = auditor.read(out)
     keys = [auditor._key(found) for found in rows]
     assert keys == [auditor._key(auditor._head(tiny, seed)) for seed in (0, 1)]

@@ -13,6 +13,7 @@ from pipelines.recipes import training, tuning
 from pipelines.searching import TuneConfig
 from pipelines.training import TrainConfig
 from tiprdc.datasets.schema import Modality, Schema
+from tiprdc.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 MakeShards = Callable[..., Schema]
@@ -55,3 +56,12 @@ def test_what_the_file_says_holds_and_what_it_does_not_name_is_left_to_the_data(
     config = load("train", TrainConfig, path, auto=training(schema("table", 23_000)))
     assert (config.seed, config.schedule.epochs, config.schedule.batch) == (3, 2, 2048)
     assert config.game.memory == 0
+
+
+def test_another_word_than_auto_is_refused_with_what_is_allowed(
+    tmp_path: Path, schema: Callable[[Modality, int], Schema]
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("train: {schedule: {epochs: atuo}}\n")
+    with pytest.raises(ConfigError, match=r"train.schedule.epochs: atuo\n.*or auto\n.*'auto'"):
+        load("train", TrainConfig, path, auto=training(schema("table", 23_000)))

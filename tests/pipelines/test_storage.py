@@ -14,6 +14,7 @@ from pyarrow.fs import FileSystem, copy_files
 from pipelines import checkpointing, storage
 from pipelines.checkpointing import writer
 from pipelines.storage import Storage
+from tests.s3 import served
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ClusterError
@@ -92,20 +93,11 @@ def test_a_run_is_named_within_a_folder_or_a_uri(tmp_path: Path) -> None:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = pytest.importorskip("moto.server", reason='pip install "moto[s3,server]"')
     boto3 = pytest.importorskip("boto3", reason="pip install boto3")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    try:
+    with served(monkeypatch) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         boto3.resource("s3").create_bucket(Bucket="bucket")
         yield "s3://bucket/runs"
-    finally:
-        running.stop()
 
 
 # Warnings of botocore and Flask are theirs.
