@@ -68,7 +68,8 @@ def deprecate(
     """
     git, tags = Git(root), dict[str, str]()
     refuse(identity(git), git_remote(git, push))
-    found = [registry.read(git, artifact_of(variant))] if variant else _registries(git, name)
+    alone = variant is not None
+    found = [registry.read(git, artifact_of(variant))] if alone else _registries(git, name)
     versions = [one.version(name) for one in found]
     for version in versions:
         if version.withdrawn is None:

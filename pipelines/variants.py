@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from tiprdc.contract import VARIANTS, artifact_of
-from tiprdc.errors import ConfigError, suggestion
+from tiprdc.contract import artifact_of, variant_named
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,4 @@ def asked() -> Shipped:
     """
     if len(sys.argv) == 1:
         return Shipped()
-    name = " ".join(sys.argv[1:])
-    if name not in VARIANTS:
-        raise ConfigError("VARIANT", name, ", ".join(VARIANTS), suggestion(name, VARIANTS))
-    return Shipped(name)
+    return Shipped(variant_named(" ".join(sys.argv[1:]), "VARIANT"))

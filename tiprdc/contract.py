@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tiprdc.documents import read_json
-from tiprdc.errors import DataError
+from tiprdc.errors import ConfigError, DataError, suggestion
 
 MANIFEST_VERSION = 1
 MODEL = "extractor.onnx"
@@ -59,9 +59,24 @@ class Variant:
     records: int
 
 
+def variant_named(name: str, where: str) -> str:
+    """The variant of this name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in VARIANTS:
+        raise ConfigError(where, name, ", ".join(VARIANTS), suggestion(name, VARIANTS))
+    return name
+
+
 def artifact_of(variant: str | None, artifact: str = "extractor") -> str:
-    """Name in the registry of the extractor, or of a variant of it."""
-    return f"{artifact}-{variant}" if variant else artifact
+    """Name in the registry of the extractor, or of a variant of it.
+
+    Raises:
+        ConfigError: There is no such variant.
+    """
+    return artifact if variant is None else f"{artifact}-{variant_named(variant, 'variant')}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,11 +78,12 @@ def pull(
 
     Raises:
         ReleaseError: A file, the statement, a tag or a signature is not what it must be.
-        ConfigError: The target is taken.
+        ConfigError: The target is taken, or there is no such variant.
     """
+    artifact = artifact_of(wanted.variant, wanted.artifact)
     with arriving(target) as payload:
         git = clone(absolute(source), payload.with_name("clone"))
-        found = registry.read(git, artifact_of(wanted.variant, wanted.artifact))
+        found = registry.read(git, artifact)
         version = resolve(found, wanted)
         envelope, release = found.envelope(version), found.release(version)
         key = _vouched(envelope, trusted, version.tag.name, today)

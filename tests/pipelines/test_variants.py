@@ -253,3 +253,14 @@ def test_metrics_are_those_of_the_file_that_ships(
     assert stage == ("audit" if offered else "audit-variant@int8")
     ways = (config.metrics_port, config.metrics_folder, config.pushgateway)
     assert ways == ((9105, "m", "p:1") if offered else (0, "", ""))
+
+
+def test_a_variant_that_there_is_not_is_refused_with_those_that_there_are(
+    released: Lab, tmp_path: Path
+) -> None:
+    for variant in ("int9", ""):
+        with pytest.raises(ConfigError, match=rf"variant: {variant}\n  allowed: int8, fp16"):
+            pull(str(released.origin), Wanted(variant=variant), tmp_path / "none", None)
+        with pytest.raises(ConfigError, match="allowed: int8, fp16"):
+            lifecycle.promote(released.project, "v0.1.0", "prod", None, False, [variant])
+    assert not (tmp_path / "none").exists()
