@@ -119,6 +119,7 @@ def _environment() -> Environment:
         listing=wording.listing,
         sent=wording.sent,
         most=wording.most,
+        variant=wording.variant,
     )
     return environment
 

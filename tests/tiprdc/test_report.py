@@ -168,6 +168,17 @@ def test_pictures_and_curves_may_be_absent(tmp_path: Path) -> None:
     assert "Training" not in found.text
 
 
+def test_the_page_of_a_variant_says_of_what_it_is_one(tmp_path: Path) -> None:
+    plain = page(tmp_path, image_audit())
+    assert "variant" not in plain.text
+    path = tmp_path / "artifacts/release/manifest.json"
+    made = {"name": "int8", "of": "ab" * 32, "max_abs": 0.1, "mean_abs": 0.0123, "records": 5}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "variant": made}))
+    found = Page(write_report(tmp_path / "reports", path.parent).read_text())
+    assert "· variant int8 ·" in found.text
+    assert "int8 of model abababababab: features differ from that model's by 0.012" in found.text
+
+
 def test_an_audit_of_other_bytes_is_refused(tmp_path: Path) -> None:
     write_project(tmp_path, image_audit())
     (tmp_path / "reports/audit.json").write_text(
