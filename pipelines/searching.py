@@ -126,11 +126,12 @@ def chosen(
         ConfigError: The settings do not go together.
     """
     share = config.epochs / base.schedule.epochs
-    return (
-        replace(base.game, **{name: point[name] for name in _GAME if name in point}),
-        replace(base.extractor, **{name: point[name] for name in _EXTRACTOR if name in point}),
-        replace(base.schedule, epochs=config.epochs, warm_up=base.schedule.warm_up * share),
-    )
+    game = replace(base.game, **{name: point[name] for name in _GAME if name in point})
+    changed = {name: point[name] for name in _EXTRACTOR if name in point}
+    extractor = replace(base.extractor, **changed)
+    game.agrees_with(extractor)
+    schedule = replace(base.schedule, epochs=config.epochs, warm_up=base.schedule.warm_up * share)
+    return game, extractor, schedule
 
 
 def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:

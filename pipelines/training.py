@@ -69,6 +69,7 @@ class TrainConfig:
         within("train.seed", self.seed, 0, 2**31 - 1)
         within("train.checkpoint_every", self.checkpoint_every, 1, 1000)
         within("train.retries", self.retries, 0, 100)
+        self.game.agrees_with(self.extractor)
 
 
 def train(

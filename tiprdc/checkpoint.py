@@ -119,6 +119,8 @@ def load_extractor(folder: Path) -> Extractor:
     )
     spec = InputSpec(**{**spec, "shape": tuple(spec["shape"]), "columns": columns})
     extractor = Extractor(ExtractorConfig(**raw["extractor"]), spec)
+    if raw["bottleneck"]:
+        extractor.learn_scale()
     players = _tensors(folder / "players.safetensors", "cpu")
     extractor.load_state_dict(
         {k.removeprefix(_EXTRACTOR): v for k, v in players.items() if k.startswith(_EXTRACTOR)}
@@ -135,6 +137,7 @@ def _architecture(trainer: Trainer) -> dict[str, Any]:
         "private": game.private,
         "adversaries": game.config.adversaries,
         "reconstruction": bool(game.config.reconstruction),
+        "bottleneck": bool(game.config.bottleneck),
         "memory": game.config.memory,
     }
 

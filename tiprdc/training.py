@@ -4,6 +4,9 @@
     critic and extractor  maximise   J(x; z, u)             (with weights 1 and 1 - lambda)
     extractor             minimises  lambda * what the adversaries know of u
 
+With a price on each nat of z (`train.game.bottleneck`) it also minimises lambda * price * KL, and
+needs no adversary: tiprdc/objectives/bottleneck.py.
+
 One backward gives every player its own gradient: the way back from the critic into z is scaled by
 1 - lambda, and the adversaries are asked twice, once about z cut off from the extractor (they
 learn) and once with their own weights cut off (the extractor hides).
@@ -25,9 +28,10 @@ from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, within
 from tiprdc.models.decoder import Decoder
-from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import MakePlayers, players
+from tiprdc.objectives.bottleneck import kl
 from tiprdc.objectives.entropy import certainty
 from tiprdc.objectives.estimators import Keep
 from tiprdc.objectives.pressure import Pressure
@@ -59,6 +63,9 @@ class GameConfig:
     """Steps of the adversaries for each step of the extractor, 1 to 20."""
     reconstruction: float = 0.0
     """Weight of a trained adversary that rebuilds the record from z, 0 to 1000; 0 does without."""
+    bottleneck: float = 0.0
+    """Price of each nat of z, 0 to 1000, which hides without an adversary: z is drawn from
+    N(m(x), 1) with m unwhitened, also in the exported file; 0 does without."""
     objective: Literal["entropy", "cross_entropy"] = "entropy"
     """How the extractor uses trained adversaries: bounded, or as published."""
     keep: Keep = "infonce"
@@ -77,21 +84,44 @@ class GameConfig:
         within("train.game.refit", self.refit, 1, 1000)
         within("train.game.adversaries", self.adversaries, 0, 8)
         within("train.game.reconstruction", self.reconstruction, 0, 1000)
+        within("train.game.bottleneck", self.bottleneck, 0, 1000)
         within("train.game.adversary_steps", self.adversary_steps, 1, 20)
         within("train.game.negatives", self.negatives, 1, 4095)
         within("train.game.noise", self.noise, 0, 2)
         for name, weight in self.weights.items():
             within(f"train.game.weights.{name}", weight, 1e-6, 1e6)
-        against = (self.adversaries, self.closed_form, self.reconstruction)
+        against = (self.adversaries, self.closed_form, self.reconstruction, self.bottleneck)
         if self.privacy_weight and not any(against):
             raise ConfigError(
-                "train.game", "no adversary, trained or in closed form", "at least one",
-                "set adversaries, closed_form or reconstruction above 0, or privacy_weight to 0",
+                "train.game", "no adversary, trained or in closed form, and no bottleneck",
+                "at least one", "set adversaries, closed_form, reconstruction or bottleneck"
+                " above 0, or privacy_weight to 0",
+            )  # fmt: skip
+        if self.bottleneck and not self.privacy_weight:
+            raise ConfigError(
+                "train.game.bottleneck", f"{self.bottleneck:g} with a privacy_weight of 0",
+                "a privacy_weight above 0: the price is multiplied by it",
+                "raise privacy_weight, or set bottleneck to 0",
+            )  # fmt: skip
+
+    def agrees_with(self, extractor: ExtractorConfig) -> None:
+        """Refuse rules that an extractor of this architecture cannot play by.
+
+        Raises:
+            ConfigError: Its noise would be set twice.
+        """
+        if self.bottleneck and extractor.release_noise:
+            raise ConfigError(
+                "train.extractor.release_noise", f"{extractor.release_noise:g} with a bottleneck",
+                "0: with train.game.bottleneck features are in units of their noise",
+                "set one of the two to 0",
             )  # fmt: skip
 
     def unprotected(self) -> GameConfig:
         """The rules of the unprotected twin: keep everything, and nobody looks for u."""
-        return replace(self, privacy_weight=0.0, adversaries=0, memory=0, reconstruction=0.0)
+        return replace(
+            self, privacy_weight=0.0, adversaries=0, memory=0, reconstruction=0.0, bottleneck=0.0
+        )
 
 
 class Losses(NamedTuple):
@@ -108,6 +138,8 @@ class Losses(NamedTuple):
             memory, summed, 0 to 2; 0 without it.
         chance: What that is for shuffled labels.
         multiplier: Of the closed-form adversary's weight, where the budget has steered it to.
+        kl: What the bottleneck's price is of, in nats: z tells no more of a record, on average over
+            the batch; 0 without it.
     """
 
     total: Tensor
@@ -118,6 +150,7 @@ class Losses(NamedTuple):
     explained_variance: Tensor
     chance: Tensor
     multiplier: Tensor
+    kl: Tensor
 
 
 class _Scale(torch.autograd.Function):
@@ -148,6 +181,9 @@ class Game(nn.Module):
         spec: What a record is.
         private: Private attribute -> number of classes, in the order of u's columns.
         make_players: Builds the networks.
+
+    Raises:
+        ConfigError: Rules and architecture do not go together.
     """
 
     peers: Peers = ALONE
@@ -163,11 +199,14 @@ class Game(nn.Module):
         make_players: MakePlayers = players,
     ) -> None:
         super().__init__()
+        config.agrees_with(extractor_config)
         self.config, self.private = config, dict(private)
         self.extractor_config, self.spec = extractor_config, spec
         self.extractor, self.adversaries, self.critic, features = make_players(
             extractor_config, spec, private, config.adversaries
         )
+        if config.bottleneck:
+            cast(Extractor, self.extractor).learn_scale()
         self.rebuilder = nn.ModuleList([Decoder(spec, features)] if config.reconstruction else [])
         # Until it is full of features, memory is noise with labels at random: it teaches nothing.
         labels = [torch.randint(k, (config.memory,)) for k in private.values()]
@@ -196,9 +235,9 @@ class Game(nn.Module):
             learns = self._adversary_loss(z, u)
             rebuilds = self._rebuilding(x, z)
             nothing = learns.new_zeros(())
-            return Losses(learns + rebuilds, nothing, learns, *[nothing] * 5), z
+            return Losses(learns + rebuilds, nothing, learns, *[nothing] * 6), z
         weight = self.config.privacy_weight * pressure
-        z = self.extractor(x)
+        z, paid = self._features(x)
         if self.config.noise:
             z = z + self.config.noise * self.peers.randn_like(z)
         negatives = min(self.config.negatives, self.peers.records(len(x)) - 1)
@@ -207,13 +246,24 @@ class Game(nn.Module):
         learns, known = self._trained(z, u, weight)
         all_z, all_u = self._of_all(z.flatten(1), u)
         rebuilds, rebuilt = self._rebuilding(x, z), self._rebuilt(x, z, all_z)
-        hidden, *shown = self._closed_form(all_z, all_u, weight, steered=pressure >= 1)
+        hidden, found, chance, m = self._closed_form(all_z, all_u, weight, steered=pressure >= 1)
         self._remember(all_z.detach(), all_u)
         if self.config.objective == "entropy":
             hidden = hidden + known
-        hidden = hidden + self.config.reconstruction * rebuilt
+        hidden = hidden + self.config.reconstruction * rebuilt + self.config.bottleneck * paid
         total = learns + rebuilds - kept + weight * hidden
-        return Losses(total, kept, learns, known, rebuilt, *shown), z.detach()
+        losses = Losses(total, kept, learns, known, rebuilt, found, chance, m, paid)
+        return losses, z.detach()
+
+    def _features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z `[B, ...]` of this worker's records, and the KL of the whole batch's."""
+        if not self.config.bottleneck:
+            z: Tensor = self.extractor(x)
+            return z, z.new_zeros(())
+        extractor = cast(Extractor, self.extractor)
+        # Half precision ends here: it would round the noise.
+        mean = extractor.exact(x).float()
+        return extractor.channel(mean), kl(*self.peers.gather(mean))
 
     def _one_hot(self, u: Tensor) -> list[Tensor]:
         return [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]

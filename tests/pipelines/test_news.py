@@ -41,7 +41,7 @@ class FakeGauge:
 
 
 def step(epoch: float, records: int = 64, waiting: float = 0.5, seconds: float = 2.0) -> Step:
-    losses = Losses(*(torch.tensor(float(n)) for n in (5, 4, 3, 2, 0, 1, 0, 1)))
+    losses = Losses(*(torch.tensor(float(n)) for n in (5, 4, 3, 2, 0, 1, 0, 1, 6)))
     return Step(epoch, records, waiting, seconds, 0.65, losses)
 
 

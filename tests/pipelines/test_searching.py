@@ -10,6 +10,7 @@ from pipelines.training import TrainConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training import GameConfig
 
 MakeShards = Callable[..., Schema]
 
@@ -48,6 +49,14 @@ def test_choices_that_no_trial_could_be_made_of_are_refused_before_any(
     check(TuneConfig(), TrainConfig(), schema)
     with pytest.raises(ConfigError, match=message):
         check(TuneConfig(**choices), TrainConfig(), schema)  # type: ignore[arg-type]  # one key
+
+
+def test_noise_is_not_searched_where_features_are_in_units_of_it(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    base = TrainConfig(game=GameConfig(bottleneck=0.3))
+    with pytest.raises(ConfigError, match=r"tune.release_noise, .*: 0.5 with a bottleneck"):
+        check(TuneConfig(release_noise=(0.0, 0.5)), base, make_shards(tmp_path, "table"))
 
 
 def test_every_pair_of_network_and_cut_is_checked(tmp_path: Path, make_shards: MakeShards) -> None:

@@ -173,6 +173,56 @@ def test_noise_and_levels_are_in_the_file_and_no_seed_is(tmp_path: Path, channel
         assert np.abs(z - exact).max() <= 2.0 / 7 + 1e-4
 
 
+def test_what_has_a_price_is_sent_through_noise_of_deviation_1(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    """From the checkpoint to the file: m(x) agrees with torch, and z is m(x) and the noise."""
+    schema = make_shards(tmp_path / "shards", "image", people=600)
+    records = read_split(tmp_path / "shards", schema, "extractor-train")
+    trainer = Trainer(
+        GameConfig(bottleneck=0.1, closed_form=0.0, memory=0),
+        ExtractorConfig(width=8, features=4),
+        ScheduleConfig(epochs=2, batch=60, extractor_rate=5e-3),
+        InputSpec.of(schema), {"secret": 2}, seed=0,
+    )  # fmt: skip
+    trainer.play_epoch(records)
+    checkpoint.save(trainer, tmp_path / "ck")
+    path, extractor = tmp_path / "z.onnx", checkpoint.load_extractor(tmp_path / "ck")
+    export(extractor, path, ExportConfig())
+    assert compare(extractor, path, records.x, ExportConfig()).max_abs <= 1e-4
+    z, again = (open_session(path).run(["z"], {"x": records.x})[0] for _ in range(2))
+    with torch.inference_mode():
+        mean = extractor.exact(torch.from_numpy(records.x)).numpy()
+    for drawn in (z - mean, again - mean):
+        assert drawn.std() == pytest.approx(1, rel=0.1)
+        assert abs(drawn.mean()) < 0.1
+        assert np.abs(np.corrcoef(drawn.T, mean.T)[:4, 4:]).max() < 0.2
+    # It was trained to tell something: not noise alone.
+    assert mean.std() > 0.3
+
+
+def test_the_manifest_of_a_release_with_a_price_says_its_noise_and_no_bound_that_is_none(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path / "shards", "table")
+    rules = GameConfig(bottleneck=0.1, closed_form=0.0, memory=0)
+    for bounded, most in ((0.0, None), (2.0, 3 * math.log2(5))):
+        for role, game in (("protected", rules), ("unprotected", rules.unprotected())):
+            config = ExtractorConfig(width=8, features=6, bounded=bounded)
+            config = config.unprotected() if role == "unprotected" else config
+            spec = InputSpec.of(schema)
+            trainer = Trainer(game, config, ScheduleConfig(), spec, {"secret": 2}, seed=0)
+            checkpoint.save(trainer, tmp_path / "ck" / role)
+        build(
+            ExportConfig(), shards=tmp_path / "shards", checkpoint=tmp_path / "ck",
+            release=tmp_path / "release", control=tmp_path / "control",
+        )  # fmt: skip
+        contract = read_contract(tmp_path / "release" / "manifest.json")
+        assert (contract.bounded, contract.noise, contract.bits) == (bounded, 1.0, 0)
+        # The mean KL is of people; capacity is of anybody (tiprdc/capacity.py).
+        assert contract.most_bits == (None if most is None else pytest.approx(most))
+
+
 def test_who_knows_the_seed_of_the_process_knows_the_noise(tmp_path: Path) -> None:
     """Why levels are the surer bound, and why a device keeps its session: docs/threat-model.md."""
     path = tmp_path / "extractor.onnx"

@@ -41,6 +41,11 @@ CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
     "text": ("text", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
     "entropy": ("table", {**NO_KERNEL, "adversaries": 2, "adversary_steps": 2}, {}),
     "cross_entropy": ("image", {"adversaries": 1, "objective": "cross_entropy"}, {}),
+    "bottleneck": (
+        "image",
+        {**NO_KERNEL, "bottleneck": 0.5, "negatives": 7},
+        {"bounded": 3.0, "bits": 4},
+    ),
     "the paper's": ("image", {**NO_KERNEL, "adversaries": 1, "keep": "jsd", "negatives": 1}, {}),
 }
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.distributions import Normal, kl_divergence
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
@@ -121,6 +122,50 @@ def test_one_backward_equals_three(
         _assert_near(fused, separate)
 
 
+@pytest.mark.parametrize("closed_form", [0.0, 3.0])
+@pytest.mark.parametrize("adversaries", [0, 1])
+def test_one_backward_equals_two_where_each_nat_has_its_price(
+    adversaries: int, closed_form: float
+) -> None:
+    game, x, u = _game(
+        privacy_weight=0.7, bottleneck=0.4, closed_form=closed_form, adversaries=adversaries,
+        memory=0, negatives=2,
+    )  # fmt: skip
+    twin = copy.deepcopy(game)
+    torch.manual_seed(1)
+    losses, _ = game(x, u, 1.0)
+    losses.total.backward()
+
+    mean = twin.extractor.trunk(twin.extractor.normalise(x)).whole
+    torch.manual_seed(1)
+    z = mean + torch.randn_like(mean)
+    hot = _hot(u)
+    kept = information(twin.critic, x, z, torch.cat(hot, 1), 2, "infonce")
+    variance = mean.square().mean(0) + 1
+    nearest = Normal(0.0, variance.sqrt())
+    paid = kl_divergence(Normal(mean, 1.0), nearest).sum(1).mean()
+    hides = 0.4 * paid
+    if adversaries:
+        hides = hides + _adversaries(twin, z, lambda logits, _: certainty(logits))
+    for weight, one_hot in zip(twin.weights, hot, strict=True):
+        found = explained_variance(Labelled(z, one_hot)).variance
+        hides = hides + closed_form * weight * found
+    torch.testing.assert_close(losses.kl, paid, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(losses.mutual_information, kept, rtol=1e-3, atol=1e-5)
+    objectives = {"extractor": -0.3 * kept + 0.7 * hides, "critic": -kept}
+    for player, objective_of in objectives.items():
+        separate = _gradients(twin, objective_of, player)
+        fused = [p.grad for p in getattr(game, player).parameters() if p.grad is not None]
+        _assert_near(fused, separate)
+
+
+def test_in_the_warm_up_nothing_has_a_price() -> None:
+    game, x, u = _game(bottleneck=5.0, closed_form=0.0, adversaries=0, memory=0)
+    losses, _ = game(x, u, 0.0)
+    torch.testing.assert_close(losses.total, -losses.mutual_information)
+    assert losses.kl > 0
+
+
 @pytest.mark.parametrize("networks", NETWORKS)
 def test_one_backward_equals_the_published_schedule(networks: str) -> None:
     published = {"objective": "cross_entropy", "keep": "jsd", "negatives": 1, "closed_form": 0.0}
@@ -194,13 +239,30 @@ def test_scale_gradient_keeps_values_and_scales_the_way_back() -> None:
         ({"weights": {"sex": 0.0}}, "train.game.weights.sex: 0.0"),
         (
             {"adversaries": 0, "closed_form": 0.0},
-            "no adversary, trained or in closed form",
+            "no adversary, trained or in closed form, and no bottleneck",
+        ),
+        ({"bottleneck": -0.1}, "train.game.bottleneck: -0.1\n  allowed: 0 to 1000"),
+        (
+            {"bottleneck": 0.5, "privacy_weight": 0.0},
+            "train.game.bottleneck: 0.5 with a privacy_weight of 0",
         ),
     ],
 )
 def test_rules_out_of_range_are_refused(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         GameConfig(**rules)
+
+
+def test_a_bottleneck_is_enough_to_hide_by_and_the_twin_has_none() -> None:
+    rules = GameConfig(bottleneck=0.5, closed_form=0.0, adversaries=0)
+    twin = rules.unprotected()
+    assert (twin.bottleneck, twin.privacy_weight) == (0, 0)
+    assert twin.closed_form == rules.closed_form
+
+
+def test_noise_of_a_chosen_size_beside_a_bottleneck_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"train.extractor.release_noise: 0.5 with a bottleneck"):
+        Game(GameConfig(bottleneck=0.5), ExtractorConfig(width=8, release_noise=0.5), SPEC, PRIVATE)
 
 
 def test_the_reconstruction_adversary_learns_and_the_extractor_opposes_it() -> None:

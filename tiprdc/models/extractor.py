@@ -143,7 +143,8 @@ class Extractor(nn.Module):
     """Raw record `[B, *shape]` -> what is sent `[B, D]`: whitened features through a channel.
 
     The last layer has no learnt scale, so that neither noise nor an adversary can be escaped by
-    making features, or directions among them, large or small.
+    making features, or directions among them, large or small. Where each nat of z has its price,
+    scale is what is paid for, and `learn_scale` takes whitening out.
     """
 
     whiten: nn.Module
@@ -169,6 +170,14 @@ class Extractor(nn.Module):
         """Features `[B, D]` before guard and channel: what a guard is fitted on."""
         z: Tensor = self.whiten(self.trunk(self.normalise(x)).whole)
         return z
+
+    def learn_scale(self) -> None:
+        """z ~ N(m(x), 1): m unwhitened, as the trunk's last layer makes it, in units of the noise.
+
+        How much of a feature survives is a matter of its scale (tiprdc/objectives/bottleneck.py).
+        """
+        self.whiten = nn.Identity()
+        self.channel = Channel(self.config.bounded, 1.0, self.config.bits)
 
     @torch.no_grad()
     def fold(self) -> None:
