@@ -26,7 +26,7 @@ from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_spl
 from tiprdc.errors import ConfigError, within
 from tiprdc.export import ExportConfig, compare, export
 from tiprdc.models.inputs import FeatureMaker
-from tiprdc.session import open_session
+from tiprdc.session import open_session, seed_noise
 from tiprdc.statistics import balanced_sample, interval, label_floor, prior
 
 ATTACKERS: tuple[Split, ...] = ("attacker-train", "attacker-select", "attacker-test")
@@ -167,6 +167,7 @@ def _sent(
     with tempfile.TemporaryDirectory() as folder:
         extract = _by_torch(network)
         if method.exported:
+            seed_noise(seed)
             extract = _by_file(network, Path(folder) / "z.onnx", parts, config)
         began = time.process_time()
         sent = {split: extract(part.x) for split, part in parts.items()}

@@ -43,6 +43,8 @@ class MethodsConfig:
     1,000."""
     rebuild: float = 1.0
     """pan, deepobfuscator: weight of what the reconstruction adversary rebuilds, 0 to 1,000."""
+    bottleneck: float = 0.3
+    """bottleneck: price of each nat of z (`train.game.bottleneck`), > 0 to 1,000."""
 
     def __post_init__(self) -> None:
         where = "comparison.methods"
@@ -52,6 +54,7 @@ class MethodsConfig:
         within(f"{where}.component_noise", self.component_noise, 0, 100)
         within(f"{where}.hide", self.hide, 0, 1000)
         within(f"{where}.rebuild", self.rebuild, 0, 1000)
+        within(f"{where}.bottleneck", self.bottleneck, 1e-6, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiprdc.baselines.adversarial_only import AdversarialOnly
+from tiprdc.baselines.bottleneck import Bottleneck
 from tiprdc.baselines.deepobfuscator import DeepObfuscator
 from tiprdc.baselines.dp import Dp
 from tiprdc.baselines.encoder import Encoder
@@ -28,6 +29,7 @@ METHODS: dict[str, Method] = {
         Hybrid(),
         Unprotected(),
         Leace(),
+        Bottleneck(),
         AdversarialOnly(),
         Pan(),
         MaxEnt(),

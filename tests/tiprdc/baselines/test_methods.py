@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_network(name: str, planted: tuple[Schema, 
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("name", ["pan", "leace", "tiprdc_published"])
+@pytest.mark.parametrize("name", ["pan", "leace", "bottleneck", "tiprdc_published"])
 def test_what_is_exported_agrees_with_torch(
     tmp_path: Path, make_shards: MakeShards, name: str
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tiprdc.baselines import adversarial_only, tiprdc_published
+from tiprdc.baselines import adversarial_only, bottleneck, tiprdc_published
 from tiprdc.baselines.method import MethodsConfig
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
@@ -75,6 +75,19 @@ def test_without_a_critic_the_extractor_does_not_hear_it() -> None:
     nn.init.zeros_(deaf.adversaries[0][0][-1].weight)  # the adversary knows nothing: no gradient
     assert torch.count_nonzero(extractor_gradient(deaf, 1.0)) == 0
     assert torch.count_nonzero(extractor_gradient(deaf, 0.5)) > 0
+
+
+def test_the_bottleneck_has_a_price_and_nobody_who_looks() -> None:
+    rules = bottleneck.preset(MethodsConfig(bottleneck=0.7, game=GameConfig(adversaries=2)))
+    assert rules.bottleneck == 0.7
+    assert (rules.closed_form, rules.memory, rules.adversaries, rules.reconstruction) == (0,) * 4
+    assert rules.privacy_weight == CONFIG.game.privacy_weight
+    game = a_game(rules)
+    assert not list(game.adversaries.parameters())
+    x, u = a_batch()
+    losses, _ = game(x, u, 1.0)
+    hidden = losses.total + losses.mutual_information
+    assert hidden.item() == pytest.approx(0.65 * 0.7 * losses.kl.item(), rel=1e-4)
 
 
 def test_the_unprotected_twin_is_asked_by_nobody() -> None:

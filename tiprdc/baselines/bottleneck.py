@@ -1,0 +1,32 @@
+"""The game without an adversary: every nat of z has its price, and nobody looks for u.
+
+The critic is told u already: to keep it earns nothing and costs as much as anything else.
+
+Source: Moyer et al. 2018; Gupta et al. 2021 (FCRL); tiprdc/objectives/bottleneck.py has the bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tiprdc.baselines.method import Given, Method, MethodsConfig
+from tiprdc.baselines.play import play
+from tiprdc.models.extractor import Extractor
+from tiprdc.training import GameConfig
+
+
+class Bottleneck(Method):
+    """Random features, N(m(x), 1), as cheap as they can be."""
+
+    name = "bottleneck"
+
+    def fit(self, given: Given) -> Extractor:
+        return play(preset(given.config), given.config.schedule, given)
+
+
+def preset(config: MethodsConfig) -> GameConfig:
+    """The rules with a price and nobody who looks for u."""
+    return replace(
+        config.game, bottleneck=config.bottleneck, closed_form=0.0, memory=0, adversaries=0,
+        reconstruction=0.0,
+    )  # fmt: skip
