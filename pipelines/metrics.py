@@ -88,6 +88,16 @@ METRICS: dict[str, Metric] = {
             "Squared correlation of the closed-form adversary's guess, of batch and memory summed",
             _RUN,
         ),
+        Metric(
+            "tiprdc_train_kl_nats",
+            "What the bottleneck's price is of: z tells no more of a record, on average",
+            _RUN,
+        ),
+        Metric(
+            "tiprdc_train_club_nats",
+            "What a small classifier on the side finds of the attribute in z; no verdict",
+            ("run", "attribute"),
+        ),
         Metric("tiprdc_train_privacy_weight_ratio", "lambda in force; 0 in the warm-up", _RUN),
         Metric("tiprdc_train_records_per_second", "Records learnt from, of all workers", _RUN),
         Metric("tiprdc_train_step_seconds", "Mean wall time of a step", _RUN),
@@ -110,6 +120,18 @@ METRICS: dict[str, Metric] = {
     )
 }
 """Every metric, by its name without `tiprdc_`."""
+
+
+def labelled(figure: str, run: str) -> tuple[str, dict[str, str]]:
+    """The metric and the labels of a figure of a run, `metric` or `metric/value of a label`.
+
+    Args:
+        figure: A key of `METRICS`, with a slash and a player or an attribute where it has such a
+            label.
+        run: Name of the run.
+    """
+    metric, _, second = figure.partition("/")
+    return metric, dict(zip(METRICS[metric].labels, (run, second), strict=False))
 
 
 class Metrics:

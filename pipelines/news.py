@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from pipelines.console import console
-from pipelines.pulse import Figures, of_players
+from pipelines.pulse import Figures, diagnosed, of_players
 from pipelines.watching import Watch, nothing_known
 from tiprdc.training import GameConfig
 
@@ -103,6 +103,7 @@ class News:
             "train_step_seconds": summary["seconds"] / summary["steps"],
             "train_data_wait_ratio": summary["waiting_seconds"] / summary["seconds"],
             **of_players(summary, self.games[run]),
+            **diagnosed(summary),
         }
         self.seen.trained(run, figures)
         self.seen.done(run, summary["epoch"], self.epochs)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from ray.util.metrics import Gauge
 
-from pipelines.metrics import METRICS
+from pipelines.metrics import METRICS, labelled
+from tiprdc.diagnosis import CLUB
 from tiprdc.trainer import Step
 from tiprdc.training import GameConfig
 
@@ -27,7 +28,7 @@ class Pulse:
         run: Name of the run, as a label.
         game: Its rules, which say what there is to tell.
         workers: How many train together.
-        tell: Takes the figures: name without `tiprdc_`, with `/player` -> value.
+        tell: Takes the figures: name without `tiprdc_`, with `/player` or `/attribute` -> value.
         every: Seconds between two beats.
     """
 
@@ -58,10 +59,13 @@ class Pulse:
 
     def _beat(self, step: Step) -> None:
         figures = self._figures(step)
-        for name, value in figures.items():
-            self._gauge(name, value)
+        self._to_ray(figures)
         self.tell(figures)
         self._start()
+
+    def told(self, summary: dict[str, float]) -> None:
+        """Give Ray what is known of an epoch as a whole; the stage hears it with the epoch."""
+        self._to_ray(diagnosed(summary))
 
     def _figures(self, step: Step) -> Figures:
         losses = {name: float(value) for name, value in step.losses._asdict().items()}
@@ -75,13 +79,13 @@ class Pulse:
             **of_players(losses, self.game),
         }
 
-    def _gauge(self, name: str, value: float) -> None:
-        metric, _, player = name.partition("/")
-        if metric not in self._gauges:
-            known = METRICS[metric]
-            self._gauges[metric] = Gauge(known.name, known.help, known.labels)
-        tags = {"run": self.run, "player": player} if player else {"run": self.run}
-        self._gauges[metric].set(value, tags)
+    def _to_ray(self, figures: Figures) -> None:
+        for name, value in figures.items():
+            metric, tags = labelled(name, self.run)
+            if metric not in self._gauges:
+                known = METRICS[metric]
+                self._gauges[metric] = Gauge(known.name, known.help, known.labels)
+            self._gauges[metric].set(value, tags)
 
 
 def of_players(losses: dict[str, float], game: GameConfig) -> Figures:
@@ -101,4 +105,15 @@ def of_players(losses: dict[str, float], game: GameConfig) -> Figures:
         figures["train_adversary_certainty_ratio"] = losses["certainty"]
     if game.closed_form and game.privacy_weight:
         figures["train_explained_variance_ratio"] = losses["explained_variance"]
+    if game.bottleneck:
+        figures["train_kl_nats"] = losses["kl"]
     return figures
+
+
+def diagnosed(summary: dict[str, float]) -> Figures:
+    """What CLUB found after an epoch, where it was asked."""
+    return {
+        f"train_club_nats/{name.removeprefix(CLUB)}": value
+        for name, value in summary.items()
+        if name.startswith(CLUB)
+    }

@@ -34,6 +34,7 @@ from pipelines.watching import Watch, watch
 from pipelines.workers import place, scaling
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
+from tiprdc.diagnosis import CLUB, diagnose
 from tiprdc.errors import DataError, within
 from tiprdc.feasibility import assess, infeasible
 from tiprdc.models.extractor import ExtractorConfig
@@ -274,6 +275,10 @@ def _work(settings: dict[str, Any]) -> None:
         write(trainer.history[-1])
     while trainer.epoch < trainer.schedule.epochs:
         losses = trainer.play_epoch(records, pulse)
+        if first:
+            # One is enough, as all have the same weights; what it found is in the history too.
+            losses.update(diagnose(trainer, records))
+            pulse.told(losses)
         teller.tell("epoch", trainer.epoch, summary=losses)
         done = trainer.epoch == trainer.schedule.epochs
         if done or trainer.epoch % settings["checkpoint_every"] == 0:
@@ -297,4 +302,4 @@ def _write_curves(out: Path, curves: Path) -> None:
 
 def _losses(names: Iterable[str]) -> list[str]:
     """Of the curves; how fast it went is in the journal."""
-    return [name for name in names if name in Losses._fields or name == "seconds"]
+    return [n for n in names if n in Losses._fields or n.startswith(CLUB) or n == "seconds"]

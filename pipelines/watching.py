@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.cluster import ClusterConfig
 from pipelines.journal import Journal
-from pipelines.metrics import Metrics, offered
+from pipelines.metrics import Metrics, labelled, offered
 from tiprdc.errors import TiprdcError
 
 
@@ -56,8 +56,7 @@ class Watch:
         """Note what a run of training tells after some steps: names as in `pipelines/pulse.py`."""
         self.alive()
         for name, value in figures.items():
-            metric, _, player = name.partition("/")
-            labels = {"run": run, "player": player} if player else {"run": run}
+            metric, labels = labelled(name, run)
             self.set(metric, value, **labels)
 
 

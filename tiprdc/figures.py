@@ -39,8 +39,13 @@ CURVES = {
     " on held-out records of the batch.",
     "chance": "What it would explain of shuffled labels: where nothing shows, both are alike.",
     "multiplier": "How hard training presses, as the budget has steered it: 1 at the start.",
+    "kl": "What the bottleneck's price is of: z tells no more nats of a record, on average over"
+    " the people it is trained on.",
+    "club_": "Nats of the attribute that a small classifier on the side finds (CLUB), in people"
+    " whom the extractor was trained on. A diagnostic: only the attacks above judge.",
     "total": "The sum that is differentiated.",
 }
+"""Column of `training.csv` -> its meaning; `club_` is followed by the name of an attribute."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +237,7 @@ def _curve(name: str, points: Mapping[str, Sequence[tuple[float, float]]]) -> Cu
     )
     return Curve(
         name=name,
-        meaning=CURVES.get(name, ""),
+        meaning=CURVES.get("club_" if name.startswith("club_") else name, ""),
         low=_short(low),
         high=_short(high),
         epochs=(f"{first:g}", f"{last:g}"),

@@ -21,7 +21,7 @@ from tiprdc.errors import ClusterError, ConfigError, DataError
 
 UNITS = (
     "_seconds", "_ratio", "_per_second", "_loss", "_score", "_trials", "_attacks", "_epoch",
-    "_epochs", "_running", "_failed", "_verdict",
+    "_epochs", "_nats", "_running", "_failed", "_verdict",
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from tiprdc.training import GameConfig, Losses
 SUMMARY = {
     "epoch": 1, "total": 2.0, "mutual_information": 3.0, "adversary": 0.5, "certainty": 0.25,
     "explained_variance": 0.125, "steps": 10, "privacy_weight": 0.5, "records_per_second": 100.0,
-    "waiting_seconds": 1.0, "seconds": 4.0,
+    "waiting_seconds": 1.0, "seconds": 4.0, "kl": 6.5, "club_skin_tone": 0.25,
 }  # fmt: skip
 
 
@@ -90,6 +90,7 @@ def test_epochs_arrive_once_with_every_players_figures(
     assert found["data_wait_ratio", "protected"] == 0.25
     assert found["step_seconds", "protected"] == 0.4
     assert found["player_loss", "critic", "protected"] == -3
+    assert found["club_nats", "skin_tone", "protected"] == 0.25
     assert found["tiprdc_stage_done_ratio", "protected", "train"] == 0.5
     assert ("checkpoint_time_seconds", "protected") in found
     # Nobody was trained to recognise: no certainty of 0 that an alert would take for a collapse.
@@ -146,6 +147,13 @@ def test_a_pulse_tells_means_over_the_steps_since_the_last(
     assert in_ray["tiprdc_train_player_loss", "protected", "critic"] == -4
 
 
+def test_ray_hears_what_the_diagnosis_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulsing, "Gauge", FakeGauge)
+    monkeypatch.setattr(FakeGauge, "told", {})
+    Pulse("protected", GameConfig(), 1, lambda _: None).told(SUMMARY)
+    assert FakeGauge.told == {("tiprdc_train_club_nats", "protected", "skin_tone"): 0.25}
+
+
 def test_other_workers_are_silent() -> None:
     wire: queue.Queue[Any] = queue.Queue()
     Teller(wire, "protected", first=False).tell("epoch", 1, summary=SUMMARY)
@@ -157,3 +165,6 @@ def test_a_player_that_does_not_take_part_has_no_figure() -> None:
     assert names == {
         "train_player_loss/total", "train_player_loss/critic", "train_mutual_information_score",
     }  # fmt: skip
+    priced = of_players(SUMMARY, GameConfig(bottleneck=0.3, closed_form=0.0))
+    assert set(priced) == names | {"train_kl_nats"}
+    assert priced["train_kl_nats"] == 6.5

@@ -19,7 +19,7 @@ from pipelines.storage import Storage
 from pipelines.training import TrainConfig, train
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_split, write_shard
-from tiprdc.errors import DataError
+from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.trainer import ScheduleConfig
 from tiprdc.training import GameConfig
@@ -50,6 +50,7 @@ def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
         "protected": [1, 2], "unprotected": [1, 2],
     }  # fmt: skip
     assert {"mutual_information", "explained_variance", "certainty"} <= set(curves.columns)
+    assert np.isfinite(curves["club_secret"]).all()
     events = [(line["event"], line.get("run", "").split("-")[0], line.get("number"))
               for line in read(tmp_path / "logs" / "train.jsonl")]  # fmt: skip
     for role in training.ROLES:
@@ -61,6 +62,7 @@ def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
         ]  # fmt: skip
     prom = (tmp_path / "prom" / "tiprdc_train.prom").read_text()
     assert 'tiprdc_train_epoch{run="protected"} 2.0' in prom
+    assert 'tiprdc_train_club_nats{attribute="secret",run="unprotected"}' in prom
     assert 'tiprdc_stage_running{stage="train"} 0.0' in prom
     assert list((tmp_path / "runs").iterdir()) == []
 
@@ -129,6 +131,20 @@ def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
     for role in training.ROLES:
         settings = training._settings(config, role, tmp_path, schema)
         assert settings["extractor"]["guard"] == (role == "protected")
+
+
+def test_the_twin_pays_no_price(tmp_path: Path, make_shards: MakeShards) -> None:
+    schema = make_shards(tmp_path, "table")
+    config = replace(CONFIG, game=GameConfig(bottleneck=0.3, closed_form=0.0))
+    for role in training.ROLES:
+        settings = training._settings(config, role, tmp_path, schema)
+        assert bool(settings["game"]["bottleneck"]) == (role == "protected")
+
+
+def test_a_chosen_noise_beside_a_price_is_refused_where_the_settings_are_read() -> None:
+    noisy = replace(CONFIG.extractor, release_noise=0.5)
+    with pytest.raises(ConfigError, match=r"release_noise: 0.5 with a bottleneck"):
+        TrainConfig(extractor=noisy, game=GameConfig(bottleneck=0.3))
 
 
 def _correlated_shards(folder: Path, schema: Schema) -> None:

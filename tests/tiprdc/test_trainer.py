@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
+from tests import shards
 from tiprdc import checkpoint
-from tiprdc.datasets.schema import Records, Schema, read_split
+from tiprdc.datasets.schema import SPLITS, Records, Schema, read_split
+from tiprdc.diagnosis import diagnose
 from tiprdc.errors import ConfigError, DataError, ModelError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
@@ -161,6 +165,130 @@ def test_pressure_waits_for_the_warm_up_and_rates_fall(make_trainer: MakeTrainer
 def test_too_few_records_for_the_workers_is_refused(make_trainer: MakeTrainer) -> None:
     with pytest.raises(DataError, match="6 records for 2 workers"):
         list(make_trainer(place=Place(world=2))._batches(6))
+
+
+@pytest.fixture(scope="module")
+def priced(tmp_path_factory: pytest.TempPathFactory) -> dict[float, dict[str, float]]:
+    """Price of a nat -> nats paid for, and what logistic regression recognises in fresh people."""
+    folder = tmp_path_factory.mktemp("priced")
+    schema = shards.make_shards(folder, "image", people=600)
+    parts = {split: read_split(folder, schema, split) for split in SPLITS}
+    found = {}
+    for price in (0.01, 0.2, 5.0):
+        rates = {"extractor_rate": 5e-3, "critic_rate": 5e-3}
+        trainer = Trainer(
+            GameConfig(privacy_weight=0.5, bottleneck=price, closed_form=0.0, memory=0),
+            ExtractorConfig(width=8, features=4),
+            ScheduleConfig(epochs=20, batch=60, warm_up=2.0, **rates),
+            InputSpec.of(schema), {"secret": 2}, seed=0,
+        )  # fmt: skip
+        while trainer.epoch < 20:
+            losses = trainer.play_epoch(parts["extractor-train"])
+        train, test = parts["attacker-train"], parts["attacker-test"]
+        z, asked = trainer.features(train), trainer.features(test)
+        found[price] = {"kl": losses["kl"]} | {
+            name: LogisticRegression().fit(z, train.labels[name]).score(asked, test.labels[name])
+            for name in ("secret", "task")
+        }
+    return found
+
+
+def test_a_higher_price_of_each_nat_hides_the_secret_before_it_takes_the_task(
+    priced: dict[float, dict[str, float]],
+) -> None:
+    """Nobody looks for the secret: the critic knows it, so that it is not worth its price."""
+    cheap, fair, dear = priced.values()
+    assert cheap["kl"] > fair["kl"] > dear["kl"]
+    assert cheap["secret"] > 0.8
+    assert fair["secret"] < 0.58
+    assert dear["secret"] < 0.58
+    assert min(cheap["task"], fair["task"]) > 0.95
+    assert dear["task"] < 0.65
+
+
+def test_going_on_from_a_checkpoint_with_a_price_equals_never_stopping(
+    tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
+) -> None:
+    rules = GameConfig(bottleneck=0.3, closed_form=0.0, memory=0)
+    whole = make_trainer(game=rules)
+    whole.play_epoch(planted[1])
+    checkpoint.save(whole, tmp_path / "ck")
+    whole.play_epoch(planted[1])
+    again = make_trainer(game=rules)
+    checkpoint.load(again, tmp_path / "ck")
+    again.play_epoch(planted[1])
+    for name, tensor in whole.game.state_dict().items():
+        assert torch.equal(tensor, again.game.state_dict()[name]), name
+    with pytest.raises(ModelError, match="a checkpoint of another bottleneck: true"):
+        checkpoint.load(make_trainer(game=GameConfig(memory=0)), tmp_path / "ck")
+
+
+def test_mixed_precision_does_not_round_the_noise(
+    planted: tuple[Schema, Records], make_trainer: MakeTrainer
+) -> None:
+    rules = GameConfig(bottleneck=0.3, closed_form=0.0, memory=0)
+    exact, mixed = (make_trainer(game=rules, precision=p) for p in ("fp32", "bf16"))
+    wanted, found = exact.play_epoch(planted[1]), mixed.play_epoch(planted[1])
+    assert found["kl"] == pytest.approx(wanted["kl"], rel=0.1)
+    assert found["kl"] != wanted["kl"]
+
+
+@pytest.mark.parametrize("guard", [False, True])
+def test_the_diagnosis_is_the_same_again_and_disturbs_nothing(
+    planted: tuple[Schema, Records], make_trainer: MakeTrainer, guard: bool
+) -> None:
+    _, records = planted
+    alone, watched = make_trainer(guard=guard, epochs=2), make_trainer(guard=guard, epochs=2)
+    found = []
+    for _ in range(2):
+        alone.play_epoch(records)
+        watched.play_epoch(records)
+        found.append(diagnose(watched, records))
+        assert diagnose(watched, records) == found[-1]
+    for name, tensor in alone.game.state_dict().items():
+        assert torch.equal(tensor, watched.game.state_dict()[name]), name
+    assert list(found[0]) == ["club_secret"]
+    assert found[0] != found[1]
+
+
+def test_the_diagnosis_follows_from_seed_and_epoch_where_features_are_random(
+    tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
+) -> None:
+    rules = GameConfig(bottleneck=0.3, closed_form=0.0, memory=0)
+    whole = make_trainer(game=rules)
+    for _ in range(2):
+        whole.play_epoch(planted[1])
+        found = diagnose(whole, planted[1])
+        if whole.epoch == 1:
+            checkpoint.save(whole, tmp_path)
+    again = make_trainer(game=rules)
+    checkpoint.load(again, tmp_path)
+    again.play_epoch(planted[1])
+    assert diagnose(again, planted[1]) == found
+
+
+def test_the_diagnosis_asks_for_some_records_once_and_finds_what_is_there(
+    tmp_path: Path, make_shards: MakeShards, make_trainer: MakeTrainer
+) -> None:
+    schema = make_shards(tmp_path, "image", people=2000)
+    records = read_split(tmp_path, schema, "extractor-train")
+    asked: list[int] = []
+
+    class Watched:
+        def __len__(self) -> int:
+            return len(records)
+
+        def batches(self, rows: Iterable[np.ndarray]) -> Iterator[Records]:
+            for wanted in rows:
+                asked.append(len(np.unique(wanted)))
+                yield records.take(wanted)
+
+    plain = make_trainer(game=GameConfig(privacy_weight=0.0))
+    assert diagnose(plain, Watched())["club_secret"] > 0.3
+    assert asked == [1536]
+    shuffled = records.labels["secret"][np.random.default_rng(0).permutation(len(records))]
+    blind = replace(records, labels={"secret": shuffled})
+    assert abs(diagnose(plain, blind)["club_secret"]) < 0.05
 
 
 def test_a_schedule_out_of_range_is_refused() -> None:

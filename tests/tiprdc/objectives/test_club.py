@@ -70,6 +70,13 @@ def test_a_gaussian_bit_gives_what_the_true_posterior_gives() -> None:
     assert club_of_features(z, u, 2, seed=0) == pytest.approx(0.64, abs=0.1)
 
 
+def test_a_class_that_half_of_the_records_lack_is_no_surprise_without_end() -> None:
+    z, u = _bits(200)
+    u[7] = 2
+    assert abs(club_of_features(z, u, 4, seed=0)) < 0.5
+    assert club_of_features(z, np.zeros_like(u), 4, seed=0) == 0
+
+
 def test_xor_is_seen_though_no_line_separates_it() -> None:
     z, _ = _bits()
     u = ((z[:, 0] > 0) ^ (z[:, 1] > 0)).astype(np.int64)
