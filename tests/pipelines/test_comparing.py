@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import grimp
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.comparison.settings import comparison
-from pipelines import comparing
+from pipelines import cells, comparing
 from pipelines.cells import Cell, ComparisonConfig, Reference
 from pipelines.cluster import ClusterConfig
 from pipelines.comparing import absent, refer, run_cells
@@ -71,13 +72,13 @@ def test_a_cell_is_measured_once_beside_its_reference(
     assert refer(CONFIG, cluster, shards, reference) == reference
     assert here == [0]
 
-    cells = [Cell("planted", name, 0) for name in ("raw", "noisy", "maxent")]
+    asked = [Cell("planted", name, 0) for name in ("raw", "noisy", "maxent")]
 
     def out(cell: Cell) -> Path:
         return tmp_path / f"{cell.dataset}-{cell.method}.csv"
 
-    run_cells(cells, {"planted": CONFIG}, cluster, {"planted": reference}, out)
-    raw, noisy, maxent = (rows_of(out(cell)) for cell in cells)
+    run_cells(asked, {"planted": CONFIG}, cluster, {"planted": reference}, out)
+    raw, noisy, maxent = (rows_of(out(cell)) for cell in asked)
     for rows in (raw, noisy, maxent):
         assert [row["attribute"] for row in rows] == ["secret", "task"]
         assert [row["role"] for row in rows] == ["private", "utility"]
@@ -96,13 +97,28 @@ def test_a_cell_is_measured_once_beside_its_reference(
     assert (raw[0]["floor"] != "", raw[1]["floor"]) == (True, "")
 
     here.clear()
-    run_cells(cells, {"planted": CONFIG}, cluster, {"planted": reference}, out)
+    run_cells(asked, {"planted": CONFIG}, cluster, {"planted": reference}, out)
     assert here == []
     run_cells(
-        cells, {"planted": CONFIG}, cluster, {"planted": replace(reference, settings="others")}, out
+        asked, {"planted": CONFIG}, cluster, {"planted": replace(reference, settings="others")}, out
     )
-    assert here == cells
-    assert {row["settings"] for row in rows_of(out(cells[0]))} == {"others"}
+    assert here == asked
+    assert {row["settings"] for row in rows_of(out(asked[0]))} == {"others"}
+
+
+def test_noise_that_is_in_a_file_is_the_same_again(tmp_path: Path, make_shards: MakeShards) -> None:
+    schema = make_shards(tmp_path, "table", people=40)
+    _, parts = cells._read(str(tmp_path))
+
+    def z() -> Any:
+        sent, _ = cells._sent(METHODS["bottleneck"], CONFIG, str(tmp_path), schema, parts, 3)
+        return sent["attacker-test"]
+
+    first = z()
+    assert (first == z()).all()
+    # Each record has noise of its own, of deviation 1.
+    assert len(np.unique(first)) == first.size
+    assert first.std() > 0.9
 
 
 def test_a_method_that_cannot_work_on_such_records_is_left_out_with_a_sentence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_split, write_shard
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.trainer import ScheduleConfig
+from tiprdc.trainer import Place, ScheduleConfig
 from tiprdc.training import GameConfig
 
 MakeShards = Callable[..., Schema]
@@ -92,6 +93,30 @@ def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
     lines = [line for line in read(tmp_path / "logs" / "train.jsonl") if line.get("run") == name]
     assert [line["number"] for line in lines if line["event"] == "epoch"] == [1, 2]
     assert [line["resumed"] for line in lines if line["event"] == "started"] == [True]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_first_worker_diagnoses_each_epoch_and_the_others_nothing(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    """A worker's part in this process, without Ray and without its peers."""
+    schema = make_shards(tmp_path, "table")
+    written: list[dict[str, float]] = []
+    to_ray: list[dict[str, float]] = []
+    monkeypatch.setattr(training.ray.train, "get_checkpoint", lambda: None)
+    monkeypatch.setattr(training, "place", lambda: Place(rank=rank))
+    monkeypatch.setattr(training, "writer", lambda *_: lambda losses: written.append(dict(losses)))
+    monkeypatch.setattr(training.Pulse, "_to_ray", lambda _, figures: to_ray.append(figures))
+    wire: queue.Queue[Any] = queue.Queue()
+    settings = training._settings(CONFIG, "protected", tmp_path, schema)
+    more = {"schema": schema, "queue": wire, "patience": 1.0, "shelf": None, "recovered": None}
+    training._work({**settings, **more})
+    assert [losses["epoch"] for losses in written] == [1, 2]
+    found = [losses["club_secret"] for losses in written if "club_secret" in losses]
+    assert len(found) == (0 if rank else 2)
+    assert to_ray == [{"train_club_nats/secret": value} for value in found]
+    told = [news["summary"]["club_secret"] for news in wire.queue if news["event"] == "epoch"]
+    assert told == found
 
 
 def test_the_name_of_a_run_changes_with_what_it_learns_from(
