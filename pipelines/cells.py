@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks import reconstruction
 from tiprdc.attacks.scoring import Score, score
-from tiprdc.attacks.suite import attack_named
+from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.audit.config import AuditConfig
 from tiprdc.baselines.method import Given, Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
 from tiprdc.errors import ConfigError, within
 from tiprdc.export import ExportConfig, compare, export
-from tiprdc.models.inputs import FeatureMaker
+from tiprdc.models.inputs import FeatureMaker, as_attacked
 from tiprdc.session import open_session, seed_noise
 from tiprdc.statistics import balanced_sample, interval, label_floor, prior
 
@@ -40,7 +40,8 @@ class ComparisonConfig:
     seeds: tuple[int, ...] = (0,)
     """Each method is trained once for each; >= 0."""
     attacks: tuple[str, ...] = ("logistic_regression", "kernel", "mlp")
-    """Attacks on private attributes; those on raw records join where a method sends records."""
+    """Attacks on private attributes. Where a method sends records, those that hold records are left
+    out and those on raw records join."""
     probes: tuple[str, ...] = ("logistic_regression", "kernel")
     """The same for utility tasks."""
     attack_seeds: tuple[int, ...] = (0,)
@@ -55,9 +56,12 @@ class ComparisonConfig:
     def __post_init__(self) -> None:
         for key in ("attacks", "probes"):
             for name in getattr(self, key):
-                attack_named(name, f"comparison.{key}")
-            if not getattr(self, key):
-                raise ConfigError(f"comparison.{key}", "nothing", "at least one attack")
+                attack_named(name, f"comparison.{key}", records=True)
+            if all(ATTACKS[name].needs_records for name in getattr(self, key)):
+                raise ConfigError(
+                    f"comparison.{key}", list(getattr(self, key)),
+                    "at least one attack that needs no records",
+                )  # fmt: skip
         for key in ("seeds", "attack_seeds"):
             seeds = getattr(self, key)
             if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
@@ -211,12 +215,14 @@ def _scores(
 ) -> dict[str, Score]:  # fmt: skip
     """Every private attribute attacked, every task probed."""
     scores = {}
+    # Whoever is sent records has nothing to learn from pairs of a record and itself.
+    held = None if method.sends_records else as_attacked(parts["attacker-train"].x, schema)
     for name in (*schema.private, *schema.utility):
         attacks = config.attacks if name in schema.private else config.probes
         if method.sends_records:
             attacks = tuple(dict.fromkeys([*attacks, *AuditConfig().raw_attacks(schema.modality)]))
         classes = schema.classes(name)
-        scores[name] = score(attacks, config.attack_seeds, sent, parts, name, classes)
+        scores[name] = score(attacks, config.attack_seeds, sent, parts, name, classes, x=held)
     return scores
 
 

@@ -121,6 +121,32 @@ def test_noise_that_is_in_a_file_is_the_same_again(tmp_path: Path, make_shards: 
     assert first.std() > 0.9
 
 
+def test_attackers_hold_records_where_features_are_sent(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = make_shards(tmp_path, "table", people=60)
+    config = replace(CONFIG, attacks=("logistic_regression", "decensoring"))
+    held: list[Any] = []
+
+    def scored(attacks: Any, *_: Any, x: Any = None, **__: Any) -> Any:
+        held.append((set(attacks) & {"decensoring"}, None if x is None else x.shape))
+
+    monkeypatch.setattr(cells, "score", scored)
+    _, parts = cells._read(str(tmp_path))
+    sent = {split: np.zeros((len(part), 2), np.float32) for split, part in parts.items()}
+    cells._scores(METHODS["leace"], sent, config, schema, parts)
+    cells._scores(METHODS["noisy"], sent, config, schema, parts)
+    people = len(parts["attacker-train"])
+    assert [shape and shape[0] for _, shape in held] == [people, people, None, None]
+    assert [bool(names) for names, _ in held] == [True, False, True, False]
+
+
+def test_a_comparison_needs_an_attack_that_needs_no_records() -> None:
+    for attacks in ((), ("decensoring",)):
+        with pytest.raises(ConfigError, match="at least one attack that needs no records"):
+            ComparisonConfig(attacks=attacks)
+
+
 def test_a_method_that_cannot_work_on_such_records_is_left_out_with_a_sentence(
     tmp_path: Path, make_shards: MakeShards, here: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

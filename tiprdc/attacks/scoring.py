@@ -1,7 +1,8 @@
 """One attribute, several attacks: choose on attacker-select, score the chosen on attacker-test.
 
 What the audit does with tasks on a cluster, on arrays in one process: for comparisons, where the
-same suite attacks many methods. A representation is attacked by those attacks that can read it.
+same suite attacks many methods. A representation is attacked by those attacks that can read it, and
+by those that hold records where these are given.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def score(
     classes: int,
     *,
     sample_seed: int = 0,
+    x: NDArray[Any] | None = None,
 ) -> Score:
     """Attack one attribute, or probe one task.
 
@@ -57,19 +59,25 @@ def score(
         name: The attribute or task.
         classes: K.
         sample_seed: Decides who of attacker-test is in the balanced sample.
+        x: Records of attacker-train, as attacks see them; without, attacks that need them are left
+            out.
 
     Raises:
-        ValueError: No attack can read such representations.
+        ValueError: No attack can read such representations, or all need records.
         RuntimeError: An attack failed: a method must not look private because of that.
     """
     train, select = ((z[split], records[split].labels[name]) for split in _SEEN)
-    suiting = [attack for attack in attacks if kind_of(train[0]) in ATTACKS[attack].kinds]
+    suiting = [
+        attack for attack in attacks
+        if kind_of(train[0]) in ATTACKS[attack].kinds
+        and not (ATTACKS[attack].needs_records and x is None)
+    ]  # fmt: skip
     if not suiting:
         raise ValueError(f"none of {', '.join(attacks)} can read {kind_of(train[0])} records")
     best: tuple[float, str, Trial] | None = None
     for attack in suiting:
         for seed in seeds if ATTACKS[attack].random else seeds[:1]:
-            trial = try_attack(attack, train, select, classes, seed)
+            trial = try_attack(attack, train, select, classes, seed, x=x)
             if trial.select is None:
                 raise RuntimeError(f"{attack} {trial.status}")
             if best is None or trial.select > best[0]:

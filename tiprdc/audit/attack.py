@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import membership, reconstruction
@@ -21,8 +20,8 @@ from tiprdc.audit import measures, tasks
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.plan import Job, Plan, jobs_of
-from tiprdc.datasets.schema import Records, Schema
-from tiprdc.models.inputs import Columns
+from tiprdc.datasets.schema import Records
+from tiprdc.models.inputs import as_attacked
 from tiprdc.statistics import one_a_person
 
 _SLOWEST_FIRST = ("decoding", "gru", "decensoring", "cnn", "mlp", "kernel", "gradient_boosting")
@@ -67,7 +66,8 @@ class _Represented:
             parts["members"] = _members(evidence.trained)
         self.x = {name: executor.share(part.x) for name, part in parts.items()}
         self.raw = {
-            name: executor.share(_as_seen(part, evidence.schema)) for name, part in parts.items()
+            name: executor.share(as_attacked(part.x, evidence.schema))
+            for name, part in parts.items()
         }
 
     def of(self, part: str) -> dict[str, Any]:
@@ -191,14 +191,6 @@ def _decoders(
         )
         for name in seen.models
     }  # fmt: skip
-
-
-def _as_seen(records: Records, schema: Schema) -> NDArray[Any]:
-    """The raw record as an attack wants it: columns one-hot and standardised, the rest as it is."""
-    if schema.modality != "table":
-        return records.x
-    with torch.no_grad():
-        return np.asarray(Columns(schema.columns)(torch.tensor(records.x)).numpy())
 
 
 def _labels(job: Job, u: NDArray[np.int64], plan: Plan) -> NDArray[np.int64]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Column, Modality, Schema
@@ -117,3 +119,12 @@ def normaliser(spec: InputSpec) -> nn.Module:
     if spec.modality == "table":
         return Columns(spec.columns)
     return Tokens(spec.vocabulary_size)
+
+
+def as_attacked(x: NDArray[Any], schema: Schema) -> NDArray[Any]:
+    """Raw records `[N, *shape]` as attacks see them: columns standardised and one-hot `[N, W]`, the
+    rest as it is."""
+    if schema.modality != "table":
+        return x
+    with torch.no_grad():
+        return np.asarray(Columns(schema.columns)(torch.tensor(x)).numpy())

@@ -64,3 +64,16 @@ def test_attacks_that_cannot_read_the_records_are_left_out(parts: Parts) -> None
     assert attacked(tokens, parts, "kernel", "bag_of_tokens").attack == "bag_of_tokens"
     with pytest.raises(ValueError, match="none of kernel can read text records"):
         attacked(tokens, parts, "kernel")
+
+
+def test_attacks_that_hold_records_are_left_out_where_there_are_none(parts: Parts) -> None:
+    sent = {split: part.x for split, part in parts.items()}
+    names = ("logistic_regression", "decensoring")
+
+    def found(**held: NDArray[Any]) -> str:
+        return score(names[1:] if held else names, (0,), sent, parts, "secret", 2, **held).attack
+
+    assert found() == "logistic_regression"
+    assert found(x=parts["attacker-train"].x) == "decensoring"
+    with pytest.raises(ValueError, match="none of decensoring"):
+        score(names[1:], (0,), sent, parts, "secret", 2)
