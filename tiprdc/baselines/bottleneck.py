@@ -21,7 +21,7 @@ class Bottleneck(Method):
     name = "bottleneck"
 
     def fit(self, given: Given) -> Extractor:
-        return play(preset(given.config), given.config.schedule, given)
+        return play(preset(given.config), given.config.schedule, given.plain())
 
 
 def preset(config: MethodsConfig) -> GameConfig:

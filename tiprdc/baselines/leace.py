@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tiprdc.baselines.method import Given, Method
-from tiprdc.baselines.unprotected import Unprotected
+from tiprdc.baselines.play import play
 from tiprdc.models.extractor import Extractor
 
 
@@ -21,5 +21,6 @@ class Leace(Method):
     name = "leace"
 
     def fit(self, given: Given) -> Extractor:
-        guarded = replace(given.config, extractor=replace(given.config.extractor, guard=True))
-        return Unprotected().fit(replace(given, config=guarded))
+        config = given.plain().config
+        guarded = replace(config, extractor=replace(config.extractor, guard=True))
+        return play(config.game.unprotected(), config.schedule, replace(given, config=guarded))

@@ -154,7 +154,7 @@ class _Players:
 
 def plain_extractor(config: MethodsConfig, spec: InputSpec) -> Extractor:
     """The common architecture without the whitening layer."""
-    extractor = Extractor(config.extractor, spec)
+    extractor = Extractor(config.extractor.unprotected(), spec)
     extractor.register_module("whiten", nn.Identity())
     return extractor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tiprdc.baselines.noise import Noise
 from tiprdc.datasets.schema import Records, Schema
@@ -74,6 +74,12 @@ class Given:
     config: MethodsConfig
     seed: int
     report: Report = lambda _: None
+
+    def plain(self) -> Given:
+        """The same for a method that sends features as they are: noise, bounds and the guard on z
+        belong to ours."""
+        extractor = self.config.extractor.unprotected()
+        return replace(self, config=replace(self.config, extractor=extractor))
 
 
 class Method(ABC):

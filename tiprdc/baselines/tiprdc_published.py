@@ -39,7 +39,7 @@ class TiprdcPublished(Method):
 
     def fit(self, given: Given) -> Extractor:
         game, schedule = preset(given.config)
-        return play(game, schedule, given, before=as_published)
+        return play(game, schedule, given.plain(), before=as_published)
 
 
 def preset(config: MethodsConfig) -> tuple[GameConfig, ScheduleConfig]:

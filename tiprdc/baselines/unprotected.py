@@ -14,4 +14,4 @@ class Unprotected(Method):
 
     def fit(self, given: Given) -> Extractor:
         game = given.config.game.unprotected()
-        return play(game, given.config.schedule, given)
+        return play(game, given.config.schedule, given.plain())

@@ -130,3 +130,18 @@ def test_a_misspelt_method_is_refused() -> None:
 def test_the_configuration_says_what_is_out_of_range() -> None:
     with pytest.raises(ConfigError, match=r"comparison.methods.epsilon: 0.0"):
         MethodsConfig(epsilon=0.0)
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+def test_noise_of_our_features_is_not_in_those_of_others(
+    method: Method, tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path, "table", people=40)
+    given = _given(read_split(tmp_path, schema, "extractor-train"), schema, 0)
+    noisy = replace(CONFIG, extractor=replace(CONFIG.extractor, release_noise=0.1))
+    network = method.fit(replace(given, config=noisy))
+    x = torch.from_numpy(given.records.x)
+    with torch.inference_mode():
+        again = torch.equal(network(x), network(x))
+    # bottleneck has noise of its own.
+    assert again == (method.name not in ("ours", "adversarial_only", "bottleneck"))
