@@ -23,7 +23,7 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
     "image": _SLOW,
     "text": _SLOW,
     "table": {
-        "extractor.features": 16, "extractor.release_noise": 0.1, "game.memory": 0,
+        "extractor.features": 16, "extractor.release_noise": 0.15, "game.memory": 0,
         "schedule.epochs": 30, "schedule.warm_up": 3.0,
     },
 }  # fmt: skip

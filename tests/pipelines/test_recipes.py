@@ -46,7 +46,7 @@ def test_a_table_is_learnt_in_batches_as_large_as_its_records_allow(
     config = load("train", TrainConfig, ROOT / "params.yaml", auto=auto)
     assert config.schedule.batch == batch
     assert (config.extractor.features, config.game.memory, config.schedule.epochs) == (16, 0, 30)
-    assert config.extractor.release_noise == 0.1
+    assert config.extractor.release_noise == 0.15
 
 
 def test_what_the_file_says_holds_and_what_it_does_not_name_is_left_to_the_data(
