@@ -134,7 +134,8 @@ def _name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
 
 
 class _Work:
-    """Runs trials and collects their figures."""
+    """Runs trials and collects their figures. A process does one after the other, each from its
+    seed: to start and to import takes it seconds."""
 
     def __init__(
         self, config: TuneConfig, base: TrainConfig, data: trials.Data, board: TrialBoard,
@@ -159,7 +160,9 @@ class _Work:
             mode=list(front.OBJECTIVES.values()),
             seed=self.config.seed,
         )
-        tuning = ray_tune.TuneConfig(search_alg=sampler, num_samples=self.config.trials)
+        tuning = ray_tune.TuneConfig(
+            search_alg=sampler, num_samples=self.config.trials, reuse_actors=True
+        )
         return self._fit(name, tuning, {})
 
     def again(self, near: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -171,7 +174,9 @@ class _Work:
         ]
         self.board.total += len(points)
         console.print(f"tune: {len(points)} further trials, for settings near the front")
-        return self._fit(name, ray_tune.TuneConfig(), {"again": ray_tune.grid_search(points)})
+        return self._fit(
+            name, ray_tune.TuneConfig(reuse_actors=True), {"again": ray_tune.grid_search(points)}
+        )
 
     def _fit(self, name: str, tuning: ray_tune.TuneConfig, points: dict[str, Any]) -> pd.DataFrame:
         tuner = self._restored(self.storage.of(name), points)
