@@ -26,6 +26,8 @@ _DEFAULTS = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     # Tune's own tables, which verbose=0 does not silence: ours are in pipelines/trialboard.py.
     "RAY_AIR_NEW_OUTPUT": "0",
+    # How often Tune writes down what has ended; later trials begin anew after a kill.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1",
     # Without it every task that asks for no GPU warns that this will change in some later Ray.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # A worker imports torch first; on a busy machine that has taken longer than Ray's own 60 s.
@@ -127,7 +129,7 @@ def connect(config: ClusterConfig) -> Iterator[None]:
     """
     address = os.environ.get("RAY_ADDRESS", "")
     defaults = {name: os.environ.get(name, value) for name, value in _DEFAULTS.items()}
-    with _environment(defaults), _translated():
+    with environment(defaults), _translated():
         if ray.is_initialized():
             yield
             return
@@ -165,7 +167,7 @@ def _start(config: ClusterConfig) -> None:
         # Workers of one machine meet on the loopback, whatever else it is connected to.
         "GLOO_SOCKET_IFNAME": config.network_interface or _loopback(),
     }
-    with _environment({name: value for name, value in variables.items() if value}):
+    with environment({name: value for name, value in variables.items() if value}):
         try:
             ray.init(
                 address="local",
@@ -243,8 +245,16 @@ def _loopback() -> str:
     return next((name for name in ("lo", "lo0") if name in names), "")
 
 
+def fitting(wanted: Mapping[str, float]) -> int:
+    """How many that each ask for these (`CPU`, `GPU`) fit into the cluster as it is now, were it
+    idle; at least 1."""
+    there = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
+    each = (there.get(name, 0.0) / n for name, n in wanted.items() if n)
+    return max(1, int(min(each, default=1.0)))
+
+
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set these for the block and for the processes that it starts."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -24,7 +24,7 @@ from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfi
 from ray.util.queue import Queue
 
 from pipelines.checkpointing import writer
-from pipelines.cluster import ClusterConfig, connect, layers
+from pipelines.cluster import ClusterConfig, connect, fitting, layers
 from pipelines.console import Progress, console
 from pipelines.news import News, Teller
 from pipelines.pulse import Pulse
@@ -138,10 +138,8 @@ def _train(
 
 def _runs_at_once(cluster: ClusterConfig) -> int:
     """Both, if there is room: two runs that wait for each other's resources never end."""
-    there = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
-    wanted = {name: len(ROLES) * cluster.most * n for name, n in cluster.resources().items()}
-    room = all(there.get(name, 0.0) >= amount for name, amount in wanted.items())
-    return len(ROLES) if room else 1
+    each = {name: cluster.most * n for name, n in cluster.resources().items()}
+    return min(len(ROLES), fitting(each))
 
 
 def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:

@@ -35,7 +35,7 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.util.queue import Queue
 
 from pipelines import front, trials
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster import ClusterConfig, connect, environment, fitting
 from pipelines.console import console, run
 from pipelines.params import load
 from pipelines.recipes import training, tuning
@@ -145,9 +145,10 @@ class _Work:
         self.queue = Queue(actor_options={"num_cpus": 0})
         base = replace(base, extractor=base.extractor.absolute())
         # Data go through the object store: no worker needs the shards on its own disk.
+        self.wanted = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
         self.trainable = ray_tune.with_resources(
             ray_tune.with_parameters(_trial, config=config, base=base, data=data, queue=self.queue),
-            {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial},
+            {name.lower(): number for name, number in self.wanted.items()},
         )
 
     def search(self, name: str) -> pd.DataFrame:
@@ -191,7 +192,10 @@ class _Work:
                 tune_config=tuning,
                 run_config=ray_tune.RunConfig(name=name, storage_path=self.storage.root, verbose=0),
             )
-        with ThreadPoolExecutor(1) as pool:
+        # By itself Tune starts one at a time of what a sampler proposes: 100 GPUs would wait for
+        # 100 starts, one after the other.
+        waiting = {"TUNE_MAX_PENDING_TRIALS_PG": str(fitting(self.wanted))}
+        with environment(waiting), ThreadPoolExecutor(1) as pool:
             search = pool.submit(tuner.fit)
             self.board.follow(self.queue, search)
             found = search.result()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import ray
 
-from pipelines.cluster import ClusterConfig, _translate, connect, unwrap
+from pipelines.cluster import ClusterConfig, _translate, connect, fitting, unwrap
 from pipelines.params import build
 from pipelines.workers import scaling
 from tiprdc.errors import ClusterError, ConfigError, DataError
@@ -229,3 +229,20 @@ def test_a_cluster_runs_the_code_of_the_driver(tmp_path: Path) -> None:
     finally:
         head.terminate()
         head.wait(30)
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "count"),
+    [
+        ({"CPU": 4.0}, {"CPU": 1.0}, 4),
+        ({"CPU": 4.0}, {"CPU": 3.0}, 1),
+        ({"CPU": 4.0}, {"CPU": 0.5, "GPU": 0.0}, 8),
+        ({"CPU": 64.0, "GPU": 2.0}, {"CPU": 1.0, "GPU": 0.25}, 8),
+        ({"CPU": 4.0}, {"CPU": 1.0, "GPU": 1.0}, 1),
+    ],
+)
+def test_as_many_fit_as_the_scarcest_resource_allows(
+    there: dict[str, float], wanted: dict[str, float], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: there)
+    assert fitting(wanted) == count
