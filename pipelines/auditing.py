@@ -58,6 +58,13 @@ def resolve(release: str, repository: Path = Path()) -> Path:
     return folder
 
 
+def _named(release: str) -> dict[str, str]:
+    """A version is watched by its own name, beside what the graph makes."""
+    if _VERSION.fullmatch(release):
+        return {"stage": f"audit-{release}", "artifact": release}
+    return {}
+
+
 def command(
     release: Annotated[str, typer.Argument(help="Folder of a release, or extractor@v1.2.0.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the findings.")],
@@ -75,6 +82,7 @@ def command(
         control=control,
         out=out,
         ledger=LEDGER,
+        **_named(release),
     )
     console.print(f"{report.verdict}: {out / 'audit.json'}", markup=False, highlight=False)
     for reason in report.reasons:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from pipelines.attacking import OnRay
@@ -25,7 +24,6 @@ from tiprdc.errors import ModelError
 
 LEDGER = Path("runs/audits.jsonl")
 """Beside what resumes a run: DVC deletes outs before a stage runs, and this must survive."""
-STAGE = "audit"
 _MORE_PEOPLE = "prepare more people or a larger prepare.shares.attacker_test, or lower the policy"
 
 
@@ -38,7 +36,8 @@ def audit(
     control: Path | None,
     out: Path,
     ledger: Path | None = None,
-    stage: str = STAGE,
+    stage: str = "audit",
+    artifact: str = "extractor",
 ) -> AuditReport:
     """Audit a release and write `audit.json`, `metrics.json`, `attacks.csv`,
     `pictures.npz` and `audit.intoto.json`.
@@ -51,19 +50,18 @@ def audit(
         control: Folder with `unprotected.onnx`; None: there is no such control.
         out: Folder for the findings.
         ledger: File that counts how often these test people were audited.
-        stage: Name of its journal. Metrics are offered of the file that ships alone, by no other
-            name: they have no label for another, whose figures would take their place.
+        stage: Name of its journal, and of its file of metrics.
+        artifact: What is audited, as the registry names it; in the metrics.
 
     Raises:
         DataError: Fewer people than the policy needs, or files that are not what they should be.
         ModelError: The release is not the one of its manifest, or was not made from these shards.
         ClusterError: Ray does not answer.
     """
-    unheard = replace(cluster, metrics_port=0, metrics_folder="", pushgateway="")
-    with watch(stage, cluster if stage == STAGE else unheard) as seen:
+    with watch(stage, cluster) as seen:
         evidence = _open(shards, release, control)
         plan = make_plan(config, evidence, _MORE_PEOPLE)
-        board = Scoreboard(seen, len(jobs_of(plan)))
+        board = Scoreboard(seen, len(jobs_of(plan)), artifact)
         with connect(cluster):
             audited = run_audit(
                 plan, evidence, OnRay(seen.done, board.ended), config.most_seconds,
@@ -71,7 +69,7 @@ def audit(
                 Ledger(ledger),
             )  # fmt: skip
         write(audited, out)
-        judged(seen, audited.report)
+        judged(seen, audited.report, artifact)
     return audited.report
 
 

@@ -46,7 +46,7 @@ class Metric:
 
 
 _RUN = ("run",)
-_AUDITED = ("attribute",)
+_AUDITED = ("artifact", "attribute")
 METRICS: dict[str, Metric] = {
     metric.name.removeprefix("tiprdc_"): metric
     for metric in (
@@ -106,17 +106,21 @@ METRICS: dict[str, Metric] = {
         Metric("tiprdc_tune_trials", "Trials of the search in this state", ("state",)),
         Metric("tiprdc_tune_front_trials", "Trials that no other beats in both objectives"),
         Metric("tiprdc_tune_trial_seconds", "Mean wall time of a finished trial"),
-        Metric("tiprdc_audit_attacks", "Attacks of the audit in this state", ("state",)),
+        Metric("tiprdc_audit_attacks", "Attacks of the audit in this state", ("artifact", "state")),
         Metric(
             "tiprdc_audit_attack_accuracy_ratio",
             "Balanced accuracy on attacker-select, the best of the seeds",
-            ("attribute", "representation", "attack"),
+            ("artifact", "attribute", "representation", "attack"),
         ),
         Metric("tiprdc_audit_strongest_ratio", "Balanced accuracy on attacker-test", _AUDITED),
         Metric("tiprdc_audit_strongest_upper_ratio", "Its one-sided upper bound", _AUDITED),
         Metric("tiprdc_audit_limit_ratio", "What the policy allows", _AUDITED),
-        Metric("tiprdc_audit_verdict", "1 for the verdict of the last audit", ("verdict",)),
-        Metric("tiprdc_audit_time_seconds", "Unix time of the end of the last audit"),
+        Metric(
+            "tiprdc_audit_verdict", "1 for the verdict of the last audit", ("artifact", "verdict")
+        ),
+        Metric(
+            "tiprdc_audit_time_seconds", "Unix time of the end of the last audit", ("artifact",)
+        ),
     )
 }
 """Every metric, by its name without `tiprdc_`."""

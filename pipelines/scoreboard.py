@@ -18,10 +18,11 @@ class Scoreboard:
     Args:
         seen: The audit's eyes.
         jobs: How many there will be.
+        artifact: What is audited, as the registry names it.
     """
 
-    def __init__(self, seen: Watch, jobs: int) -> None:
-        self.seen, self.jobs = seen, jobs
+    def __init__(self, seen: Watch, jobs: int, artifact: str) -> None:
+        self.seen, self.jobs, self.artifact = seen, jobs, artifact
         self._best: dict[tuple[str, ...], float] = {}
         self._states = {"finished": 0, "failed": 0, "waiting": jobs}
 
@@ -39,22 +40,27 @@ class Scoreboard:
         self._states["failed" if trial.select is None else "finished"] += 1
         self._states["waiting"] -= 1
         for state, count in self._states.items():
-            self.seen.set("audit_attacks", count, state=state)
+            self.seen.set("audit_attacks", count, artifact=self.artifact, state=state)
         if trial.select is not None:
             key = tuple(about.values())
             self._best[key] = max(trial.select, self._best.get(key, 0.0))
-            self.seen.set("audit_attack_accuracy_ratio", self._best[key], **about)
+            self.seen.set(
+                "audit_attack_accuracy_ratio", self._best[key], artifact=self.artifact, **about
+            )
 
 
-def judged(seen: Watch, report: AuditReport) -> None:
-    """The verdict, and the figures of each private attribute."""
+def judged(seen: Watch, report: AuditReport, artifact: str) -> None:
+    """The verdict on an artifact, and the figures of each private attribute."""
     for verdict in ("PASS", "FAIL", "INCONCLUSIVE"):
-        seen.set("audit_verdict", float(report.verdict == verdict), verdict=verdict)
-    seen.set("audit_time_seconds", time.time())
+        seen.set(
+            "audit_verdict", float(report.verdict == verdict), artifact=artifact, verdict=verdict
+        )
+    seen.set("audit_time_seconds", time.time(), artifact=artifact)
     for name, found in report.attributes.items():
-        seen.set("audit_limit_ratio", found.limit, attribute=name)
+        about = {"artifact": artifact, "attribute": name}
+        seen.set("audit_limit_ratio", found.limit, **about)
         if found.strongest:
             rate, high = found.strongest.balanced_accuracy, found.strongest.high
-            seen.set("audit_strongest_ratio", rate, attribute=name)
-            seen.set("audit_strongest_upper_ratio", high, attribute=name)
+            seen.set("audit_strongest_ratio", rate, **about)
+            seen.set("audit_strongest_upper_ratio", high, **about)
     seen.note("verdict", {"verdict": report.verdict, "model_sha256": report.model_sha256})

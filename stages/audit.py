@@ -26,6 +26,7 @@ def main() -> None:
         out=Path(shipped.reports),
         ledger=LEDGER,
         stage=shipped.stage("audit"),
+        artifact=shipped.artifact,
     )
 
 

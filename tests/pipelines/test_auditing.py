@@ -16,6 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import tiprdc
+from pipelines import auditing
 from pipelines.auditing import resolve
 from pipelines.cluster import ClusterConfig
 from pipelines.graph_audit import audit
@@ -223,6 +224,12 @@ def test_a_release_is_named_by_its_path(
     table.release(HIDES)
     monkeypatch.chdir(table.root)
     assert resolve(name) == Path("release")
+
+
+def test_a_version_is_watched_by_its_own_name() -> None:
+    assert auditing._named("artifacts/release") == {}
+    named = {"stage": "audit-extractor-int8@v1.2.0", "artifact": "extractor-int8@v1.2.0"}
+    assert auditing._named("extractor-int8@v1.2.0") == named
 
 
 def test_what_is_no_path_is_refused() -> None:

@@ -52,7 +52,7 @@ def test_names_say_their_unit_and_what_they_are() -> None:
         assert len(metric.help) > 10
         assert set(metric.labels) <= {
             "stage", "part", "run", "player", "state",
-            "attribute", "representation", "attack", "verdict",
+            "artifact", "attribute", "representation", "attack", "verdict",
         }  # fmt: skip
 
 
@@ -68,12 +68,12 @@ def test_labels_are_bounded_in_number_and_length(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "MOST_SERIES", 3)
     metrics = Metrics()
     for n in range(50):
-        metrics.set("audit_limit_ratio", n, attribute=f"{n}" * 100)
-    metrics.set("audit_limit_ratio", -1, attribute="0" * 100)
+        metrics.set("train_epoch", n, run=f"{n}" * 100)
+    metrics.set("train_epoch", -1, run="0" * 100)
     found = figures(generate_latest(metrics.registry).decode())
     assert len(found) == 4
-    assert found["tiprdc_audit_limit_ratio", "other"] == 49
-    assert found["tiprdc_audit_limit_ratio", "0" * 64] == -1
+    assert found["tiprdc_train_epoch", "other"] == 49
+    assert found["tiprdc_train_epoch", "0" * 64] == -1
 
 
 def test_an_unknown_label_is_a_bug() -> None:
@@ -167,11 +167,11 @@ def pushgateway(tmp_path: Path) -> Iterator[str]:
 
 def test_a_real_pushgateway_takes_them_under_the_stages_name(pushgateway: str) -> None:
     metrics = Metrics()
-    metrics.set("audit_verdict", 1, verdict="FAIL")
-    with offered(metrics, "audit", ClusterConfig(pushgateway=pushgateway)):
+    metrics.set("audit_verdict", 1, artifact="extractor-int8", verdict="FAIL")
+    with offered(metrics, "audit-variant@int8", ClusterConfig(pushgateway=pushgateway)):
         pass
     text = fetch(f"http://{pushgateway}/metrics")
-    assert re.search(r'tiprdc_audit_verdict{.*stage="audit",verdict="FAIL"} 1', text)
+    assert re.search(r'tiprdc_audit_verdict{.*stage="audit-variant@int8",verdict="FAIL"} 1', text)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,11 @@ def test_attacks_are_counted_and_the_best_seed_is_shown(tmp_path: Path) -> None:
     seen = Watch("audit", ClusterConfig(log=str(tmp_path)))
 
     def value(name: str, **labels: str) -> float | None:
-        return seen.metrics.registry.get_sample_value(f"tiprdc_audit_{name}", labels)
+        return seen.metrics.registry.get_sample_value(
+            f"tiprdc_audit_{name}", {"artifact": "extractor-int8", **labels}
+        )
 
-    board = Scoreboard(seen, jobs=5)
+    board = Scoreboard(seen, jobs=5, artifact="extractor-int8")
     for seed, select in enumerate((0.61, 0.64, 0.58)):
         board.scored(Job("skin_tone", "released", "mlp", seed, 1), trial(select))
     board.scored(Job("skin_tone", "released", "cnn", 0, 1), trial(None))
@@ -45,13 +47,17 @@ def test_the_verdict_is_one_of_three_and_dated(tmp_path: Path) -> None:
             "glasses": SimpleNamespace(limit=0.6, strongest=None),
         },
     )  # fmt: skip
-    judged(seen, found)
+    judged(seen, found, "extractor")
     samples = {
         (s.name.removeprefix("tiprdc_audit_"), *s.labels.values()): s.value
         for family in seen.metrics.registry.collect() for s in family.samples
     }  # fmt: skip
-    assert [samples["verdict", v] for v in ("PASS", "FAIL", "INCONCLUSIVE")] == [0, 0, 1]
-    assert samples["strongest_upper_ratio", "skin_tone"] == 0.59
-    assert samples["limit_ratio", "glasses"] == 0.6
-    assert ("strongest_ratio", "glasses") not in samples
-    assert samples[("time_seconds",)] > 1.7e9
+    assert [samples["verdict", "extractor", v] for v in ("PASS", "FAIL", "INCONCLUSIVE")] == [
+        0,
+        0,
+        1,
+    ]
+    assert samples["strongest_upper_ratio", "extractor", "skin_tone"] == 0.59
+    assert samples["limit_ratio", "extractor", "glasses"] == 0.6
+    assert ("strongest_ratio", "extractor", "glasses") not in samples
+    assert samples["time_seconds", "extractor"] > 1.7e9

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,17 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from pipelines import graph_audit, lifecycle
-from pipelines.cluster import ClusterConfig
+from pipelines import lifecycle
 from pipelines.params import load
 from pipelines.readiness import Asked, RefusedError, check
 from pipelines.variants import Shipped, asked
+from stages import audit as audit_stage
 from tests.released import Lab, audit_report, release, write_release
 from tests.tiprdc.test_cli import run
 from tiprdc import registry
 from tiprdc.audit.config import AuditConfig
 from tiprdc.documents import sha256
-from tiprdc.errors import ConfigError, DataError, ReleaseError
+from tiprdc.errors import ConfigError, ReleaseError
 from tiprdc.folder import check as check_folder
 from tiprdc.folder import read_statement
 from tiprdc.git import Git
@@ -232,27 +231,17 @@ def test_a_stage_is_told_which_variant(monkeypatch: pytest.MonkeyPatch) -> None:
         asked()
 
 
-@pytest.mark.parametrize(("variant", "offered"), [(None, True), ("int8", False)])
-def test_metrics_are_those_of_the_file_that_ships(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variant: str | None, offered: bool
+@pytest.mark.parametrize("variant", [None, "int8"])
+def test_an_audit_is_watched_by_the_name_of_what_it_is_about(
+    monkeypatch: pytest.MonkeyPatch, variant: str | None
 ) -> None:
-    seen: list[tuple[str, ClusterConfig]] = []
-
-    def watch(stage: str, config: ClusterConfig) -> Any:
-        seen.append((stage, config))
-        return nullcontext()
-
-    monkeypatch.setattr(graph_audit, "watch", watch)
-    there = ClusterConfig(metrics_port=9105, metrics_folder="m", pushgateway="p:1")
-    with pytest.raises(DataError):
-        graph_audit.audit(
-            AuditConfig(), there, shards=tmp_path, release=tmp_path, control=None, out=tmp_path,
-            stage=Shipped(variant).stage("audit"),
-        )  # fmt: skip
-    ((stage, config),) = seen
-    assert stage == ("audit" if offered else "audit-variant@int8")
-    ways = (config.metrics_port, config.metrics_folder, config.pushgateway)
-    assert ways == ((9105, "m", "p:1") if offered else (0, "", ""))
+    told: list[Any] = []
+    monkeypatch.setattr("sys.argv", ["stages/audit.py", *([variant] if variant else [])])
+    monkeypatch.setattr(
+        audit_stage, "audit", lambda *_, **given: told.append((given["stage"], given["artifact"]))
+    )
+    audit_stage.main()
+    assert told == [("audit-variant@int8", "extractor-int8") if variant else ("audit", "extractor")]
 
 
 def test_a_variant_that_there_is_not_is_refused_with_those_that_there_are(
