@@ -1,4 +1,4 @@
-"""An S3-compatible server on the loopback: moto's, where it is installed."""
+"""An S3-compatible server on the loopback: moto's."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 
 @contextmanager
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Its URL, with keys in the environment that it takes; else the test is skipped."""
-    server = pytest.importorskip("moto.server", reason='pip install "moto[s3,server]"')
+    """Its URL, with keys in the environment that it takes."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     running.start()
     host, port = running.get_host_and_port()
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import ray.train
 from pyarrow.fs import FileSystem, copy_files
@@ -93,7 +94,6 @@ def test_a_run_is_named_within_a_folder_or_a_uri(tmp_path: Path) -> None:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    boto3 = pytest.importorskip("boto3", reason="pip install boto3")
     with served(monkeypatch) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         boto3.resource("s3").create_bucket(Bucket="bucket")

@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.released import Lab, pulled_whole_or_not_at_all
 from tests.s3 import served
-
-WHY = "DVC's client for S3 is no part of the pinned environment: pip install dvc-s3"
-pytest.importorskip("dvc_s3", reason=WHY)
-boto3 = pytest.importorskip("boto3", reason=WHY)
 
 # Warnings of botocore, aiobotocore and Flask are theirs.
 pytestmark = pytest.mark.filterwarnings("default")

@@ -14,8 +14,6 @@ import pytest
 
 from tests.released import Lab, pulled_whole_or_not_at_all
 
-WHY = "DVC's client for SSH is no part of the pinned environment: pip install dvc-ssh"
-pytest.importorskip("dvc_ssh", reason=WHY)
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
 pytestmark = [
