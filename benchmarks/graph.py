@@ -15,7 +15,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -24,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
+from benchmarks.memory import MIB, watched
+
 ROOT = Path(__file__).parents[1]
-MIB = 2**20
 Figures = dict[str, float]
 
 
@@ -75,34 +75,12 @@ def _measure(folder: Path, command: list[str]) -> Figures:
         env={**os.environ, "PATH": path},
         stdout=subprocess.DEVNULL,
     )
-    peak = {"largest_process_mib": 0.0, "all_processes_mib": 0.0}
-    ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process.pid, peak, ended))
-    watcher.start()
-    code = process.wait()
+    with watched(process.pid) as peak:
+        code = process.wait()
     seconds = time.monotonic() - before
-    ended.set()
-    watcher.join()
     if code:
         sys.exit(f"dvc {' '.join(command)} ended with {code}")
     return {"seconds": round(seconds, 1), **{name: round(mib) for name, mib in peak.items()}}
-
-
-def _watch(pid: int, peak: dict[str, float], ended: threading.Event) -> None:
-    """Unique memory: what processes share with each other is not counted again and again."""
-    while not ended.wait(0.5):
-        sizes = [0.0]
-        try:
-            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return
-        for process in family:
-            try:
-                sizes.append(process.memory_full_info().uss / MIB)
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        peak["largest_process_mib"] = max(peak["largest_process_mib"], *sizes)
-        peak["all_processes_mib"] = max(peak["all_processes_mib"], sum(sizes))
 
 
 def _print(console: Console, figures: dict[str, Figures]) -> None:
