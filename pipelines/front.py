@@ -22,6 +22,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 from scipy import stats
 
+from pipelines.front_page import page
 from pipelines.searching import TuneConfig, snippet
 
 OBJECTIVES = {"advantage": "min", "utility": "max"}
@@ -82,7 +83,7 @@ def _between(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
 
 
 def write(table: pd.DataFrame, config: TuneConfig, out: Path) -> None:
-    """`front.csv`, `front.png` and `best.yaml`.
+    """`front.csv`, `front.html`, `front.png` and `best.yaml`.
 
     Args:
         table: As `over_seeds` gives it.
@@ -91,9 +92,12 @@ def write(table: pd.DataFrame, config: TuneConfig, out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "front.csv", index=False, float_format="%.5g")
+    proposals = best(table, config)
     with (out / "best.yaml").open("w", encoding="utf-8") as stream:
         stream.write(_HEAD)
-        YAML().dump(best(table, config), stream)
+        YAML().dump(proposals, stream)
+    shown = page(table, config.searched(), proposals, config.limits)
+    (out / "front.html").write_text(shown, encoding="utf-8")
     _draw(table, out / "front.png")
 
 

@@ -60,7 +60,7 @@ def tune(
     out: Path,
     resume: bool = True,
 ) -> None:
-    """Try settings; leave `front.csv`, `front.png`, and the best of them as `best.yaml`.
+    """Try settings; leave `front.csv`, `front.html`, `front.png`, and the best as `best.yaml`.
 
     Args:
         config: The search.

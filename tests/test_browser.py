@@ -12,13 +12,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from pipelines import front
+from pipelines.searching import TuneConfig
 from tests.samples import AUDITS, write_project
 from tiprdc.report import write_report
 
 pytestmark = pytest.mark.browser
 
+SEARCH = TuneConfig(limits=(0.1, 0.2))
 WIDTHS = {"desktop": 1200, "tablet": 760, "phone": 390, "small phone": 320}
 FLAGS = (
     "--headless",
@@ -106,14 +110,27 @@ def _browse(folder: Path, *flags: str) -> str:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Kind of audit -> its page."""
+    """Kind of audit -> its page; and that of a search."""
     root = tmp_path_factory.mktemp("pages")
     for name, audit in AUDITS.items():
         write_project(root / name, audit())
-    return {
+    pages = {
         name: write_report(root / name / "reports", root / name / "artifacts/release")
         for name in AUDITS
     }
+    front.write(front.over_seeds(pd.DataFrame(searched()), SEARCH.searched()), SEARCH, root)
+    return {**pages, "front": root / "front.html"}
+
+
+def searched() -> list[dict[str, float]]:
+    """Settings of a search: the more is hidden, the less is kept."""
+    return [
+        {"privacy_weight": 0.3 + n / 40, "budget": 0.1, "features": 16, "seconds": 1.0}
+        | {"advantage": 0.3 - n / 100, "advantage_low": 0.27 - n / 100}
+        | {"advantage_high": 0.33 - n / 100, "utility": 0.8 - n / 200 - n % 3 / 100}
+        | {"utility_low": 0.75 - n / 200, "utility_high": 0.83 - n / 200}
+        for n in range(20)
+    ]
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])

@@ -218,7 +218,7 @@ def code_of(stage: str) -> list[str]:
             waiting.append(package)
     files = {file_of(module) for module in found}
     text = "".join((ROOT / file).read_text() for file in files)
-    return sorted(files | {data for data in library_data() if Path(data).name in text})
+    return sorted(files | {data for data in data_of_ours() if Path(data).name in text})
 
 
 def file_of(module: str) -> str:
@@ -227,11 +227,11 @@ def file_of(module: str) -> str:
     return file.as_posix()
 
 
-def library_data() -> Iterator[str]:
-    """Folders and files of the library that are not code."""
-    for path in (ROOT / "tiprdc").iterdir():
+def data_of_ours() -> Iterator[str]:
+    """Folders and files beside the code that are not code."""
+    for path in (*(ROOT / "tiprdc").iterdir(), *(ROOT / "pipelines").iterdir()):
         is_code = any(path.glob("*.py")) or path.suffix == ".py" or path.name == "__pycache__"
-        if not is_code and (path.is_dir() or path.suffix == ".json"):
+        if not is_code and (path.is_dir() or path.suffix in (".html", ".json")):
             yield path.relative_to(ROOT).as_posix()
 
 

@@ -83,6 +83,10 @@ def test_what_is_written_is_a_table_a_picture_and_sections_of_params(tmp_path: P
     table = pd.read_csv(tmp_path / "front.csv")
     assert {"advantage", "utility", "front", "seeds", "family"} <= set(table.columns)
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "front.html").read_text()
+    assert "family cnn" in page
+    assert "advantage 0.100 (0.080 to 0.120), utility 0.800" in page
+    assert "<pre>train:\n  game:" in page
     (proposal,) = YAML(typ="safe").load(tmp_path / "best.yaml")
     taken = build(TrainConfig, proposal["train"], "train")
     assert taken.game.adversaries == 2
