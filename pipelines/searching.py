@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 
 from pipelines.training import TrainConfig
-from tiprdc.attacks.suite import attack_named
+from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError, within
 from tiprdc.models.extractor import ExtractorConfig
@@ -23,9 +23,12 @@ from tiprdc.objectives.estimators import Keep
 from tiprdc.trainer import ScheduleConfig
 from tiprdc.training import GameConfig
 
-_GAME = ("budget", "privacy_weight", "keep", "adversaries", "adversary_steps")
+_GAME = ("budget", "privacy_weight", "bottleneck", "keep", "adversaries", "adversary_steps")
 _EXTRACTOR = ("family", "cut", "features", "release_noise")
-_CHOICES = ("features", "family", "cut", "release_noise", "keep", "adversaries", "adversary_steps")
+_CHOICES = (
+    "features", "family", "cut", "release_noise", "bottleneck", "keep", "adversaries",
+    "adversary_steps",
+)  # fmt: skip
 RANGES = ("budget", "privacy_weight")
 
 
@@ -63,6 +66,8 @@ class TuneConfig:
     """Last blocks of vgg16_bn or resnet18 to choose among."""
     release_noise: tuple[float, ...] = ()
     """Amounts of noise on z, in training and at release, to choose among."""
+    bottleneck: tuple[float, ...] = ()
+    """Prices of each nat of z to choose among."""
     keep: tuple[Keep, ...] = ()
     """The critic's estimators to choose among."""
     adversaries: tuple[int, ...] = ()
@@ -70,7 +75,8 @@ class TuneConfig:
     adversary_steps: tuple[int, ...] = ()
     """Their steps for each of the extractor's, to choose among."""
     attacks: tuple[str, ...] = ("kernel", "mlp")
-    """Attacks that judge privacy, the strongest counts, and the first of them utility."""
+    """Attacks that judge privacy, the strongest counts, and the first of them utility: that one
+    needs no records."""
 
     def __post_init__(self) -> None:
         within("tune.trials", self.trials, 1, 10_000)
@@ -92,7 +98,12 @@ class TuneConfig:
         if not self.attacks:
             raise ConfigError("tune.attacks", "nothing", "at least one attack")
         for name in self.attacks:
-            attack_named(name, "tune.attacks")
+            attack_named(name, "tune.attacks", records=True)
+        if ATTACKS[self.attacks[0]].needs_records:
+            raise ConfigError(
+                "tune.attacks", list(self.attacks), "first one that needs no records",
+                "put another first: it judges utility too",
+            )  # fmt: skip
 
     def searched(self) -> tuple[str, ...]:
         """Settings that a point names: the ranges, and the lists that are not empty."""

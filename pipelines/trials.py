@@ -18,9 +18,10 @@ import torch
 
 from pipelines.searching import TuneConfig, chosen
 from pipelines.training import TrainConfig
-from tiprdc.attacks.suite import attack_named
+from tiprdc.attacks.records import RecordAttack
+from tiprdc.attacks.suite import ATTACKS
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
-from tiprdc.models.inputs import InputSpec
+from tiprdc.models.inputs import InputSpec, as_attacked
 from tiprdc.statistics import Interval, balanced_sample, interval, prior
 from tiprdc.trainer import Place, Trainer
 
@@ -106,10 +107,14 @@ def _judge(trainer: Trainer, config: TuneConfig, data: Data, seed: int) -> dict[
     """The strongest attack over all private attributes, and the mean over the unseen tasks."""
     schema = data.schema
     z, z_select = trainer.features(data.attack), trainer.features(data.select)
+    held = as_attacked(data.attack.x, schema)
 
     def score(name: str, attack: str) -> Interval:
         k, labels = schema.classes(name), data.attack.labels[name]
-        attacker = attack_named(attack, "tune.attacks").fit(z, labels, k, seed, 1)
+        one = ATTACKS[attack]
+        if isinstance(one, RecordAttack):
+            one = one.holding(held)
+        attacker = one.fit(z, labels, k, seed, 1)
         truth = data.select.labels[name]
         rows = balanced_sample(truth, data.select.person, k, config.seed)
         return interval(int((attacker.decide(z_select[rows]) == truth[rows]).sum()), len(rows))

@@ -39,6 +39,7 @@ def test_what_is_not_listed_stays_as_train_has_it() -> None:
         ({"family": ("mlp", "cnn")}, r"tune.family, train.extractor.family: cnn\n.*for table"),
         ({"features": (8, 1)}, "tune.features, train.extractor.features: 1"),
         ({"adversaries": (9,)}, "tune.adversaries, train.game.adversaries: 9"),
+        ({"bottleneck": (-1.0,)}, "tune.bottleneck, train.game.bottleneck: -1"),
         ({"release_noise": (-1.0,)}, "tune.release_noise, train.extractor.release_noise: -1"),
     ],
 )
@@ -57,6 +58,9 @@ def test_noise_is_not_searched_where_features_are_in_units_of_it(
     base = TrainConfig(game=GameConfig(bottleneck=0.3))
     with pytest.raises(ConfigError, match=r"tune.release_noise, .*: 0.5 with a bottleneck"):
         check(TuneConfig(release_noise=(0.0, 0.5)), base, make_shards(tmp_path, "table"))
+    noisy = TrainConfig(extractor=ExtractorConfig(release_noise=0.5))
+    with pytest.raises(ConfigError, match=r"tune.bottleneck, .*: 0.5 with a bottleneck"):
+        check(TuneConfig(bottleneck=(0.0, 0.3)), noisy, make_shards(tmp_path, "table"))
 
 
 def test_every_pair_of_network_and_cut_is_checked(tmp_path: Path, make_shards: MakeShards) -> None:
@@ -73,6 +77,7 @@ def test_every_pair_of_network_and_cut_is_checked(tmp_path: Path, make_shards: M
         ({"budget": (0.0, 0.2)}, "tune.budget"),
         ({"attacks": ("mpl",)}, "did you mean 'mlp'"),
         ({"attacks": ()}, "tune.attacks: nothing"),
+        ({"attacks": ("decensoring", "mlp")}, "first one that needs no records"),
         ({"seeds": 0}, "tune.seeds"),
         ({"limits": (0.1, 1.5)}, "tune.limits: 1.5"),
     ],

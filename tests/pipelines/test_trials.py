@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines.searching import TuneConfig
 from pipelines.training import TrainConfig
 from pipelines.trials import read_data, run
+from tiprdc.attacks.decensoring import DecensoringAttack
 from tiprdc.datasets.schema import Schema
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.trainer import ScheduleConfig
@@ -37,6 +40,24 @@ def test_a_trial_that_hides_nothing_is_found_out(tmp_path: Path, make_shards: Ma
     assert {**again, "seconds": 0} == {**found, "seconds": 0}
     other = run(OPEN, CONFIG, BASE, data, 1)
     assert {**other, "seconds": 0} != {**found, "seconds": 0}
+
+
+def test_a_trial_can_be_judged_by_attackers_who_hold_records(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_shards(tmp_path, "table", people=200)
+    data = read_data(tmp_path, CONFIG.people)
+    config = replace(CONFIG, attacks=("logistic_regression", "decensoring"))
+    held: list[int] = []
+    learn = DecensoringAttack.learn
+
+    def learnt(self: DecensoringAttack, x: Any, *rest: Any) -> Any:
+        held.append(len(x))
+        return learn(self, x, *rest)
+
+    monkeypatch.setattr(DecensoringAttack, "learn", learnt)
+    assert run(OPEN, config, BASE, data, 0)["advantage_low"] > 0.05
+    assert held == [150]
 
 
 def test_a_trial_that_comes_to_nan_is_the_worst_and_is_not_attacked(
