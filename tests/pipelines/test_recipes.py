@@ -49,6 +49,14 @@ def test_a_table_is_learnt_in_batches_as_large_as_its_records_allow(
     assert config.extractor.release_noise == 0.15
 
 
+def test_texts_pay_for_each_nat_and_have_no_noise_beside(
+    schema: Callable[[Modality, int], Schema],
+) -> None:
+    config = load("train", TrainConfig, ROOT / "params.yaml", auto=training(schema("text", 7000)))
+    assert (config.game.bottleneck, config.extractor.release_noise) == (0.1, 0.0)
+    assert config.game.memory == 2048
+
+
 def test_what_the_file_says_holds_and_what_it_does_not_name_is_left_to_the_data(
     tmp_path: Path, schema: Callable[[Modality, int], Schema]
 ) -> None:

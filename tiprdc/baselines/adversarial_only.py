@@ -26,5 +26,6 @@ class AdversarialOnly(Method):
 
 
 def preset(config: MethodsConfig) -> tuple[GameConfig, ScheduleConfig]:
-    """The rules with lambda = 1, and no warm-up."""
-    return replace(config.game, privacy_weight=1.0), replace(config.schedule, warm_up=0.0)
+    """The rules with lambda = 1, no price, and no warm-up."""
+    game = replace(config.game, privacy_weight=1.0, bottleneck=0.0)
+    return game, replace(config.schedule, warm_up=0.0)

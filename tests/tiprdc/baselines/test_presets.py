@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -68,8 +69,10 @@ def test_published_neither_whitens_nor_asks_place_by_place() -> None:
 
 
 def test_without_a_critic_the_extractor_does_not_hear_it() -> None:
-    rules, schedule = adversarial_only.preset(CONFIG)
-    assert (rules.privacy_weight, schedule.warm_up) == (1.0, 0.0)
+    rules, schedule = adversarial_only.preset(
+        replace(CONFIG, game=replace(CONFIG.game, bottleneck=0.1))
+    )
+    assert (rules.privacy_weight, rules.bottleneck, schedule.warm_up) == (1.0, 0.0, 0.0)
     assert rules.closed_form == CONFIG.game.closed_form
     deaf = a_game(GameConfig(privacy_weight=1.0, closed_form=0, memory=0, adversaries=1))
     nn.init.zeros_(deaf.adversaries[0][0][-1].weight)  # the adversary knows nothing: no gradient
