@@ -20,12 +20,9 @@ SHARDS = HERE / "shards"
 TABLE = HERE / "table"
 
 
-def comparison(dataset: str, schema: Schema) -> ComparisonConfig:
-    """Who attacks, how often, and the knobs of the methods on a data set."""
+def comparison(schema: Schema) -> ComparisonConfig:
+    """Who attacks, how often, and the knobs of the methods on such records."""
     auto = training(schema, "comparison.methods")
-    budget = load("budgets", dict[str, float], PARAMS).get(dataset)
-    if budget is not None:
-        auto["comparison.methods.game.budget"] = budget
     return load("comparison", ComparisonConfig, PARAMS, auto=auto)
 
 

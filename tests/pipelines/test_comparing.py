@@ -198,13 +198,11 @@ def test_every_section_of_the_comparisons_params_can_be_read(
 ) -> None:
     sections = YAML(typ="safe", pure=True).load(GRAPH / "params.yaml")
     schema = make_shards(tmp_path, "table", people=40)
-    assert comparison("adult", schema).methods.game.budget == sections["budgets"]["adult"]
-    assert comparison("avatars", schema).methods.game == GameConfig(memory=0)
+    assert comparison(schema).methods.game == GameConfig(memory=0)
     for name in sections["datasets"]:
         load(name, PrepareConfig, GRAPH / "params.yaml")
-    listed = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
+    listed = {"datasets", "methods", "comparison", *sections["datasets"]}
     assert set(sections) == listed
-    assert set(sections["budgets"]) <= set(sections["datasets"])
     assert set(sections["methods"]) == set(METHODS) - {"unprotected"}
 
 
