@@ -114,7 +114,9 @@ def test_the_first_worker_diagnoses_each_epoch_and_the_others_nothing(
     assert [losses["epoch"] for losses in written] == [1, 2]
     found = [losses["club_secret"] for losses in written if "club_secret" in losses]
     assert len(found) == (0 if rank else 2)
-    assert to_ray == [{"train_club_nats/secret": value} for value in found]
+    # On a slow machine an epoch has a pulse of its own, which is another matter.
+    clubs = [figures for figures in to_ray if "train_club_nats/secret" in figures]
+    assert clubs == [{"train_club_nats/secret": value} for value in found]
     told = [news["summary"]["club_secret"] for news in wire.queue if news["event"] == "epoch"]
     assert told == found
 
