@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import ray
 from ray import exceptions as lost
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tiprdc.errors import ClusterError, ConfigError, TiprdcError, within
 
@@ -251,6 +252,13 @@ def fitting(wanted: Mapping[str, float]) -> int:
     there = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
     each = (there.get(name, 0.0) / n for name, n in wanted.items() if n)
     return max(1, int(min(each, default=1.0)))
+
+
+def beside() -> dict[str, Any]:
+    """Options of an actor that is to live as long as this process: on its machine, not on one that
+    training would survive the loss of. It takes no core."""
+    here = ray.get_runtime_context().get_node_id()
+    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False)}
 
 
 @contextmanager

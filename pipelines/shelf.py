@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import ray
 from numpy.typing import NDArray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from pipelines.cluster import beside
 from tiprdc.datasets.schema import Records, read_schema, read_split
 
 _AHEAD = 4
@@ -38,10 +38,8 @@ class Shelf:
     @classmethod
     def fill(cls, shards: Path) -> Shelf:
         """Start the actor on this machine, the one that has the shards."""
-        here = ray.get_runtime_context().get_node_id()
         keeper: Any = ray.remote(_Keeper).options(
-            num_cpus=0, max_restarts=-1, max_task_retries=-1,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False),
+            **beside(), max_restarts=-1, max_task_retries=-1
         ).remote(str(shards.resolve()))  # fmt: skip
         return cls(keeper, ray.get(keeper.count.remote()))
 

@@ -24,7 +24,7 @@ from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfi
 from ray.util.queue import Queue
 
 from pipelines.checkpointing import writer
-from pipelines.cluster import ClusterConfig, connect, fitting, layers
+from pipelines.cluster import ClusterConfig, beside, connect, fitting, layers
 from pipelines.console import Progress, console
 from pipelines.news import News, Teller
 from pipelines.pulse import Pulse
@@ -115,7 +115,7 @@ def _train(
         Progress("epoch") as progress,
         ThreadPoolExecutor(_runs_at_once(cluster)) as pool,
     ):
-        queue = Queue(actor_options={"num_cpus": 0})
+        queue = Queue(actor_options=beside())
         more = {
             "schema": schema,
             "queue": queue,

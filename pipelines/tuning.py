@@ -35,7 +35,7 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.util.queue import Queue
 
 from pipelines import front, trials
-from pipelines.cluster import ClusterConfig, connect, environment, fitting
+from pipelines.cluster import ClusterConfig, beside, connect, environment, fitting
 from pipelines.console import console, run
 from pipelines.params import load
 from pipelines.recipes import training, tuning
@@ -142,7 +142,7 @@ class _Work:
         storage: Storage,
     ) -> None:  # fmt: skip
         self.config, self.board, self.storage = config, board, storage
-        self.queue = Queue(actor_options={"num_cpus": 0})
+        self.queue = Queue(actor_options=beside())
         base = replace(base, extractor=base.extractor.absolute())
         # Data go through the object store: no worker needs the shards on its own disk.
         self.wanted = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}

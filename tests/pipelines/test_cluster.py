@@ -31,6 +31,26 @@ run(main)
 """
 
 
+TWO_MACHINES = """
+import ray
+from ray.cluster_utils import Cluster
+from pipelines.cluster import beside
+
+class Actor:
+    def node(self):
+        return ray.get_runtime_context().get_node_id()
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+cluster.add_node(num_cpus=1)
+ray.init(cluster.address, log_to_driver=False)
+here = ray.get_runtime_context().get_node_id()
+for name, options in [("beside:", beside()), ("anywhere:", {"scheduling_strategy": "SPREAD"})]:
+    actors = [ray.remote(Actor).options(**options).remote() for _ in range(2)]
+    print(name, len({here, *ray.get([actor.node.remote() for actor in actors])}))
+cluster.shutdown()
+"""
+
+
 def drive(address: str) -> subprocess.CompletedProcess[str]:
     """A stage's process with this RAY_ADDRESS: whatever Ray does to it, the tests live on."""
     return subprocess.run(
@@ -229,6 +249,17 @@ def test_a_cluster_runs_the_code_of_the_driver(tmp_path: Path) -> None:
     finally:
         head.terminate()
         head.wait(30)
+
+
+@pytest.mark.ray
+def test_what_the_stage_speaks_with_is_on_its_own_machine(tmp_path: Path) -> None:
+    """Not on a worker's, which would take the queue of news along when it is lost, and the run."""
+    (tmp_path / "driver.py").write_text(TWO_MACHINES)
+    driver = subprocess.run(
+        [sys.executable, "driver.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert driver.stdout.split() == ["beside:", "1", "anywhere:", "2"], driver.stderr
 
 
 @pytest.mark.parametrize(
