@@ -68,8 +68,8 @@ def make_shards(config: PrepareConfig, cluster: ClusterConfig, folder: Path) -> 
 
 def refer(
     config: ComparisonConfig, cluster: ClusterConfig, shards: Path, known: Reference | None
-) -> Reference:
-    """The ceiling, the floor and the unprotected twin of each seed.
+) -> Iterator[Reference]:
+    """The ceiling, the floor and the unprotected twin of each seed; more seeds each time, all last.
 
     Args:
         config: Who attacks.
@@ -80,10 +80,12 @@ def refer(
     settings = _settings(config, read_schema(shards))
     levels = dict(known.levels) if known and known.settings == settings else {}
     missing = [seed for seed in config.seeds if seed not in levels]
-    tasks = {seed: (config, str(shards.resolve()), seed) for seed in missing}
+    here = str(shards.resolve())
+    yield Reference(here, dict(levels), settings)
+    tasks = {seed: (config, here, seed) for seed in missing}
     for seed, found in spread(cells.refer, tasks, cluster, "reference"):
         levels[seed] = found
-    return Reference(str(shards.resolve()), levels, settings)
+        yield Reference(here, dict(levels), settings)
 
 
 def run_cells(

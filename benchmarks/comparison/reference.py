@@ -40,8 +40,8 @@ def reference(dataset: str, cluster: ClusterConfig) -> Reference | None:
         return None
     with connect(cluster):
         schema = make_shards(config, cluster, shards)
-        found = refer(comparison(schema), cluster, shards, read(path))
-    path.write_text(json.dumps({**asdict(found), "shards": ""}, indent=1) + "\n")
+        for found in refer(comparison(schema), cluster, shards, read(path)):
+            path.write_text(json.dumps({**asdict(found), "shards": ""}, indent=1) + "\n")
     return found
 
 

@@ -68,8 +68,10 @@ def test_a_cell_is_measured_once_beside_its_reference(
 ) -> None:
     shards, cluster = tmp_path / "shards", ClusterConfig()
     make_shards(shards, "table", people=200)
-    reference = refer(CONFIG, cluster, shards, None)
-    assert refer(CONFIG, cluster, shards, reference) == reference
+    *_, reference = refer(CONFIG, cluster, shards, None)
+    assert list(refer(CONFIG, cluster, shards, reference)) == [reference]
+    more = replace(CONFIG, seeds=(*CONFIG.seeds, 7))
+    assert next(refer(more, cluster, shards, reference)).levels == reference.levels
     assert here == [0]
 
     asked = [Cell("planted", name, 0) for name in ("raw", "noisy", "maxent")]
