@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -45,6 +46,11 @@ def opened(folder: Path, rows: int = 100) -> tuple[Extractor, Intake]:
     return Extractor.load(release), intake
 
 
+def loaded(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
 @pytest.mark.parametrize("batch", [1, 7, 64, 5000])
 def test_all_records_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
@@ -56,7 +62,7 @@ def test_all_records_in_their_order(
     assert (outcome.records, outcome.failures, outcome.reused) == (100, (), 0)
     assert told == sorted(told)
     assert told[-1] == 100
-    found = np.load(tmp_path / "z.npz", allow_pickle=False)
+    found = loaded(tmp_path / "z.npz")
     assert found["ids"].tolist() == [f"r{n}" for n in range(100)]
     assert str(found["model_sha256"]) == extractor.contract.model_sha256
     x, _, _ = intake.read(0, 100)
@@ -70,7 +76,7 @@ def test_parquet_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     extractor, intake = opened(tmp_path)
     for name in ("z.npz", "z.parquet"):
         extract(extractor, intake, tmp_path / name)
-    found, wanted = pq.read_table(tmp_path / "z.parquet"), np.load(tmp_path / "z.npz")
+    found, wanted = pq.read_table(tmp_path / "z.parquet"), loaded(tmp_path / "z.npz")
     assert found["id"].to_pylist() == wanted["ids"].tolist()
     np.testing.assert_array_equal(np.stack(found["features"].to_pylist()), wanted["features"])
     kept = found.schema.metadata
@@ -151,7 +157,7 @@ def test_a_record_whose_features_are_infinite_is_one_failure(tmp_path: Path) -> 
     intake = open_intake(tmp_path / "in.csv", read_contract(release / "manifest.json"))
     outcome = extract(Extractor.load(release), intake, tmp_path / "z.npz")
     assert [(f.id, f.reason) for f in outcome.failures] == [("2", "its features are not finite")]
-    assert np.load(tmp_path / "z.npz")["ids"].tolist() == ["1", "3"]
+    assert loaded(tmp_path / "z.npz")["ids"].tolist() == ["1", "3"]
 
 
 def test_an_output_that_cannot_be_written_is_refused_first(
@@ -201,7 +207,7 @@ def test_texts_and_their_names_come_from_columns(
     code, _, err = run(capsys, *words, "--column", "said", "--id", "who")
     assert code == 1
     assert "bob: an empty text" in err
-    found = np.load(output)
+    found = loaded(output)
     assert found["ids"].tolist() == ["ann", "cy"]
     wanted = Extractor.load(release)(["The river is wide", "A river"])
     np.testing.assert_allclose(found["features"], wanted, rtol=1e-5)
@@ -253,7 +259,7 @@ def test_a_killed_command_goes_on_and_ends_the_same(tmp_path: Path) -> None:
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(ended.stdout)["reused"] >= 2 * extraction.PART
-    assert np.load(tmp_path / "z.npz")["features"].shape == (60_000, FEATURES)
+    assert loaded(tmp_path / "z.npz")["features"].shape == (60_000, FEATURES)
 
 
 def test_it_needs_neither_torch_nor_pandas_nor_onnx(tmp_path: Path) -> None:
