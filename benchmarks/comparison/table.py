@@ -80,10 +80,10 @@ def markdown(table: pd.DataFrame) -> str:
     for name, rows in table.groupby("dataset", sort=False):
         private, tasks = _named(rows, "private"), _named(rows, "utility")
         lines += ["", f"## {name}", "", *_levels(rows)]
-        head = ["method", *private, *tasks, "features", *_measures(rows)]
+        head = ["method", "seeds", *private, *tasks, "features", *_measures(rows)]
         lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         for method, of_method in _methods(rows):
-            cells = [method]
+            cells = [method, str(of_method["seed"].nunique())]
             cells += [str(figures(of_method, attribute)) for attribute in private]
             cells += [_task(of_method, attribute) for attribute in tasks]
             cells.append(str(int(of_method["features"].iloc[0])))
@@ -98,7 +98,8 @@ _HEAD = (
     "higher keeps more; in *italics* where the method was told the task in training, so that only",
     "its other tasks are unseen. `raw`, `noisy`, `dp` and `hybrid` are attacked as torch and numpy",
     "make their features, all others as the exported file does. dp's epsilon is for each number of",
-    "a record; a whole record has the sum of them.",
+    "a record; a whole record has the sum of them. Over several seeds: the mean, the lowest bound",
+    "and the highest.",
 )
 
 
