@@ -17,12 +17,13 @@ from tiprdc.datasets.schema import Modality, Schema
 
 _SMALLEST, _LARGEST, _STEPS = 128, 2048, 8
 _SLOW = {
-    "extractor.features": 24, "extractor.release_noise": 0.0, "game.memory": 2048,
+    "extractor.features": 24, "extractor.release_noise": 0.0,
+    "game.bottleneck": 0.0, "game.memory": 2048,
     "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
 }  # fmt: skip
 _LOOK_AROUND = {"features": [16, 24, 32], "epochs": 3, "people": 4000}
 _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
-    "image": {**_SLOW, "game.bottleneck": 0.0},
+    "image": _SLOW,
     "text": {**_SLOW, "game.bottleneck": 0.1},
     "table": {
         "extractor.features": 16, "extractor.release_noise": 0.15,
