@@ -45,6 +45,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contender import AS_PUBLISHED, cores
+from pipelines.workers import ALLOCATOR
 
 ROOT = Path(__file__).parents[1]
 MEANING = {
@@ -208,8 +209,12 @@ def _command(settings: Settings) -> list[str]:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """As many threads as cores, over all processes; Ray Train sees to its workers itself."""
+    """As many threads as cores, over all processes; Ray Train sees to its workers itself.
+
+    All have the allocator's settings that Ray Train's workers are given, so as to compare the rest.
+    """
     variables = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "RAY_ADDRESS")}
+    variables = {**ALLOCATOR, **variables}
     if settings["launcher"] != "ray":
         variables["OMP_NUM_THREADS"] = str(_threads(settings))
     if settings["launcher"] == "torchrun":

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from tiprdc.errors import ClusterError, ConfigError, TiprdcError, within
 
 _ROOT = Path(__file__).parents[1]
 _ANSWER_SECONDS = 10.0
+_DASHBOARD_PORT, _NOBODY = 8265, 0
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
@@ -162,7 +163,12 @@ def _start(config: ClusterConfig) -> None:
             f"at most the {available} cores of this machine (cluster.num_cpus)",
             "set cluster.workers or cluster.cpus_per_worker lower, or set RAY_ADDRESS to a cluster",
         )  # fmt: skip
+    port = _dashboard_port() if config.dashboard else _NOBODY
     variables = {
+        # Somebody of Ray Train asks whether a run is still alive, and clears up if not. Left to
+        # itself it asks the cluster that was last started on this machine, which knows no such
+        # run, or waits for 12 s at each run's end for one that is gone.
+        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{port}",
         # Workers find our packages wherever the driver was started.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
         # Workers of one machine meet on the loopback, whatever else it is connected to.
@@ -174,6 +180,7 @@ def _start(config: ClusterConfig) -> None:
                 address="local",
                 num_cpus=available,
                 include_dashboard=config.dashboard,
+                dashboard_port=port or None,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
@@ -239,6 +246,16 @@ def _no_answer(address: str, reason: str) -> ClusterError:
         "host:port of a running head (the port is usually 6379) of the same Ray, or auto",
         "start it with `ray start --head`, or unset RAY_ADDRESS to work on this machine",
     )  # fmt: skip
+
+
+def _dashboard_port() -> int:
+    """Ray's own, or another if that is taken."""
+    for port in (_DASHBOARD_PORT, 0):
+        with socket.socket() as asked, suppress(OSError):
+            asked.bind(("127.0.0.1", port))
+            found: int = asked.getsockname()[1]
+            return found
+    return _DASHBOARD_PORT
 
 
 def _loopback() -> str:

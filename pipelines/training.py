@@ -31,7 +31,7 @@ from pipelines.pulse import Pulse
 from pipelines.shelf import Shelf
 from pipelines.storage import Storage
 from pipelines.watching import Watch, watch
-from pipelines.workers import place, scaling
+from pipelines.workers import place, scaling, surroundings
 from tiprdc import checkpoint
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
 from tiprdc.diagnosis import CLUB, diagnose
@@ -233,11 +233,12 @@ def _attempt(
         _work,
         train_loop_config={**settings, "recovered": found},
         scaling_config=scaling(cluster),
-        run_config=RunConfig(
+        run_config=RunConfig(  # type: ignore[call-arg]  # Ray's own type is that of V1
             name=settings["name"],
             storage_path=storage.root,
             failure_config=FailureConfig(max_failures=settings["retries"]),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
+            worker_runtime_env=surroundings(),
         ),
     )
     return trainer.fit()

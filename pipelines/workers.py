@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,17 @@ from pipelines.cluster import ClusterConfig
 from tiprdc.trainer import Place
 
 Loop = Callable[[dict[str, Any], Place], None]
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**34),
+    "MALLOC_ARENA_MAX": "1",
+}
+"""Where glibc gives out memory: it keeps what a step has freed for the next one.
+
+By its own rules it returns large tensors to the system and asks for them anew, half a million pages
+a step at the paper's size, which the system clears each time. Ray Train plays in a thread, whose
+arena of its own would not heed the first two.
+"""
 
 
 def run(loop: Loop, settings: dict[str, Any], cluster: ClusterConfig, *, storage: str) -> None:
@@ -33,7 +45,9 @@ def run(loop: Loop, settings: dict[str, Any], cluster: ClusterConfig, *, storage
         work,
         train_loop_config=settings,
         scaling_config=scaling(cluster),
-        run_config=RunConfig(storage_path=storage),
+        run_config=RunConfig(  # type: ignore[call-arg]  # Ray's own type is that of V1
+            storage_path=storage, worker_runtime_env=surroundings()
+        ),
     ).fit()
 
 
@@ -45,6 +59,11 @@ def scaling(cluster: ClusterConfig) -> ScalingConfig:
         use_gpu=cluster.gpus_per_worker > 0,
         resources_per_worker=cluster.resources(),
     )
+
+
+def surroundings() -> dict[str, Any]:
+    """The environment of each worker; what is set here already is left as it is."""
+    return {"env_vars": {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}}
 
 
 def place() -> Place:

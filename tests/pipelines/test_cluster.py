@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import ray
+from ray.util.state import get_actor
+from ray.util.state.exception import ServerUnavailable
 
 from pipelines.cluster import ClusterConfig, _translate, connect, fitting, unwrap
 from pipelines.params import build
@@ -42,9 +44,10 @@ class Actor:
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 cluster.add_node(num_cpus=1)
+cluster.wait_for_nodes()
 ray.init(cluster.address, log_to_driver=False)
 here = ray.get_runtime_context().get_node_id()
-for name, options in [("beside:", beside()), ("anywhere:", {"scheduling_strategy": "SPREAD"})]:
+for name, options in [("beside:", beside()), ("anywhere:", {"num_cpus": 1})]:
     actors = [ray.remote(Actor).options(**options).remote() for _ in range(2)]
     print(name, len({here, *ray.get([actor.node.remote() for actor in actors])}))
 cluster.shutdown()
@@ -179,6 +182,17 @@ class TestLocal:
         interface = ray.get(ray.remote(lambda: os.environ["GLOO_SOCKET_IFNAME"]).remote())
         assert interface in ("lo", "lo0")
         assert "GLOO_SOCKET_IFNAME" not in os.environ
+
+    def test_nobody_asks_another_cluster_of_this_machine_about_a_run(self) -> None:
+        @ray.remote(num_cpus=0)
+        def ask() -> str:
+            try:
+                return repr(get_actor("0" * 32, timeout=10))
+            except ServerUnavailable as error:
+                return str(error)
+
+        # A cluster that does not know the run would say None, and Ray Train would clear it up.
+        assert "http://127.0.0.1:0/" in ray.get(ask.remote())
 
     def test_a_mistake_found_by_a_worker_is_ours_again(self) -> None:
         @ray.remote
