@@ -88,7 +88,7 @@ def test_a_release_of_every_kind_agrees_with_torch_on_any_batch(
     assert sha256(release / "extractor.onnx") != sha256(tmp_path / "control" / "unprotected.onnx")
 
 
-@pytest.mark.parametrize("family", ["lstm", "transformer"])
+@pytest.mark.parametrize("family", ["bag", "lstm", "transformer"])
 def test_a_text_becomes_the_same_features_with_nothing_but_the_release(
     tmp_path: Path, make_shards: MakeShards, family: str
 ) -> None:

@@ -39,6 +39,7 @@ CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
     "donsker_varadhan": ("image", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
     "table": ("table", {"refit": 2, "steering": 0.5, "memory": 64}, {}),
     "text": ("text", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
+    "lstm": ("text", {}, {"family": "lstm"}),
     "entropy": ("table", {**NO_KERNEL, "adversaries": 2, "adversary_steps": 2}, {}),
     "cross_entropy": ("image", {"adversaries": 1, "objective": "cross_entropy"}, {}),
     "bottleneck": (

@@ -71,6 +71,7 @@ class Critic(nn.Module):
         parts = [keys, queries, views.whole[:, None], self.whole(zu)[:, None]]
         parts += [] if views.mask is None else [views.mask]
         keys, queries, whole, asked, *mask = self.peers.gather(*parts)
+        queries = queries.expand(-1, keys.shape[1], -1)
         # Mixed precision ends before the scores.
         with torch.autocast(x.device.type, enabled=False):
             local = _against(keys, queries, negatives, mask[0] if mask else None, estimator)

@@ -25,8 +25,8 @@ class ExtractorConfig:
     """The extractor's architecture (`train.extractor`)."""
 
     family: Family = "auto"
-    """cnn, vgg16_bn or resnet18 for pictures, mlp for tables, lstm or transformer for text; auto
-    chooses by the data: cnn, mlp or lstm."""
+    """cnn, vgg16_bn or resnet18 for pictures, mlp for tables, bag, lstm or transformer for text;
+    auto chooses by the data: cnn, mlp or bag."""
     width: int = 32
     """Channels after the first convolution, or units of a hidden layer divided by 4, 8 to 1024."""
     features: int = 24

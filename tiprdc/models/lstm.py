@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tiprdc.models.embedding import embedding
 from tiprdc.models.views import Views
 
 
@@ -15,17 +16,16 @@ class Lstm(nn.Module):
 
     Args:
         vocabulary_size: Number of token ids.
-        length: Number T of tokens in a record.
         width: Width of the embedding and of the LSTM.
         out: Width of the vector.
     """
 
-    def __init__(self, vocabulary_size: int, length: int, width: int, out: int) -> None:
+    def __init__(self, vocabulary_size: int, width: int, out: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=0)
+        self.embedding = embedding(vocabulary_size, width)
         self.lstm = nn.LSTM(width, width, batch_first=True)
         self.out = nn.Linear(2 * width, out)
-        self.local_width, self.places = width, length
+        self.local_width, self.places = width, 1
 
     def forward(self, x: Tensor) -> Views:
         mask = (x > 0).float()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError
+from tiprdc.models.embedding import embedding
 from tiprdc.models.views import Views
 
 
@@ -40,7 +41,7 @@ class Transformer(nn.Module):
                 "train.extractor.heads", heads, f"a number that divides {width}",
                 "that is four times train.extractor.width: change one of the two",
             )  # fmt: skip
-        self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=0)
+        self.embedding = embedding(vocabulary_size, width)
         self.positions = nn.Parameter(0.02 * torch.randn(length, width))
         layer = nn.TransformerEncoderLayer(
             width, heads, 2 * width, dropout=0.0, batch_first=True, norm_first=True
@@ -50,7 +51,7 @@ class Transformer(nn.Module):
             layer, depth, norm=nn.LayerNorm(width), enable_nested_tensor=False
         )
         self.out = nn.Linear(2 * width, out)
-        self.local_width, self.places = width, length
+        self.local_width, self.places = width, 1
 
     def forward(self, x: Tensor) -> Views:
         there = x > 0

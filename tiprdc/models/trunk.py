@@ -6,20 +6,21 @@ from typing import Literal, TypeAlias
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import Backbone
+from tiprdc.models.bag import Bag
 from tiprdc.models.cnn import Cnn
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.lstm import Lstm
 from tiprdc.models.mlp import Mlp
 from tiprdc.models.transformer import Transformer
 
-Family = Literal["auto", "cnn", "vgg16_bn", "resnet18", "mlp", "lstm", "transformer"]
+Family = Literal["auto", "cnn", "vgg16_bn", "resnet18", "mlp", "bag", "lstm", "transformer"]
 _FITS: dict[str, tuple[Family, ...]] = {
     "image": ("cnn", "vgg16_bn", "resnet18"),
     "table": ("mlp",),
-    "text": ("lstm", "transformer"),
+    "text": ("bag", "lstm", "transformer"),
 }
 """The families that take such records; the first is what `auto` means."""
-Trunk: TypeAlias = Cnn | Backbone | Mlp | Lstm | Transformer
+Trunk: TypeAlias = Cnn | Backbone | Mlp | Bag | Lstm | Transformer
 
 
 def resolve(family: Family, spec: InputSpec) -> Family:
@@ -74,4 +75,6 @@ def trunk(
     if family == "transformer":
         length, size = spec.shape[0], spec.vocabulary_size
         return Transformer(size, length, width, out, depth=depth, heads=heads)
-    return Lstm(spec.vocabulary_size, spec.shape[0], width, out)
+    if family == "lstm":
+        return Lstm(spec.vocabulary_size, width, out)
+    return Bag(spec.vocabulary_size, width, out)
