@@ -33,6 +33,7 @@ from pipelines.storage import Storage
 from pipelines.watching import Watch, watch
 from pipelines.workers import place, scaling, surroundings
 from tiprdc import checkpoint
+from tiprdc.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
 from tiprdc.diagnosis import CLUB, diagnose
 from tiprdc.errors import DataError, within
@@ -256,6 +257,7 @@ def _work(settings: dict[str, Any]) -> None:
         {name: schema.classes(name) for name in schema.private},
         seed=settings["seed"],
         place=place(),
+        believe=cross_fit,
         resuming=last is not None,
     )
     if last is not None:

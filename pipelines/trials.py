@@ -20,6 +20,7 @@ from pipelines.searching import TuneConfig, chosen
 from pipelines.training import TrainConfig
 from tiprdc.attacks.records import RecordAttack
 from tiprdc.attacks.suite import ATTACKS
+from tiprdc.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.models.inputs import InputSpec, as_attacked
 from tiprdc.statistics import Interval, balanced_sample, interval, prior
@@ -88,6 +89,7 @@ def run(
         private,
         seed=seed,
         place=Place(device=device),
+        believe=cross_fit,
     )
     while trainer.epoch < schedule.epochs:
         losses = trainer.play_epoch(data.learn)

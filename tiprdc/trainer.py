@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from tiprdc.datasets.schema import Records
 from tiprdc.errors import DataError, within
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.guard import Guard
-from tiprdc.models.inputs import InputSpec
+from tiprdc.models.inputs import InputSpec, as_attacked
 from tiprdc.models.players import MakePlayers, players
 from tiprdc.peers import Peers, join
 from tiprdc.training import Game, GameConfig, Losses
@@ -102,6 +102,16 @@ class Source(Protocol):
         ...
 
 
+Believe = Callable[[Records, str, int, int], tuple[NDArray[np.float32], float]]
+"""Records as attacks see them, private attribute, its classes, seed -> what is believed `[N, K]`,
+and how much of the attribute that explains."""
+
+
+def nobody(records: Records, name: str, classes: int, seed: int) -> tuple[Any, float]:
+    """No belief: whoever plays by `cross_fit` says who believes."""
+    raise ValueError("train.game.cross_fit, and nobody was named who believes")
+
+
 class Step(NamedTuple):
     """One step, for whoever watches.
 
@@ -134,6 +144,7 @@ class Trainer:
         seed: Seed of the first weights and of each epoch.
         place: Which worker this is.
         make_players: Builds the networks.
+        believe: Asked once if the rules say `cross_fit`: `tiprdc.cross_fitting.cross_fit`.
         resuming: Whether a checkpoint is loaded next, so that pretrained weights are not needed.
     """
 
@@ -148,12 +159,14 @@ class Trainer:
         seed: int,
         place: Place = Place(),
         make_players: MakePlayers = players,
+        believe: Believe = nobody,
         resuming: bool = False,
     ) -> None:
         torch.manual_seed(seed)
         self.schedule, self.seed, self.place = schedule, seed, place
         self.epoch, self.history = 0, list[dict[str, float]]()
         self._pressure = 0.0
+        self._believe, self._believed = believe, cast(Tensor | None, None)
         if resuming:
             extractor_config = extractor_config.started()
         self.peers = Peers(place.rank, place.world)
@@ -201,6 +214,8 @@ class Trainer:
             this one waited for data, and its `seconds`.
         """
         started = time.perf_counter()
+        if self.game.config.cross_fit and self._believed is None:
+            self._believed = self._cross_fitted(records)
         self._seed_epoch()
         self.game.train()
         self.game.forget_fits()
@@ -211,7 +226,7 @@ class Trainer:
         for number, rows in enumerate(batches):
             began = time.perf_counter()
             self._set_rates(self.epoch + number / len(batches))
-            batch = self._placed(next(coming))
+            batch = (*self._placed(next(coming)), self._told(rows))
             waited = time.perf_counter() - began
             losses = Losses(*(value.detach() for value in self._step(*batch)))
             sums += torch.stack([value.float() for value in losses])
@@ -282,17 +297,34 @@ class Trainer:
         private = [torch.from_numpy(records.labels[name]) for name in self.game.private]
         return torch.stack(private, dim=1)
 
-    def _step(self, x: Tensor, u: Tensor) -> Losses:
-        losses, z = self._descend(x, u)
+    def _cross_fitted(self, records: Source) -> Tensor:
+        """What is believed of everyone's private attributes, joined `[N, K]`."""
+        everyone = np.arange(len(records))
+        (every,) = records.batches([everyone])
+        spec, found = self.game.spec, []
+        every = Records(as_attacked(every.x, spec), every.labels, every.person)
+        for i, (name, classes) in enumerate(self.game.private.items()):
+            beliefs, self.game.believable[i] = self._believe(every, name, classes, self.seed)
+            found.append(torch.from_numpy(beliefs))
+        return torch.cat(found, dim=1)
+
+    def _told(self, rows: Tensor) -> Tensor | None:
+        """What is believed of these people, where that is asked for."""
+        return None if self._believed is None else self._believed[rows].to(self.place.device)
+
+    def _step(self, x: Tensor, u: Tensor, told: Tensor | None) -> Losses:
+        losses, z = self._descend(x, u, told=told)
         if self.game.config.adversaries or self.game.config.reconstruction:
             for _ in range(self.game.config.adversary_steps - 1):
                 self._descend(x, u, z)
         return losses
 
-    def _descend(self, x: Tensor, u: Tensor, z: Tensor | None = None) -> tuple[Losses, Tensor]:
+    def _descend(
+        self, x: Tensor, u: Tensor, z: Tensor | None = None, told: Tensor | None = None
+    ) -> tuple[Losses, Tensor]:
         mixed = self.schedule.precision == "bf16"
         with torch.autocast(self.place.device.type, torch.bfloat16, enabled=mixed):
-            losses, z = self._wrapped(x, u, self._pressure, z)
+            losses, z = self._wrapped(x, u, self._pressure, z, told)
         self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
         self.optimiser.step()

@@ -53,6 +53,9 @@ class GameConfig:
     """Balanced accuracy above the best guess that an attacker may reach, 0.001 to 0.5."""
     steering: float = 0.025
     """How fast that weight follows the budget, 0 to 0.5 a step (of its logarithm); 0: constant."""
+    cross_fit: bool = False
+    """Whether that adversary learns not u itself but what a classifier that has not seen a person
+    believes of their u (tiprdc/cross_fitting.py): for few people and wide records."""
     memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
     refit: int = 16
@@ -97,6 +100,12 @@ class GameConfig:
                 "at least one", "set adversaries, closed_form, reconstruction or bottleneck"
                 " above 0, or privacy_weight to 0",
             )  # fmt: skip
+        if self.cross_fit and not self.closed_form:
+            raise ConfigError(
+                "train.game.cross_fit", "true without a closed-form adversary",
+                "a closed_form above 0: nobody else learns what is believed",
+                "set cross_fit to false, or closed_form above 0",
+            )  # fmt: skip
         if self.bottleneck and not self.privacy_weight:
             raise ConfigError(
                 "train.game.bottleneck", f"{self.bottleneck:g} with a privacy_weight of 0",
@@ -120,8 +129,9 @@ class GameConfig:
     def unprotected(self) -> GameConfig:
         """The rules of the unprotected twin: keep everything, and nobody looks for u."""
         return replace(
-            self, privacy_weight=0.0, adversaries=0, memory=0, reconstruction=0.0, bottleneck=0.0
-        )
+            self, privacy_weight=0.0, adversaries=0, memory=0, cross_fit=False,
+            reconstruction=0.0, bottleneck=0.0,
+        )  # fmt: skip
 
 
 class Losses(NamedTuple):
@@ -188,7 +198,7 @@ class Game(nn.Module):
 
     peers: Peers = ALONE
     memory_z: Tensor
-    memory_u: Tensor
+    memory_believed: Tensor
 
     def __init__(
         self,
@@ -211,15 +221,18 @@ class Game(nn.Module):
         # Until it is full of features, memory is noise with labels at random: it teaches nothing.
         labels = [torch.randint(k, (config.memory,)) for k in private.values()]
         self.register_buffer("memory_z", torch.randn(config.memory, features))
-        self.register_buffer("memory_u", torch.stack(labels, dim=1))
+        at_random = torch.cat(self._one_hot(torch.stack(labels, dim=1)), 1)
+        self.register_buffer("memory_believed", at_random)
         self.forget_fits()
         self.pressure = Pressure(list(private.values()), config.budget, config.steering)
         weights = torch.tensor([config.weights.get(name, 1.0) for name in private])
         self.weights = (weights / weights.sum()).tolist()
+        self.believable = [1.0] * len(private)
 
     def forward(
-        self, x: Tensor, u: Tensor, pressure: float, z: Tensor | None = None
-    ) -> tuple[Losses, Tensor]:
+        self, x: Tensor, u: Tensor, pressure: float, z: Tensor | None = None,
+        believed: Tensor | None = None,
+    ) -> tuple[Losses, Tensor]:  # fmt: skip
         """All players' losses on one batch, or the adversaries' alone on features already made.
 
         Args:
@@ -227,6 +240,7 @@ class Game(nn.Module):
             u: Private attributes `[B, A]`, int64.
             pressure: Share of the privacy weight in force, 0 (warm-up) to 1.
             z: Features `[B, D]` for a further step of the adversaries only.
+            believed: What the closed-form adversary learns in place of u, joined `[B, K]`.
 
         Returns:
             The losses, and z cut off from the graph.
@@ -244,10 +258,10 @@ class Game(nn.Module):
         told = torch.cat(self._one_hot(u), 1)
         kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
         learns, known = self._trained(z, u, weight)
-        all_z, all_u = self._of_all(z.flatten(1), u)
+        all_z, all_b = self._of_all(z.flatten(1), told if believed is None else believed)
         rebuilds, rebuilt = self._rebuilding(x, z), self._rebuilt(x, z, all_z)
-        hidden, found, chance, m = self._closed_form(all_z, all_u, weight, steered=pressure >= 1)
-        self._remember(all_z.detach(), all_u)
+        hidden, found, chance, m = self._closed_form(all_z, all_b, weight, steered=pressure >= 1)
+        self._remember(all_z.detach(), all_b)
         if self.config.objective == "entropy":
             hidden = hidden + known
         hidden = hidden + self.config.reconstruction * rebuilt + self.config.bottleneck * paid
@@ -268,11 +282,12 @@ class Game(nn.Module):
     def _one_hot(self, u: Tensor) -> list[Tensor]:
         return [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]
 
-    def _of_all(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """z `[B, D]` and u of the whole batch, where somebody looks at it: z may be a large map."""
+    def _of_all(self, z: Tensor, believed: Tensor) -> tuple[Tensor, Tensor]:
+        """z `[B, D]` and what is to be hidden `[B, K]` of the whole batch, where somebody looks at
+        it: z may be a large map."""
         if self.config.closed_form or self.config.memory or self.rebuilder:
-            z, u = self.peers.gather(z, u)
-        return z, u
+            z, believed = self.peers.gather(z, believed)
+        return z, believed
 
     def _adversary_loss(self, z: Tensor, u: Tensor) -> Tensor:
         return self._over_adversaries(z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
@@ -312,7 +327,7 @@ class Game(nn.Module):
         return share
 
     def _closed_form(
-        self, z: Tensor, u: Tensor, weight: float, *, steered: bool
+        self, z: Tensor, believed: Tensor, weight: float, *, steered: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What is to be lowered; what the closed-form adversary explains of u, what it would by
         chance, and how the budget has steered its weight: means over the attributes."""
@@ -320,8 +335,8 @@ class Game(nn.Module):
         if not (weight and self.config.closed_form):
             return penalty, explained, chance, multiplier
         with torch.autocast(z.device.type, enabled=False):
-            for i, (share, hot) in enumerate(zip(self.weights, self._one_hot(u), strict=True)):
-                found, by_chance = self._explained(i, Labelled(z.float(), hot))
+            for i, (share, of) in enumerate(zip(self.weights, self._each(believed), strict=True)):
+                found, by_chance = self._explained(i, Labelled(z.float(), of))
                 m = self.pressure.multiplier[i].clone()
                 if self.training and steered:
                     self.pressure.follow(i, found - by_chance)
@@ -336,7 +351,12 @@ class Game(nn.Module):
         if self.config.memory:
             more = self._remembered(attribute).explained_variance(batch)
             found, by_chance = found + more.variance, by_chance + more.chance
-        return found, by_chance
+        # Of u, so that a budget means the same: what is believed explains so much of it itself.
+        return found * self.believable[attribute], by_chance * self.believable[attribute]
+
+    def _each(self, believed: Tensor) -> tuple[Tensor, ...]:
+        """Of each attribute, from all joined `[N, K]`."""
+        return torch.split(believed, list(self.private.values()), dim=1)
 
     def forget_fits(self) -> None:
         """Fit on memory anew at the next step: what a run that goes on from here does too."""
@@ -345,17 +365,17 @@ class Game(nn.Module):
     def _remembered(self, attribute: int) -> Remembered:
         age, fit = self._fits.get(attribute, (self.config.refit, None))
         if fit is None or age >= self.config.refit:
-            classes = list(self.private.values())[attribute]
-            labels = F.one_hot(self.memory_u[:, attribute], classes).float()
-            age, fit = 0, Remembered(Labelled(self.memory_z, labels))
+            of = self._each(self.memory_believed)[attribute]
+            age, fit = 0, Remembered(Labelled(self.memory_z, of))
         self._fits[attribute] = (age + 1, fit)
         return fit
 
     @torch.no_grad()
-    def _remember(self, z: Tensor, u: Tensor) -> None:
+    def _remember(self, z: Tensor, believed: Tensor) -> None:
         if self.config.memory:
             self.memory_z.copy_(torch.cat([z.float(), self.memory_z])[: self.config.memory])
-            self.memory_u.copy_(torch.cat([u, self.memory_u])[: self.config.memory])
+            both = torch.cat([believed, self.memory_believed])
+            self.memory_believed.copy_(both[: self.config.memory])
 
     def _over_adversaries(
         self, z: Tensor, score: Callable[[Tensor, int], Tensor], *, frozen: bool = False

@@ -49,12 +49,13 @@ def test_a_table_is_learnt_in_batches_as_large_as_its_records_allow(
     assert config.extractor.release_noise == 0.15
 
 
-def test_texts_pay_for_each_nat_and_have_no_noise_beside(
+def test_texts_are_hidden_by_what_is_believed_of_them(
     schema: Callable[[Modality, int], Schema],
 ) -> None:
     config = load("train", TrainConfig, ROOT / "params.yaml", auto=training(schema("text", 7000)))
-    assert (config.game.bottleneck, config.extractor.release_noise) == (0.1, 0.0)
-    assert config.game.memory == 2048
+    assert config.game.cross_fit
+    assert (config.game.bottleneck, config.game.memory, config.schedule.batch) == (0.0, 0, 512)
+    assert config.schedule.extractor_rate == config.schedule.critic_rate == 3e-3
 
 
 def test_what_the_file_says_holds_and_what_it_does_not_name_is_left_to_the_data(

@@ -15,6 +15,7 @@ import torch.distributed as dist
 import torch.multiprocessing
 from torch import Tensor, nn
 
+from tiprdc.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Modality, Records, Schema, read_schema, read_split
 from tiprdc.models import published
 from tiprdc.models.backbone import Backbone
@@ -40,6 +41,7 @@ CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
     "table": ("table", {"refit": 2, "steering": 0.5, "memory": 64}, {}),
     "text": ("text", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
     "lstm": ("text", {}, {"family": "lstm"}),
+    "cross_fit": ("table", {"cross_fit": True, "refit": 2}, {}),
     "entropy": ("table", {**NO_KERNEL, "adversaries": 2, "adversary_steps": 2}, {}),
     "cross_entropy": ("image", {"adversaries": 1, "objective": "cross_entropy"}, {}),
     "bottleneck": (
@@ -76,6 +78,7 @@ def _trainer(case: str, schema: Schema, place: Place) -> Trainer:
         {"secret": 2},
         seed=3,
         place=place,
+        believe=cross_fit,
         make_players=_papers if case == "the paper's" else players,
     )
 
@@ -86,6 +89,8 @@ def _play(case: str, folder: Path, place: Place) -> Found:
     if case == "the paper's":
         records, schema = _enlarged(records, schema)
     trainer = _trainer(case, schema, place)
+    if trainer.game.config.cross_fit:
+        trainer._believed = trainer._cross_fitted(records)
     trainer._seed_epoch()
     trainer.game.train()
     trainer._pressure = 1.0
@@ -94,7 +99,7 @@ def _play(case: str, folder: Path, place: Place) -> Found:
     losses = []
     for number in range(STEPS):
         rows = list(trainer._batches(len(records)))[number % 4]
-        of_step, z = trainer._descend(x[rows], u[rows])
+        of_step, z = trainer._descend(x[rows], u[rows], told=trainer._told(rows))
         losses.append([float(value.detach()) for value in of_step])
         gradients = gradients or _gradients(trainer.game)
         if trainer.game.config.adversaries:

@@ -102,7 +102,7 @@ def test_one_backward_equals_three(
     explained = torch.zeros(())
     for i, (weight, one_hot) in enumerate(zip(twin.weights, hot, strict=True)):
         batch = Labelled(z.flatten(1), one_hot)
-        memory = Labelled(twin.memory_z, F.one_hot(twin.memory_u[:, i], one_hot.shape[1]).float())
+        memory = Labelled(twin.memory_z, twin._each(twin.memory_believed)[i])
         explained = explained + weight * explained_variance(batch).variance
         explained = explained + weight * Remembered(memory).explained_variance(batch).variance
     hides = sure if objective == "entropy" else -wrong

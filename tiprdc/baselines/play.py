@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiprdc.baselines.method import Given
+from tiprdc.cross_fitting import cross_fit
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec
 from tiprdc.trainer import ScheduleConfig, Trainer
@@ -31,7 +32,9 @@ def play(
     schema = given.schema
     private = {name: schema.classes(name) for name in schema.private}
     spec = InputSpec.of(schema)
-    trainer = Trainer(game, given.config.extractor, schedule, spec, private, seed=given.seed)
+    trainer = Trainer(
+        game, given.config.extractor, schedule, spec, private, seed=given.seed, believe=cross_fit
+    )
     before(trainer.game)
     while trainer.epoch < schedule.epochs:
         trainer.play_epoch(given.records)

@@ -48,6 +48,7 @@ def preset(config: MethodsConfig) -> tuple[GameConfig, ScheduleConfig]:
         privacy_weight=LAMBDA,
         weights=config.game.weights,
         closed_form=0.0,
+        cross_fit=False,
         memory=0,
         adversaries=1,
         adversary_steps=1,
