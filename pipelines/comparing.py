@@ -153,7 +153,7 @@ def _settings(config: ComparisonConfig, schema: Schema) -> str:
 
     The code is what makes features or figures, not what reads data, shows or judges.
     """
-    names = ("training.py", "trainer.py", "statistics.py")
+    names = ("training.py", "trainer.py", "cross_fitting.py", "statistics.py")
     files = [*(_LIBRARY / name for name in names), Path(cells.__file__)]
     for folder in ("attacks", "baselines", "models", "objectives"):
         files += sorted((_LIBRARY / folder).glob("*.py"))
