@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc.attacks.attack import Attack, Attacker, kind_of
-from tiprdc.attacks.mlp import as_tensor
-from tiprdc.attacks.network import Recipe, fit_network
+from tiprdc.attacks.network import Recipe, as_tensor, fit_network
 from tiprdc.attacks.scaling import whiten
 
 PICTURE_WIDTHS = ((16, 32, 64), (32, 64, 128))

@@ -25,8 +25,8 @@ from tiprdc.attacks.attack import kind_of
 from tiprdc.attacks.cnn import PICTURE_WIDTHS, as_pixels, on_picture
 from tiprdc.attacks.decoder import fit_number_decoder
 from tiprdc.attacks.gru import known_tokens
-from tiprdc.attacks.mlp import as_tensor, perceptron
-from tiprdc.attacks.network import Recipe, fit_network
+from tiprdc.attacks.mlp import perceptron
+from tiprdc.attacks.network import Recipe, as_tensor, fit_network
 from tiprdc.attacks.records import Map, RecordAttack, parted
 from tiprdc.attacks.scaling import standardise
 

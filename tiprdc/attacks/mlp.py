@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc.attacks.attack import Attack, Attacker
-from tiprdc.attacks.network import Recipe, fit_network
-from tiprdc.attacks.scaling import Scaling, whiten
+from tiprdc.attacks.network import Recipe, as_tensor, fit_network
+from tiprdc.attacks.scaling import whiten
 
 SIZES: tuple[tuple[tuple[int, ...], float], ...] = (
     ((512,), 0.5),
@@ -39,15 +37,6 @@ class MlpAttack(Attack):
             for sizes, dropout in SIZES[:budget]
         ]
         return fit_network(recipes, as_tensor(scaling), z, u, classes, seed)
-
-
-def as_tensor(scaling: Scaling) -> Callable[[NDArray[Any]], Tensor]:
-    """The scaling, as what a network sees."""
-    return partial(_scaled, scaling)
-
-
-def _scaled(scaling: Scaling, z: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(scaling(z))
 
 
 def perceptron(sizes: tuple[int, ...], dropout: float, record: Tensor, classes: int) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tiprdc.attacks.attack import Attacker, class_shares, inner_holdout, log_loss
+from tiprdc.attacks.scaling import Scaling
 
 HOLDOUT = 0.15
 """Share of attacker-train that chooses among passes and configurations."""
@@ -122,3 +124,12 @@ def _posterior(network: nn.Module, z: Tensor) -> NDArray[np.float64]:
     network.eval()
     logits = torch.cat([network(part) for part in torch.split(z, 512)])
     return np.asarray(functional.softmax(logits.double(), dim=1).numpy())
+
+
+def as_tensor(scaling: Scaling) -> Callable[[NDArray[Any]], Tensor]:
+    """The scaling, as what a network sees."""
+    return partial(_scaled, scaling)
+
+
+def _scaled(scaling: Scaling, z: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(scaling(z))
