@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -250,12 +250,13 @@ def _no_answer(address: str, reason: str) -> ClusterError:
 
 def _dashboard_port() -> int:
     """Ray's own, or another if that is taken."""
-    for port in (_DASHBOARD_PORT, 0):
-        with socket.socket() as asked, suppress(OSError):
-            asked.bind(("127.0.0.1", port))
-            found: int = asked.getsockname()[1]
-            return found
-    return _DASHBOARD_PORT
+    try:
+        server = socket.create_server(("127.0.0.1", _DASHBOARD_PORT))
+    except OSError:
+        server = socket.create_server(("127.0.0.1", 0))
+    with server:
+        found: int = server.getsockname()[1]
+    return found
 
 
 def _loopback() -> str:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -166,7 +166,8 @@ class Trainer:
         self.schedule, self.seed, self.place = schedule, seed, place
         self.epoch, self.history = 0, list[dict[str, float]]()
         self._pressure = 0.0
-        self._believe, self._believed = believe, cast(Tensor | None, None)
+        self._believe = believe
+        self._believed: Tensor | None = None
         if resuming:
             extractor_config = extractor_config.started()
         self.peers = Peers(place.rank, place.world)
@@ -226,7 +227,7 @@ class Trainer:
         for number, rows in enumerate(batches):
             began = time.perf_counter()
             self._set_rates(self.epoch + number / len(batches))
-            batch = (*self._placed(next(coming)), self._told(rows))
+            batch = (*self._placed(next(coming)), self._believed_of(rows))
             waited = time.perf_counter() - began
             losses = Losses(*(value.detach() for value in self._step(*batch)))
             sums += torch.stack([value.float() for value in losses])
@@ -308,23 +309,23 @@ class Trainer:
             found.append(torch.from_numpy(beliefs))
         return torch.cat(found, dim=1)
 
-    def _told(self, rows: Tensor) -> Tensor | None:
+    def _believed_of(self, rows: Tensor) -> Tensor | None:
         """What is believed of these people, where that is asked for."""
         return None if self._believed is None else self._believed[rows].to(self.place.device)
 
-    def _step(self, x: Tensor, u: Tensor, told: Tensor | None) -> Losses:
-        losses, z = self._descend(x, u, told=told)
+    def _step(self, x: Tensor, u: Tensor, believed: Tensor | None) -> Losses:
+        losses, z = self._descend(x, u, believed=believed)
         if self.game.config.adversaries or self.game.config.reconstruction:
             for _ in range(self.game.config.adversary_steps - 1):
                 self._descend(x, u, z)
         return losses
 
     def _descend(
-        self, x: Tensor, u: Tensor, z: Tensor | None = None, told: Tensor | None = None
+        self, x: Tensor, u: Tensor, z: Tensor | None = None, believed: Tensor | None = None
     ) -> tuple[Losses, Tensor]:
         mixed = self.schedule.precision == "bf16"
         with torch.autocast(self.place.device.type, torch.bfloat16, enabled=mixed):
-            losses, z = self._wrapped(x, u, self._pressure, z, told)
+            losses, z = self._wrapped(x, u, self._pressure, z, believed)
         self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
         self.optimiser.step()

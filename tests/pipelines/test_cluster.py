@@ -17,6 +17,7 @@ import ray
 from ray.util.state import get_actor
 from ray.util.state.exception import ServerUnavailable
 
+from pipelines import cluster
 from pipelines.cluster import ClusterConfig, _translate, connect, fitting, unwrap
 from pipelines.params import build
 from pipelines.workers import scaling
@@ -164,6 +165,16 @@ def test_a_loop_of_causes_ends() -> None:
     first.__cause__, second.__cause__ = second, first
     assert unwrap(first) is None
     assert _translate(first) is first
+
+
+def test_a_dashboard_takes_another_port_than_one_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
+        taken = server.getsockname()[1]
+        patch.setattr(cluster, "_DASHBOARD_PORT", taken)
+        assert cluster._dashboard_port() not in (0, taken)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster, "_DASHBOARD_PORT", taken)
+        assert cluster._dashboard_port() == taken
 
 
 @pytest.mark.ray

@@ -17,6 +17,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from onnx import numpy_helper
 from tokenizers import Tokenizer
 
 from tiprdc import checkpoint
@@ -26,6 +27,7 @@ from tiprdc.datasets.tokens import encode, train_tokenizer, vocabulary_size
 from tiprdc.documents import sha256
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.export import ExportConfig, compare, export
+from tiprdc.models.bag import Bag
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.release import build
@@ -112,6 +114,23 @@ def test_a_text_becomes_the_same_features_with_nothing_but_the_release(
         wanted = extractor(torch.from_numpy(encode(tokenizer, texts))).numpy()
     np.testing.assert_allclose(z, wanted, atol=1e-5)
     assert np.abs(z[0] - z[1]).max() > 1e-3
+
+
+def test_how_many_texts_hold_a_word_stays_at_home(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    spec = InputSpec(modality="text", shape=(6,), vocabulary_size=50)
+    extractor = Extractor(ExtractorConfig(width=8, features=4), spec).train()
+    extractor(torch.randint(1, 50, (40, 6), dtype=torch.int32))
+    extractor.eval().fold()
+    export(extractor, tmp_path / "z.onnx", ExportConfig())
+    graph = onnx.load(tmp_path / "z.onnx").graph
+    found = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    of_words = [value for value in found.values() if value.shape == (50,)]
+    assert [value.dtype for value in of_words] == [np.float32]
+    bag = extractor.trunk
+    assert isinstance(bag, Bag)
+    np.testing.assert_array_equal(of_words[0], bag.weights.numpy())
+    assert not any("holders" in name or "texts" in name for name in found)
 
 
 def test_whitening_does_not_lift_the_rounding_of_what_it_is_made_from(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def _play(case: str, folder: Path, place: Place) -> Found:
     losses = []
     for number in range(STEPS):
         rows = list(trainer._batches(len(records)))[number % 4]
-        of_step, z = trainer._descend(x[rows], u[rows], told=trainer._told(rows))
+        of_step, z = trainer._descend(x[rows], u[rows], believed=trainer._believed_of(rows))
         losses.append([float(value.detach()) for value in of_step])
         gradients = gradients or _gradients(trainer.game)
         if trainer.game.config.adversaries:

@@ -33,6 +33,7 @@ class Bag(nn.Module):
     """
 
     peers: Peers = ALONE
+    weights: Tensor
     texts: Tensor
     holders: Tensor
 
@@ -41,6 +42,8 @@ class Bag(nn.Module):
         self.embedding = embedding(vocabulary_size, width)
         self.out = nn.Linear(width, out)
         self.local_width, self.places = width, 1
+        # The counts stay at home: an exported file has the weights alone.
+        self.register_buffer("weights", torch.ones(vocabulary_size))
         self.register_buffer("texts", torch.zeros((), dtype=torch.float64))
         self.register_buffer("holders", torch.zeros(vocabulary_size, dtype=torch.float64))
 
@@ -48,21 +51,20 @@ class Bag(nn.Module):
         if self.training:
             self._count(x)
         there = x > 0
-        weight = self._weights()[x] * there
+        weight = self.weights[x] * there
         embedded = self.embedding(x)
         length = weight.square().sum(1, keepdim=True).clamp(min=1e-6).sqrt()
         whole = self.out((embedded * weight.unsqueeze(2)).sum(1) / length)
         return Views(pieces=embedded, mask=there.float(), whole=whole)
 
-    def _weights(self) -> Tensor:
-        """`[V]`, about 0.7 for a token of every text to 6.9."""
-        share = (self.holders / self.texts.clamp(min=1)).float().clamp(min=_RAREST)
-        return torch.log1p(1 / share)
-
     @torch.no_grad()
     def _count(self, x: Tensor) -> None:
-        held = torch.zeros(len(x), len(self.holders), device=x.device).scatter_(1, x, 1.0)
-        share, _ = self.peers.moments(held.mean(0), held.var(0, correction=0))
+        """Count these texts, and weigh by all counted so far: about 0.7 for a token of every text
+        to 6.9."""
+        held = torch.zeros(len(x), len(self.holders), device=x.device).scatter_(1, x, 1.0).mean(0)
+        share, _ = self.peers.moments(held, held * (1 - held))
         count = self.peers.records(len(x))
         self.texts.add_(count)
         self.holders.add_((share.double() * count).round())
+        seen = (self.holders / self.texts).float().clamp(min=_RAREST)
+        self.weights.copy_(torch.log1p(1 / seen))

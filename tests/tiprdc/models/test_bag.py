@@ -42,7 +42,7 @@ def test_a_token_weighs_by_the_share_of_texts_that_hold_it() -> None:
     for _ in range(2):
         bag(torch.tensor([[3, 4, 4, 0], [3, 0, 0, 0]]))
     assert bag.texts == 4
-    weights = bag._weights()
+    weights = bag.weights
     assert weights[3].item() == pytest.approx(math.log(2))
     assert weights[4].item() == pytest.approx(math.log(3))
     assert weights[5].item() == pytest.approx(math.log(1001))
@@ -67,7 +67,7 @@ def test_no_weight_tells_whether_one_text_or_none_holds_a_token() -> None:
     texts[0, 1] = 7
     bag(texts)
     assert bag.holders[7] == 1
-    assert bag._weights()[7] == bag._weights()[8]
+    assert bag.weights[7] == bag.weights[8]
 
 
 def test_rows_are_small_and_padding_is_nothing() -> None:
