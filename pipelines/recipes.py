@@ -6,7 +6,7 @@ the features of this moment, sees what one with a memory of past features does n
 recurrent networks are not, so there the memory has to do. Noise on a table's features drowns what
 attackers who hold records would read. A bag of words is as cheap as a perceptron, and of texts
 there are few for so many words: there the adversary learns what a classifier believes that has not
-seen the person (tiprdc/cross_fitting.py).
+seen the person (tiprdc/cross_fitting.py), and so it does of pictures where they are few.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from tiprdc.datasets.schema import Modality, Schema
 
 _SMALLEST, _LARGEST, _STEPS = 128, 2048, 8
+_FEW = 10_000
 _SHARED = {
     "game.cross_fit": False, "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
 }  # fmt: skip
@@ -38,6 +39,8 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
         "schedule.epochs": 30, "schedule.warm_up": 3.0,
     },
 }  # fmt: skip
+# As many steps as of many pictures, and time for eight classifiers.
+_FEW_PICTURES = {"game.cross_fit": True, "schedule.epochs": 24}
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": _LOOK_AROUND,
     "text": {"features": [16, 24, 32], "epochs": 8, "people": 8000},
@@ -52,8 +55,11 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
         schema: What the records are, and how many.
         section: The key that `extractor`, `game` and `schedule` are under.
     """
+    records = schema.records["extractor-train"]
     chosen = dict(_TRAIN[schema.modality])
-    chosen.setdefault("schedule.batch", _batch(schema.records["extractor-train"]))
+    if schema.modality == "image" and records < _FEW:
+        chosen |= _FEW_PICTURES
+    chosen.setdefault("schedule.batch", _batch(records))
     return {f"{section}.{key}": value for key, value in chosen.items()}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pipelines.searching import TuneConfig, chosen
 from pipelines.training import TrainConfig
 from tiprdc.attacks.records import RecordAttack
 from tiprdc.attacks.suite import ATTACKS
-from tiprdc.cross_fitting import cross_fit
+from tiprdc.cross_fitting import Beliefs, cross_fit
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.models.inputs import InputSpec, as_attacked
 from tiprdc.statistics import Interval, balanced_sample, interval, prior
@@ -35,6 +35,20 @@ class Data:
     learn: Records
     attack: Records
     select: Records
+    beliefs: Mapping[str, Beliefs] = field(default_factory=dict)
+
+    def believing(self, seed: int) -> Data:
+        """The same, with what is believed of those it learns from: once, for all trials."""
+        seen = replace(self.learn, x=as_attacked(self.learn.x, self.schema))
+        found = {
+            name: cross_fit(seen, name, self.schema.classes(name), seed)
+            for name in self.schema.private
+        }
+        return replace(self, beliefs=found)
+
+    def believe(self, records: Records, name: str, classes: int, seed: int) -> Beliefs:
+        """What a trainer is told who asks (tiprdc.trainer.Believe)."""
+        return self.beliefs[name]
 
 
 def read_data(shards: Path, people: int) -> Data:
@@ -65,7 +79,7 @@ def run(
     Args:
         point: Setting -> value.
         config, base: The search, and what it does not vary.
-        data: The records.
+        data: The records; `believing` if the rules say `cross_fit`.
         seed: Of the weights, the order of the data and the attackers.
         played: Told after each epoch.
 
@@ -89,7 +103,7 @@ def run(
         private,
         seed=seed,
         place=Place(device=device),
-        believe=cross_fit,
+        believe=data.believe,
     )
     while trainer.epoch < schedule.epochs:
         losses = trainer.play_epoch(data.learn)

@@ -97,13 +97,21 @@ def _tune(
     if not resume:
         _forget(storage, searches)
     with connect(cluster), TrialBoard(name, config, seen) as board:
-        work = _Work(config, base, trials.read_data(shards, config.people), board, storage)
+        work = _Work(config, base, _data(config, base, shards), board, storage)
         rows = work.search(searches[0])
         if config.seeds > 1 and not rows.empty:
             near = front.near_front(rows, config.near)
             rows = pd.concat([rows, work.again(near, searches[1])], ignore_index=True)
         _finish(rows, config, out, seen, storage.of(name))
     _forget(storage, searches)
+
+
+def _data(config: TuneConfig, base: TrainConfig, shards: Path) -> trials.Data:
+    data = trials.read_data(shards, config.people)
+    if not base.game.cross_fit:
+        return data
+    console.print("tune: fitting the classifiers of train.game.cross_fit, once for all trials")
+    return data.believing(config.seed)
 
 
 def _finish(rows: pd.DataFrame, config: TuneConfig, out: Path, seen: Watch, where: str) -> None:

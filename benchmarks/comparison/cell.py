@@ -37,7 +37,7 @@ def main(
     with connect(cluster):
         found = {name: reference(name, cluster) for name in datasets}
         there = {name: one for name, one in found.items() if one is not None}
-        configs = {name: comparison(read_schema(SHARDS / name)) for name in there}
+        configs = {name: comparison(name, read_schema(SHARDS / name)) for name in there}
         cells = [
             Cell(name, each, seed)
             for name, config in configs.items()

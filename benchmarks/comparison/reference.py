@@ -40,7 +40,7 @@ def reference(dataset: str, cluster: ClusterConfig) -> Reference | None:
         return None
     with connect(cluster):
         schema = make_shards(config, cluster, shards)
-        for found in refer(comparison(schema), cluster, shards, read(path)):
+        for found in refer(comparison(dataset, schema), cluster, shards, read(path)):
             path.write_text(json.dumps({**asdict(found), "shards": ""}, indent=1) + "\n")
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ SHARDS = HERE / "shards"
 TABLE = HERE / "table"
 
 
-def comparison(schema: Schema) -> ComparisonConfig:
-    """Who attacks, how often, and the knobs of the methods on such records."""
+def comparison(dataset: str, schema: Schema) -> ComparisonConfig:
+    """Who attacks, how often, and the knobs of the methods on a data set."""
     auto = training(schema, "comparison.methods")
-    return load("comparison", ComparisonConfig, PARAMS, auto=auto)
+    config = load("comparison", ComparisonConfig, PARAMS, auto=auto)
+    budgets = build(dict[str, float], _sections().get("budgets", {}), "budgets")
+    game = replace(config.methods.game, budget=budgets.get(dataset, config.methods.game.budget))
+    return replace(config, methods=replace(config.methods, game=game))
 
 
 def source(dataset: str) -> PrepareConfig:
@@ -37,11 +41,15 @@ def source(dataset: str) -> PrepareConfig:
 
 def listed(key: str) -> tuple[str, ...]:
     """Names under `datasets` or `methods`."""
-    sections: dict[str, Any] = YAML(typ="safe", pure=True).load(PARAMS.read_text(encoding="utf-8"))
-    names: tuple[str, ...] = build(tuple[str, ...], sections.get(key), key)
+    names: tuple[str, ...] = build(tuple[str, ...], _sections().get(key), key)
     return names
 
 
 def cell_file(dataset: str, method: str) -> Path:
     """The rows of one data set and method, all seeds."""
     return RESULTS / f"{dataset}-{method}.csv"
+
+
+def _sections() -> dict[str, Any]:
+    sections: dict[str, Any] = YAML(typ="safe", pure=True).load(PARAMS.read_text(encoding="utf-8"))
+    return sections

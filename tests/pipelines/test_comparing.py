@@ -200,10 +200,11 @@ def test_every_section_of_the_comparisons_params_can_be_read(
 ) -> None:
     sections = YAML(typ="safe", pure=True).load(GRAPH / "params.yaml")
     schema = make_shards(tmp_path, "table", people=40)
-    assert comparison(schema).methods.game == GameConfig(memory=0)
     for name in sections["datasets"]:
+        budget = sections["budgets"][name]
+        assert comparison(name, schema).methods.game == GameConfig(memory=0, budget=budget)
         load(name, PrepareConfig, GRAPH / "params.yaml")
-    listed = {"datasets", "methods", "comparison", *sections["datasets"]}
+    listed = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
     assert set(sections) == listed
     assert set(sections["methods"]) == set(METHODS) - {"unprotected"}
 

@@ -36,6 +36,16 @@ def test_pictures_are_the_defaults_of_the_code(
     assert load("tune", TuneConfig, params, auto=tuning(made)) == TuneConfig()
 
 
+def test_few_pictures_are_hidden_by_what_is_believed_of_them(
+    schema: Callable[[Modality, int], Schema],
+) -> None:
+    params = ROOT / "params.yaml"
+    few = load("train", TrainConfig, params, auto=training(schema("image", 9_999)))
+    many = load("train", TrainConfig, params, auto=training(schema("image", 10_000)))
+    assert (few.game.cross_fit, few.schedule.epochs) == (True, 24)
+    assert (many.game.cross_fit, many.schedule.epochs) == (False, 8)
+
+
 @pytest.mark.parametrize(
     ("records", "batch"), [(100, 128), (3000, 256), (23_000, 2048), (10**9, 2048)]
 )

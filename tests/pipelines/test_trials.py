@@ -13,6 +13,7 @@ from pipelines.searching import TuneConfig
 from pipelines.training import TrainConfig
 from pipelines.trials import read_data, run
 from tiprdc.attacks.decensoring import DecensoringAttack
+from tiprdc.attacks.gradient_boosting import GradientBoostingAttack
 from tiprdc.datasets.schema import Schema
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.trainer import ScheduleConfig
@@ -58,6 +59,26 @@ def test_a_trial_can_be_judged_by_attackers_who_hold_records(
     monkeypatch.setattr(DecensoringAttack, "learn", learnt)
     assert run(OPEN, config, BASE, data, 0)["advantage_low"] > 0.05
     assert held == [150]
+
+
+def test_what_is_believed_is_found_once_for_all_trials(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_shards(tmp_path, "table", people=200)
+    fitted: list[int] = []
+    fit = GradientBoostingAttack.fit
+
+    def counted(self: GradientBoostingAttack, z: Any, *rest: Any) -> Any:
+        fitted.append(len(z))
+        return fit(self, z, *rest)
+
+    monkeypatch.setattr(GradientBoostingAttack, "fit", counted)
+    data = read_data(tmp_path, CONFIG.people).believing(0)
+    base = replace(BASE, game=replace(BASE.game, cross_fit=True, memory=0))
+    for seed in (0, 1):
+        assert not run({"budget": 0.1, "features": 8}, CONFIG, base, data, seed)["diverged"]
+    assert len(fitted) == 8
+    assert max(fitted) < 150
 
 
 def test_a_trial_that_comes_to_nan_is_the_worst_and_is_not_attacked(
