@@ -22,10 +22,11 @@ correlation, the choice among regularisations and the memory are ours.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 _SCALES = (0.25, 0.5, 1.0)
 _LINEAR = 0.3
@@ -84,9 +85,7 @@ class Remembered:
         self.z = memory.z.clone()
         self.bandwidth = _bandwidth(self.z)
         systems = _systems(self.z, self.bandwidth, _MEMORY_RIDGES)
-        self.weights = torch.cholesky_solve(
-            memory.u - memory.u.mean(0), torch.linalg.cholesky(systems)
-        )
+        self.weights = _solved(systems, memory.u - memory.u.mean(0))
 
     def explained_variance(self, batch: Labelled) -> Explained:
         """Scored on a batch of B >= 2 records; returns as the function of this name."""
@@ -97,8 +96,7 @@ class Remembered:
 def _score(fitted: Labelled, asked: Labelled) -> Explained:
     bandwidth = _bandwidth(fitted.z)
     systems = _systems(fitted.z, bandwidth, _HALF_BATCH_RIDGES)
-    targets = (fitted.u - fitted.u.mean(0)).expand(len(systems), -1, -1)
-    weights = torch.linalg.solve(systems, targets)
+    weights = _solved(systems, fitted.u - fitted.u.mean(0))
     return _both(_kernel(asked.z, fitted.z, bandwidth) @ weights, asked.u)
 
 
@@ -106,6 +104,35 @@ def _systems(z: Tensor, bandwidth: Tensor, ridges: tuple[float, ...]) -> Tensor:
     """K + r I for each r `[R, N, N]`."""
     r = torch.tensor(ridges, device=z.device, dtype=z.dtype)[:, None, None]
     return _kernel(z, z, bandwidth) + r * torch.eye(len(z), device=z.device, dtype=z.dtype)
+
+
+def _solved(systems: Tensor, targets: Tensor) -> Tensor:
+    """Weights `[R, N, K]` of systems `[R, N, N]` and targets `[N, K]`; NaN where features are."""
+    return cast(Tensor, _Solve.apply(systems, targets.expand(len(systems), -1, -1)))
+
+
+class _Solve(torch.autograd.Function):
+    """By Cholesky's factors, which the way back uses again.
+
+    `torch.linalg.solve` takes no advantage of K + r I being positive definite, and with two threads
+    its first systems of 256 rows and more failed on some processors (torch 2.14.1 with MKL).
+    PyTorch's own way back through factors costs more than to solve. Factors are not checked: it
+    would wait for the device.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, systems: Tensor, targets: Tensor) -> Tensor:
+        factors = torch.linalg.cholesky_ex(systems).L
+        weights = torch.cholesky_solve(targets, factors)
+        ctx.save_for_backward(factors, weights)
+        return weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        factors, weights = ctx.saved_tensors
+        of_targets = torch.cholesky_solve(gradient, factors)
+        return -of_targets @ weights.mT, of_targets
 
 
 def _both(guess: Tensor, u: Tensor) -> Explained:

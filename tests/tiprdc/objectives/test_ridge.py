@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from tiprdc.objectives import ridge
 from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
 
 
@@ -49,6 +50,17 @@ def test_it_does_not_depend_on_the_scale_of_z() -> None:
     z[:, 0] += 2 * (u.float() - 0.5)
     scaled = z / z.std()
     assert _score(scaled, u) == pytest.approx(_score(z, u), abs=0.05)
+
+
+def test_its_gradient_is_that_of_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, u = _batch(32, 4)
+    z[:, 0] += 2 * (u.float() - 0.5)
+    batch = _labelled(z.double().requires_grad_(), u)._replace(u=one_hot(u, 2).double())
+    (found,) = torch.autograd.grad(explained_variance(batch).variance, batch.z)
+    monkeypatch.setattr(ridge, "_solved", lambda systems, targets: systems.inverse() @ targets)
+    (expected,) = torch.autograd.grad(explained_variance(batch).variance, batch.z)
+    assert expected.abs().max() > 1e-4
+    torch.testing.assert_close(found, expected)
 
 
 def test_its_gradient_hides_the_bit() -> None:
