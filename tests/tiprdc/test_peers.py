@@ -53,6 +53,11 @@ CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
 }
 
 
+# An LSTM's first features of small embeddings hardly differ, and whitening lifts their rounding: on
+# some processors to 2e-4.
+FIRST_STEP = {"lstm": 1e-3}
+
+
 def _papers(*arguments: Any) -> Players:
     """The paper's players, with one convolution in place of each of VGG's groups of blocks; without
     dropout, which each worker draws for itself."""
@@ -149,11 +154,12 @@ def found(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -> 
 @pytest.mark.parametrize("case", CASES)
 def test_two_workers_are_one(case: str, found: BothWays) -> None:
     one, two = found[0][case], [worker[case] for worker in found[1]]
+    alike = FIRST_STEP.get(case, 1e-4)
     for worker in two:
-        np.testing.assert_allclose(worker["losses"][0], one["losses"][0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(worker["losses"][0], one["losses"][0], rtol=alike, atol=1e-6)
         assert worker["gradients"].keys() == one["gradients"].keys()
         for player, (a, b) in _by_player(worker["gradients"], one["gradients"]).items():
-            assert float((a - b).norm()) <= 1e-4 * float(b.norm()), player
+            assert float((a - b).norm()) <= alike * float(b.norm()), player
         for player, (a, b) in _by_player(worker["state"], one["state"]).items():
             assert float((a - b).norm()) <= 1e-3 * float(b.norm()), player
     for name, tensor in two[0]["state"].items():
