@@ -39,7 +39,7 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
         "schedule.epochs": 30, "schedule.warm_up": 3.0,
     },
 }  # fmt: skip
-# As many steps as of many pictures, and time for eight classifiers.
+# As many steps as many pictures give in fewer epochs.
 _FEW_PICTURES = {"game.cross_fit": True, "schedule.epochs": 24}
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": _LOOK_AROUND,

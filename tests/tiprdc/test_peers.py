@@ -53,11 +53,6 @@ CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
 }
 
 
-# An LSTM's first features of small embeddings hardly differ, and whitening lifts their rounding: on
-# some processors to 2e-4.
-FIRST_STEP = {"lstm": 1e-3}
-
-
 def _papers(*arguments: Any) -> Players:
     """The paper's players, with one convolution in place of each of VGG's groups of blocks; without
     dropout, which each worker draws for itself."""
@@ -75,7 +70,7 @@ def _blocks(first: int, last: int) -> nn.Sequential:
 
 def _trainer(case: str, schema: Schema, place: Place) -> Trainer:
     _, rules, extractor = CASES[case]
-    return Trainer(
+    trainer = Trainer(
         GameConfig(**{"memory": 128, **rules}),
         ExtractorConfig(**{"width": 8, "features": 6, **extractor}),
         ScheduleConfig(epochs=1, batch=19, warm_up=0),
@@ -86,6 +81,18 @@ def _trainer(case: str, schema: Schema, place: Place) -> Trainer:
         believe=cross_fit,
         make_players=_papers if case == "the paper's" else players,
     )
+    if case == "lstm":
+        _spread(trainer.game)
+    return trainer
+
+
+def _spread(game: nn.Module) -> None:
+    """Embeddings as large as torch's own: of small ones an LSTM's first features hardly differ, and
+    whitening lifts their rounding, on some processors above what is compared here."""
+    for module in game.modules():
+        if isinstance(module, nn.Embedding):
+            with torch.no_grad():
+                module.weight.mul_(20)
 
 
 def _play(case: str, folder: Path, place: Place) -> Found:
@@ -154,12 +161,11 @@ def found(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -> 
 @pytest.mark.parametrize("case", CASES)
 def test_two_workers_are_one(case: str, found: BothWays) -> None:
     one, two = found[0][case], [worker[case] for worker in found[1]]
-    alike = FIRST_STEP.get(case, 1e-4)
     for worker in two:
-        np.testing.assert_allclose(worker["losses"][0], one["losses"][0], rtol=alike, atol=1e-6)
+        np.testing.assert_allclose(worker["losses"][0], one["losses"][0], rtol=1e-4, atol=1e-6)
         assert worker["gradients"].keys() == one["gradients"].keys()
         for player, (a, b) in _by_player(worker["gradients"], one["gradients"]).items():
-            assert float((a - b).norm()) <= alike * float(b.norm()), player
+            assert float((a - b).norm()) <= 1e-4 * float(b.norm()), player
         for player, (a, b) in _by_player(worker["state"], one["state"]).items():
             assert float((a - b).norm()) <= 1e-3 * float(b.norm()), player
     for name, tensor in two[0]["state"].items():
