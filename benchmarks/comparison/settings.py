@@ -13,6 +13,8 @@ from pipelines.params import build, load
 from pipelines.recipes import training
 from pipelines.sharding import PrepareConfig
 from tiprdc.datasets.schema import Schema
+from tiprdc.errors import ConfigError, suggestion
+from tiprdc.training import GameConfig
 
 HERE = Path(__file__).parent
 PARAMS = HERE / "params.yaml"
@@ -22,11 +24,14 @@ TABLE = HERE / "table"
 
 
 def comparison(dataset: str, schema: Schema) -> ComparisonConfig:
-    """Who attacks, how often, and the knobs of the methods on a data set."""
+    """Who attacks, how often, and the knobs of the methods on a data set.
+
+    Raises:
+        ConfigError: A key of `comparison` or of `budgets` is wrong.
+    """
     auto = training(schema, "comparison.methods")
     config = load("comparison", ComparisonConfig, PARAMS, auto=auto)
-    budgets = build(dict[str, float], _sections().get("budgets", {}), "budgets")
-    game = replace(config.methods.game, budget=budgets.get(dataset, config.methods.game.budget))
+    game = _on_budget(config.methods.game, dataset)
     return replace(config, methods=replace(config.methods, game=game))
 
 
@@ -48,6 +53,22 @@ def listed(key: str) -> tuple[str, ...]:
 def cell_file(dataset: str, method: str) -> Path:
     """The rows of one data set and method, all seeds."""
     return RESULTS / f"{dataset}-{method}.csv"
+
+
+def _on_budget(game: GameConfig, dataset: str) -> GameConfig:
+    """The same rules with the data set's own budget, if it has one."""
+    sections = _sections()
+    budgets: dict[str, float] = build(dict[str, float], sections.get("budgets") or {}, "budgets")
+    for name in budgets:
+        if name not in sections:
+            raise ConfigError(
+                f"budgets.{name}", "no data set of this name", f"names of sections in {PARAMS}",
+                suggestion(name, sections["datasets"]),
+            )  # fmt: skip
+    try:
+        return replace(game, budget=budgets.get(dataset, game.budget))
+    except ConfigError as error:
+        raise ConfigError(f"budgets.{dataset}", error.given, error.allowed, error.mend) from None
 
 
 def _sections() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from benchmarks.comparison import settings
 from benchmarks.comparison.settings import comparison
 from pipelines import cells, comparing
 from pipelines.cells import Cell, ComparisonConfig, Reference
@@ -207,6 +209,25 @@ def test_every_section_of_the_comparisons_params_can_be_read(
     listed = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
     assert set(sections) == listed
     assert set(sections["methods"]) == set(METHODS) - {"unprotected"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("avatars: 0.7", r"budgets.avatars: 0.7\n  allowed: 0.001 to 0.5"),
+        ("avatar: 0.1", r"budgets.avatar: no data set of this name(?s:.*)'avatars'\?"),
+        ("avatars: low", "budgets.avatars: 'low' (?s:.*) a number"),
+    ],
+)
+def test_a_wrong_budget_is_refused_by_its_own_key(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch, line: str, said: str
+) -> None:
+    params = tmp_path / "params.yaml"
+    text = (GRAPH / "params.yaml").read_text()
+    params.write_text(re.sub(r"^  avatars: .*$", f"  {line}", text, flags=re.MULTILINE))
+    monkeypatch.setattr(settings, "PARAMS", params)
+    with pytest.raises(ConfigError, match=said):
+        comparison("avatars", make_shards(tmp_path, "table", people=40))
 
 
 def test_the_references_deps_hold_all_code_that_decides_figures() -> None:
