@@ -221,10 +221,11 @@ def _answer(path: Path, where: str) -> ModelFacts:
 
 def _features(path: Path, count: int, where: str) -> NDArray[np.float32]:
     try:
-        z = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        with path.open("rb") as file:
+            z: NDArray[np.float32] = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, OSError, EOFError, MemoryError) as error:
         raise ModelError(where, "features that were cut short", "a row for each record") from error
-    if not isinstance(z, np.ndarray) or z.dtype != np.float32 or len(z) != count:
+    if z.dtype != np.float32 or z.shape[:1] != (count,):
         raise ModelError(where, "other features than float32", "a float32 row for each record")
     if not np.isfinite(z).all():
         raise ModelError(where, "features that are not finite", "finite numbers")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,6 +33,12 @@ def linear(batch: int | str = "batch", dtype: int = TensorProto.FLOAT) -> onnx.M
         [numpy_helper.from_array(weight, "w")],
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+def saved(array: Any, *, allow_pickle: bool = False) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=allow_pickle)
+    return stream.getvalue()
 
 
 @pytest.fixture
@@ -84,3 +92,26 @@ def test_limits_are_checked() -> None:
 def test_a_file_of_more_than_the_limit_is_not_read(model: Path) -> None:
     with pytest.raises(ModelError, match="at most 10 bytes"):
         strangers.check(model, limits=Limits(file=10))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "cut short"),
+        (b"PK\x03\x04 and no more", "cut short"),
+        (saved(X)[:-4], "cut short"),
+        (saved(np.array(["a"] * 10, dtype=object), allow_pickle=True), "cut short"),
+        (saved(np.float32(1)), "other features"),
+        (saved(X.astype(np.float64)), "other features"),
+        (saved(X[:9]), "other features"),
+        (saved(np.full((10, 4), np.nan, np.float32)), "not finite"),
+    ],
+)
+def test_features_that_are_no_row_for_each_record_are_refused(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    """The process that writes them runs a stranger's file: what it leaves is not trusted."""
+    path = tmp_path / "z.npy"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=said):
+        strangers._features(path, len(X), "model.onnx")
