@@ -43,7 +43,8 @@ def load(
         section: Key at the top of the file.
         cls: A dataclass; its fields may be dataclasses themselves.
         path: The file.
-        auto: Dotted key -> what it is where the file says `auto`, or does not name it.
+        auto: Dotted key -> what it is where the file says `auto`, or does not name it; or a
+            function that says so of the keys beside it.
 
     Raises:
         ConfigError: The file or a key is not as the dataclass says.
@@ -101,7 +102,8 @@ def _filled(given: Any, auto: Mapping[str, Any], where: str) -> Any:
         if name in inside:
             said = filled.get(name, "auto")
             if said == "auto":
-                filled[name] = auto[inside[name]]
+                value = auto[inside[name]]
+                filled[name] = value(given) if callable(value) else value
             elif isinstance(said, str):
                 raise ConfigError(
                     f"{where}.{name}", said, "a value, or auto", suggestion(said, ["auto"])

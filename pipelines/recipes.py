@@ -6,7 +6,8 @@ the features of this moment, sees what one with a memory of past features does n
 recurrent networks are not, so there the memory has to do. Noise on a table's features drowns what
 attackers who hold records would read. A bag of words is as cheap as a perceptron, and of texts
 there are few for so many words: there the adversary learns what a classifier believes that has not
-seen the person (tiprdc/cross_fitting.py), and so it does of pictures where they are few.
+seen the person (tiprdc/cross_fitting.py), and so it does of pictures where they are few. Where they
+are many, it reads what a decoder rebuilds of them too.
 """
 
 from __future__ import annotations
@@ -18,19 +19,29 @@ from tiprdc.datasets.schema import Modality, Schema
 
 _SMALLEST, _LARGEST, _STEPS = 128, 2048, 8
 _FEW = 10_000
+
+
+def _if_in_closed_form(game: Mapping[str, Any]) -> bool:
+    """True, unless the file does without the adversary whose business it is."""
+    return game.get("closed_form") != 0
+
+
 _SHARED = {
-    "game.cross_fit": False, "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
+    "game.cross_fit": False, "game.decoding": False,
+    "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
 }  # fmt: skip
 _LOOK_AROUND = {"features": [16, 24, 32], "epochs": 3, "people": 4000}
 _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
     "image": {
         **_SHARED,
         "extractor.features": 24, "extractor.release_noise": 0.0, "game.memory": 2048,
+        "game.decoding": _if_in_closed_form,
         "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
     },
     "text": {
         "extractor.features": 24, "extractor.release_noise": 0.0, "game.memory": 0,
-        "game.cross_fit": True, "schedule.extractor_rate": 3e-3, "schedule.critic_rate": 3e-3,
+        "game.cross_fit": _if_in_closed_form, "game.decoding": False,
+        "schedule.extractor_rate": 3e-3, "schedule.critic_rate": 3e-3,
         "schedule.epochs": 16, "schedule.warm_up": 2.0,
     },
     "table": {
@@ -40,7 +51,9 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
     },
 }  # fmt: skip
 # As many steps as many pictures give in fewer epochs.
-_FEW_PICTURES = {"game.cross_fit": True, "schedule.epochs": 24}
+_FEW_PICTURES = {
+    "game.cross_fit": _if_in_closed_form, "game.decoding": False, "schedule.epochs": 24,
+}  # fmt: skip
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": _LOOK_AROUND,
     "text": {"features": [16, 24, 32], "epochs": 8, "people": 8000},
@@ -49,7 +62,7 @@ _TUNE: Mapping[Modality, Mapping[str, Any]] = {
 
 
 def training(schema: Schema, section: str = "train") -> dict[str, Any]:
-    """Dotted key -> value of what a training's settings leave to the data.
+    """Dotted key -> value of what a training's settings leave to the data, as `load` takes them.
 
     Args:
         schema: What the records are, and how many.

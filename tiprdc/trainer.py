@@ -190,6 +190,7 @@ class Trainer:
                     "params": [
                         *self.game.adversaries.parameters(),
                         *self.game.rebuilder.parameters(),
+                        *self.game.glimpses.parameters(),
                     ],
                     "lr": schedule.adversary_rate,
                 },

@@ -18,7 +18,7 @@ and a critic that asks place by place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, cast
 
@@ -29,13 +29,14 @@ from torch import Tensor, nn
 from tiprdc.errors import ConfigError, within
 from tiprdc.models.decoder import Decoder
 from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.glimpse import Glimpse
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.players import MakePlayers, players
 from tiprdc.objectives.bottleneck import kl
 from tiprdc.objectives.entropy import certainty
 from tiprdc.objectives.estimators import Keep
 from tiprdc.objectives.pressure import Pressure
-from tiprdc.objectives.ridge import Labelled, Remembered, explained_variance
+from tiprdc.objectives.ridge import Explained, Labelled, Remembered, explained_variance
 from tiprdc.peers import ALONE, Peers
 
 
@@ -56,6 +57,9 @@ class GameConfig:
     cross_fit: bool = False
     """Whether that adversary learns not u itself but what a classifier that has not seen a person
     believes of their u (tiprdc/cross_fitting.py): for few people and wide records."""
+    decoding: bool = False
+    """Whether that adversary reads, beside z, what a decoder rebuilds from z: against attackers who
+    hold records. Pictures and tables."""
     memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
     refit: int = 16
@@ -100,6 +104,12 @@ class GameConfig:
                 "at least one", "set adversaries, closed_form, reconstruction or bottleneck"
                 " above 0, or privacy_weight to 0",
             )  # fmt: skip
+        if self.decoding and not self.closed_form:
+            raise ConfigError(
+                "train.game.decoding", "true without a closed-form adversary",
+                "a closed_form above 0: nobody else reads what is rebuilt",
+                "set decoding to false, or closed_form above 0",
+            )  # fmt: skip
         if self.cross_fit and not self.closed_form:
             raise ConfigError(
                 "train.game.cross_fit", "true without a closed-form adversary",
@@ -129,7 +139,7 @@ class GameConfig:
     def unprotected(self) -> GameConfig:
         """The rules of the unprotected twin: keep everything, and nobody looks for u."""
         return replace(
-            self, privacy_weight=0.0, adversaries=0, memory=0, cross_fit=False,
+            self, privacy_weight=0.0, adversaries=0, memory=0, cross_fit=False, decoding=False,
             reconstruction=0.0, bottleneck=0.0,
         )  # fmt: skip
 
@@ -145,7 +155,7 @@ class Losses(NamedTuple):
         rebuilt: Share of the record that the reconstruction adversary rebuilds, 0 to 1: how much
             nearer it comes from the record's features than from another's; 0 without it.
         explained_variance: Held-out R^2 of the closed-form adversary, from the batch and from
-            memory, summed, 0 to 2; 0 without it.
+            memory, summed, 0 to 2, the mean over what it reads; 0 without it.
         chance: What that is for shuffled labels.
         multiplier: Of the closed-form adversary's weight, where the budget has steered it to.
         kl: What the bottleneck's price is of, in nats: z tells no more of a record, on average over
@@ -218,9 +228,11 @@ class Game(nn.Module):
         if config.bottleneck:
             cast(Extractor, self.extractor).learn_scale()
         self.rebuilder = nn.ModuleList([Decoder(spec, features)] if config.reconstruction else [])
+        self.glimpses = nn.ModuleList([Glimpse(spec, features)] if config.decoding else [])
+        self.read = [features, *(cast(Glimpse, one).width for one in self.glimpses)]
         # Until it is full of features, memory is noise with labels at random: it teaches nothing.
         labels = [torch.randint(k, (config.memory,)) for k in private.values()]
-        self.register_buffer("memory_z", torch.randn(config.memory, features))
+        self.register_buffer("memory_z", torch.randn(config.memory, sum(self.read)))
         at_random = torch.cat(self._one_hot(torch.stack(labels, dim=1)), 1)
         self.register_buffer("memory_believed", at_random)
         self.forget_fits()
@@ -258,10 +270,10 @@ class Game(nn.Module):
         told = torch.cat(self._one_hot(u), 1)
         kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
         learns, known = self._trained(z, u, weight)
-        all_z, all_b = self._of_all(z.flatten(1), told if believed is None else believed)
-        rebuilds, rebuilt = self._rebuilding(x, z), self._rebuilt(x, z, all_z)
-        hidden, found, chance, m = self._closed_form(all_z, all_b, weight, steered=pressure >= 1)
-        self._remember(all_z.detach(), all_b)
+        seen, all_b = self._of_all(self._seen(z), told if believed is None else believed)
+        rebuilds, rebuilt = self._rebuilding(x, z), self._rebuilt(x, z, seen)
+        hidden, found, chance, m = self._closed_form(seen, all_b, weight, steered=pressure >= 1)
+        self._remember(seen.detach(), all_b)
         if self.config.objective == "entropy":
             hidden = hidden + known
         hidden = hidden + self.config.reconstruction * rebuilt + self.config.bottleneck * paid
@@ -282,12 +294,18 @@ class Game(nn.Module):
     def _one_hot(self, u: Tensor) -> list[Tensor]:
         return [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]
 
-    def _of_all(self, z: Tensor, believed: Tensor) -> tuple[Tensor, Tensor]:
-        """z `[B, D]` and what is to be hidden `[B, K]` of the whole batch, where somebody looks at
-        it: z may be a large map."""
+    def _seen(self, z: Tensor) -> Tensor:
+        """What the closed-form adversary reads `[B, V]`: z, and what is rebuilt from it."""
+        flat = z.flatten(1)
+        rebuilt = [cast(Glimpse, one).rebuilt(flat) for one in self.glimpses]
+        return torch.cat([flat, *rebuilt], 1) if rebuilt else flat
+
+    def _of_all(self, seen: Tensor, believed: Tensor) -> tuple[Tensor, Tensor]:
+        """What is read `[B, V]` and what is to be hidden `[B, K]` of the whole batch, where
+        somebody looks at it: z may be a large map."""
         if self.config.closed_form or self.config.memory or self.rebuilder:
-            z, believed = self.peers.gather(z, believed)
-        return z, believed
+            seen, believed = self.peers.gather(seen, believed)
+        return seen, believed
 
     def _adversary_loss(self, z: Tensor, u: Tensor) -> Tensor:
         return self._over_adversaries(z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
@@ -305,14 +323,16 @@ class Game(nn.Module):
         return learns, known
 
     def _rebuilding(self, x: Tensor, z: Tensor) -> Tensor:
-        """What the reconstruction adversary learns by."""
-        loss = z.new_zeros(())
+        """What those learn by who rebuild records: the reconstruction adversary, and whoever
+        rebuilds what the adversary in closed form reads."""
+        loss, flat = z.new_zeros(()), z.detach().flatten(1)
         for decoder in self.rebuilder:
-            told = decoder(z.detach().flatten(1), x)
-            loss = loss + self.peers.mean(told, cast(Decoder, decoder).weight(x))
+            loss = loss + self.peers.mean(decoder(flat, x), cast(Decoder, decoder).weight(x))
+        for glimpse in self.glimpses:
+            loss = loss + self.peers.mean(glimpse(flat, x))
         return loss
 
-    def _rebuilt(self, x: Tensor, z: Tensor, all_z: Tensor) -> Tensor:
+    def _rebuilt(self, x: Tensor, z: Tensor, seen: Tensor) -> Tensor:
         """The share of the record that it rebuilds, as the extractor is to lower it."""
         if not self.rebuilder:
             return z.new_zeros(())
@@ -321,22 +341,23 @@ class Game(nn.Module):
         lost = torch.func.functional_call(decoder, frozen, (flat, x))
         lost = self.peers.mean(lost, decoder.weight(x))
         with torch.no_grad():
-            by_another = decoder(self.peers.own(all_z.roll(1, 0)), x)
+            others = seen[:, : self.read[0]].roll(1, 0)
+            by_another = decoder(self.peers.own(others), x)
             by_another = self.peers.mean(by_another, decoder.weight(x))
         share: Tensor = (1 - lost / by_another.clamp(min=1e-6)).clamp(min=0)
         return share
 
     def _closed_form(
-        self, z: Tensor, believed: Tensor, weight: float, *, steered: bool
+        self, seen: Tensor, believed: Tensor, weight: float, *, steered: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What is to be lowered; what the closed-form adversary explains of u, what it would by
         chance, and how the budget has steered its weight: means over the attributes."""
-        penalty, explained, chance, multiplier = (z.new_zeros(()) for _ in range(4))
+        penalty, explained, chance, multiplier = (seen.new_zeros(()) for _ in range(4))
         if not (weight and self.config.closed_form):
             return penalty, explained, chance, multiplier
-        with torch.autocast(z.device.type, enabled=False):
+        with torch.autocast(seen.device.type, enabled=False):
             for i, (share, of) in enumerate(zip(self.weights, self._each(believed), strict=True)):
-                found, by_chance = self._explained(i, Labelled(z.float(), of))
+                found, by_chance = self._explained(i, Labelled(seen.float(), of))
                 m = self.pressure.multiplier[i].clone()
                 if self.training and steered:
                     self.pressure.follow(i, found - by_chance)
@@ -347,12 +368,19 @@ class Game(nn.Module):
 
     def _explained(self, attribute: int, batch: Labelled) -> tuple[Tensor, Tensor]:
         """Of one attribute, from the batch itself and from memory, summed; and by chance."""
-        found, by_chance = explained_variance(batch)
-        if self.config.memory:
-            more = self._remembered(attribute).explained_variance(batch)
-            found, by_chance = found + more.variance, by_chance + more.chance
+        found, by_chance = batch.z.new_zeros(()), batch.z.new_zeros(())
+        for part, z in enumerate(torch.split(batch.z, self.read, dim=1)):
+            read = Labelled(z, batch.u)
+            for one in self._fitted(attribute, part, read):
+                found, by_chance = found + one.variance, by_chance + one.chance
         # Of u, so that a budget means the same: what is believed explains so much of it itself.
-        return found * self.believable[attribute], by_chance * self.believable[attribute]
+        share = self.believable[attribute] / len(self.read)
+        return found * share, by_chance * share
+
+    def _fitted(self, attribute: int, part: int, read: Labelled) -> Iterator[Explained]:
+        yield explained_variance(read)
+        if self.config.memory:
+            yield self._remembered(attribute, part).explained_variance(read)
 
     def _each(self, believed: Tensor) -> tuple[Tensor, ...]:
         """Of each attribute, from all joined `[N, K]`."""
@@ -360,20 +388,20 @@ class Game(nn.Module):
 
     def forget_fits(self) -> None:
         """Fit on memory anew at the next step: what a run that goes on from here does too."""
-        self._fits: dict[int, tuple[int, Remembered]] = {}
+        self._fits: dict[tuple[int, int], tuple[int, Remembered]] = {}
 
-    def _remembered(self, attribute: int) -> Remembered:
-        age, fit = self._fits.get(attribute, (self.config.refit, None))
+    def _remembered(self, attribute: int, part: int) -> Remembered:
+        age, fit = self._fits.get((attribute, part), (self.config.refit, None))
         if fit is None or age >= self.config.refit:
-            of = self._each(self.memory_believed)[attribute]
-            age, fit = 0, Remembered(Labelled(self.memory_z, of))
-        self._fits[attribute] = (age + 1, fit)
+            z = torch.split(self.memory_z, self.read, dim=1)[part]
+            age, fit = 0, Remembered(Labelled(z, self._each(self.memory_believed)[attribute]))
+        self._fits[attribute, part] = (age + 1, fit)
         return fit
 
     @torch.no_grad()
-    def _remember(self, z: Tensor, believed: Tensor) -> None:
+    def _remember(self, seen: Tensor, believed: Tensor) -> None:
         if self.config.memory:
-            self.memory_z.copy_(torch.cat([z.float(), self.memory_z])[: self.config.memory])
+            self.memory_z.copy_(torch.cat([seen.float(), self.memory_z])[: self.config.memory])
             both = torch.cat([believed, self.memory_believed])
             self.memory_believed.copy_(both[: self.config.memory])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipelines.searching import TuneConfig
 from pipelines.training import TrainConfig
 from tiprdc.datasets.schema import Modality, Schema
 from tiprdc.errors import ConfigError
+from tiprdc.training import GameConfig
 
 ROOT = Path(__file__).parents[2]
 MakeShards = Callable[..., Schema]
@@ -32,7 +34,8 @@ def test_pictures_are_the_defaults_of_the_code(
     schema: Callable[[Modality, int], Schema],
 ) -> None:
     made, params = schema("image", 14_400), ROOT / "params.yaml"
-    assert load("train", TrainConfig, params, auto=training(made)) == TrainConfig()
+    default = TrainConfig(game=GameConfig(decoding=True))
+    assert load("train", TrainConfig, params, auto=training(made)) == default
     assert load("tune", TuneConfig, params, auto=tuning(made)) == TuneConfig()
 
 
@@ -42,8 +45,23 @@ def test_few_pictures_are_hidden_by_what_is_believed_of_them(
     params = ROOT / "params.yaml"
     few = load("train", TrainConfig, params, auto=training(schema("image", 9_999)))
     many = load("train", TrainConfig, params, auto=training(schema("image", 10_000)))
-    assert (few.game.cross_fit, few.schedule.epochs) == (True, 24)
-    assert (many.game.cross_fit, many.schedule.epochs) == (False, 8)
+    assert (few.game.cross_fit, few.game.decoding, few.schedule.epochs) == (True, False, 24)
+    assert (many.game.cross_fit, many.game.decoding, many.schedule.epochs) == (False, True, 8)
+
+
+@pytest.mark.parametrize(
+    ("modality", "records"), [("image", 9_999), ("image", 10_000), ("text", 7000)]
+)
+def test_what_the_closed_form_would_do_is_left_out_without_it(
+    schema: Callable[[Modality, int], Schema], tmp_path: Path, modality: Modality, records: int
+) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    text = re.sub(r"^    closed_form: .*$", "    closed_form: 0", text, flags=re.MULTILINE)
+    text = re.sub(r"^    bottleneck: .*$", "    bottleneck: 0.3", text, flags=re.MULTILINE)
+    (tmp_path / "params.yaml").write_text(text)
+    auto = training(schema(modality, records))
+    game = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto).game
+    assert (game.closed_form, game.cross_fit, game.decoding) == (0, False, False)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
     "infonce": ("image", {"negatives": 7, "noise": 0.3}, {"bounded": 3.0, "release_noise": 0.2}),
     "jsd": ("image", {"keep": "jsd", "negatives": 3}, {}),
     "donsker_varadhan": ("image", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
+    "decoding": ("image", {"decoding": True, "refit": 2}, {}),
+    "decoding columns": ("table", {"decoding": True, "refit": 2}, {}),
     "table": ("table", {"refit": 2, "steering": 0.5, "memory": 64}, {}),
     "text": ("text", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
     "lstm": ("text", {}, {"family": "lstm"}),

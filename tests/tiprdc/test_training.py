@@ -289,6 +289,43 @@ def test_without_its_weight_there_is_no_reconstruction_adversary() -> None:
     assert game(x, u, 1.0)[0].rebuilt == 0
 
 
+def test_what_is_rebuilt_is_hidden_too_and_who_rebuilds_it_only_does_that() -> None:
+    game, x, u = _game(adversaries=0, closed_form=3.0, privacy_weight=0.7, decoding=True, memory=64)
+    assert game.memory_z.shape == (64, 6 + 3 * 8 * 8)
+    twin = copy.deepcopy(game)
+    losses, _ = game(x, u, 1.0)
+    losses.total.backward()
+
+    z = twin.extractor(x)
+    hot = _hot(u)
+    kept = information(twin.critic, x, z, torch.cat(hot, 1), 127, "infonce")
+    made = twin.glimpses[0].network(z)  # type: ignore[operator]  # a perceptron
+    seen = (z.flatten(1), F.avg_pool2d(made.view(x.shape), 2).flatten(1))
+    explained = torch.zeros(())
+    for part, past in zip(seen, twin.memory_z.split([6, 192], dim=1), strict=True):
+        for i, (weight, one_hot) in enumerate(zip(twin.weights, hot, strict=True)):
+            batch = Labelled(part, one_hot)
+            memory = Remembered(Labelled(past, twin._each(twin.memory_believed)[i]))
+            found = explained_variance(batch).variance + memory.explained_variance(batch).variance
+            explained = explained + weight * found / 2
+    rebuilds = (made - 4 * (x.float() / 255 - 0.5).flatten(1)).square().mean()
+    objectives = {"extractor": -0.3 * kept + 0.7 * 3 * explained, "glimpses": rebuilds}
+    torch.testing.assert_close(losses.explained_variance, explained)
+    for player, objective in objectives.items():
+        found_gradients = [p.grad for p in getattr(game, player).parameters()]
+        assert all(g is not None for g in found_gradients)
+        _assert_near(found_gradients, _gradients(twin, objective, player))
+
+
+def test_a_decoder_that_nobody_reads_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"train.game.decoding: true without a closed-form"):
+        GameConfig(decoding=True, closed_form=0.0, adversaries=1)
+    words = InputSpec(modality="text", shape=(8,), vocabulary_size=50)
+    with pytest.raises(ConfigError, match=r"train.game.decoding: true, and the records are texts"):
+        Game(GameConfig(decoding=True), ExtractorConfig(width=8), words, PRIVATE)
+    assert not GameConfig(decoding=True).unprotected().decoding
+
+
 def test_the_budget_steers_the_weight_of_hiding_while_training_only() -> None:
     game, x, u = _game(steering=0.1)
     game.eval()

@@ -27,6 +27,6 @@ class Bottleneck(Method):
 def preset(config: MethodsConfig) -> GameConfig:
     """The rules with a price and nobody who looks for u."""
     return replace(
-        config.game, bottleneck=config.bottleneck, closed_form=0.0, cross_fit=False, memory=0,
-        adversaries=0, reconstruction=0.0,
+        config.game, bottleneck=config.bottleneck, closed_form=0.0, cross_fit=False,
+        decoding=False, memory=0, adversaries=0, reconstruction=0.0,
     )  # fmt: skip
