@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -127,8 +128,9 @@ def _add(out: Path, row: dict[str, Any]) -> None:
 
 
 def _show(out: Path) -> None:
-    shown = [column for column in COLUMNS if column != "utility"]
-    table = Table(*shown)
+    # As many as a terminal of 80 columns can show; the file has them all.
+    shown = ("private", "seed", "verdict", "value", "low", "high", "unprotected", "ceiling")
+    table = Table(*shown, box=SIMPLE, padding=(0, 1, 0, 0))
     with out.open(newline="") as stream:
         for row in csv.DictReader(stream):
             table.add_row(*(row[column] for column in shown))
