@@ -7,7 +7,7 @@ recurrent networks are not, so there the memory has to do. Noise on a table's fe
 attackers who hold records would read. A bag of words is as cheap as a perceptron, and of texts
 there are few for so many words: there the adversary learns what a classifier believes that has not
 seen the person (tiprdc/cross_fitting.py), and so it does of pictures where they are few. Where they
-are many, it reads what a decoder rebuilds of them too.
+are many, it reads what is rebuilt of them too; on tables that did not help.
 """
 
 from __future__ import annotations
