@@ -129,8 +129,11 @@ def _add(out: Path, row: dict[str, Any]) -> None:
 
 def _show(out: Path) -> None:
     # As many as a terminal of 80 columns can show; the file has them all.
-    shown = ("private", "seed", "verdict", "value", "low", "high", "unprotected", "ceiling")
-    table = Table(*shown, box=SIMPLE, padding=(0, 1, 0, 0))
+    shown = {
+        "private": "private", "seed": "seed", "verdict": "verdict", "value": "value", "low": "low",
+        "high": "high", "unprotected": "unprotected", "ceiling": "raw", "mean_utility_loss": "lost",
+    }  # fmt: skip
+    table = Table(*shown.values(), box=SIMPLE, padding=0)
     with out.open(newline="") as stream:
         for row in csv.DictReader(stream):
             table.add_row(*(row[column] for column in shown))

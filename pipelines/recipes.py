@@ -39,8 +39,9 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
         "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
     },
     "text": {
+        **_SHARED,
         "extractor.features": 24, "extractor.release_noise": 0.0, "game.memory": 0,
-        "game.cross_fit": _if_in_closed_form, "game.decoding": False,
+        "game.cross_fit": _if_in_closed_form,
         "schedule.extractor_rate": 3e-3, "schedule.critic_rate": 3e-3,
         "schedule.epochs": 16, "schedule.warm_up": 2.0,
     },

@@ -104,18 +104,14 @@ class GameConfig:
                 "at least one", "set adversaries, closed_form, reconstruction or bottleneck"
                 " above 0, or privacy_weight to 0",
             )  # fmt: skip
-        if self.decoding and not self.closed_form:
-            raise ConfigError(
-                "train.game.decoding", "true without a closed-form adversary",
-                "a closed_form above 0: nobody else reads what is rebuilt",
-                "set decoding to false, or closed_form above 0",
-            )  # fmt: skip
-        if self.cross_fit and not self.closed_form:
-            raise ConfigError(
-                "train.game.cross_fit", "true without a closed-form adversary",
-                "a closed_form above 0: nobody else learns what is believed",
-                "set cross_fit to false, or closed_form above 0",
-            )  # fmt: skip
+        alone = {"cross_fit": "learns what is believed", "decoding": "reads what is rebuilt"}
+        for key, what in alone.items():
+            if getattr(self, key) and not self.closed_form:
+                raise ConfigError(
+                    f"train.game.{key}", "true without a closed-form adversary",
+                    f"a closed_form above 0: nobody else {what}",
+                    f"set {key} to false, or closed_form above 0",
+                )  # fmt: skip
         if self.bottleneck and not self.privacy_weight:
             raise ConfigError(
                 "train.game.bottleneck", f"{self.bottleneck:g} with a privacy_weight of 0",
@@ -187,6 +183,13 @@ class _Scale(torch.autograd.Function):
 def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
     """The same values; the gradient that flows back is multiplied by factor."""
     return cast(Tensor, _Scale.apply(tensor, factor))
+
+
+def ask_frozen(player: nn.Module, *given: Tensor) -> Tensor:
+    """What a player says, its weights cut off: the gradient leads to what it is asked about."""
+    frozen = {name: p.detach() for name, p in player.named_parameters()}
+    said: Tensor = torch.func.functional_call(player, frozen, given)
+    return said
 
 
 class Game(nn.Module):
@@ -297,7 +300,7 @@ class Game(nn.Module):
     def _seen(self, z: Tensor) -> Tensor:
         """What the closed-form adversary reads `[B, V]`: z, and what is rebuilt from it."""
         flat = z.flatten(1)
-        rebuilt = [cast(Glimpse, one).rebuilt(flat) for one in self.glimpses]
+        rebuilt = [ask_frozen(one, flat) for one in self.glimpses]
         return torch.cat([flat, *rebuilt], 1) if rebuilt else flat
 
     def _of_all(self, seen: Tensor, believed: Tensor) -> tuple[Tensor, Tensor]:
@@ -329,7 +332,7 @@ class Game(nn.Module):
         for decoder in self.rebuilder:
             loss = loss + self.peers.mean(decoder(flat, x), cast(Decoder, decoder).weight(x))
         for glimpse in self.glimpses:
-            loss = loss + self.peers.mean(glimpse(flat, x))
+            loss = loss + self.peers.mean(cast(Glimpse, glimpse).lost(flat, x))
         return loss
 
     def _rebuilt(self, x: Tensor, z: Tensor, seen: Tensor) -> Tensor:
@@ -337,9 +340,7 @@ class Game(nn.Module):
         if not self.rebuilder:
             return z.new_zeros(())
         decoder, flat = cast(Decoder, self.rebuilder[0]), z.flatten(1)
-        frozen = {name: p.detach() for name, p in decoder.named_parameters()}
-        lost = torch.func.functional_call(decoder, frozen, (flat, x))
-        lost = self.peers.mean(lost, decoder.weight(x))
+        lost = self.peers.mean(ask_frozen(decoder, flat, x), decoder.weight(x))
         with torch.no_grad():
             others = seen[:, : self.read[0]].roll(1, 0)
             by_another = decoder(self.peers.own(others), x)
@@ -411,10 +412,6 @@ class Game(nn.Module):
         total = z.new_zeros(())
         for i, group in enumerate(self.adversaries):
             for player in cast(nn.ModuleList, group):
-                if frozen:
-                    weights = {name: p.detach() for name, p in player.named_parameters()}
-                    logits = torch.func.functional_call(player, weights, (z,))
-                else:
-                    logits = player(z)
+                logits = ask_frozen(player, z) if frozen else player(z)
                 total = total + self.weights[i] * score(logits, i) / self.config.adversaries
         return self.peers.mean(total) if self.config.adversaries else total

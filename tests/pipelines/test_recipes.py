@@ -34,6 +34,7 @@ def test_pictures_are_the_defaults_of_the_code(
     schema: Callable[[Modality, int], Schema],
 ) -> None:
     made, params = schema("image", 14_400), ROOT / "params.yaml"
+    # `decoding` is none of a game in general: texts cannot have it.
     default = TrainConfig(game=GameConfig(decoding=True))
     assert load("train", TrainConfig, params, auto=training(made)) == default
     assert load("tune", TuneConfig, params, auto=tuning(made)) == TuneConfig()

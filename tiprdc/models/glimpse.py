@@ -50,8 +50,13 @@ class Glimpse(nn.Module):
         rebuilt = self.columns.width if self.columns else math.prod(self.picture)
         self.network = perceptron(features, _HIDDEN, rebuilt, hidden=2)
 
-    def forward(self, z: Tensor, x: Tensor) -> Tensor:
-        """How far what is rebuilt is from the true one: the mean square, a scalar >= 0.
+    def forward(self, z: Tensor) -> Tensor:
+        """What is rebuilt from features `[B, D]`, of about unit variance `[B, width]`."""
+        made: Tensor = self.network(z)
+        return made if self.columns else _coarse(made.view(-1, *self.picture), self.grid)
+
+    def lost(self, z: Tensor, x: Tensor) -> Tensor:
+        """How far what is rebuilt, in full, is from the true one: the mean square, a scalar >= 0.
 
         Args:
             z: Features `[B, D]`.
@@ -59,15 +64,6 @@ class Glimpse(nn.Module):
         """
         loss: Tensor = (self.network(z) - self._plainly(x)).square().mean()
         return loss
-
-    def rebuilt(self, z: Tensor) -> Tensor:
-        """What is rebuilt of features `[B, D]`, of about unit variance `[B, width]`.
-
-        The weights get no gradient: they are to rebuild, not to be read.
-        """
-        frozen = {name: p.detach() for name, p in self.network.named_parameters()}
-        made: Tensor = torch.func.functional_call(self.network, frozen, (z,))
-        return made if self.columns else _coarse(made.view(-1, *self.picture), self.grid)
 
     @torch.no_grad()
     def _plainly(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from tiprdc.datasets.schema import Column
 from tiprdc.models.glimpse import Glimpse
 from tiprdc.models.inputs import InputSpec
+from tiprdc.training import ask_frozen
 
 PICTURES = InputSpec(modality="image", shape=(3, 20, 12))
 TABLE = InputSpec(
@@ -31,18 +32,18 @@ def test_it_learns_what_is_plainly_to_be_seen(spec: InputSpec, width: int) -> No
     torch.manual_seed(0)
     z, x = _records(spec, 256)
     glimpse = Glimpse(spec, 4)
-    assert glimpse.rebuilt(z).shape == (256, width) == (256, glimpse.width)
+    assert glimpse(z).shape == (256, width) == (256, glimpse.width)
     learner = torch.optim.Adam(glimpse.parameters(), 1e-2)
     lost = []
     for _ in range(150):
-        loss = glimpse(z, x)
+        loss = glimpse.lost(z, x)
         learner.zero_grad()
         loss.backward()
         learner.step()
         lost.append(loss.item())
     assert lost[-1] < 0.1 * lost[0]
     if spec.modality == "image":
-        colours = glimpse.rebuilt(z).view(256, 3, -1).mean(2) / 4 + 0.5
+        colours = glimpse(z).view(256, 3, -1).mean(2) / 4 + 0.5
         assert (colours - x[:, :, 0, 0] / 255).abs().mean() < 0.05
 
 
@@ -50,7 +51,7 @@ def test_reading_it_leads_to_the_features_and_not_to_its_weights() -> None:
     z, _ = _records(PICTURES, 5)
     z.requires_grad_()
     glimpse = Glimpse(PICTURES, 4)
-    glimpse.rebuilt(z).square().sum().backward()
+    ask_frozen(glimpse, z).square().sum().backward()
     assert z.grad is not None
     assert z.grad.abs().sum() > 0
     assert all(p.grad is None for p in glimpse.parameters())
