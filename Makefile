@@ -55,7 +55,7 @@ lint: setup ## ruff, mypy, import contracts
 	lint-imports
 
 bench: setup ## seconds and memory of each stage, and of a graph with nothing to do
-	python -m benchmarks.graph
+	python -m benchmarks.speed.graph
 
 clean: ## what can be made again: artifacts, reports, caches (not .venv, not DVC's cache)
 	rm -rf artifacts reports runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

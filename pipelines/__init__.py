@@ -1,1 +1,1 @@
-"""The heavy work on Ray: the only package that imports it."""
+"""Work that runs on Ray, and releases; the only package that imports Ray."""

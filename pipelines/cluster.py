@@ -26,7 +26,7 @@ _DASHBOARD_PORT, _NOBODY = 8265, 0
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    # Tune's own tables, which verbose=0 does not silence: ours are in pipelines/trialboard.py.
+    # Tune's own tables, which verbose=0 does not silence: ours are in search/trial_table.py.
     "RAY_AIR_NEW_OUTPUT": "0",
     # How often Tune writes down what has ended; later trials begin anew after a kill.
     "TUNE_GLOBAL_CHECKPOINT_S": "1",

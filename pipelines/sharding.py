@@ -24,8 +24,8 @@ import ray.data
 from numpy.typing import NDArray
 
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.console import console, progress
-from pipelines.watching import Watch, watch
+from pipelines.observability.progress import console, progress
+from pipelines.observability.stage_monitor import Watch, watch
 from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.celeba import CelebaConfig, celeba_reader

@@ -34,21 +34,21 @@ from ray import tune as ray_tune
 from ray.tune.search.optuna import OptunaSearch
 from ray.util.queue import Queue
 
-from pipelines import front, trials
 from pipelines.cluster import ClusterConfig, beside, connect, environment, fitting
-from pipelines.console import console, run
+from pipelines.defaults import training, tuning
+from pipelines.observability.progress import console, run
+from pipelines.observability.stage_monitor import Watch, watch
 from pipelines.params import load
-from pipelines.recipes import training, tuning
-from pipelines.searching import TuneConfig, check, space
-from pipelines.storage import Storage
-from pipelines.training import TrainConfig, check_labels, code_digest
-from pipelines.trialboard import TrialBoard
-from pipelines.watching import Watch, watch
+from pipelines.search import pareto, trial
+from pipelines.search.space import TuneConfig, check, space
+from pipelines.search.trial_table import TrialBoard
+from pipelines.training.run import TrainConfig, check_labels, code_digest
+from pipelines.training.storage import Storage
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.errors import ClusterError, ConfigError
 
 C = TypeVar("C", TuneConfig, ClusterConfig)
-PROJECT = Path(trials.__file__).resolve().parents[1]
+PROJECT = Path(trial.__file__).resolve().parents[2]
 
 
 def tune(
@@ -100,14 +100,14 @@ def _tune(
         work = _Work(config, base, _data(config, base, shards), board, storage)
         rows = work.search(searches[0])
         if config.seeds > 1 and not rows.empty:
-            near = front.near_front(rows, config.near)
+            near = pareto.near_front(rows, config.near)
             rows = pd.concat([rows, work.again(near, searches[1])], ignore_index=True)
         _finish(rows, config, out, seen, storage.of(name))
     _forget(storage, searches)
 
 
-def _data(config: TuneConfig, base: TrainConfig, shards: Path) -> trials.Data:
-    data = trials.read_data(shards, config.people)
+def _data(config: TuneConfig, base: TrainConfig, shards: Path) -> trial.Data:
+    data = trial.read_data(shards, config.people)
     if not base.game.cross_fit:
         return data
     console.print("tune: fitting the classifiers of train.game.cross_fit, once for all trials")
@@ -120,13 +120,13 @@ def _finish(rows: pd.DataFrame, config: TuneConfig, out: Path, seen: Watch, wher
             "tune", f"none of {config.trials} trials came to an end", "at least one",
             f"read the errors in {where}; if losses were no numbers, lower the rates",
         )  # fmt: skip
-    table = front.over_seeds(rows, config.searched())
-    front.write(table, config, out)
+    table = pareto.over_seeds(rows, config.searched())
+    pareto.write(table, config, out)
     seen.set("tune_front_trials", int(table["front"].sum()))
-    proposals = front.best(table, config)
+    proposals = pareto.best(table, config)
     seen.note("front", {"best": proposals})
     for proposal in proposals:
-        console.print(f"tune: {front.said(proposal)}", highlight=False, soft_wrap=True)
+        console.print(f"tune: {pareto.said(proposal)}", highlight=False, soft_wrap=True)
 
 
 def _forget(storage: Storage, searches: Iterable[str]) -> None:
@@ -146,7 +146,7 @@ class _Work:
     seed: to start and to import takes it seconds."""
 
     def __init__(
-        self, config: TuneConfig, base: TrainConfig, data: trials.Data, board: TrialBoard,
+        self, config: TuneConfig, base: TrainConfig, data: trial.Data, board: TrialBoard,
         storage: Storage,
     ) -> None:  # fmt: skip
         self.config, self.board, self.storage = config, board, storage
@@ -165,8 +165,8 @@ class _Work:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = OptunaSearch(
             space=space(self.config),
-            metric=list(front.OBJECTIVES),
-            mode=list(front.OBJECTIVES.values()),
+            metric=list(pareto.OBJECTIVES),
+            mode=list(pareto.OBJECTIVES.values()),
             seed=self.config.seed,
         )
         tuning = ray_tune.TuneConfig(
@@ -177,7 +177,7 @@ class _Work:
     def again(self, near: pd.DataFrame, name: str) -> pd.DataFrame:
         """Further seeds of these settings."""
         points = [
-            {**{name: front.plain(row[name]) for name in self.config.searched()}, "seed": seed}
+            {**{name: pareto.plain(row[name]) for name in self.config.searched()}, "seed": seed}
             for row in near.to_dict("records")
             for seed in range(self.config.seed + 1, self.config.seed + self.config.seeds)
         ]
@@ -240,19 +240,19 @@ def _trial(
     sampled: dict[str, Any],
     config: TuneConfig,
     base: TrainConfig,
-    data: trials.Data,
+    data: trial.Data,
     queue: Queue,
 ) -> None:
     """In a worker: one trial, told to the board and reported to Tune."""
     point = {"seed": config.seed, **sampled.get("again", sampled)}
-    trial = ray_tune.get_context().get_trial_id()
+    name = ray_tune.get_context().get_trial_id()
 
     def tell(event: str, **fields: Any) -> None:
-        queue.put({"trial": trial, "event": event, **fields})
+        queue.put({"trial": name, "event": event, **fields})
 
     tell("started", point=point)
     try:
-        figures = trials.run(
+        figures = trial.run(
             point, config, base, data, point["seed"], lambda epoch: tell("played", epoch=epoch)
         )
     except Exception as error:

@@ -1,1 +1,1 @@
-"""DVC's stages, one a file: which section of params.yaml, from which files, to which files."""
+"""DVC stages, one a file: which section of params.yaml, from which files, to which files."""

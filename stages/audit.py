@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipelines.artifacts import asked
+from pipelines.audit.run import LEDGER, audit
 from pipelines.cluster import ClusterConfig
-from pipelines.console import run
-from pipelines.graph_audit import LEDGER, audit
+from pipelines.observability.progress import run
 from pipelines.params import load
-from pipelines.variants import asked
 from tiprdc.audit.config import AuditConfig
 
 

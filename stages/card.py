@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.console import run
+from pipelines.artifacts import asked
+from pipelines.observability.progress import run
 from pipelines.params import load
-from pipelines.variants import asked
-from tiprdc.card import CardConfig, write_card
-from tiprdc.report import write_report
+from tiprdc.reports.model_card import CardConfig, write_card
+from tiprdc.reports.page import write_report
 
 
 def main() -> None:

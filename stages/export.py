@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.console import run
+from pipelines.artifacts import Shipped, asked
+from pipelines.observability.progress import run
 from pipelines.params import load
-from pipelines.variants import Shipped, asked
-from tiprdc.export import ExportConfig
-from tiprdc.release import build, build_variant
+from tiprdc.export.build import build, build_variant
+from tiprdc.export.onnx_export import ExportConfig
 
 
 def main() -> None:

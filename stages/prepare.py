@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.cluster import ClusterConfig
-from pipelines.console import run
+from pipelines.observability.progress import run
 from pipelines.params import load
 from pipelines.sharding import PrepareConfig, prepare
 

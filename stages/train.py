@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.cluster import ClusterConfig
-from pipelines.console import run
+from pipelines.defaults import training
+from pipelines.observability.progress import run
 from pipelines.params import load
-from pipelines.recipes import training
-from pipelines.training import TrainConfig, train
+from pipelines.training.run import TrainConfig, train
 from tiprdc.datasets.schema import read_schema
 
 SHARDS = Path("artifacts/shards")

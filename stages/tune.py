@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.cluster import ClusterConfig
-from pipelines.console import run
+from pipelines.defaults import training, tuning
+from pipelines.observability.progress import run
 from pipelines.params import load
-from pipelines.recipes import training, tuning
-from pipelines.searching import TuneConfig
-from pipelines.training import TrainConfig
+from pipelines.search.space import TuneConfig
+from pipelines.training.run import TrainConfig
 from pipelines.tuning import tune
 from tiprdc.datasets.schema import read_schema
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests import shards
+from tests.helpers import shards
 from tiprdc.datasets.schema import Schema
 
 MakeShards = Callable[..., Schema]
@@ -46,8 +46,8 @@ def _strangers_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def audited_lab(tmp_path_factory: pytest.TempPathFactory, _strangers_machine: None) -> Any:
-    """A `tests.released.Lab` whose extractor passed its audit; copy it before you change it."""
-    from tests.released import build
+    """A `release_project.Lab` whose extractor passed its audit; copy it before you change it."""
+    from tests.helpers.release_project import build
 
     return build(tmp_path_factory.mktemp("audited"))
 
@@ -55,7 +55,7 @@ def audited_lab(tmp_path_factory: pytest.TempPathFactory, _strangers_machine: No
 @pytest.fixture(scope="session")
 def released_lab(tmp_path_factory: pytest.TempPathFactory, audited_lab: Any) -> Any:
     """The same, after v0.1.0 (prod) and v0.2.0 (staging) were signed, released and pushed."""
-    from tests.released import release, write_release
+    from tests.helpers.release_project import release, write_release
 
     lab = audited_lab.copy(tmp_path_factory.mktemp("released") / "lab")
     release(lab, stage="prod", key=lab.key)
@@ -67,5 +67,5 @@ def released_lab(tmp_path_factory: pytest.TempPathFactory, audited_lab: Any) -> 
 
 @pytest.fixture(scope="session")
 def make_shards() -> MakeShards:
-    """`make_shards(folder, modality, people=80)`, of tests/shards.py."""
+    """`make_shards(folder, modality, people=80)`, of tests/helpers/shards.py."""
     return shards.make_shards

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.released import Lab
-from tests.wheel import build_wheel
-from tiprdc.deployed import Extractor
-from tiprdc.pulling import Wanted, pull
+from tests.helpers.release_project import Lab
+from tests.helpers.wheel import build_wheel
+from tiprdc.registry.pull import Wanted, pull
+from tiprdc.runtime.extractor import Extractor
 
 pytestmark = [pytest.mark.repro, pytest.mark.timeout(600)]
 OURS = ("PYTHONPATH", "VIRTUAL_ENV")

@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipelines import front
-from pipelines.searching import TuneConfig
-from tests.samples import AUDITS, write_project
-from tiprdc.report import write_report
+from pipelines.search import pareto
+from pipelines.search.space import TuneConfig
+from tests.helpers.audit_samples import AUDITS, write_project
+from tiprdc.reports.page import write_report
 
 pytestmark = pytest.mark.browser
 
@@ -118,7 +118,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         name: write_report(root / name / "reports", root / name / "artifacts/release")
         for name in AUDITS
     }
-    front.write(front.over_seeds(pd.DataFrame(searched()), SEARCH.searched()), SEARCH, root)
+    pareto.write(pareto.over_seeds(pd.DataFrame(searched()), SEARCH.searched()), SEARCH, root)
     return {**pages, "front": root / "front.html"}
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipelines.metrics import METRICS
+from pipelines.observability.metrics import METRICS
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "monitoring"
@@ -27,8 +27,8 @@ STAGE = """
 import sys, time
 from pathlib import Path
 from pipelines.cluster import ClusterConfig
-from pipelines.console import run
-from pipelines.watching import watch
+from pipelines.observability.progress import run
+from pipelines.observability.stage_monitor import watch
 
 def main():
     config = ClusterConfig(log=sys.argv[2], metrics_port=int(sys.argv[1]))

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.small import ROOT, SMALL, copy_project, edit_params
-from tiprdc.contract import read_contract
-from tiprdc.documents import sha256
+from tests.helpers.small_project import ROOT, SMALL, copy_project, edit_params
+from tiprdc.formats.files import sha256
+from tiprdc.formats.manifest import read_contract
 
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {
@@ -109,7 +109,7 @@ def test_the_readmes_example_runs_on_the_release(project: Project) -> None:
 def test_the_command_line_shows_what_was_found(project: Project) -> None:
     for shown in ("reports/audit.json", "artifacts/release"):
         done = subprocess.run(
-            [sys.executable, "-c", "from tiprdc.cli import app; app()", "inspect", shown],
+            [sys.executable, "-c", "from tiprdc.cli.main import app; app()", "inspect", shown],
             cwd=project.folder, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -167,8 +167,8 @@ def test_where_it_runs_makes_nothing_stale(project: Project) -> None:
         ("tiprdc/attacks/mlp.py", {"audit", "tune"}),
         ("tiprdc/datasets/avatars.py", {"prepare"}),
         # The search's page has the same style.
-        ("tiprdc/templates/report.html", {"card", "tune"}),
-        ("tiprdc/cli.py", set()),
+        ("tiprdc/reports/templates/report.html", {"card", "tune"}),
+        ("tiprdc/cli/main.py", set()),
     ],
 )
 def test_edited_code_makes_stale_what_was_made_with_it(

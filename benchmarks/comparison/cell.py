@@ -15,10 +15,10 @@ import typer
 
 from benchmarks.comparison.reference import reference
 from benchmarks.comparison.settings import SHARDS, cell_file, comparison, listed
-from pipelines.cells import Cell
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.comparing import clear, run_cells
-from pipelines.console import run
+from pipelines.comparison.cell import Cell
+from pipelines.comparison.run import clear, run_cells
+from pipelines.observability.progress import run
 from pipelines.params import load
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import read_schema

@@ -16,10 +16,10 @@ from typing import Annotated
 import typer
 
 from benchmarks.comparison.settings import RESULTS, SHARDS, comparison, source
-from pipelines.cells import Reference
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.comparing import absent, make_shards, refer
-from pipelines.console import console, run
+from pipelines.comparison.cell import Reference
+from pipelines.comparison.run import absent, make_shards, refer
+from pipelines.observability.progress import console, run
 from pipelines.params import load
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipelines.cells import ComparisonConfig
+from pipelines.comparison.cell import ComparisonConfig
+from pipelines.defaults import training
 from pipelines.params import build, load
-from pipelines.recipes import training
 from pipelines.sharding import PrepareConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError, suggestion
-from tiprdc.training import GameConfig
+from tiprdc.training.game import GameConfig
 
 HERE = Path(__file__).parent
 PARAMS = HERE / "params.yaml"

@@ -17,8 +17,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.comparison.settings import RESULTS, TABLE, listed
-from pipelines.comparing import COLUMNS
-from pipelines.console import run
+from pipelines.comparison.run import COLUMNS
+from pipelines.observability.progress import run
 from tiprdc.baselines.methods import METHODS
 from tiprdc.errors import DataError
 

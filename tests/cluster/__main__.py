@@ -20,12 +20,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tests.cluster import machine
-from tests.cluster.hosts import StepError
-from tests.cluster.story import Story
-from tests.cluster.telling import Telling
+from tests.cluster import host_requirements
+from tests.cluster.namespaces import StepError
+from tests.cluster.scenario import Story
+from tests.cluster.step_log import Telling
 
-LOGS = machine.ROOT / "logs" / "cluster"
+LOGS = host_requirements.ROOT / "logs" / "cluster"
 FAILED, IMPOSSIBLE, INTERRUPTED = 1, 77, 130
 console = Console()
 
@@ -45,18 +45,18 @@ def main(
 
 def _around(workers: int) -> int:
     """The story in namespaces of its own, then a look at what is left of it."""
-    missing = machine.what_is_missing()
+    missing = host_requirements.what_is_missing()
     if missing:
         console.print(f"The cluster test cannot be run: {missing}", highlight=False)
         return IMPOSSIBLE
     again = [sys.executable, "-m", "tests.cluster", "--workers", str(workers)]
-    with machine.scratch() as folder:
+    with host_requirements.scratch() as folder:
         try:
-            code, most = machine.run_apart([*again, "--inside", str(folder)], folder)
+            code, most = host_requirements.run_apart([*again, "--inside", str(folder)], folder)
         except KeyboardInterrupt:
             console.print("Interrupted: the hosts go down", highlight=False)
             code, most = INTERRUPTED, 0
-    left = machine.left_of(folder)
+    left = host_requirements.left_of(folder)
     console.print(f"Processes on the hosts: {most} at most. Left over: {left or 'nothing'}. {LOGS}")
     return (code or FAILED) if left else code
 

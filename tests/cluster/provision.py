@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from tests.cluster.hosts import PROJECT, USER, Host, StepError
+from tests.cluster.namespaces import PROJECT, USER, Host, StepError
 
 SSH_SERVER = ["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/cluster_config"]
 NOTHING = ["sleep", "infinity"]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import story
+from tests.cluster import scenario
 from tests.cluster.__main__ import LOGS
-from tests.cluster.handbook import commands, told
-from tests.cluster.machine import ROOT, what_is_missing
-from tests.cluster.telling import SUMMARY
+from tests.cluster.doc_commands import commands, told
+from tests.cluster.host_requirements import ROOT, what_is_missing
+from tests.cluster.step_log import SUMMARY
 
 
 @pytest.mark.cluster
@@ -52,7 +52,7 @@ def test_commands_are_those_of_the_document() -> None:
 
 
 def test_the_story_finds_all_its_commands_there() -> None:
-    asked = re.findall(r"told\(['\"](.+?)['\"]", Path(story.__file__).read_text())
+    asked = re.findall(r"told\(['\"](.+?)['\"]", Path(scenario.__file__).read_text())
     assert len(asked) > 10
     for part in asked:
         assert told(part)

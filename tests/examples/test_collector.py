@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.releases import overflowing, write_release
-from tiprdc.contract import read_contract
-from tiprdc.deployed import Extractor
-from tiprdc.extraction import extract
-from tiprdc.intake import open_intake
+from tests.helpers.release_samples import overflowing, write_release
+from tiprdc.formats.manifest import read_contract
+from tiprdc.runtime.extraction import extract
+from tiprdc.runtime.extractor import Extractor
+from tiprdc.runtime.records import open_intake
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,13 +20,13 @@ from ray.util.state.exception import ServerUnavailable
 from pipelines import cluster
 from pipelines.cluster import ClusterConfig, _translate, connect, fitting, unwrap
 from pipelines.params import build
-from pipelines.workers import scaling
+from pipelines.training.workers import scaling
 from tiprdc.errors import ClusterError, ConfigError, DataError
 
 ROOT = Path(__file__).parents[2]
 DRIVER = """
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.console import run
+from pipelines.observability.progress import run
 def main():
     with connect(ClusterConfig()):
         print("connected")

@@ -19,14 +19,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.cluster import ClusterConfig
-from pipelines.journal import read
-from pipelines.searching import TuneConfig
-from pipelines.training import TrainConfig
+from pipelines.observability.event_log import read
+from pipelines.search.space import TuneConfig
+from pipelines.training.run import TrainConfig
 from pipelines.tuning import tune
 from tiprdc.datasets.schema import Schema, read_schema, read_split, write_schema, write_shard
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.trainer import ScheduleConfig
+from tiprdc.training.trainer import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.suite import decisions, try_attack
-from tiprdc.paired import paired_difference
-from tiprdc.statistics import balanced_sample
+from tiprdc.statistics.binomial import balanced_sample
+from tiprdc.statistics.paired import paired_difference
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 FEWEST = 20

@@ -12,9 +12,9 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from tiprdc.attacks.attack import Attack, Attacker
-from tiprdc.attacks.estimator import fit_estimator
+from tiprdc.attacks.base import Attack, Attacker
 from tiprdc.attacks.logistic_regression import STRENGTHS
+from tiprdc.attacks.sklearn_attack import fit_estimator
 
 
 class BagOfTokensAttack(Attack):

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tiprdc.attacks.attack import Attack, Attacker, kind_of
-from tiprdc.attacks.network import Recipe, as_tensor, fit_network
+from tiprdc.attacks.base import Attack, Attacker, kind_of
 from tiprdc.attacks.scaling import whiten
+from tiprdc.attacks.torch_attack import Recipe, as_tensor, fit_network
 
 PICTURE_WIDTHS = ((16, 32, 64), (32, 64, 128))
 """Channels of each halving on pictures, in the order in which a budget admits them."""

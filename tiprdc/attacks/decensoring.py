@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from tiprdc.attacks.attack import kind_of
+from tiprdc.attacks.base import kind_of
 from tiprdc.attacks.cnn import PICTURE_WIDTHS, as_pixels, on_picture
 from tiprdc.attacks.decoder import fit_number_decoder
 from tiprdc.attacks.gru import known_tokens
 from tiprdc.attacks.mlp import perceptron
-from tiprdc.attacks.network import Recipe, as_tensor, fit_network
-from tiprdc.attacks.records import Map, RecordAttack, parted
+from tiprdc.attacks.record_attack import Map, RecordAttack, parted
 from tiprdc.attacks.scaling import standardise
+from tiprdc.attacks.torch_attack import Recipe, as_tensor, fit_network
 
 EPOCHS = 6
 """Passes of the attacker's own extractor over attacker-train."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.attack import Kind, kind_of
+from tiprdc.attacks.base import Kind, kind_of
 from tiprdc.attacks.decoder import (
     Decoder,
     Pairs,
@@ -22,7 +22,7 @@ from tiprdc.attacks.decoder import (
     fit_picture_decoder,
     fit_token_decoder,
 )
-from tiprdc.attacks.records import Map, RecordAttack, parted
+from tiprdc.attacks.record_attack import Map, RecordAttack, parted
 
 _DECODERS: dict[Kind, Callable[[Pairs, Pairs, int], Decoder]] = {
     "picture": partial(fit_picture_decoder, epochs=10),

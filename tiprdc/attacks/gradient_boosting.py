@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tiprdc.attacks.attack import Attack, Attacker
-from tiprdc.attacks.estimator import fit_estimator
+from tiprdc.attacks.base import Attack, Attacker
 from tiprdc.attacks.scaling import whiten
+from tiprdc.attacks.sklearn_attack import fit_estimator
 
 CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"max_leaf_nodes": 15, "learning_rate": 0.1, "l2_regularization": 1.0},

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tiprdc.attacks.attack import Attack, Attacker
-from tiprdc.attacks.network import Recipe, fit_network
+from tiprdc.attacks.base import Attack, Attacker
+from tiprdc.attacks.torch_attack import Recipe, fit_network
 
 WIDTHS = (64, 128)
 """Embedding and state width, in the order in which a budget admits them."""

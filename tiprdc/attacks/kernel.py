@@ -20,7 +20,7 @@ from scipy.linalg import lapack
 from scipy.spatial.distance import pdist
 from sklearn.linear_model import LogisticRegression
 
-from tiprdc.attacks.attack import Attack, Attacker, class_shares, log_loss
+from tiprdc.attacks.base import Attack, Attacker, class_shares, log_loss
 from tiprdc.attacks.scaling import Scaling, whiten
 
 CHUNK = 4000

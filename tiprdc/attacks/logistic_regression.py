@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from tiprdc.attacks.attack import Attack, Attacker
-from tiprdc.attacks.estimator import fit_estimator
+from tiprdc.attacks.base import Attack, Attacker
 from tiprdc.attacks.scaling import WIDEST, standardise, whiten
+from tiprdc.attacks.sklearn_attack import fit_estimator
 
 STRENGTHS = (0.1, 0.003, 3.0, 0.02, 0.5)
 """Inverse L2 penalties in the order in which a budget admits them."""

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.statistics import interval
+from tiprdc.statistics.binomial import interval
 
 Family = Literal["worst_people", "linkability", "membership", "attacker_data"]
 FAMILIES: tuple[Family, ...] = ("worst_people", "linkability", "membership", "attacker_data")

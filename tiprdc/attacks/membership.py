@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial import cKDTree
 
-from tiprdc.attacks.attack import Attacker
+from tiprdc.attacks.base import Attacker
 from tiprdc.attacks.measure import Measure, proportion
 from tiprdc.attacks.scaling import whiten
 from tiprdc.attacks.suite import try_attack

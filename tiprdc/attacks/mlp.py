@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tiprdc.attacks.attack import Attack, Attacker
-from tiprdc.attacks.network import Recipe, as_tensor, fit_network
+from tiprdc.attacks.base import Attack, Attacker
 from tiprdc.attacks.scaling import whiten
+from tiprdc.attacks.torch_attack import Recipe, as_tensor, fit_network
 
 SIZES: tuple[tuple[tuple[int, ...], float], ...] = (
     ((512,), 0.5),

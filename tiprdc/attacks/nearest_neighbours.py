@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
-from tiprdc.attacks.attack import Attack, Attacker
-from tiprdc.attacks.estimator import fit_estimator
+from tiprdc.attacks.base import Attack, Attacker
 from tiprdc.attacks.scaling import whiten
+from tiprdc.attacks.sklearn_attack import fit_estimator
 
 NEIGHBOURS = (15, 40, 5, 100, 1)
 """Numbers of neighbours in the order in which a budget admits them."""

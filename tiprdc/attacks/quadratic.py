@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from tiprdc.attacks.attack import Attack, Attacker
-from tiprdc.attacks.estimator import fit_estimator
+from tiprdc.attacks.base import Attack, Attacker
 from tiprdc.attacks.scaling import Scaling, standardise, whiten
+from tiprdc.attacks.sklearn_attack import fit_estimator
 
 STRENGTHS = (0.003, 0.03, 0.0003, 0.3)
 """Inverse L2 penalties in the order in which a budget admits them."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.attack import Attack, Attacker, kind_of
 from tiprdc.attacks.bag_of_tokens import BagOfTokensAttack
+from tiprdc.attacks.base import Attack, Attacker, kind_of
 from tiprdc.attacks.cnn import CnnAttack
 from tiprdc.attacks.decensoring import DecensoringAttack
 from tiprdc.attacks.decoding import DecodingAttack
@@ -21,9 +21,9 @@ from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
 from tiprdc.attacks.mlp import MlpAttack
 from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
 from tiprdc.attacks.quadratic import QuadraticAttack
-from tiprdc.attacks.records import RecordAttack
+from tiprdc.attacks.record_attack import RecordAttack
 from tiprdc.errors import ConfigError, suggestion
-from tiprdc.statistics import balanced_accuracy
+from tiprdc.statistics.binomial import balanced_accuracy
 
 SUITE_VERSION = "1.2.0"
 """Raised whenever an attack or a default becomes stronger or weaker."""

@@ -1,1 +1,1 @@
-"""The audit: plan -> attacks -> findings -> verdict, the same on one core and on a cluster."""
+"""The audit: plan, attacks, results, verdict; the same code in one process and on a cluster."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.audit.model import Model
+from tiprdc.audit.own_model import Model
 from tiprdc.datasets.schema import Records, Schema
-from tiprdc.statistics import balanced_sample
+from tiprdc.statistics.binomial import balanced_sample
 
 
 @dataclass(frozen=True)

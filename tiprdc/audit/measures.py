@@ -15,7 +15,7 @@ from tiprdc.audit import tasks
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.plan import Job, Plan
-from tiprdc.statistics import one_a_person
+from tiprdc.statistics.binomial import one_a_person
 
 Key = tuple[str, str]
 """Family, and representation or attribute."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiprdc.audit.findings import AuditReport, Estimate, UtilityReport
+from tiprdc.audit.report_document import AuditReport, Estimate, UtilityReport
 
 
 def mean_loss(utility: dict[str, UtilityReport]) -> float | None:

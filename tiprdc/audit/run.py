@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.reconstruction import MS_SSIM_PIXELS
 from tiprdc.attacks.suite import ATTACKS
-from tiprdc.audit.attack import Results, attack
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of, sample
 from tiprdc.audit.executor import Executor
-from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.measures import Found
 from tiprdc.audit.metrics import mean_loss
-from tiprdc.audit.model import Model
+from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import Plan
-from tiprdc.audit.scored import Scored
+from tiprdc.audit.protocol import Results, attack
+from tiprdc.audit.report_document import AuditReport
+from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import DataError

@@ -16,7 +16,7 @@ from tiprdc.attacks.decoder import Decoder, presence
 from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.retrieval import retrieval
 from tiprdc.attacks.suite import Trial, try_attack
-from tiprdc.audit.model import Model
+from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import Job
 from tiprdc.datasets.schema import Schema
 

@@ -11,9 +11,9 @@ import math
 
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import PolicyConfig
-from tiprdc.audit.findings import AttackRun, AttributeReport, Estimate, Leakage, Verdict
 from tiprdc.audit.plan import Plan, Representation
-from tiprdc.statistics import lower_bound, people_needed, prior
+from tiprdc.audit.report_document import AttackRun, AttributeReport, Estimate, Leakage, Verdict
+from tiprdc.statistics.binomial import lower_bound, people_needed, prior
 
 FALSE_ALARM = 0.001
 """Chance, over all private attributes, that the shuffled control fires though nothing is wrong."""

@@ -1,1 +1,1 @@
-"""Other ways to hide an attribute, behind one interface: what the method is compared with."""
+"""Methods that ours is compared with, behind one interface."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tiprdc.baselines.method import Given, Method, MethodsConfig
-from tiprdc.baselines.play import play
+from tiprdc.baselines.base import Given, Method, MethodsConfig
+from tiprdc.baselines.train_game import play
 from tiprdc.models.extractor import Extractor
-from tiprdc.trainer import ScheduleConfig
-from tiprdc.training import GameConfig
+from tiprdc.training.game import GameConfig
+from tiprdc.training.trainer import ScheduleConfig
 
 
 class AdversarialOnly(Method):

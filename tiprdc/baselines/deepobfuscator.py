@@ -6,8 +6,8 @@ five scales of MS-SSIM need pictures of 160 pixels. Without pictures it is `pan`
 
 from __future__ import annotations
 
-from tiprdc.baselines.loop import Aims, learn
-from tiprdc.baselines.method import Given, Method
+from tiprdc.baselines.base import Given, Method
+from tiprdc.baselines.training_loop import Aims, learn
 from tiprdc.models.extractor import Extractor
 
 

@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tiprdc.baselines.method import Given, Method, MethodsConfig
+from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.noise import Laplace, Noise, RandomisedResponse
 from tiprdc.baselines.raw import AsItIs
 from tiprdc.models.inputs import InputSpec

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tiprdc.baselines.loop import Aims, learn
-from tiprdc.baselines.method import Given, Method
+from tiprdc.baselines.base import Given, Method
+from tiprdc.baselines.training_loop import Aims, learn
 from tiprdc.models.extractor import Extractor
 
 

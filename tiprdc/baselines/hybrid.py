@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.encoder import Encoder
-from tiprdc.baselines.method import Given, Method, MethodsConfig
 from tiprdc.baselines.noise import Gaussian
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 

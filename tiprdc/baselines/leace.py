@@ -3,15 +3,15 @@
 Nothing linear of u is left in the features that it was fitted on. Kernels and networks are another
 matter.
 
-Source: Belrose et al. 2023 (LEACE); tiprdc/models/guard.py has the theorem.
+Source: Belrose et al. 2023 (LEACE); tiprdc/models/leace.py has the theorem.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from tiprdc.baselines.method import Given, Method
-from tiprdc.baselines.play import play
+from tiprdc.baselines.base import Given, Method
+from tiprdc.baselines.train_game import play
 from tiprdc.models.extractor import Extractor
 
 

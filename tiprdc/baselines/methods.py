@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiprdc.baselines.adversarial_only import AdversarialOnly
+from tiprdc.baselines.base import Method
 from tiprdc.baselines.bottleneck import Bottleneck
 from tiprdc.baselines.deepobfuscator import DeepObfuscator
 from tiprdc.baselines.dp import Dp
@@ -10,11 +11,10 @@ from tiprdc.baselines.encoder import Encoder
 from tiprdc.baselines.hybrid import Hybrid
 from tiprdc.baselines.leace import Leace
 from tiprdc.baselines.maxent import MaxEnt
-from tiprdc.baselines.method import Method
 from tiprdc.baselines.noisy import Noisy
-from tiprdc.baselines.ours import Ours
 from tiprdc.baselines.pan import Pan
 from tiprdc.baselines.raw import Raw
+from tiprdc.baselines.tiprdc import Ours
 from tiprdc.baselines.tiprdc_published import TiprdcPublished
 from tiprdc.baselines.unprotected import Unprotected
 from tiprdc.errors import ConfigError, suggestion

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiprdc.baselines.method import Given, Method, MethodsConfig
+from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.noise import Gaussian
 from tiprdc.baselines.raw import AsItIs
 from tiprdc.errors import ConfigError

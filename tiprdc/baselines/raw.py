@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tiprdc.baselines.method import Given, Method
+from tiprdc.baselines.base import Given, Method
 from tiprdc.models.inputs import InputSpec, normaliser
 
 

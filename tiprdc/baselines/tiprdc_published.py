@@ -20,13 +20,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from tiprdc.baselines.method import Given, Method, MethodsConfig
-from tiprdc.baselines.play import play
+from tiprdc.baselines.base import Given, Method, MethodsConfig
+from tiprdc.baselines.train_game import play
 from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor
 from tiprdc.objectives.estimators import ESTIMATORS, Keep
-from tiprdc.trainer import ScheduleConfig
-from tiprdc.training import Game, GameConfig
+from tiprdc.training.game import Game, GameConfig
+from tiprdc.training.trainer import ScheduleConfig
 
 LAMBDA = 0.66
 _WARM_UP_SHARE = 2 / 3

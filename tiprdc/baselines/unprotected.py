@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tiprdc.baselines.method import Given, Method
-from tiprdc.baselines.play import play
+from tiprdc.baselines.base import Given, Method
+from tiprdc.baselines.train_game import play
 from tiprdc.models.extractor import Extractor
 
 

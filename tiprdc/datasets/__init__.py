@@ -1,0 +1,1 @@
+"""Data set readers, and the shards that they are turned into."""

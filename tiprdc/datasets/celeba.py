@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from tiprdc.datasets.images import list_pictures
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
-from tiprdc.datasets.pictures import list_pictures
-from tiprdc.datasets.sources import Source, read_lines, refuse_repeats, require_columns, shown
+from tiprdc.datasets.table_files import Source, read_lines, refuse_repeats, require_columns, shown
 from tiprdc.errors import DataError, within
 
 _PICTURES = "img_align_celeba"

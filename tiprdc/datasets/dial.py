@@ -9,7 +9,7 @@ African-American, neg is white. With a `vocab` a line holds the numbers of its w
 0, as the published preprocessing writes it; without one it holds the words themselves.
 
 Numbers become words again: the published vocabulary was made from all tweets, the attacker's
-among them, and ours is made from those of extractor-train alone (`tiprdc.datasets.tokens`).
+among them, and ours is made from those of extractor-train alone (`tiprdc.datasets.tokenizer`).
 
 The files do not say who wrote what, so a text is a person: copies of it are never in two splits.
 
@@ -31,7 +31,7 @@ from typing import Literal
 import pandas as pd
 
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
-from tiprdc.datasets.sources import Source, read_lines
+from tiprdc.datasets.table_files import Source, read_lines
 from tiprdc.errors import ConfigError, DataError, suggestion, within
 
 FILES = ("pos_pos", "pos_neg", "neg_pos", "neg_neg")

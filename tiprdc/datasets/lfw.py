@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiprdc.datasets.images import list_pictures
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
-from tiprdc.datasets.pictures import list_pictures
-from tiprdc.datasets.sources import Source, read_lines, refuse_repeats, require_columns, shown
+from tiprdc.datasets.table_files import Source, read_lines, refuse_repeats, require_columns, shown
 from tiprdc.errors import DataError, within
 
 GROUPS = {

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tiprdc.datasets import tokens
-from tiprdc.datasets.pictures import SUFFIXES, read_picture
+from tiprdc.datasets import tokenizer
+from tiprdc.datasets.images import SUFFIXES, read_picture
 from tiprdc.datasets.reader import RESERVED, Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute, Modality
-from tiprdc.datasets.sources import Source, read_source, require_columns
+from tiprdc.datasets.table_files import Source, read_source, require_columns
 from tiprdc.datasets.tables import encode_column, fit_column
 from tiprdc.errors import ConfigError, DataError, within
 
@@ -158,14 +158,14 @@ class ManifestReader(Reader):
         if self.modality == "image":
             return Fitted(shape=(3, self.config.size, self.config.size))
         if self.modality == "text":
-            tokenizer = tokens.train_tokenizer(
+            trained = tokenizer.train_tokenizer(
                 records[names[0]].fillna(""),
                 records["person"],
                 vocabulary=self.config.vocabulary,
                 length=self.config.length,
             )
-            size = tokens.vocabulary_size(tokenizer)
-            return Fitted(shape=(self.config.length,), tokenizer=tokenizer, vocabulary_size=size)
+            size = tokenizer.vocabulary_size(trained)
+            return Fitted(shape=(self.config.length,), tokenizer=trained, vocabulary_size=size)
         columns = tuple(
             fit_column(name.removeprefix(_INPUT), records[name], f"{self.section}.x")
             for name in names
@@ -180,7 +180,7 @@ class ManifestReader(Reader):
         if self.modality == "text":
             (name,) = (name for name in records.columns if name.startswith(_INPUT))
             texts = records[name].fillna("")
-            x = tokens.encode(fitted.tokenizer, texts.tolist())
+            x = tokenizer.encode(fitted.tokenizer, texts.tolist())
             return Batch(x=x, readable=x[:, 0] > 0)
         encoded = [encode_column(c, records[_INPUT + c.name]) for c in fitted.columns]
         return Batch(x=np.stack(encoded, axis=1), readable=np.ones(len(records), dtype=bool))

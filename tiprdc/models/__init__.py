@@ -1,1 +1,1 @@
-"""The networks: extractors, adversary, critic and decoder, on one description of the input."""
+"""Networks: extractors, adversaries, critic and decoders."""

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from tiprdc.errors import ConfigError
-from tiprdc.models.norm import BatchNorm
-from tiprdc.models.views import Views
+from tiprdc.models.batch_norm import BatchNorm
+from tiprdc.models.trunk_output import Views
 
 BackboneFamily = Literal["vgg16_bn", "resnet18"]
 CUTS: dict[BackboneFamily, tuple[int, int]] = {"vgg16_bn": (1, 5), "resnet18": (0, 4)}

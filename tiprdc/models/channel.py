@@ -1,7 +1,7 @@
 """What happens to features before they leave a device: noise and quantisation of a bounded z.
 
 Without them an extractor is a deterministic map of real numbers and no finite upper bound on what
-features tell of a record exists. With them there is one: tiprdc/capacity.py.
+features tell of a record exists. With them there is one: tiprdc/models/capacity.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tiprdc.peers import ALONE, Peers
+from tiprdc.distributed import ALONE, Peers
 
 
 class Channel(nn.Module):

@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor, nn
 
-from tiprdc.models.norm import BatchNorm
-from tiprdc.models.views import Views
+from tiprdc.models.batch_norm import BatchNorm
+from tiprdc.models.trunk_output import Views
 
 _MOST_PATCHES = 16
 

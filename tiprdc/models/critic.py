@@ -16,11 +16,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from tiprdc.distributed import ALONE, Peers
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.mlp import perceptron
 from tiprdc.objectives.estimators import ESTIMATORS, Estimator, Keep
-from tiprdc.peers import ALONE, Peers
 
 _LOCAL, _GLOBAL, _HIDDEN = 32, 128, 256
 

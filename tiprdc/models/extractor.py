@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tiprdc.distributed import ALONE, Peers
 from tiprdc.errors import ConfigError, within
 from tiprdc.models.backbone import CUTS
 from tiprdc.models.channel import Channel
-from tiprdc.models.guard import Guard
 from tiprdc.models.inputs import InputSpec, normaliser
+from tiprdc.models.leace import Guard
 from tiprdc.models.trunk import Family, Trunk, resolve, trunk
-from tiprdc.peers import ALONE, Peers
 
 _FLATTEST = 3e-3
 """Least variance of a direction, as a share of the mean, that whitening brings up to 1."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tiprdc.models.embedding import embedding
-from tiprdc.models.views import Views
+from tiprdc.models.trunk_output import Views
 
 
 class Lstm(nn.Module):

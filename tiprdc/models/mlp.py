@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Column
-from tiprdc.models.views import Views
+from tiprdc.models.trunk_output import Views
 
 
 class Mlp(nn.Module):

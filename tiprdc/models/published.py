@@ -21,13 +21,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from tiprdc.distributed import ALONE, Peers
 from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import vgg16_bn_blocks
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
-from tiprdc.models.players import Players
+from tiprdc.models.networks import Players
 from tiprdc.objectives.estimators import ESTIMATORS, Keep
-from tiprdc.peers import ALONE, Peers
 
 _CHANNELS = 512
 
@@ -128,7 +128,7 @@ def published_players(
     width: int = 4096,
     dropout: float = 0.5,
 ) -> Players:
-    """The paper's players, in place of `tiprdc.models.players.players`.
+    """The paper's players, in place of `tiprdc.models.networks.players`.
 
     Args:
         config: Not looked at: the published networks have no knobs.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.embedding import embedding
-from tiprdc.models.views import Views
+from tiprdc.models.trunk_output import Views
 
 
 class Transformer(nn.Module):

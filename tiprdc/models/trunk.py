@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import Backbone
-from tiprdc.models.bag import Bag
+from tiprdc.models.bag_of_words import Bag
 from tiprdc.models.cnn import Cnn
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.lstm import Lstm

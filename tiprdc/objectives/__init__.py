@@ -1,0 +1,1 @@
+"""Losses and estimators that training uses: pure functions on tensors."""

@@ -1,1 +1,1 @@
-"""The auditor's own proof: leaks of known size, audited by the code that audits releases."""
+"""Self-test of the auditor: audits of features whose leak is known."""

@@ -9,12 +9,12 @@ import numpy as np
 from scipy import stats
 
 from tiprdc.audit.config import PolicyConfig
-from tiprdc.audit.findings import Estimate
+from tiprdc.audit.report_document import Estimate
 from tiprdc.selftest.faults import FAULTS
 from tiprdc.selftest.fixtures import FIXTURES
-from tiprdc.selftest.miniature import Design, audit_fixture, conclude_on, gather
 from tiprdc.selftest.report import Check
-from tiprdc.statistics import interval, lower_bound, pass_probability, prior, upper_bound
+from tiprdc.selftest.small_audit import Design, audit_fixture, conclude_on, gather
+from tiprdc.statistics.binomial import interval, lower_bound, pass_probability, prior, upper_bound
 
 NOMINAL = 0.05
 STRENGTH = 0.8

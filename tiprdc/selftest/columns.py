@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.selftest.fixture import HIDDEN, Plant, Read
+from tiprdc.selftest.base import HIDDEN, Plant, Read
 
 WIDTH = 8
 """Columns."""

@@ -8,7 +8,7 @@ direction that it estimates. Its map A leaves Gaussian classes: the Bayes rate i
 
 with delta the difference of the class means. It is 1/2 up to the guard's sampling error.
 
-Source: Belrose et al. 2023 (LEACE), by `tiprdc.models.guard`; the rate is Fisher's discriminant.
+Source: Belrose et al. 2023 (LEACE), by `tiprdc.models.leace`; the rate is Fisher's discriminant.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from tiprdc.attacks.attack import Kind
+from tiprdc.attacks.base import Kind
 from tiprdc.errors import within
-from tiprdc.models.guard import Guard
+from tiprdc.models.leace import Guard
+from tiprdc.selftest.base import balanced
 from tiprdc.selftest.columns import WIDTH
-from tiprdc.selftest.fixture import balanced
 
 FITTED_ON = 20_000
 """People on whom the guard is fitted, none of whom is drawn again."""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tiprdc.audit.findings import Estimate
 from tiprdc.audit.plan import Representation
-from tiprdc.selftest.miniature import ATTRIBUTE, Case
+from tiprdc.audit.report_document import Estimate
+from tiprdc.selftest.small_audit import ATTRIBUTE, Case
 
 Fault = Callable[[Case], Case]
 OTHER = "f" * 64

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tiprdc.selftest import columns, shapes
+from tiprdc.selftest.base import Fixture, Leak
 from tiprdc.selftest.erased import Erased
-from tiprdc.selftest.fixture import Fixture, Leak
 
 FIXTURES: dict[str, Fixture] = {
     fixture.name: fixture

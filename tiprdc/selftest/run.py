@@ -8,8 +8,8 @@ import torch
 
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.selftest import checks
-from tiprdc.selftest.miniature import Design
 from tiprdc.selftest.report import Check, Say, SelfTest
+from tiprdc.selftest.small_audit import Design
 
 QUICK_REPLICATIONS, FULL_REPLICATIONS = 100, 1000
 _QUICK = Design(train=4000, select=1000, test=2000)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import suite
-from tiprdc.attacks.attack import Attacker, kind_of
+from tiprdc.attacks.base import Attacker, kind_of
 from tiprdc.attacks.quadratic import WIDEST, expand
 from tiprdc.errors import ConfigError
 from tiprdc.selftest.fixtures import FIXTURES

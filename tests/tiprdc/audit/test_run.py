@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.planted import write_model
+from tests.helpers.known_leak import write_model
 from tiprdc.attacks import membership
-from tiprdc.audit import attack, tasks
+from tiprdc.audit import protocol, tasks
 from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
-from tiprdc.audit.findings import AuditReport
 from tiprdc.audit.ledger import Ledger
-from tiprdc.audit.model import OwnModel
+from tiprdc.audit.own_model import OwnModel
+from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.datasets.schema import Schema, read_split
 from tiprdc.errors import ConfigError
@@ -164,7 +164,7 @@ def test_the_test_people_are_opened_after_the_choice(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    extract, choose = tasks.extract, attack.choose
+    extract, choose = tasks.extract, protocol.choose
 
     def watched(model: Any, x: np.ndarray) -> Any:
         events.append("test" if np.array_equal(x, evidence.test.x) else "other")
@@ -175,7 +175,7 @@ def test_the_test_people_are_opened_after_the_choice(
         return choose(trials)
 
     monkeypatch.setattr(tasks, "extract", watched)
-    monkeypatch.setattr(attack, "choose", chooses)
+    monkeypatch.setattr(protocol, "choose", chooses)
     audit(evidence)
     assert "test" in events
     assert "test" not in events[: events.index("choice")]

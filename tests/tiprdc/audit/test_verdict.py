@@ -13,20 +13,20 @@ import jsonschema
 import numpy as np
 import pytest
 
-import tiprdc
 from tiprdc.attacks.measure import Measure
 from tiprdc.audit.config import AuditConfig, PolicyConfig
-from tiprdc.audit.findings import AttackRun, AuditReport, Estimate, UtilityReport
 from tiprdc.audit.ledger import Reuse
 from tiprdc.audit.metrics import mean_loss, metrics
 from tiprdc.audit.plan import Plan, Representation
+from tiprdc.audit.report_document import AttackRun, AuditReport, Estimate, UtilityReport
 from tiprdc.audit.verdict import _alarm, conclude, judge
 from tiprdc.errors import ConfigError
-from tiprdc.findings import parse_audit
-from tiprdc.statistics import pass_probability
+from tiprdc.formats import audit_report
+from tiprdc.formats.audit_report import parse_audit
+from tiprdc.statistics.binomial import pass_probability
 
 PEOPLE = 2000
-SCHEMA = Path(tiprdc.__file__).with_name("audit.schema.json")
+SCHEMA = Path(audit_report.__file__).with_name("audit.schema.json")
 DIGESTS = {"model_sha256": "a" * 64, "control_sha256": "b" * 64, "data_digest": "c" * 64}
 PLAN = Plan(
     **DIGESTS,

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from tiprdc.baselines.method import Given, Method, MethodsConfig
+from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.methods import METHODS, method_named
 from tiprdc.datasets.schema import Modality, Records, Schema, read_split
 from tiprdc.errors import ConfigError
-from tiprdc.export import ExportConfig, compare, export, features_shape
+from tiprdc.export.onnx_export import ExportConfig, compare, export, features_shape
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.trainer import ScheduleConfig
-from tiprdc.training import GameConfig
+from tiprdc.training.game import GameConfig
+from tiprdc.training.trainer import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
 MODALITIES: tuple[Modality, ...] = ("image", "table", "text")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from tiprdc.baselines.base import MethodsConfig
 from tiprdc.baselines.dp import Bounded, record_epsilon
-from tiprdc.baselines.method import MethodsConfig
 from tiprdc.baselines.methods import METHODS
 from tiprdc.baselines.noise import Gaussian, Laplace, RandomisedResponse
 from tiprdc.datasets.schema import Column

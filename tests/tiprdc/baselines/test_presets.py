@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from tiprdc.baselines import adversarial_only, bottleneck, tiprdc_published
-from tiprdc.baselines.method import MethodsConfig
+from tiprdc.baselines.base import MethodsConfig
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.trainer import ScheduleConfig
-from tiprdc.training import Game, GameConfig
+from tiprdc.training.game import Game, GameConfig
+from tiprdc.training.trainer import ScheduleConfig
 
 CONFIG = MethodsConfig(schedule=ScheduleConfig(epochs=6, extractor_rate=2e-3))
 

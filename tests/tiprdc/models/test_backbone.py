@@ -11,17 +11,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import resnet18, resnet34, vgg13_bn, vgg16, vgg16_bn
 
-from tiprdc import checkpoint
 from tiprdc.datasets.schema import Records
 from tiprdc.errors import ConfigError
-from tiprdc.export import ExportConfig, compare, export
+from tiprdc.export.onnx_export import ExportConfig, compare, export
 from tiprdc.models.backbone import CUTS, Backbone, BackboneFamily, vgg16_bn_blocks
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.players import players
+from tiprdc.models.networks import players
 from tiprdc.models.pretrained import read, start_from
-from tiprdc.trainer import ScheduleConfig, Trainer
-from tiprdc.training import GameConfig
+from tiprdc.training import checkpoint
+from tiprdc.training.game import GameConfig
+from tiprdc.training.trainer import ScheduleConfig, Trainer
 
 ALL = [(family, cut) for family, (low, high) in CUTS.items() for cut in range(low, high + 1)]
 SPEC = InputSpec(modality="image", shape=(3, 33, 46))

@@ -8,7 +8,7 @@ import torch
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.players import Players
+from tiprdc.models.networks import Players
 from tiprdc.models.published import PublishedCritic, published_players
 
 

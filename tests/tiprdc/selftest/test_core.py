@@ -11,20 +11,20 @@ import pytest
 
 from tiprdc.attacks.suite import Trial
 from tiprdc.audit import tasks
-from tiprdc.audit.attack import attack, choose
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
-from tiprdc.audit.findings import Estimate
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.plan import Job, Plan
+from tiprdc.audit.protocol import attack, choose
+from tiprdc.audit.report_document import Estimate
 from tiprdc.audit.run import Digests, run
-from tiprdc.audit.scored import Scored
+from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import limit_of
 from tiprdc.errors import DataError
 from tiprdc.selftest.fixtures import FIXTURES
-from tiprdc.selftest.miniature import ATTRIBUTE, Design, draw, plan_of
-from tiprdc.statistics import lower_bound, upper_bound
+from tiprdc.selftest.small_audit import ATTRIBUTE, Design, draw, plan_of
+from tiprdc.statistics.binomial import lower_bound, upper_bound
 
 DESIGN = Design(
     train=300, select=200, test=240, attacks=("logistic_regression", "gradient_boosting"),

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from tiprdc.attacks import suite
-from tiprdc.attacks.attack import Attack
+from tiprdc.attacks.base import Attack
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.audit.executor import LATE, InProcess
-from tiprdc.audit.findings import Estimate, Verdict
+from tiprdc.audit.report_document import Estimate, Verdict
 from tiprdc.audit.verdict import conclude
 from tiprdc.selftest.faults import FAULTS
 from tiprdc.selftest.fixtures import FIXTURES
-from tiprdc.selftest.miniature import Case, Design, Finding, audit_fixture, conclude_on, gather
+from tiprdc.selftest.small_audit import Case, Design, Finding, audit_fixture, conclude_on, gather
 
 DESIGN = Design(
     train=300, select=200, test=1000, attacks=("logistic_regression", "nearest_neighbours"),

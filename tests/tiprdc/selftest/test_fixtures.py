@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 
 from tiprdc.errors import ConfigError
 from tiprdc.selftest import columns
+from tiprdc.selftest.base import HIDDEN
 from tiprdc.selftest.erased import _before, _guard, _mixing
-from tiprdc.selftest.fixture import HIDDEN
 from tiprdc.selftest.fixtures import FIXTURES
 
 PEOPLE = 40_000

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tiprdc.audit import scored, tasks, verdict
-from tiprdc.cli import app
+from tiprdc.audit import scoring, tasks, verdict
+from tiprdc.cli.main import app
 from tiprdc.errors import ConfigError
-from tiprdc.selftest import checks, miniature, run
+from tiprdc.selftest import checks, run, small_audit
 from tiprdc.selftest.fixtures import FIXTURES
-from tiprdc.selftest.miniature import Design
 from tiprdc.selftest.report import Check, SelfTest
+from tiprdc.selftest.small_audit import Design
 
 Patch = pytest.MonkeyPatch
 ALL_FOUND, ALL_HARMLESS = checks.FOUND, checks.HARMLESS
@@ -35,7 +35,7 @@ def short(monkeypatch: Patch) -> None:
     monkeypatch.setattr(checks, "FOUND", ("linear", "norm"))
     monkeypatch.setattr(checks, "HARMLESS", ("independent",))
     quick = ("logistic_regression", "quadratic", "nearest_neighbours")
-    monkeypatch.setitem(miniature.CHEAP, "flat", quick)
+    monkeypatch.setitem(small_audit.CHEAP, "flat", quick)
 
 
 def broken(found: list[Check]) -> list[str]:
@@ -69,7 +69,7 @@ def test_a_judge_that_always_passes_is_found_out(monkeypatch: Patch) -> None:
         report, _ = verdict.judge(*given, **evidence)
         return replace(report, verdict="PASS"), ()
 
-    for module in (miniature, scored):
+    for module in (small_audit, scoring):
         monkeypatch.setattr(module, "judge", lenient)
     assert len(broken(list(checks.faults(nothing)))) == 2
     assert broken(list(checks.leaks(SMALL, nothing)))
@@ -80,26 +80,26 @@ def test_a_judge_that_never_passes_is_found_out(monkeypatch: Patch) -> None:
         report, _ = verdict.judge(*given, **evidence)
         return replace(report, verdict="INCONCLUSIVE"), ("no",)
 
-    for module in (miniature, scored):
+    for module in (small_audit, scoring):
         monkeypatch.setattr(module, "judge", strict)
     assert broken(list(checks.faults(nothing)))
     assert broken(list(checks.leaks(SMALL, nothing)))
 
 
 def test_attackers_that_are_blind_are_found_out(monkeypatch: Patch) -> None:
-    monkeypatch.setitem(miniature.CHEAP, "flat", ("logistic_regression",))
+    monkeypatch.setitem(small_audit.CHEAP, "flat", ("logistic_regression",))
     assert broken(list(checks.leaks(SMALL, nothing))) == ["leak: the length of z"]
 
 
 def test_scoring_on_people_that_were_trained_on_is_found_out(monkeypatch: Patch) -> None:
     """Attackers that know the very people by heart see a leak where there is none."""
-    draw = miniature.draw
+    draw = small_audit.draw
 
     def overlapping(*given: Any) -> Any:
         evidence = draw(*given)
         return replace(evidence, test=evidence.train)
 
-    monkeypatch.setattr(miniature, "draw", overlapping)
+    monkeypatch.setattr(small_audit, "draw", overlapping)
     assert broken(list(checks.alarms(10, nothing)))
 
 
@@ -169,7 +169,7 @@ def test_the_command_prints_a_table_or_json(
 def test_the_command_ends_with_1_if_the_auditor_is_broken(
     capsys: pytest.CaptureFixture[str], monkeypatch: Patch
 ) -> None:
-    monkeypatch.setitem(miniature.CHEAP, "flat", ("logistic_regression",))
+    monkeypatch.setitem(small_audit.CHEAP, "flat", ("logistic_regression",))
     code, out = command(capsys, monkeypatch)
     assert code == 1
     assert out.startswith("The auditor is broken: leak: the length of z")

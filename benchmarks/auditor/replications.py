@@ -1,0 +1,194 @@
+"""Whether the auditor's alarms are right: many whole audits of leaks whose size is known.
+
+    python -m benchmarks.auditor.replications [--minutes 30] [--only detection]
+    python -m benchmarks.auditor.replications --table     tables of docs/auditor.md
+
+Each row is one audit from plan to verdict, by `tiprdc.audit` (tiprdc/selftest/small_audit.py), of
+people that nobody has drawn before. Rows that are there already are not done again, so that it can
+be stopped and goes on where it was; rows of another version of the suite do not count, unless it
+has the same attacks here (`ALIKE`). Replications of all experiments take turns: whenever it is
+stopped, every experiment has some.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.auditor.tables import write_table
+from benchmarks.csv_rows import append
+from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.audit.config import PolicyConfig
+from tiprdc.selftest.fixtures import FIXTURES
+from tiprdc.selftest.small_audit import CHEAP, Design, audit_fixture
+
+HERE = Path(__file__).parent
+COLUMNS = (
+    "experiment", "fixture", "accuracy", "bayes", "train", "select", "test", "seed", "suite",
+    "verdict", "attack", "correct", "people", "low", "high", "seconds",
+)  # fmt: skip
+FAST = tuple(name for name in CHEAP["flat"] if name != "kernel")
+FASTEST = ("logistic_regression", "quadratic", "gradient_boosting")
+POLICY = PolicyConfig(margin=0.10, min_people=20)
+SMALL = Design(train=400, select=200, test=400, policy=POLICY)
+MIDDLE = Design(train=2000, select=500, test=1000, attacks=FAST, policy=POLICY)
+LARGE = Design(train=20_000, select=5000, test=20_000, attacks=FAST, policy=POLICY)
+SHAPED = Design(train=5000, select=1000, test=5000, policy=POLICY)
+WEAK = Design(train=20_000, select=5000, test=2000, attacks=FAST, policy=POLICY)
+FAINT = Design(train=20_000, select=10_000, test=10_000, attacks=FASTEST, policy=POLICY)
+LEAKS = ("linear", "xor", "norm", "cluster")
+ALIKE = ("1.1.0", SUITE_VERSION)
+"""Versions of the suite whose attacks in these audits are the same: 1.2.0 added attacks by records,
+which are not made here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Audits that are alike but for the people.
+
+    Args:
+        name: Of the experiment.
+        fixture: What is planted.
+        accuracy: Its Bayes balanced accuracy (for `erased`: before erasure).
+        design: People, attacks, policy.
+        replications: How many.
+        turn: How many a round.
+    """
+
+    name: str
+    fixture: str
+    accuracy: float
+    design: Design
+    replications: int
+    turn: int = 1
+
+
+def experiments() -> Iterator[Experiment]:
+    """Everything that is measured."""
+    yield Experiment(
+        name="false alarm", fixture="independent", accuracy=0.5, design=SMALL,
+        replications=1000, turn=50,
+    )  # fmt: skip
+    yield Experiment(
+        name="false alarm", fixture="erased", accuracy=0.8, design=SMALL, replications=500, turn=25
+    )
+    for fixture, replications in (("plain", 500), ("linear", 200)):
+        yield Experiment(
+            name="false PASS", fixture=fixture, accuracy=0.6, design=MIDDLE,
+            replications=replications, turn=25,
+        )  # fmt: skip
+    for fixture in (*LEAKS, "parity", "ring"):
+        yield Experiment(
+            name="detection", fixture=fixture, accuracy=0.55, design=WEAK, replications=100, turn=4
+        )
+    for train in (20_000, 100_000):
+        for fixture in LEAKS:
+            yield Experiment(
+                name="detection", fixture=fixture, accuracy=0.52,
+                design=replace(FAINT, train=train), replications=100, turn=3,
+            )  # fmt: skip
+    for fixture in ("plain", *LEAKS, "parity", "ring", "digit"):
+        yield Experiment(
+            name="recovered", fixture=fixture, accuracy=0.8, design=LARGE, replications=5
+        )
+    for fixture in ("pattern", "order"):
+        yield Experiment(
+            name="recovered", fixture=fixture, accuracy=0.8, design=SHAPED, replications=2
+        )
+    for accuracy in (0.505, 0.515):
+        yield Experiment(
+            name="exposed", fixture="exposed", accuracy=accuracy,
+            design=replace(FAINT, attacks=FAST), replications=20,
+        )  # fmt: skip
+
+
+def main(
+    minutes: Annotated[float, typer.Option(help="Begin nothing new after this.")] = 30,
+    only: Annotated[str, typer.Option(help="Experiments of this name alone.")] = "",
+    table: Annotated[bool, typer.Option("--table", help="Only write docs/auditor.md.")] = False,
+    out: Annotated[Path, typer.Option(help="CSV to add to.")] = HERE / "replications.csv",
+) -> None:
+    """Add replications to the CSV, or write the table."""
+    if table:
+        write_table(read(out), HERE.parent / "docs" / "auditor.md")
+        return
+    torch.set_num_threads(1)
+    wanted = [e for e in experiments() if only in ("", e.name)]
+    done, end = {_key(row) for row in read(out)}, time.monotonic() + 60 * minutes
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+        tasks = {e: bar.add_task(_label(e), total=e.replications) for e in wanted}
+        for experiment, seed in _in_turns(wanted):
+            if _key(_head(experiment, seed)) not in done:
+                if time.monotonic() > end:
+                    break
+                append(out, COLUMNS, _replicate(experiment, seed))
+            bar.advance(tasks[experiment])
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of this version of the suite, and of those that are alike."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as stream:
+        return [row for row in csv.DictReader(stream) if row["suite"] in ALIKE]
+
+
+def _in_turns(wanted: list[Experiment]) -> Iterator[tuple[Experiment, int]]:
+    rounds = max(-(-e.replications // e.turn) for e in wanted)
+    for number in range(rounds):
+        for experiment in wanted:
+            first = number * experiment.turn
+            for seed in range(first, min(first + experiment.turn, experiment.replications)):
+                yield experiment, seed
+
+
+def _replicate(experiment: Experiment, seed: int) -> dict[str, str]:
+    start, fixture = time.monotonic(), FIXTURES[experiment.fixture]
+    found = audit_fixture(fixture, experiment.accuracy, experiment.design, seed)
+    strongest = found.report.strongest
+    if strongest is None:
+        raise RuntimeError(f"{experiment}: {found.reasons}")
+    return {
+        **_head(experiment, seed),
+        "bayes": f"{fixture.bayes(experiment.accuracy):.5f}",
+        "verdict": found.verdict,
+        "attack": strongest.attack,
+        "correct": str(strongest.correct),
+        "people": str(strongest.people),
+        "low": f"{strongest.low:.5f}",
+        "high": f"{strongest.high:.5f}",
+        "seconds": f"{time.monotonic() - start:.1f}",
+    }
+
+
+def _head(experiment: Experiment, seed: int) -> dict[str, str]:
+    design = experiment.design
+    return {
+        "experiment": experiment.name, "fixture": experiment.fixture,
+        "accuracy": str(experiment.accuracy), "train": str(design.train),
+        "select": str(design.select), "test": str(design.test), "seed": str(seed),
+        "suite": SUITE_VERSION,
+    }  # fmt: skip
+
+
+def _key(row: dict[str, str]) -> tuple[str, ...]:
+    names = ("experiment", "fixture", "accuracy", "train", "select", "test", "seed")
+    return tuple(row[name] for name in names)
+
+
+def _label(e: Experiment) -> str:
+    return f"{e.name}: {e.fixture} {e.accuracy}, {e.design.train:,} people"
+
+
+if __name__ == "__main__":
+    typer.run(main)

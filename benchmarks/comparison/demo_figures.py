@@ -1,0 +1,144 @@
+"""The README's figures: each cell is one data set, private attribute and seed through the graph.
+
+    python -m benchmarks.comparison.demo_figures --private skin_tone --private glasses --seed 0
+
+Everything else comes from params.yaml: the same shards, training, export and audit as `dvc repro`.
+The shards are prepared once; a cell that is already in the CSV is not run again, so a stopped run
+goes on. `benchmarks.comparison` measures many methods with fewer attacks; this one
+is the whole graph of the default method, verdict included.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.csv_rows import append
+from pipelines.audit.run import audit
+from pipelines.cluster import ClusterConfig, connect
+from pipelines.defaults import training
+from pipelines.params import load
+from pipelines.sharding import PrepareConfig, prepare
+from pipelines.training.run import TrainConfig, train
+from tiprdc.audit.config import AuditConfig
+from tiprdc.datasets.schema import Schema, read_schema
+from tiprdc.export.build import build
+from tiprdc.export.onnx_export import ExportConfig
+
+HERE = Path(__file__).parent
+COLUMNS = (
+    "dataset", "private", "seed", "verdict", "attack", "value", "low", "high", "prior", "floor",
+    "unprotected", "ceiling", "mean_utility_loss", "utility",
+)  # fmt: skip
+
+
+def main(
+    private: Annotated[list[str], typer.Option(help="A private attribute; repeatable.")],
+    seed: Annotated[list[int], typer.Option(help="A seed of training; repeatable.")],
+    work: Annotated[Path, typer.Option(help="Folder for shards and models.")] = Path(
+        "runs/figures"
+    ),
+    out: Annotated[Path, typer.Option(help="CSV to add to.")] = HERE / "demo_figures.csv",
+) -> None:
+    """Train, export and audit each attribute with each seed; one row of the CSV for each."""
+    config, cluster = load("prepare", PrepareConfig), load("cluster", ClusterConfig)
+    with connect(cluster):
+        shards = work / config.dataset
+        if not (shards / "schema.json").exists():
+            prepare(config, cluster, out=shards)
+        tasks = tuple(dict.fromkeys((*config.private, *config.utility)))
+        for name in private:
+            for number in seed:
+                if (config.dataset, name, str(number)) not in _done(out):
+                    _add(out, _cell(shards, name, tasks, number, cluster))
+    _show(out)
+
+
+def _cell(
+    shards: Path, name: str, tasks: tuple[str, ...], seed: int, cluster: ClusterConfig
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        schema = _with_private(shards, folder / "shards", name, tasks)
+        settings = load("train", TrainConfig, auto=training(schema))
+        train(
+            replace(settings, seed=seed), cluster,
+            shards=folder / "shards", out=folder / "checkpoint", curves=folder / "curves.csv",
+        )  # fmt: skip
+        build(
+            load("export", ExportConfig), shards=folder / "shards",
+            checkpoint=folder / "checkpoint", release=folder / "release",
+            control=folder / "control",
+        )  # fmt: skip
+        audit(
+            replace(load("audit", AuditConfig), reconstruction=False), cluster,
+            shards=folder / "shards", release=folder / "release", control=folder / "control",
+            out=folder / "reports",
+        )  # fmt: skip
+        report = json.loads((folder / "reports" / "audit.json").read_text())
+    found = report["attributes"][name]
+    strongest = found["strongest"]
+    utility = {
+        task: {side: round(values[side]["balanced_accuracy"], 4)
+               for side in ("released", "unprotected", "ceiling")}
+        for task, values in report["utility"].items()
+    }  # fmt: skip
+    return {
+        "dataset": schema.dataset, "private": name, "seed": seed, "verdict": report["verdict"],
+        "attack": strongest["attack"], "value": strongest["balanced_accuracy"],
+        "low": strongest["low"], "high": strongest["high"], "prior": found["prior"],
+        "floor": found["floor"],
+        "unprotected": found["controls"]["unprotected"]["balanced_accuracy"],
+        "ceiling": found["ceiling"], "mean_utility_loss": report["mean_utility_loss"],
+        "utility": json.dumps(utility),
+    }  # fmt: skip
+
+
+def _with_private(shards: Path, folder: Path, name: str, tasks: tuple[str, ...]) -> Schema:
+    """The same shards with another attribute to hide: only `schema.json` differs."""
+    folder.mkdir()
+    for entry in shards.resolve().iterdir():
+        if entry.name != "schema.json":
+            (folder / entry.name).symlink_to(entry)
+    utility = tuple(task for task in tasks if task != name)
+    schema = replace(read_schema(shards), private=(name,), utility=utility)
+    (folder / "schema.json").write_text(json.dumps(asdict(schema), indent=1) + "\n")
+    return schema
+
+
+def _done(out: Path) -> set[tuple[str, str, str]]:
+    if not out.exists():
+        return set()
+    with out.open(newline="") as stream:
+        return {(row["dataset"], row["private"], row["seed"]) for row in csv.DictReader(stream)}
+
+
+def _add(out: Path, row: dict[str, Any]) -> None:
+    shown = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
+    append(out, COLUMNS, shown)
+
+
+def _show(out: Path) -> None:
+    # As many as a terminal of 80 columns can show; the file has them all.
+    shown = {
+        "private": "private", "seed": "seed", "verdict": "verdict", "value": "value", "low": "low",
+        "high": "high", "unprotected": "unprotected", "ceiling": "raw", "mean_utility_loss": "lost",
+    }  # fmt: skip
+    table = Table(*shown.values(), box=SIMPLE, padding=0)
+    with out.open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            table.add_row(*(row[column] for column in shown))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,162 @@
+"""Valid ONNX files, and what hypothesis makes of them: bytes that moved, graphs that changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from tiprdc.sandbox.validator import OPERATORS
+
+NUMBERS = (0, 1, -1, 2, 3, 7, 127, 255, 2**15, -(2**31), 2**31 - 1, 2**40, -(2**62), 2**63 - 1)
+"""Sizes and indices that programs get wrong."""
+
+
+def _model(
+    name: str, nodes: list[onnx.NodeProto], x: tuple[int, list[int]], **weights: NDArray[Any]
+) -> ModelProto:
+    kind, shape = x
+    graph = helper.make_graph(
+        nodes, name,
+        [helper.make_tensor_value_info("x", kind, ["batch", *shape])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(value, key) for key, value in weights.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def seeds() -> list[ModelProto]:
+    """A table's, a picture's and a text's extractor, as small as they get."""
+    node, rng = helper.make_node, np.random.default_rng(0)
+
+    def weight(*shape: int) -> NDArray[np.float32]:
+        return rng.normal(size=shape).astype(np.float32)
+
+    table = _model(
+        "table",
+        [node("Gemm", ["x", "w", "b"], ["h"]), node("Relu", ["h"], ["r"]),
+         node("LayerNormalization", ["r", "g"], ["n"]), node("MatMul", ["n", "v"], ["z"])],
+        (TensorProto.FLOAT, [4]), w=weight(4, 5), b=weight(5), g=weight(5), v=weight(5, 3),
+    )  # fmt: skip
+    picture = _model(
+        "picture",
+        [node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+         node("Conv", ["f", "w"], ["c"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]),
+         node("Relu", ["c"], ["r"]), node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2]),
+         node("Reshape", ["p", "s"], ["l"]), node("MatMul", ["l", "v"], ["z"])],
+        (TensorProto.UINT8, [3, 8, 8]),
+        w=weight(2, 3, 3, 3), s=np.array([-1, 18], np.int64), v=weight(18, 3),
+    )  # fmt: skip
+    text = _model(
+        "text",
+        [node("Gather", ["w", "x"], ["e"]), node("Slice", ["e", "a", "o", "i"], ["k"]),
+         node("ReduceMean", ["k", "i"], ["m"], keepdims=0), node("Expand", ["m", "j"], ["q"]),
+         node("Pad", ["q", "pads"], ["p"]), node("Softmax", ["p"], ["z"])],
+        (TensorProto.INT32, [6]),
+        w=weight(9, 3), a=np.array([0], np.int64), o=np.array([6], np.int64),
+        i=np.array([1], np.int64), j=np.array([1, 3], np.int64), pads=np.zeros(4, np.int64),
+    )  # fmt: skip
+    return [table, picture, text]
+
+
+SEEDS = [model.SerializeToString() for model in seeds()]
+_PLACES = st.integers(0, 2**16)
+_NUMBER = st.sampled_from(NUMBERS)
+
+
+@st.composite
+def mutants(draw: DrawFn) -> bytes:
+    """Bytes near a valid model."""
+    data = draw(st.sampled_from(SEEDS))
+    if draw(st.booleans()):
+        model = ModelProto.FromString(data)
+        for _ in range(draw(st.integers(1, 4))):
+            _CHANGES[draw(st.integers(0, len(_CHANGES) - 1))](draw, model)
+        data = model.SerializeToString()
+    if draw(st.booleans()):
+        for _ in range(draw(st.integers(0, 4))):
+            data = _moved(draw, data)
+    return bytes(data)
+
+
+def _moved(draw: DrawFn, data: bytes) -> bytes:
+    """A byte changed, a piece put in, left out, or copied to another place."""
+    at = draw(_PLACES) % (len(data) + 1)
+    size = draw(st.integers(1, 16))
+    kind = draw(st.integers(0, 3))
+    if kind == 0:
+        return data[:at] + draw(st.binary(min_size=1, max_size=1)) + data[at + 1 :]
+    if kind == 1:
+        return data[:at] + draw(st.binary(min_size=1, max_size=size)) + data[at:]
+    if kind == 2:
+        return data[:at] + data[at + size :]
+    source = draw(_PLACES) % len(data) if data else 0
+    return data[:at] + data[source : source + size] + data[at:]
+
+
+def _operator(draw: DrawFn, model: ModelProto) -> None:
+    nodes = model.graph.node
+    nodes[draw(_PLACES) % len(nodes)].op_type = draw(st.sampled_from(sorted(OPERATORS)))
+
+
+def _rewire(draw: DrawFn, model: ModelProto) -> None:
+    nodes, names = model.graph.node, ["x", "z", ""]
+    names += [tensor.name for tensor in model.graph.initializer]
+    names += [name for one in nodes for name in one.output]
+    one = nodes[draw(_PLACES) % len(nodes)]
+    if one.input:
+        one.input[draw(_PLACES) % len(one.input)] = draw(st.sampled_from(names))
+
+
+def _integers(draw: DrawFn, model: ModelProto) -> None:
+    """Other sizes, starts, pads in a tensor of integers."""
+    found = [t for t in model.graph.initializer if t.data_type == TensorProto.INT64]
+    if found:
+        tensor = found[draw(_PLACES) % len(found)]
+        values = draw(st.lists(_NUMBER, min_size=1, max_size=4))
+        new = numpy_helper.from_array(np.array(values, np.int64), tensor.name)
+        tensor.CopyFrom(new)
+
+
+def _attribute(draw: DrawFn, model: ModelProto) -> None:
+    found = [a for n in model.graph.node for a in n.attribute]
+    if found:
+        one = found[draw(_PLACES) % len(found)]
+        one.i = draw(_NUMBER)
+        if one.ints:
+            one.ints[draw(_PLACES) % len(one.ints)] = draw(_NUMBER)
+
+
+def _sizes(draw: DrawFn, model: ModelProto) -> None:
+    graph = model.graph
+    if draw(st.booleans()):
+        tensor = graph.initializer[draw(_PLACES) % len(graph.initializer)]
+        if tensor.dims:
+            tensor.dims[draw(_PLACES) % len(tensor.dims)] = draw(_NUMBER)
+        return
+    shape = (graph.input if draw(st.booleans()) else graph.output)[0].type.tensor_type.shape
+    shape.dim[draw(_PLACES) % len(shape.dim)].dim_value = draw(_NUMBER)
+
+
+def _types(draw: DrawFn, model: ModelProto) -> None:
+    kind, graph = draw(st.integers(0, 24)), model.graph
+    if draw(st.booleans()):
+        graph.initializer[draw(_PLACES) % len(graph.initializer)].data_type = kind
+    else:
+        graph.input[0].type.tensor_type.elem_type = kind
+
+
+def _elsewhere(draw: DrawFn, model: ModelProto) -> None:
+    """Weights in another file."""
+    tensor = model.graph.initializer[draw(_PLACES) % len(model.graph.initializer)]
+    tensor.data_location = TensorProto.EXTERNAL if draw(st.booleans()) else TensorProto.DEFAULT
+    where = ("/etc/passwd", "../x", "/proc/self/environ", "weights.bin")
+    tensor.external_data.add(key="location", value=draw(st.sampled_from(where)))
+
+
+_CHANGES = (_operator, _rewire, _integers, _attribute, _sizes, _types, _elsewhere)

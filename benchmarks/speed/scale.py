@@ -1,0 +1,133 @@
+"""What one record, one step and one checkpoint cost: how large can it get?
+
+    python -m benchmarks.speed.scale [--people 1000] [--json]
+
+Uses the default network of pictures and generated faces, in this process, on one core. Seconds are
+of processor time, so that other work on the machine changes them little. docs/cluster.md multiplies
+them by a billion records and a thousand workers, and says where that is arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import torch
+import typer
+from dvc_data.hashfile.hash import file_md5
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.params import load
+from pipelines.sharding import Plan, PrepareConfig, make_plan
+from pipelines.training.run import TrainConfig
+from tiprdc.datasets.schema import Records, encode_shard
+from tiprdc.models.inputs import InputSpec
+from tiprdc.training import checkpoint
+from tiprdc.training.trainer import Trainer
+
+T = TypeVar("T")
+Figures = dict[str, float]
+HASHED = 64 * 2**20
+"""Bytes of the file whose digest is timed."""
+
+
+def main(
+    people: Annotated[int, typer.Option(min=1000, help="Records; they are drawn anew.")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, no table.")] = False,
+) -> None:
+    """Measure, and print."""
+    torch.set_num_threads(1)
+    plan, records, figures = _prepared(people)
+    trainer = _trainer(records, plan)
+    figures |= _trained(trainer, records) | _kept(trainer) | _hashed()
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1))
+        return
+    table = Table("what", "measured")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.3g}" if value < 1000 else f"{value:,.0f}")
+    Console().print(table)
+
+
+def _prepared(people: int) -> tuple[Plan, Records, Figures]:
+    """Records as `prepare` makes them, and what they cost."""
+    config = replace(load("prepare", PrepareConfig), dataset="avatars")
+    config = replace(config, avatars=replace(config.avatars, people=people))
+    plan, planning = _timed(lambda: make_plan(config))
+    batch, reading = _timed(lambda: plan.reader.read(plan.records, plan.fitted))
+    labels = {a.name: plan.records[a.name].to_numpy("int64").copy() for a in plan.attributes}
+    records = Records(batch.x, labels, plan.records["person"].to_numpy("str"))
+    data, encoding = _timed(lambda: encode_shard(records))
+    return plan, records, {
+        "prepare: seconds of the driver's plan a record": planning / people,
+        "prepare: bytes of the plan a record": plan.records.memory_usage(deep=True).sum() / people,
+        "prepare: seconds of a core a record": (reading + encoding) / people,
+        "shards: bytes a record": len(data) / people,
+        "memory: bytes a record in a worker": sum(
+            array.nbytes for array in (records.x, records.person, *labels.values())
+        ) / people,
+    }  # fmt: skip
+
+
+def _trainer(records: Records, plan: Plan) -> Trainer:
+    """As the stage makes it for the protected extractor of pictures, by default."""
+    config = TrainConfig()
+    spec = InputSpec(modality=plan.reader.modality, shape=records.x.shape[1:])
+    private = load("prepare", PrepareConfig).avatars.private
+    classes = {a.name: len(a.classes) for a in plan.attributes if a.name in private}
+    return Trainer(config.game, config.extractor, config.schedule, spec, classes, seed=config.seed)
+
+
+def _trained(trainer: Trainer, records: Records) -> Figures:
+    """Two epochs, of which the second counts."""
+    trainer.play_epoch(records)
+    summary, seconds = _timed(lambda: trainer.play_epoch(records))
+    learnt = [p for p in trainer.game.parameters() if p.grad is not None]
+    features, extracting = _timed(lambda: trainer.features(records))
+    return {
+        "train: seconds of a core a record": seconds / (summary["steps"] * trainer.schedule.batch),
+        "train: bytes of parameters": sum(p.nbytes for p in trainer.game.parameters()),
+        "train: bytes of gradients a step": sum(p.nbytes for p in learnt),
+        "audit: seconds of a core a record for features": extracting / len(features),
+        "audit: bytes of features a record": features[0].nbytes,
+    }
+
+
+def _kept(trainer: Trainer) -> Figures:
+    """A checkpoint, written and read."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _, saving = _timed(lambda: checkpoint.save(trainer, folder))
+        _, loading = _timed(lambda: checkpoint.load(trainer, folder))
+        size = sum(file.stat().st_size for file in folder.iterdir())
+    return {
+        "checkpoint: bytes": size,
+        "checkpoint: seconds of a core to write": saving,
+        "checkpoint: seconds of a core to read": loading,
+    }
+
+
+def _hashed() -> Figures:
+    """What DVC does with each file of an out."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(bytes(HASHED))
+        file.flush()
+        _, seconds = _timed(lambda: file_md5(file.name))
+    return {"dvc: bytes a second and core of a digest": HASHED / seconds}
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What it gives, and the processor time that it took."""
+    began = time.process_time()
+    done = work()
+    return done, time.process_time() - began
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,157 @@
+"""What a search costs beside its trials, and what a kill in the middle of it costs.
+
+    python -m benchmarks.speed.trials [--trials 100] [--json]
+
+Runs `pipelines/tuning.py` three times on a few generated faces, as `ray submit` does: to the end;
+until half of the trials have ended, when it and its Ray get SIGKILL; and again, to go on. They are
+tiny (an epoch of a small network, one linear attacker), so what Ray Tune adds is as large as it
+gets. Wall times are of this machine, which should have nothing else to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from ruamel.yaml import YAML
+
+from pipelines.cluster import ClusterConfig
+from pipelines.observability.event_log import read
+from pipelines.sharding import PrepareConfig, prepare
+from tiprdc.datasets.avatars import AvatarsConfig
+
+ROOT = Path(__file__).parents[2]
+PEOPLE = 1200
+SMALL = {
+    "epochs": 1, "people": 400, "seeds": 1, "features": [8, 16], "attacks": ["logistic_regression"],
+}  # fmt: skip
+Figures = dict[str, Any]
+
+
+def main(
+    trials: Annotated[int, typer.Option(min=4, help="Of each search.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, no table.")] = False,
+) -> None:
+    """Measure, and print."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _prepare(folder)
+        whole = _Search(folder, "whole", trials).finish()
+        killed = _Search(folder, "killed", trials)
+        ended = killed.kill_when(lambda: len(killed.ended()) >= trials // 2)
+        again = killed.finish()
+    cores = len(os.sched_getaffinity(0))
+    figures = {
+        "trials": trials,
+        "cores": cores,
+        "wall_seconds": whole["wall_seconds"],
+        "trials_own_seconds": whole["own_seconds"],
+        "wall_over_own_on_all_cores": whole["wall_seconds"] * cores / whole["own_seconds"],
+        "ended_before_the_kill": ended,
+        "kept": again["kept"],
+        "ended_but_run_again": ended - again["kept"],
+        "wall_seconds_to_go_on": again["wall_seconds"],
+        "settings_at_the_end": again["settings"],
+    }
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1))
+        return
+    table = Table("what", "measured")
+    for name, value in figures.items():
+        shown = f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+        table.add_row(name.replace("_", " "), shown)
+    Console().print(table)
+
+
+def _prepare(folder: Path) -> None:
+    """The shards of all searches."""
+    config = PrepareConfig(avatars=replace(AvatarsConfig(), people=PEOPLE))
+    prepare(config, ClusterConfig(log=""), out=folder / "shards")
+
+
+class _Search:
+    """One search, perhaps in two parts.
+
+    Args:
+        folder: With the shards.
+        name: For its own folders.
+        trials: How many.
+    """
+
+    def __init__(self, folder: Path, name: str, trials: int) -> None:
+        self.folder = folder / name
+        self.journal = self.folder / "logs" / "tune.jsonl"
+        self.folder.mkdir()
+        yaml = YAML()
+        params = yaml.load(ROOT / "params.yaml")
+        params["train"]["extractor"].update(width=8, features=16)
+        params["tune"].update(SMALL)
+        params["cluster"]["log"] = str(self.journal.parent)
+        yaml.dump(params, self.folder / "params.yaml")
+        given = {
+            "trials": trials, "shards": folder / "shards", "params": self.folder / "params.yaml",
+            "out": self.folder / "out", "storage": self.folder / "runs",
+        }  # fmt: skip
+        self.command = [sys.executable, str(ROOT / "pipelines" / "tuning.py")]
+        for option, value in given.items():
+            self.command += [f"--{option}", str(value)]
+
+    def ended(self) -> dict[str, float]:
+        """Trial -> seconds that it took itself, of those that ended."""
+        told = [line for line in read(self.journal) if line["event"] == "trial"]
+        return {line["run"]: line["seconds"] for line in told if "seconds" in line}
+
+    def kill_when(self, happened: Callable[[], bool]) -> int:
+        """Start it, kill all of it; trials that had ended."""
+        process = self._start(subprocess.DEVNULL)
+        try:
+            while not happened():
+                if process.poll() is not None:
+                    sys.exit(f"the search ended with {process.returncode} before it was killed")
+                time.sleep(0.05)
+        finally:
+            # Ray's own processes are in the same session, and go too.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return len(self.ended())
+
+    def finish(self) -> Figures:
+        """Run it to its end."""
+        began = time.monotonic()
+        process = self._start(subprocess.PIPE)
+        _, said = process.communicate()
+        if process.returncode:
+            sys.exit(said)
+        numbers = [int(number) for number in re.findall(r"tune: trial (\d+) of", said)]
+        front = (self.folder / "out" / "front.csv").read_text().splitlines()
+        return {
+            "wall_seconds": time.monotonic() - began,
+            "own_seconds": sum(self.ended().values()),
+            # The first that ends now is told its number among all that have ended.
+            "kept": numbers[0] - 1,
+            "settings": len(front) - 1,
+        }
+
+    def _start(self, errors: int) -> subprocess.Popen[str]:
+        outside = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+        return subprocess.Popen(
+            self.command, env={**outside, "OMP_NUM_THREADS": "1"}, text=True,
+            stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,94 @@
+"""Audit a release, or a registered version, on Ray.
+
+python -m pipelines.audit artifacts/release --control artifacts/control --out reports/again
+python -m pipelines.audit extractor@v1.2.0 --out reports/again
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.audit.run import LEDGER, audit
+from pipelines.cluster import ClusterConfig
+from pipelines.observability.progress import console
+from pipelines.observability.progress import run as run_stage
+from pipelines.params import load
+from tiprdc.audit.config import AuditConfig
+from tiprdc.errors import ModelError
+from tiprdc.formats.audit_report import EXIT_CODE
+from tiprdc.registry import pull
+
+PULLED = Path("runs/pulled")
+"""Where versions are put that are audited again."""
+_VERSION = re.compile(r"([\w-]+)@(v\d+\.\d+\.\d+)")
+
+
+def resolve(release: str, repository: Path = Path()) -> Path:
+    """The folder of a release that somebody names by its path or by its version.
+
+    A version is pulled from the repository's own tags and DVC remote, and checked against what its
+    tag says; one that was deprecated is no exception, since old versions are audited again.
+
+    Raises:
+        ModelError: There is no such folder.
+        ReleaseError: There is no such version, or its bytes are not those of its tag.
+    """
+    path = Path(release)
+    if path.exists():
+        return path if path.is_dir() else path.parent
+    named = _VERSION.fullmatch(release)
+    if named is None:
+        raise ModelError(
+            "RELEASE",
+            f"{release} does not exist",
+            "a folder, or a version such as extractor@v1.2.0",
+        )
+    folder = repository / PULLED / release
+    if folder.exists():
+        pull.verify(folder, None)
+        return folder
+    artifact, version = named.groups()
+    wanted = pull.Wanted(artifact=artifact, version=version, objected=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    pull.pull(str(repository.resolve()), wanted, folder, None)
+    return folder
+
+
+def _named(release: str) -> dict[str, str]:
+    """A version is watched by its own name, beside what the graph makes."""
+    if _VERSION.fullmatch(release):
+        return {"stage": f"audit-{release}", "artifact": release}
+    return {}
+
+
+def command(
+    release: Annotated[str, typer.Argument(help="Folder of a release, or extractor@v1.2.0.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the findings.")],
+    shards: Annotated[Path, typer.Option(help="What `prepare` wrote.")] = Path("artifacts/shards"),
+    control: Annotated[
+        Path | None, typer.Option(help="Folder with unprotected.onnx, if there is one.")
+    ] = None,
+) -> None:
+    """Audit a release on Ray, by the settings of params.yaml. Exit code 0, 1 or 2."""
+    report = audit(
+        load("audit", AuditConfig),
+        load("cluster", ClusterConfig),
+        shards=shards,
+        release=resolve(release),
+        control=control,
+        out=out,
+        ledger=LEDGER,
+        **_named(release),
+    )
+    console.print(f"{report.verdict}: {out / 'audit.json'}", markup=False, highlight=False)
+    for reason in report.reasons:
+        console.print(f"- {reason}", markup=False, highlight=False)
+    raise typer.Exit(EXIT_CODE[report.verdict])
+
+
+if __name__ == "__main__":
+    run_stage(lambda: typer.run(command))

@@ -1,0 +1,117 @@
+"""Attack a release on Ray: the exported bytes against the people of its shards, one verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.audit.ray_executor import OnRay
+from pipelines.cluster import ClusterConfig, connect
+from pipelines.observability.audit_metrics import Scoreboard, judged
+from pipelines.observability.stage_monitor import watch
+from tiprdc.attacks import membership
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.evidence import Evidence
+from tiprdc.audit.ledger import Ledger
+from tiprdc.audit.own_model import Model, OwnModel
+from tiprdc.audit.plan import jobs_of
+from tiprdc.audit.report_document import AuditReport
+from tiprdc.audit.run import Digests, make_plan
+from tiprdc.audit.run import run as run_audit
+from tiprdc.audit.writer import write
+from tiprdc.datasets.schema import Schema, read_schema, read_split
+from tiprdc.errors import ModelError
+from tiprdc.formats.manifest import read_contract
+
+LEDGER = Path("runs/audits.jsonl")
+"""Beside what resumes a run: DVC deletes outs before a stage runs, and this must survive."""
+_MORE_PEOPLE = "prepare more people or a larger prepare.shares.attacker_test, or lower the policy"
+
+
+def audit(
+    config: AuditConfig,
+    cluster: ClusterConfig,
+    *,
+    shards: Path,
+    release: Path,
+    control: Path | None,
+    out: Path,
+    ledger: Path | None = None,
+    stage: str = "audit",
+    artifact: str = "extractor",
+) -> AuditReport:
+    """Audit a release and write `audit.json`, `metrics.json`, `attacks.csv`,
+    `pictures.npz` and `audit.intoto.json`.
+
+    Args:
+        config: Who attacks, how hard, and what counts as enough.
+        cluster: Where.
+        shards: Folder of `prepare`.
+        release: Folder with `extractor.onnx` and `manifest.json`.
+        control: Folder with `unprotected.onnx`; None: there is no such control.
+        out: Folder for the findings.
+        ledger: File that counts how often these test people were audited.
+        stage: Name of its journal, and of its file of metrics.
+        artifact: What is audited, as the registry names it; in the metrics.
+
+    Raises:
+        DataError: Fewer people than the policy needs, or files that are not what they should be.
+        ModelError: The release is not the one of its manifest, or was not made from these shards.
+        ClusterError: Ray does not answer.
+    """
+    with watch(stage, cluster) as seen:
+        evidence = _open(shards, release, control)
+        plan = make_plan(config, evidence, _MORE_PEOPLE)
+        board = Scoreboard(seen, len(jobs_of(plan)), artifact)
+        with connect(cluster):
+            audited = run_audit(
+                plan, evidence, OnRay(seen.done, board.ended), config.most_seconds,
+                lambda: Digests.of_files(*_files(shards, release, control)),
+                Ledger(ledger),
+            )  # fmt: skip
+        write(audited, out)
+        judged(seen, audited.report, artifact)
+    return audited.report
+
+
+def _open(shards: Path, release: Path, control: Path | None) -> Evidence:
+    schema, models = _files(shards, release, control)
+    return Evidence(
+        schema,
+        train=read_split(shards, schema, "attacker-train"),
+        select=read_split(shards, schema, "attacker-select"),
+        test=read_split(shards, schema, "attacker-test"),
+        models=models,
+        trained=read_split(shards, schema, "extractor-train", fewest=membership.MOST),
+    )
+
+
+def _files(shards: Path, release: Path, control: Path | None) -> tuple[Schema, dict[str, Model]]:
+    """What the records are, and the models; both fit each other."""
+    schema = read_schema(shards)
+    contract = read_contract(release / "manifest.json")
+    models: dict[str, Model] = {
+        "released": OwnModel(_read(release / "extractor.onnx")),
+    }
+    if control is not None:
+        models["unprotected"] = OwnModel(_read(control / "unprotected.onnx"))
+    found = models["released"].sha256
+    if found != contract.model_sha256:
+        raise ModelError(
+            str(release / "extractor.onnx"), f"sha256 {found[:12]}",
+            f"{contract.model_sha256[:12]}, as its manifest says", "run `dvc repro -f export`",
+        )  # fmt: skip
+    if contract.data_digest != schema.digest:
+        raise ModelError(
+            str(release / "manifest.json"), "an extractor that was trained on other shards",
+            "one whose training people are known not to be in attacker-test", "run `dvc repro`",
+        )  # fmt: skip
+    return schema, models
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(
+            str(path), "no such file", "what export wrote", "run `dvc repro export`"
+        ) from None

@@ -1,0 +1,1 @@
+"""Progress bars, event log, Prometheus metrics."""

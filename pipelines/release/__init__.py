@@ -1,0 +1,1 @@
+"""Releases: checks, tag and push, promotion, re-audits."""

@@ -1,0 +1,61 @@
+"""Controls audit what they say they audit, and the table counts what the rows say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.auditor import controls
+from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.datasets.schema import SPLITS
+
+PEOPLE = dict(zip(SPLITS, (4, 120, 40, 80), strict=True))
+QUICK = AuditConfig(
+    policy=PolicyConfig(min_people=20, margin=0.15),
+    attacks=("logistic_regression",), probes=("logistic_regression",),
+    raw=("logistic_regression",), seeds=(0,), measures=(), reconstruction=False,
+)  # fmt: skip
+
+
+def test_splits_are_other_people_and_seeds_other_faces() -> None:
+    schema, parts = controls.faces(0, PEOPLE)
+    everybody = [person for part in parts.values() for person in part.person]
+    assert len(everybody) == len(set(everybody)) == 244
+    assert schema.private == ("skin_tone",)
+    _, others = controls.faces(1, PEOPLE)
+    assert not np.array_equal(parts["attacker-test"].x, others["attacker-test"].x)
+
+
+@pytest.mark.parametrize(("telling", "verdict"), [(True, "FAIL"), (False, "PASS")])
+def test_who_tells_fails_and_who_tells_nothing_passes_and_both_the_same_again(
+    telling: bool, verdict: str
+) -> None:
+    schema, parts = controls.faces(0, PEOPLE)
+    model = controls.Made(64, telling=telling)
+    first, second = (controls.audited(schema, parts, model, QUICK, 1) for _ in range(2))
+    assert (first.verdict, first.seconds != second.seconds) == (verdict, True)
+    assert controls.timeless(first) == controls.timeless(second)
+    assert '"seconds"' not in controls.timeless(first)
+
+
+def row(control: str, verdict: str, value: float, **more: Any) -> dict[str, str]:
+    return {
+        "control": control, "seed": "0", "suite": SUITE_VERSION, "verdict": verdict,
+        "attack": "kernel", "value": str(value), "low": "0", "high": "1", "people": "800",
+        "same": "", "cores": "2", "seconds": "90", **more,
+    }  # fmt: skip
+
+
+def test_the_table_counts_what_was_wanted() -> None:
+    rows = [
+        row("unprotected", "FAIL", 0.8, same="True"), row("unprotected", "INCONCLUSIVE", 0.6),
+        row("constant", "PASS", 0.5, same="False"), row("large", "FAIL", 0.9),
+    ]  # fmt: skip
+    said = "\n".join(controls.lines(rows))
+    assert "| unprotected | FAIL | 1 FAIL, 1 INCONCLUSIVE of 2 | 3 % | 0.600 to 0.800 |" in said
+    assert "| constant | PASS | 1 PASS of 1 | 5 % | 0.500 to 0.500 |" in said
+    assert "| 1 of 2 | | |" in said
+    assert "10,000 people x 1,024 features, everything | 20 minutes | 1.5 minutes on 2" in said

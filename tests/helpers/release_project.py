@@ -1,0 +1,364 @@
+"""A project with a passed audit, a bare Git remote and a DVC remote: small enough for seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from pipelines.artifacts import Shipped
+from pipelines.params import load
+from pipelines.release import publish
+from pipelines.release.checks import Asked, check
+from tests.helpers.audit_samples import manifest as sample_manifest
+from tests.helpers.audit_samples import task
+from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.plan import Plan, Representation
+from tiprdc.audit.report_document import AttackRun, AuditReport, Estimate, UtilityReport
+from tiprdc.audit.verdict import conclude, judge
+from tiprdc.errors import ReleaseError
+from tiprdc.formats.files import sha256
+from tiprdc.registry.git import Git
+from tiprdc.registry.pull import Wanted, pull
+from tiprdc.registry.signing import generate, read_trust
+from tiprdc.registry.versions import Bump
+
+ROOT = Path(__file__).parents[2]
+PEOPLE = 4000
+DATA = "b7" * 32
+GRAPH = """
+artifacts:
+  extractor: {path: artifacts/release, type: model}
+stages:
+  export:
+    cmd: make it
+    deps: [code.txt]
+    params: [export]
+    outs: [artifacts/release]
+  audit:
+    cmd: attack it
+    deps: [artifacts/release]
+    params: [audit]
+    outs: [reports/audit.json]
+  card:
+    cmd: describe it
+    deps: [artifacts/release, reports/audit.json]
+    outs: [reports/model_card.md]
+  export-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: make ${item} of it
+      deps: [artifacts/release]
+      outs:
+        - artifacts/variants/${item}
+  audit-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: attack ${item}
+      deps:
+        - artifacts/variants/${item}
+      params: [audit]
+      outs:
+        - reports/variants/${item}/audit.json
+  card-variant:
+    foreach: ${export.variants}
+    do:
+      cmd: describe ${item}
+      deps:
+        - artifacts/variants/${item}
+        - reports/variants/${item}/audit.json
+      outs:
+        - reports/variants/${item}/model_card.md
+"""
+
+
+class Lab:
+    """`project` (a clone with a work tree), `origin.git` (bare), `store` (DVC's remote).
+
+    The project names its DVC remote by a link, so that a copy of a lab has a remote of its own.
+    """
+
+    def __init__(self, folder: Path, link: Path) -> None:
+        self.folder, self.link = folder, link
+        self.project, self.origin = folder / "project", folder / "origin.git"
+        self.store, self.key = folder / "store", folder / "key.pem"
+        self.trust = folder / "key.pem.trust.json"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.store)
+
+    def copy(self, folder: Path) -> Lab:
+        """Another lab, as this one is now."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Lab(folder, self.link)
+
+    def git(self, *arguments: str, at: Path | None = None) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=at or self.project, check=True, capture_output=True, text=True
+        ).stdout
+
+    def dvc(self, *arguments: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments], cwd=self.project, check=True,
+            capture_output=True,
+        )  # fmt: skip
+
+    def tags(self, at: Path | None = None) -> dict[str, str]:
+        """Tag -> object."""
+        form = "--format=%(refname:strip=2) %(objectname)"
+        listed = self.git("for-each-ref", "refs/tags", form, at=at or self.origin).splitlines()
+        return dict(line.split() for line in listed)
+
+    def edit(self, file: str, text: str) -> None:
+        (self.project / file).write_text(text)
+
+    def commit(self) -> None:
+        """Whatever is there, in dvc.lock and in Git."""
+        self.dvc("commit", "-f", "-q")
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "a change")
+
+    def stored(self, path: str) -> Path:
+        """The object in DVC's remote that a file of the project is."""
+        digest = hashlib.md5((self.project / path).read_bytes()).hexdigest()
+        return self.object(digest)
+
+    def object(self, digest: str) -> Path:
+        """An object in DVC's remote, made writable."""
+        found = self.store / "files" / "md5" / digest[:2] / digest[2:]
+        found.chmod(0o644)
+        return found
+
+    def listing(self) -> Path:
+        """The object in DVC's remote that lists the files of artifacts/release."""
+        lock = (self.project / "dvc.lock").read_text()
+        digest = re.search(r"path: artifacts/release\n *hash: md5\n *md5: (\w+\.dir)", lock)
+        assert digest
+        return self.object(digest[1])
+
+    def use_remote(self, *settings: str) -> None:
+        """Another DVC remote than the folder."""
+        lines = "".join(f" {setting}\n" for setting in settings)
+        self.edit(
+            ".dvc/config",
+            f"[core]\n analytics = false\n remote = far\n['remote \"far\"']\n{lines}",
+        )
+        self.git("commit", "-qam", "a remote far away")
+
+    def retag(
+        self,
+        name: str,
+        change: Callable[[dict[str, Any]], None] = lambda envelope: None,
+        *,
+        commit: str | None = None,
+        as_name: str | None = None,
+    ) -> None:
+        """On the Git remote, overwrite a tag with one whose envelope was changed."""
+        git = Git(self.origin)
+        tag = git.tags()[name]
+        envelope = json.loads(git.message(tag).split("\n\n")[1])
+        change(envelope)
+        made = git.make_tag(
+            as_name or name, commit or tag.commit, f"a tag\n\n{json.dumps(envelope)}"
+        )
+        git("update-ref", f"refs/tags/{as_name or name}", made)
+
+
+def build(folder: Path) -> Lab:
+    """An audited project, committed and pushed to Git's remote; nothing is released yet."""
+    link = folder / "current-store"
+    lab = Lab(folder / "lab", link)
+    lab.project.mkdir(parents=True)
+    lab.store.mkdir()
+    lab.git("init", "-q", "--bare", "-b", "main", str(lab.origin), at=folder)
+    lab.git("init", "-q", "-b", "main")
+    lab.git("remote", "add", "origin", "../origin.git")
+    lab.edit("dvc.yaml", GRAPH)
+    lab.edit("code.txt", "code\n")
+    lab.edit(".gitignore", "/artifacts/\n/reports/\n")
+    shutil.copyfile(ROOT / "params.yaml", lab.project / "params.yaml")
+    lab.dvc("init", "-q")
+    lab.edit(
+        ".dvc/config",
+        f"[core]\n analytics = false\n remote = store\n['remote \"store\"']\n url = {link}\n",
+    )
+    write_release(lab.project, 1.0)
+    lab.commit()
+    lab.git("push", "-q", "origin", "main")
+    generate("the releaser", lab.key, lab.trust)
+    return lab
+
+
+def release(lab: Lab, *, bump: Bump = "minor", push: bool = True, **asked: Any) -> list[str]:
+    """Check and make, as `python -m pipelines.release` does; names of the new tags."""
+    wanted = Asked(bump=bump, push=push, **asked)
+    return publish.make(lab.project, wanted, check(lab.project, wanted))
+
+
+def pulled_whole_or_not_at_all(
+    lab: Lab, folder: Path, put: Callable[[str, bytes], object], delete: Callable[[str], object]
+) -> None:
+    """Release to a remote that is no folder, pull; then an object there is spoilt, and then gone.
+
+    Args:
+        lab: Whose remote it is.
+        folder: For what is pulled.
+        put, delete: Change an object of the remote by its path there.
+    """
+    assert release(lab, stage="prod", key=lab.key)
+    trusted, wanted = read_trust(lab.trust), Wanted(stage="prod")
+    assert pull(str(lab.origin), wanted, folder / "first", trusted).key
+    model = (lab.project / "artifacts/release/extractor.onnx").read_bytes()
+    assert (folder / "first" / "extractor.onnx").read_bytes() == model
+
+    digest = hashlib.md5(model).hexdigest()
+    stored = f"files/md5/{digest[:2]}/{digest[2:]}"
+    put(stored, model[:-1] + b"?")
+    with pytest.raises(ReleaseError, match="sha256"):
+        pull(str(lab.origin), wanted, folder / "second", trusted)
+    delete(stored)
+    with pytest.raises(ReleaseError, match=r"extractor\.onnx"):
+        pull(str(lab.origin), wanted, folder / "second", trusted)
+    assert not (folder / "second").exists()
+
+
+def write_release(project: Path, weight: float, variant: str | None = None, **changes: Any) -> None:
+    """Model, manifest, audit and model card, such that nothing speaks against them."""
+    shipped = Shipped(variant)
+    release, reports = project / shipped.release, project / shipped.reports
+    for folder in (release, reports):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_model(release / "extractor.onnx", weight)
+    digest = sha256(release / "extractor.onnx")
+    report = audit_report(load("audit", AuditConfig, project / "params.yaml"), digest, **changes)
+    audit = json.loads(report.to_json())
+    (reports / "audit.json").write_text(report.to_json())
+    manifest = sample_manifest(audit)
+    manifest["name"] = shipped.artifact
+    if variant:
+        of = sha256(project / Shipped().release / "extractor.onnx")
+        numbers = {"max_abs": 0.1, "mean_abs": 0.01, "records": 1000}
+        manifest["variant"] = {"name": variant, "of": of, **numbers}
+    manifest["files"]["extractor.onnx"]["bytes"] = (release / "extractor.onnx").stat().st_size
+    (release / "manifest.json").write_text(json.dumps(manifest))
+    (reports / "model_card.md").write_text(f"# A model\n\nsha256 {digest}\n")
+
+
+def write_model(path: Path, weight: float) -> None:
+    """z = weight * x, for pictures."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["x"], ["a"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["a"], ["b"]),
+            helper.make_node("Mul", ["b", "w"], ["z"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, ["batch", 3, 8, 8])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 192])],
+        [numpy_helper.from_array(np.float32(weight).reshape(1), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def audit_report(
+    config: AuditConfig, model_sha256: str, rate: float = 0.53, suite: str = SUITE_VERSION
+) -> AuditReport:
+    """What the committed settings and these counts lead to, by the audit's own rules."""
+    plan = Plan(
+        suite_version=suite,
+        model_sha256=model_sha256,
+        control_sha256="d2" * 32,
+        data_digest=DATA,
+        private={"skin_tone": ("light", "dark")},
+        utility={"glasses": ("no", "yes")},
+        people={"skin_tone": PEOPLE, "glasses": PEOPLE},
+        attacks=config.attacks,
+        probes=config.probes,
+        raw=config.raw_attacks("image"),
+        seeds=config.seeds,
+        budget=config.budget,
+        sample_seed=config.sample_seed,
+        policy=config.policy,
+        reconstruction=config.reconstruction,
+        measures=config.measures,
+    )
+    report, reasons = judge(
+        "skin_tone",
+        plan,
+        strongest=_estimate(rate, "mlp"),
+        leakage=0.01,
+        controls={
+            "raw": _estimate(0.98, "cnn"),
+            "unprotected": _estimate(0.9, "mlp"),
+            "shuffled": _estimate(0.5, "mlp"),
+            "floor": replace(_estimate(0.51, "label_floor"), select=None),
+        },
+        attacks=tuple(_runs(plan)),
+    )
+    digests = {key: getattr(plan, key) for key in _DIGESTS}
+    verdict, reasons = conclude(
+        plan, {"skin_tone": report}, reasons, **digests, plan_sha256=plan.sha256
+    )
+    return AuditReport(
+        suite_version=suite,
+        verdict=verdict,
+        reasons=reasons,
+        model_sha256=model_sha256,
+        data_digest=DATA,
+        plan_sha256=plan.sha256,
+        plan=asdict(plan),
+        dataset="avatars",
+        modality="image",
+        features=(192,),
+        record=(3, 8, 8),
+        notes=(),
+        splits={"attacker-test": {"people": PEOPLE, "records": PEOPLE}},
+        policy=asdict(plan.policy),
+        attributes={"skin_tone": report},
+        utility={"glasses": _task()},
+        mean_utility_loss=0.01,
+        reconstruction=None,
+        measures={},
+        not_tried=(),
+        reuse=None,
+        seconds=1.0,
+    )
+
+
+_DIGESTS = ("model_sha256", "control_sha256", "data_digest")
+
+
+def _estimate(rate: float, attack: str) -> Estimate:
+    return Estimate.of(attack, round(rate * PEOPLE), PEOPLE, 0.95, rate)
+
+
+def _runs(plan: Plan) -> list[AttackRun]:
+    kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
+    return [
+        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok", seconds=1.0)
+        for kind in kinds
+        for name, seed in plan.runs(kind)
+    ]
+
+
+def _task() -> UtilityReport:
+    raw: Mapping[str, Any] = task(0.95, 0.96, 0.99)
+    return UtilityReport(
+        classes=("no", "yes"), prior=0.5, people=PEOPLE, released=_estimate(0.95, "mlp"),
+        unprotected=_estimate(0.96, "mlp"), ceiling=_estimate(0.99, "cnn"), loss=raw["loss"],
+        probes=(),
+    )  # fmt: skip

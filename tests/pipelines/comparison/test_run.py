@@ -1,0 +1,252 @@
+"""A cell is fitted, exported and attacked beside its reference, and is not run twice."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grimp
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from benchmarks.comparison import settings
+from benchmarks.comparison.settings import comparison
+from pipelines.cluster import ClusterConfig
+from pipelines.comparison import cell, run
+from pipelines.comparison.cell import Cell, ComparisonConfig, Reference
+from pipelines.comparison.run import absent, refer, run_cells
+from pipelines.params import load
+from pipelines.sharding import PrepareConfig
+from tiprdc.baselines.base import MethodsConfig
+from tiprdc.baselines.methods import METHODS
+from tiprdc.datasets.manifest import ManifestConfig
+from tiprdc.datasets.schema import Schema
+from tiprdc.errors import ConfigError
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.statistics.binomial import prior
+from tiprdc.training.game import GameConfig
+from tiprdc.training.trainer import ScheduleConfig
+
+ROOT = Path(__file__).parents[3]
+GRAPH = ROOT / "benchmarks" / "comparison"
+MakeShards = Callable[..., Schema]
+CONFIG = ComparisonConfig(
+    attacks=("logistic_regression",),
+    probes=("logistic_regression",),
+    methods=MethodsConfig(
+        extractor=ExtractorConfig(width=8, features=6), schedule=ScheduleConfig(epochs=2, batch=32)
+    ),
+)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Tasks run in this process, without Ray; the keys of those that ran."""
+    ran: list[Any] = []
+
+    def spread(
+        function: Callable[..., Any], tasks: Mapping[Any, Any], *_: Any
+    ) -> Iterator[tuple[Any, Any]]:
+        for key, arguments in tasks.items():
+            ran.append(key)
+            yield key, function(*arguments)
+
+    monkeypatch.setattr(run, "spread", spread)
+    return ran
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_cell_is_measured_once_beside_its_reference(
+    tmp_path: Path, make_shards: MakeShards, here: list[Any]
+) -> None:
+    shards, cluster = tmp_path / "shards", ClusterConfig()
+    make_shards(shards, "table", people=200)
+    *_, reference = refer(CONFIG, cluster, shards, None)
+    assert list(refer(CONFIG, cluster, shards, reference)) == [reference]
+    more = replace(CONFIG, seeds=(*CONFIG.seeds, 7))
+    assert next(refer(more, cluster, shards, reference)).levels == reference.levels
+    assert here == [0]
+
+    asked = [Cell("planted", name, 0) for name in ("raw", "noisy", "maxent")]
+
+    def out(cell: Cell) -> Path:
+        return tmp_path / f"{cell.dataset}-{cell.method}.csv"
+
+    run_cells(asked, {"planted": CONFIG}, cluster, {"planted": reference}, out)
+    raw, noisy, maxent = (rows_of(out(cell)) for cell in asked)
+    for rows in (raw, noisy, maxent):
+        assert [row["attribute"] for row in rows] == ["secret", "task"]
+        assert [row["role"] for row in rows] == ["private", "utility"]
+        assert list(rows[0]) == list(run.COLUMNS)
+        for row in rows:
+            assert float(row["prior"]) == 0.5
+            assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
+    # The record itself is its own ceiling, and the planted secret is recognised in it.
+    assert raw[0]["value"] == raw[0]["ceiling"]
+    assert float(raw[0]["value"]) > 0.95
+    assert float(noisy[0]["value"]) < float(raw[0]["value"])
+    assert {row["known"] for row in maxent} == {"task"}
+    assert {row["known"] for row in raw + noisy} == {""}
+    assert maxent[0]["features"] == "6"
+    assert maxent[0]["r2"] != "" == raw[0]["r2"]
+    assert (raw[0]["floor"] != "", raw[1]["floor"]) == (True, "")
+
+    here.clear()
+    run_cells(asked, {"planted": CONFIG}, cluster, {"planted": reference}, out)
+    assert here == []
+    run_cells(
+        asked, {"planted": CONFIG}, cluster, {"planted": replace(reference, settings="others")}, out
+    )
+    assert here == asked
+    assert {row["settings"] for row in rows_of(out(asked[0]))} == {"others"}
+
+
+def test_noise_that_is_in_a_file_is_the_same_again(tmp_path: Path, make_shards: MakeShards) -> None:
+    schema = make_shards(tmp_path, "table", people=40)
+    _, parts = cell._read(str(tmp_path))
+
+    def z() -> Any:
+        sent, _ = cell._sent(METHODS["bottleneck"], CONFIG, str(tmp_path), schema, parts, 3)
+        return sent["attacker-test"]
+
+    first = z()
+    assert (first == z()).all()
+    # Each record has noise of its own, of deviation 1.
+    assert len(np.unique(first)) == first.size
+    assert first.std() > 0.9
+
+
+def test_attackers_hold_records_where_features_are_sent(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = make_shards(tmp_path, "table", people=60)
+    config = replace(CONFIG, attacks=("logistic_regression", "decensoring"))
+    held: list[Any] = []
+
+    def scored(attacks: Any, *_: Any, x: Any = None, **__: Any) -> Any:
+        held.append((set(attacks) & {"decensoring"}, None if x is None else x.shape))
+
+    monkeypatch.setattr(cell, "score", scored)
+    _, parts = cell._read(str(tmp_path))
+    sent = {split: np.zeros((len(part), 2), np.float32) for split, part in parts.items()}
+    cell._scores(METHODS["leace"], sent, config, schema, parts)
+    cell._scores(METHODS["noisy"], sent, config, schema, parts)
+    people = len(parts["attacker-train"])
+    assert [shape and shape[0] for _, shape in held] == [people, people, None, None]
+    assert [bool(names) for names, _ in held] == [True, False, True, False]
+
+
+def test_a_comparison_needs_an_attack_that_needs_no_records() -> None:
+    for attacks in ((), ("decensoring",)):
+        with pytest.raises(ConfigError, match="at least one attack that needs no records"):
+            ComparisonConfig(attacks=attacks)
+
+
+def test_a_method_that_cannot_work_on_such_records_is_left_out_with_a_sentence(
+    tmp_path: Path, make_shards: MakeShards, here: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_shards(tmp_path / "shards", "text", people=40)
+    reference = Reference(str(tmp_path / "shards"), {0: {}}, "s")
+    cell = Cell("blog", "noisy", 0)
+    run_cells(
+        [cell], {"blog": CONFIG}, ClusterConfig(), {"blog": reference}, lambda _: tmp_path / "c.csv"
+    )
+    assert "blog, noisy: left out: text records" in capsys.readouterr().err
+    assert rows_of(tmp_path / "c.csv") == []
+
+
+def test_the_settings_change_with_what_is_asked_and_not_with_the_seeds(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path, "table", people=40)
+    first = run._settings(CONFIG, schema)
+    assert run._settings(replace(CONFIG, seeds=(0, 1)), schema) == first
+    assert run._settings(replace(CONFIG, attacks=("kernel",)), schema) != first
+    assert run._settings(CONFIG, replace(schema, digest="others")) != first
+    assert run._settings(CONFIG, replace(schema, private=("task",))) != first
+
+
+def test_a_data_set_that_is_not_there_says_so(tmp_path: Path) -> None:
+    missing = ManifestConfig(path=str(tmp_path / "nowhere.csv"))
+    why = absent(PrepareConfig(dataset="manifest", manifest=missing))
+    assert why is not None
+    assert "nowhere.csv is not there: name your own copy" in why
+    assert absent(PrepareConfig(dataset="avatars")) is None
+
+
+def test_what_is_asked_is_checked() -> None:
+    with pytest.raises(ConfigError, match=r"comparison.attacks: kernl"):
+        ComparisonConfig(attacks=("kernl",))
+    with pytest.raises(ConfigError, match=r"comparison.seeds: \[0, 0\]"):
+        ComparisonConfig(seeds=(0, 0))
+
+
+@pytest.mark.ray
+def test_tasks_are_spread_over_ray(local_ray: None) -> None:
+    tasks = {"two": (2,), "four": (4,)}
+    found = run.spread(prior, tasks, ClusterConfig(), "priors")
+    assert dict(found) == {"two": 0.5, "four": 0.25}
+
+
+def test_every_section_of_the_comparisons_params_can_be_read(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    sections = YAML(typ="safe", pure=True).load(GRAPH / "params.yaml")
+    schema = make_shards(tmp_path, "table", people=40)
+    for name in sections["datasets"]:
+        budget = sections["budgets"][name]
+        assert comparison(name, schema).methods.game == GameConfig(memory=0, budget=budget)
+        load(name, PrepareConfig, GRAPH / "params.yaml")
+    listed = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
+    assert set(sections) == listed
+    assert set(sections["methods"]) == set(METHODS) - {"unprotected"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("avatars: 0.7", r"budgets.avatars: 0.7\n  allowed: 0.001 to 0.5"),
+        ("avatar: 0.1", r"budgets.avatar: no data set of this name(?s:.*)'avatars'\?"),
+        ("avatars: low", "budgets.avatars: 'low' (?s:.*) a number"),
+    ],
+)
+def test_a_wrong_budget_is_refused_by_its_own_key(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch, line: str, said: str
+) -> None:
+    params = tmp_path / "params.yaml"
+    text = (GRAPH / "params.yaml").read_text()
+    params.write_text(re.sub(r"^  avatars: .*$", f"  {line}", text, flags=re.MULTILINE))
+    monkeypatch.setattr(settings, "PARAMS", params)
+    with pytest.raises(ConfigError, match=said):
+        comparison("avatars", make_shards(tmp_path, "table", people=40))
+
+
+def test_the_references_deps_hold_all_code_that_decides_figures() -> None:
+    """DVC follows no imports: an edited attack must not leave old figures up to date."""
+    graph = grimp.build_graph("pipelines", "tiprdc", cache_dir=None)
+    stated = YAML(typ="safe").load(GRAPH / "dvc.yaml")["stages"]["reference"]["deps"]
+    needed = {
+        file
+        for module in graph.find_upstream_modules("pipelines.comparison.run")
+        if (ROOT / (file := module.replace(".", "/") + ".py")).exists()
+    }
+    missing = {
+        file for file in needed
+        if not any(file == dep or file.startswith(f"{dep}/") for dep in stated)
+    }  # fmt: skip
+    # They say, show, place and refuse; no figure follows from them.
+    assert missing == {
+        "pipelines/cluster.py", "pipelines/observability/progress.py",
+        "pipelines/observability/event_log.py",
+        "pipelines/observability/metrics.py", "pipelines/observability/stage_monitor.py",
+        "tiprdc/errors.py",
+    }  # fmt: skip

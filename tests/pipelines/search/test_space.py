@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.search.space import TuneConfig, check, chosen, snippet, space
+from pipelines.training.run import TrainConfig
+from tiprdc.datasets.schema import Schema
+from tiprdc.errors import ConfigError
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training.game import GameConfig
+
+MakeShards = Callable[..., Schema]
+
+
+def test_what_is_not_listed_stays_as_train_has_it() -> None:
+    config = TuneConfig(features=(), adversaries=(0, 2), release_noise=(0.0, 0.5), epochs=2)
+    assert list(space(config)) == [
+        "budget", "privacy_weight", "release_noise", "adversaries",
+    ]  # fmt: skip
+    point = {"privacy_weight": 0.7, "budget": 0.05, "release_noise": 0.5, "adversaries": 2}
+    base = TrainConfig(extractor=ExtractorConfig(features=48))
+    game, extractor, schedule = chosen(point, config, base)
+    assert (game.privacy_weight, game.adversaries, game.adversary_steps) == (0.7, 2, 2)
+    assert (extractor.features, extractor.release_noise) == (48, 0.5)
+    # The warm-up is the same share of a shorter training.
+    assert (schedule.epochs, schedule.warm_up) == (2, 0.25)
+    assert snippet(point) == {
+        "game": {"privacy_weight": 0.7, "budget": 0.05, "adversaries": 2},
+        "extractor": {"release_noise": 0.5},
+    }
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"family": ("mlp", "cnn")}, r"tune.family, train.extractor.family: cnn\n.*for table"),
+        ({"features": (8, 1)}, "tune.features, train.extractor.features: 1"),
+        ({"adversaries": (9,)}, "tune.adversaries, train.game.adversaries: 9"),
+        ({"bottleneck": (-1.0,)}, "tune.bottleneck, train.game.bottleneck: -1"),
+        ({"release_noise": (-1.0,)}, "tune.release_noise, train.extractor.release_noise: -1"),
+    ],
+)
+def test_choices_that_no_trial_could_be_made_of_are_refused_before_any(
+    choices: dict[str, tuple[object, ...]], message: str, tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path, "table")
+    check(TuneConfig(), TrainConfig(), schema)
+    with pytest.raises(ConfigError, match=message):
+        check(TuneConfig(**choices), TrainConfig(), schema)  # type: ignore[arg-type]  # one key
+
+
+def test_noise_is_not_searched_where_features_are_in_units_of_it(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    base = TrainConfig(game=GameConfig(bottleneck=0.3))
+    with pytest.raises(ConfigError, match=r"tune.release_noise, .*: 0.5 with a bottleneck"):
+        check(TuneConfig(release_noise=(0.0, 0.5)), base, make_shards(tmp_path, "table"))
+    noisy = TrainConfig(extractor=ExtractorConfig(release_noise=0.5))
+    with pytest.raises(ConfigError, match=r"tune.bottleneck, .*: 0.5 with a bottleneck"):
+        check(TuneConfig(bottleneck=(0.0, 0.3)), noisy, make_shards(tmp_path, "table"))
+
+
+def test_every_pair_of_network_and_cut_is_checked(tmp_path: Path, make_shards: MakeShards) -> None:
+    schema = make_shards(tmp_path, "image")
+    check(TuneConfig(family=("vgg16_bn", "resnet18"), cut=(1, 4)), TrainConfig(), schema)
+    with pytest.raises(ConfigError, match=r"train.extractor.cut: 5"):
+        check(TuneConfig(family=("vgg16_bn", "resnet18"), cut=(1, 5)), TrainConfig(), schema)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"privacy_weight": (0.9, 0.5)}, r"tune.privacy_weight: \[0.9, 0.5\]"),
+        ({"budget": (0.0, 0.2)}, "tune.budget"),
+        ({"attacks": ("mpl",)}, "did you mean 'mlp'"),
+        ({"attacks": ()}, "tune.attacks: nothing"),
+        ({"attacks": ("decensoring", "mlp")}, "first one that needs no records"),
+        ({"seeds": 0}, "tune.seeds"),
+        ({"limits": (0.1, 1.5)}, "tune.limits: 1.5"),
+    ],
+)
+def test_a_search_out_of_range_is_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TuneConfig(**settings)  # type: ignore[arg-type]

@@ -1,0 +1,202 @@
+"""Both extractors through Ray Train: side by side, resumed, and with bad input."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.cluster import ClusterConfig
+from pipelines.observability.event_log import read
+from pipelines.training import run
+from pipelines.training.run import TrainConfig, train
+from pipelines.training.storage import Storage
+from tiprdc.datasets.schema import Schema, read_split, write_shard
+from tiprdc.errors import ConfigError, DataError
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training import checkpoint
+from tiprdc.training.game import GameConfig
+from tiprdc.training.trainer import Place, ScheduleConfig
+
+MakeShards = Callable[..., Schema]
+CONFIG = TrainConfig(
+    extractor=ExtractorConfig(width=8, features=4),
+    schedule=ScheduleConfig(epochs=2, batch=32, warm_up=0.0),
+)
+
+
+def _paths(folder: Path) -> dict[str, Any]:
+    return {"shards": folder / "shards", "out": folder / "ck", "curves": folder / "curves.csv"}
+
+
+@pytest.mark.ray
+def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
+    tmp_path: Path, make_shards: MakeShards, local_ray: None
+) -> None:
+    make_shards(tmp_path / "shards", "table")
+    cluster = ClusterConfig(
+        storage=str(tmp_path / "runs"), workers=(1, 2), shards="streamed",
+        log=str(tmp_path / "logs"), metrics_folder=str(tmp_path / "prom"),
+    )  # fmt: skip
+    train(CONFIG, cluster, **_paths(tmp_path))
+    curves = pd.read_csv(tmp_path / "curves.csv")
+    assert curves.groupby("run")["epoch"].apply(list).to_dict() == {
+        "protected": [1, 2], "unprotected": [1, 2],
+    }  # fmt: skip
+    assert {"mutual_information", "explained_variance", "certainty"} <= set(curves.columns)
+    assert np.isfinite(curves["club_secret"]).all()
+    events = [(line["event"], line.get("run", "").split("-")[0], line.get("number"))
+              for line in read(tmp_path / "logs" / "train.jsonl")]  # fmt: skip
+    for role in run.ROLES:
+        assert checkpoint.load_extractor(tmp_path / "ck" / role).config.features == 4
+        told = [event for event in events if event[1] == role]
+        assert told == [
+            ("started", role, None), ("epoch", role, 1), ("checkpoint", role, 1),
+            ("epoch", role, 2), ("checkpoint", role, 2),
+        ]  # fmt: skip
+    prom = (tmp_path / "prom" / "tiprdc_train.prom").read_text()
+    assert 'tiprdc_train_epoch{run="protected"} 2.0' in prom
+    assert 'tiprdc_train_club_nats{attribute="secret",run="unprotected"}' in prom
+    assert 'tiprdc_stage_running{stage="train"} 0.0' in prom
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.ray
+def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
+    tmp_path: Path, make_shards: MakeShards, local_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_shards(tmp_path / "shards", "table")
+    cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
+    # What a kill leaves: the storage of a run that got as far as its first epoch.
+    short = replace(CONFIG, schedule=replace(CONFIG.schedule, epochs=1))
+    monkeypatch.setattr(Storage, "forget", lambda *_: None)
+    train(short, cluster, **_paths(tmp_path))
+    monkeypatch.undo()
+    left = {folder.name.split("-")[0]: folder for folder in (tmp_path / "runs").iterdir()}
+    schema = run.read_schema(tmp_path / "shards")
+    for role in run.ROLES:
+        name = run._settings(CONFIG, role, tmp_path / "shards", schema)["name"]
+        shutil.move(left[role], tmp_path / "runs" / name)
+
+    train(CONFIG, cluster, **_paths(tmp_path))
+    first = checkpoint.history(tmp_path / "ck" / "protected")
+    assert [epoch["epoch"] for epoch in first] == [1, 2]
+    # The first epoch, known from the checkpoint under the new name, and the second: each once.
+    name = run._settings(CONFIG, "protected", tmp_path / "shards", schema)["name"]
+    lines = [line for line in read(tmp_path / "logs" / "train.jsonl") if line.get("run") == name]
+    assert [line["number"] for line in lines if line["event"] == "epoch"] == [1, 2]
+    assert [line["resumed"] for line in lines if line["event"] == "started"] == [True]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_first_worker_diagnoses_each_epoch_and_the_others_nothing(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    """A worker's part in this process, without Ray and without its peers."""
+    schema = make_shards(tmp_path, "table")
+    written: list[dict[str, float]] = []
+    to_ray: list[dict[str, float]] = []
+    monkeypatch.setattr(run.ray.train, "get_checkpoint", lambda: None)
+    monkeypatch.setattr(run, "place", lambda: Place(rank=rank))
+    monkeypatch.setattr(run, "writer", lambda *_: lambda losses: written.append(dict(losses)))
+    monkeypatch.setattr(run.Pulse, "_to_ray", lambda _, figures: to_ray.append(figures))
+    wire: queue.Queue[Any] = queue.Queue()
+    settings = run._settings(CONFIG, "protected", tmp_path, schema)
+    more = {"schema": schema, "queue": wire, "patience": 1.0, "shelf": None, "recovered": None}
+    run._work({**settings, **more})
+    assert [losses["epoch"] for losses in written] == [1, 2]
+    found = [losses["club_secret"] for losses in written if "club_secret" in losses]
+    assert len(found) == (0 if rank else 2)
+    # On a slow machine an epoch has a pulse of its own, which is another matter.
+    clubs = [figures for figures in to_ray if "train_club_nats/secret" in figures]
+    assert clubs == [{"train_club_nats/secret": value} for value in found]
+    told = [news["summary"]["club_secret"] for news in wire.queue if news["event"] == "epoch"]
+    assert told == found
+
+
+def test_the_name_of_a_run_changes_with_what_it_learns_from(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path, "table")
+
+    def name(config: TrainConfig, schema: Schema = schema) -> str:
+        return str(run._settings(config, "protected", tmp_path, schema)["name"])
+
+    same = name(CONFIG)
+    assert name(replace(CONFIG, retries=9)) == same
+    assert name(replace(CONFIG, seed=1)) != same
+    assert name(CONFIG, replace(schema, digest="other")) != same
+
+
+def test_a_weight_for_an_attribute_that_is_not_private_is_refused(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    make_shards(tmp_path / "shards", "table")
+    config = replace(CONFIG, game=GameConfig(weights={"task": 2.0}))
+    with pytest.raises(DataError, match=r"train.game.weights.task: not a private attribute"):
+        train(config, ClusterConfig(log=""), **_paths(tmp_path))
+
+
+def test_more_workers_than_records_allow_is_refused(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    make_shards(tmp_path / "shards", "table")
+    with pytest.raises(DataError, match="80 records for 11 workers"):
+        train(CONFIG, ClusterConfig(workers=11, log=""), **_paths(tmp_path))
+
+
+def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
+    schema = make_shards(tmp_path, "table")
+    config = replace(CONFIG, extractor=replace(CONFIG.extractor, guard=True))
+    for role in run.ROLES:
+        settings = run._settings(config, role, tmp_path, schema)
+        assert settings["extractor"]["guard"] == (role == "protected")
+
+
+def test_the_twin_pays_no_price(tmp_path: Path, make_shards: MakeShards) -> None:
+    schema = make_shards(tmp_path, "table")
+    config = replace(CONFIG, game=GameConfig(bottleneck=0.3, closed_form=0.0))
+    for role in run.ROLES:
+        settings = run._settings(config, role, tmp_path, schema)
+        assert bool(settings["game"]["bottleneck"]) == (role == "protected")
+
+
+def test_a_chosen_noise_beside_a_price_is_refused_where_the_settings_are_read() -> None:
+    noisy = replace(CONFIG.extractor, release_noise=0.5)
+    with pytest.raises(ConfigError, match=r"release_noise: 0.5 with a bottleneck"):
+        TrainConfig(extractor=noisy, game=GameConfig(bottleneck=0.3))
+
+
+def _correlated_shards(folder: Path, schema: Schema) -> None:
+    """The task of extractor-train is the secret, but for one person in ten."""
+    records = read_split(folder, schema, "extractor-train")
+    task = np.where(np.arange(len(records)) % 10 == 0, 1, 0) ^ records.labels["secret"]
+    labels = {**records.labels, "task": task}
+    write_shard(folder / "extractor-train" / "part-00000.parquet", replace(records, labels=labels))
+
+
+def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
+    tmp_path: Path, make_shards: MakeShards, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = tmp_path / "shards"
+    schema = make_shards(shards, "table", people=400)
+    run.check_labels(CONFIG, shards, schema)
+    assert capsys.readouterr().err == ""
+    _correlated_shards(shards, schema)
+    run.check_labels(CONFIG, shards, schema)
+    said = capsys.readouterr().err
+    assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
+    strict = replace(CONFIG, infeasible="refuse")
+    with pytest.raises(
+        DataError, match=r"cannot both be met: .*\n  allowed: .*train.game.budget \(0.06\)"
+    ):
+        train(strict, ClusterConfig(log=""), **_paths(tmp_path))
+    generous = replace(strict, game=replace(strict.game, budget=0.5))
+    run.check_labels(generous, shards, schema)

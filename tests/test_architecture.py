@@ -1,0 +1,298 @@
+"""What keeps the house in order: who imports whom, and whether dvc.yaml and params.yaml say so."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import importlib
+import itertools
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import grimp
+import pytest
+from ruamel.yaml import YAML
+
+from pipelines.defaults import training, tuning
+from pipelines.params import load
+from tests.helpers.wheel import build_wheel
+from tiprdc.datasets.schema import Schema
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("stages", "pipelines", "tiprdc")
+STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
+VARIANT = "-variant"
+"""A stage that runs another's file once for each of export.variants."""
+OF_VARIANTS = ("audit", "card", "export")
+NO_DEPS = (
+    "pipelines/artifacts.py", "pipelines/cluster.py", "pipelines/observability",
+    "pipelines/params.py", "tiprdc/errors.py",
+)  # fmt: skip
+"""Where files are, where a stage runs, what is shown and what is refused: no result follows."""
+SECTIONS = {
+    "prepare": ("pipelines.sharding", "PrepareConfig"),
+    "train": ("pipelines.training.run", "TrainConfig"),
+    "export": ("tiprdc.export.onnx_export", "ExportConfig"),
+    "audit": ("tiprdc.audit.config", "AuditConfig"),
+    "card": ("tiprdc.reports.model_card", "CardConfig"),
+    "tune": ("pipelines.search.space", "TuneConfig"),
+    "cluster": ("pipelines.cluster", "ClusterConfig"),
+}
+
+
+def test_import_contracts_hold() -> None:
+    found = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize(
+    "module", ["tiprdc", "tiprdc.cli.main", "tiprdc.errors", "tiprdc.datasets"]
+)
+def test_importing_the_library_is_light(module: str) -> None:
+    script = (
+        f"import sys, {module}\n"
+        "heavy = {'torch', 'ray', 'dvc', 'pandas', 'sklearn', 'scipy', 'onnx', 'ruamel'}\n"
+        "print(*sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == []
+
+
+def test_the_roots_re_export_nothing() -> None:
+    for package in PACKAGES:
+        tree = ast.parse((ROOT / package / "__init__.py").read_text())
+        assert not [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)
+                    and getattr(n, "module", "") != "__future__"], package  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_short_and_has_its_words(stage: str) -> None:
+    text = (ROOT / "stages" / f"{stage}.py").read_text()
+    assert len(text.splitlines()) <= 40
+    assert text.startswith(f'"""{stage.capitalize()}: ')
+    assert dvc_yaml()["stages"][stage]["cmd"] == f"python -m stages.{stage}"
+
+
+def test_a_stage_is_a_file_is_a_section() -> None:
+    assert {stage.removesuffix(VARIANT) for stage in dvc_yaml()["stages"]} == set(STAGES)
+    assert {*STAGES, "cluster"} == set(params_yaml()) == set(SECTIONS)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_of_a_stage_cover_its_imports(stage: str) -> None:
+    """DVC follows no imports: without this, an edited objective leaves a stale extractor."""
+    deps, files = deps_of(dvc_yaml()["stages"][stage]), imported_files(stage)
+    missing = {file for file in files if not any(covers(dep, file) for dep in deps)}
+    assert {file for file in missing if not any(covers(x, file) for x in NO_DEPS)} == set()
+    needless = {dep for dep in deps if not any(covers(dep, file) for file in files)}
+    assert needless == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_changes_no_result_is_no_dep(stage: str) -> None:
+    deps = deps_of(dvc_yaml()["stages"][stage])
+    assert [x for x in NO_DEPS if any(covers(dep, x) or covers(x, dep) for dep in deps)] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stages_params_in_dvc_yaml_are_the_sections_it_loads(stage: str) -> None:
+    tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text())
+    loaded = [
+        node.args[0].value for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load"
+        and isinstance(node.args[0], ast.Constant)
+    ]  # fmt: skip
+    # Where a stage runs changes nothing about what comes out (docs/decisions.md).
+    assert dvc_yaml()["stages"][stage]["params"] == [name for name in loaded if name != "cluster"]
+
+
+@pytest.mark.parametrize("stage", OF_VARIANTS)
+def test_a_variant_is_made_as_the_file_that_ships_is(stage: str) -> None:
+    """The same code and settings, on the variant's folders."""
+    each = dvc_yaml()["stages"][stage + VARIANT]
+    assert each["foreach"] == "${export.variants}"
+    of_one, plain = each["do"], dvc_yaml()["stages"][stage]
+    assert of_one["cmd"] == f"{plain['cmd']} ${{item}}"
+    assert of_one["params"] == plain["params"]
+    assert deps_of(of_one) == deps_of(plain)
+    if stage != "export":  # which makes a control too
+        for key in ("outs", "metrics"):
+            there = json.dumps(of_one.get(key, [])).replace("variants/${item}/", "")
+            assert json.loads(there) == plain.get(key, [])
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_params_yaml_states_every_knob_with_its_default(
+    section: str, tmp_path: Path, make_shards: Callable[..., Schema]
+) -> None:
+    kind = dataclass_of(section)
+    stated, known = set(leaves(params_yaml()[section])), set(knobs(kind))
+    assert stated == known, f"missing: {sorted(known - stated)}, too many: {sorted(stated - known)}"
+    # What is left to the data is what the code has for pictures, if they are many.
+    pictures = make_shards(tmp_path, "image", people=40)
+    pictures = dataclasses.replace(
+        pictures, records={**pictures.records, "extractor-train": 14_400}
+    )
+    auto = {**training(pictures), **tuning(pictures)}
+    config, default = load(section, kind, ROOT / "params.yaml", auto=auto), kind()
+    others = [key for key in known if value_of(config, key) != value_of(default, key)]
+    # Not every game can have it: texts, and those without an adversary in closed form, cannot.
+    assert others == (["game.decoding"] if section == "train" else [])
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_knob_says_what_it_is(section: str) -> None:
+    """A docstring under each field: what, in which unit, in which range."""
+    for kind in {dataclass_of(section), *nested(dataclass_of(section))}:
+        source = Path(sys.modules[kind.__module__].__file__ or "").read_text()
+        body = next(
+            n for n in ast.parse(source).body if getattr(n, "name", "") == kind.__name__
+        ).body  # type: ignore[attr-defined]  # a class
+        for node, after in zip(body, [*body[1:], None], strict=True):
+            if isinstance(node, ast.AnnAssign):
+                said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                assert said, f"{kind.__name__}.{ast.unparse(node.target)} has no docstring"
+
+
+def test_the_constraints_name_what_the_project_needs() -> None:
+    """Each requirement has its pin, but for CUDA's packages, which the choice of torch decides."""
+
+    def name(line: str) -> str:
+        for end in "[<>=!~; ":
+            line = line.split(end)[0]
+        return line.lower().replace("_", "-").replace(".", "-")
+
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {name(line) for line in lines if line and not line.startswith("#")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = itertools.chain(project["dependencies"], *extras)
+    assert {name(line) for line in wanted} - {"tiprdc"} <= pins
+    assert not [pin for pin in pins if pin.startswith(("nvidia-", "cuda-", "triton"))]
+    assert "://" not in "".join(line for line in lines if not line.startswith("#"))
+
+
+def test_the_commands_of_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.* ##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for name in ("README.md", "CONTRIBUTING.md", "docs/cluster.md", "docs/release.md"):
+        text = (ROOT / name).read_text()
+        asked = re.findall(r"^ {4}(?:.*&& )?make ([a-z-]+)|`make ([a-z-]+)`", text, re.MULTILINE)
+        assert {a or b for a, b in asked} <= targets, name
+        for file in re.findall(r"`((?:docs|data|tests|stages|pipelines|tiprdc)/[\w./-]+)`", text):
+            assert (ROOT / file).exists(), f"{name} names {file}"
+
+
+def test_the_wheel_holds_the_library_and_its_data_alone(tmp_path: Path) -> None:
+    names = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"tiprdc"}
+    data = {
+        str(p.relative_to(ROOT)) for p in (ROOT / "tiprdc").rglob("*")
+        if p.is_file() and p.suffix != ".pyc"
+    }  # fmt: skip
+    assert data <= set(names)
+
+
+@functools.cache
+def dvc_yaml() -> dict[str, Any]:
+    graph: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
+    return graph
+
+
+@functools.cache
+def params_yaml() -> dict[str, Any]:
+    sections: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
+    return sections
+
+
+@functools.cache
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph(*PACKAGES, cache_dir=None)
+
+
+def deps_of(stage: Mapping[str, Any]) -> list[str]:
+    """Files and folders of ours among a stage's deps."""
+    return [dep for dep in stage["deps"] if dep.split("/")[0] in PACKAGES]
+
+
+def covers(dep: str, file: str) -> bool:
+    return file == dep or file.startswith(f"{dep}/")
+
+
+def imported_files(stage: str) -> set[str]:
+    """Files of ours that a stage imports, however deep, and the data that they name."""
+    graph, found, waiting = imports(), set[str](), [f"stages.{stage}"]
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        waiting += graph.find_modules_directly_imported_by(module)
+        # Importing a.b runs a too, which matters where a imports anything.
+        package = module.rpartition(".")[0]
+        if package and graph.find_modules_directly_imported_by(package):
+            waiting.append(package)
+    files = {file_of(module) for module in found}
+    text = "".join((ROOT / file).read_text() for file in files)
+    return files | {data for data in data_of_ours() if Path(data).name in text}
+
+
+def file_of(module: str) -> str:
+    path = Path(*module.split("."))
+    file = path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py")
+    return file.as_posix()
+
+
+def data_of_ours() -> Iterator[str]:
+    """Files beside the code that are not code, and the folder of templates."""
+    for package in ("tiprdc", "pipelines"):
+        for path in (ROOT / package).rglob("*"):
+            if path.suffix in (".html", ".json") or path.name == "templates":
+                yield path.relative_to(ROOT).as_posix()
+
+
+def dataclass_of(section: str) -> Any:
+    module, name = SECTIONS[section]
+    return getattr(importlib.import_module(module), name)
+
+
+def nested(kind: Any) -> Iterator[Any]:
+    for hint in get_type_hints(kind).values():
+        if dataclasses.is_dataclass(hint):
+            yield hint
+            yield from nested(hint)
+
+
+def knobs(kind: Any, before: str = "") -> Iterator[str]:
+    """Keys of a dataclass and of those in it, with dots."""
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from knobs(hints[field.name], f"{before}{field.name}.")
+        else:
+            yield f"{before}{field.name}"
+
+
+def value_of(config: Any, key: str) -> Any:
+    return functools.reduce(getattr, key.split("."), config)
+
+
+def leaves(section: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Keys of a section with dots; an empty table is a leaf."""
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}"

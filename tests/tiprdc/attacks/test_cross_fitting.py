@@ -1,0 +1,112 @@
+"""What is believed of people is what others tell, and nothing that they alone are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.helpers.shards import make_shards
+from tiprdc.attacks.cross_fitting import cross_fit
+from tiprdc.datasets.schema import Records, read_split
+from tiprdc.errors import ConfigError, DataError
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.training import checkpoint
+from tiprdc.training.game import GameConfig
+from tiprdc.training.trainer import ScheduleConfig, Trainer
+
+
+def _texts(u: NDArray[np.int64], told: NDArray[np.bool_]) -> Records:
+    """Two texts of each person: a word of their own, and for some one that tells the class."""
+    people = np.arange(len(u))
+    own = 100 + people
+    word = np.where(told, 1 + u, 3)
+    x = np.repeat(np.stack([own, own, word], axis=1), 2, axis=0).astype(np.int32)
+    return Records(x, {"secret": np.repeat(u, 2)}, np.repeat(people, 2).astype(str))
+
+
+def test_a_person_is_believed_what_others_tell_and_nothing_by_a_word_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    u = rng.integers(0, 2, 200)
+    told = np.arange(200) % 2 == 0
+    beliefs = cross_fit(_texts(u, told), "secret", 2, seed=0)
+    said, each = beliefs.of[np.arange(400), np.repeat(u, 2)], np.repeat(told, 2)
+    assert beliefs.of.sum(1) == pytest.approx(1.0)
+    assert said[each].min() > 0.7
+    # Fitted on their own other text, the word of their own would have told everything.
+    assert abs(said[~each].mean() - 0.5) < 0.05
+    assert 0.4 < beliefs.explained < 0.7
+
+
+def test_the_same_people_and_seed_give_the_same() -> None:
+    records = _texts(np.arange(40) % 2, np.ones(40, bool))
+    first, again = (cross_fit(records, "secret", 2, seed=1) for _ in range(2))
+    assert np.array_equal(first.of, again.of)
+
+
+def test_nothing_believed_explains_nothing() -> None:
+    u = np.random.default_rng(1).integers(0, 2, 300)
+    assert cross_fit(_texts(u, np.zeros(300, bool)), "secret", 2, seed=0).explained < 0.02
+
+
+def test_fewer_people_than_folds_are_refused() -> None:
+    records = _texts(np.arange(7) % 2, np.ones(7, bool))
+    with pytest.raises(DataError, match="7 people") as raised:
+        cross_fit(records, "secret", 2, seed=0)
+    assert "cross_fit to false" in raised.value.mend
+
+
+def test_it_needs_the_adversary_in_closed_form() -> None:
+    with pytest.raises(ConfigError, match=r"train.game.cross_fit"):
+        GameConfig(cross_fit=True, closed_form=0.0, adversaries=1)
+
+
+def test_the_twin_does_without() -> None:
+    assert not GameConfig(cross_fit=True).unprotected().cross_fit
+
+
+@pytest.mark.parametrize("modality", ["text", "table"])
+def test_training_hides_what_is_believed_and_goes_on_as_if_never_stopped(
+    tmp_path: Path, modality: str
+) -> None:
+    schema = make_shards(tmp_path / "shards", modality)
+    records = read_split(tmp_path / "shards", schema, "extractor-train")
+
+    def make() -> Trainer:
+        return Trainer(
+            GameConfig(cross_fit=True, memory=32),
+            ExtractorConfig(width=8, features=4),
+            ScheduleConfig(epochs=3, batch=16, warm_up=0.0),
+            InputSpec.of(schema), {"secret": 2}, seed=0, believe=cross_fit,
+        )  # fmt: skip
+
+    whole = make()
+    whole.play_epoch(records)
+    assert whole._believed is not None
+    believed = {tuple(row) for row in whole._believed.tolist()}
+    assert {tuple(row) for row in whole.game.memory_believed[:16].tolist()} <= believed
+    assert 0 <= whole.game.believable[0] <= 1
+    assert whole.history[0]["explained_variance"] <= 2 * whole.game.believable[0]
+    checkpoint.save(whole, tmp_path / "ck")
+    whole.play_epoch(records)
+
+    again = make()
+    checkpoint.load(again, tmp_path / "ck")
+    again.play_epoch(records)
+    for name, tensor in whole.game.state_dict().items():
+        assert torch.equal(tensor, again.game.state_dict()[name]), name
+
+
+def test_whoever_plays_by_it_says_who_believes(tmp_path: Path) -> None:
+    schema = make_shards(tmp_path / "shards", "text")
+    records = read_split(tmp_path / "shards", schema, "extractor-train")
+    trainer = Trainer(
+        GameConfig(cross_fit=True), ExtractorConfig(width=8, features=4), ScheduleConfig(batch=16),
+        InputSpec.of(schema), {"secret": 2}, seed=0,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="nobody was named"):
+        trainer.play_epoch(records)

@@ -1,0 +1,275 @@
+"""`tiprdc audit`: a stranger's model on a stranger's table, with leaks that are known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from onnx import TensorProto, helper
+
+from tests.helpers.known_leak import write_columns_model, write_table
+from tiprdc.audit import standalone
+from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.foreign_inputs import Request
+from tiprdc.audit.report_document import AuditReport
+from tiprdc.cli.main import app
+from tiprdc.errors import ConfigError, DataError, ModelError
+from tiprdc.formats import audit_report
+
+CONFIG = AuditConfig(
+    policy=PolicyConfig(margin=0.2, min_people=20),
+    attacks=("logistic_regression", "kernel"),
+    probes=("logistic_regression",),
+    raw=("logistic_regression",),
+    seeds=(0,),
+    reconstruction=False,
+)
+HIDES, SHOWS = np.eye(3)[:, 1:], np.eye(3)
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> Request:
+    write_columns_model(tmp_path / "model.onnx", HIDES)
+    return Request(
+        models=(tmp_path / "model.onnx",),
+        data=write_table(tmp_path / "people.csv", 400),
+        private=("gender",),
+        utility=("task",),
+        person="who",
+    )
+
+
+def audit(request: Request, config: AuditConfig = CONFIG, out: str = "report") -> AuditReport:
+    folder = request.data.with_name(out)
+    return standalone.audit_alone(request, config, folder, lambda label, share: None)
+
+
+def test_what_hides_passes_and_the_page_says_whose_model_it_is(request_: Request) -> None:
+    report = audit(request_)
+    assert (report.verdict, report.reasons) == ("PASS", ())
+    assert report.attributes["gender"].ceiling == 1
+    assert report.attributes["gender"].controls["unprotected"] is None
+    assert report.plan["control_sha256"] is None
+    assert report.mean_utility_loss is None
+    assert report.model_sha256 == hashlib.sha256(request_.models[0].read_bytes()).hexdigest()
+    folder = request_.data.with_name("report")
+    schema = json.loads(Path(audit_report.__file__).with_name("audit.schema.json").read_text())
+    jsonschema.validate(json.loads((folder / "audit.json").read_text()), schema)
+    page = (folder / "index.html").read_text()
+    assert "trained on are not known" in page
+    assert "there is no unprotected extractor" in page
+    assert "dvc repro" not in page
+
+
+def test_what_shows_fails(request_: Request) -> None:
+    write_columns_model(request_.models[0], SHOWS)
+    report = audit(request_)
+    assert report.verdict == "FAIL"
+    assert report.attributes["gender"].strongest is not None
+    assert report.attributes["gender"].strongest.low > 0.9
+
+
+def test_an_attribute_that_is_not_in_the_record_proves_nothing(request_: Request) -> None:
+    """The raw record is the positive control: where it is silent, so is the verdict."""
+    report = audit(replace(request_, x=("noise", "kind", "kind2"), data=_with_copies(request_)))
+    assert report.verdict == "INCONCLUSIVE"
+    assert any("prove nothing" in reason for reason in report.reasons)
+
+
+def _with_copies(request: Request) -> Path:
+    table = pd.read_csv(request.data)
+    table["kind2"] = table["kind"]
+    path = request.data.with_name("copies.csv")
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_two_audits_of_the_same_agree(request_: Request) -> None:
+    for out in ("first", "second"):
+        audit(request_, out=out)
+    texts = [
+        [
+            line
+            for line in (request_.data.with_name(out) / "audit.json").read_text().splitlines()
+            if '"seconds"' not in line
+        ]
+        for out in ("first", "second")
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_named_training_people_are_not_attacked(request_: Request) -> None:
+    table = pd.read_csv(request_.data)
+    table["part"] = np.where(np.arange(len(table)) < 100, "train", "fresh")
+    table.to_csv(request_.data, index=False)
+    report = audit(replace(request_, split="part"))
+    assert report.splits["extractor-train"]["people"] == 100
+    assert sum(split["people"] for split in report.splits.values()) == 400
+    assert not any("trained on are not known" in note for note in report.notes)
+
+
+REFUSED: list[tuple[dict[str, object], type[Exception], str]] = [
+    ({"private": ("gendre",)}, DataError, "did you mean 'gender'"),
+    ({"utility": ("tsak",)}, DataError, "did you mean 'task'"),
+    ({"x": ("level", "kind")}, DataError, "2 columns"),
+    ({"person": "whom"}, DataError, "did you mean 'who'"),
+    ({"split": "task2"}, DataError, "did you mean 'task'"),
+    ({"modality": "image"}, ModelError, "RGB pictures"),
+    ({"modality": "text", "x": ("noise",)}, ConfigError, "tokenizer"),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind", "words"), REFUSED)
+def test_what_does_not_fit_is_refused(
+    request_: Request, changes: dict[str, object], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words) as refused:
+        audit(replace(request_, **changes))  # type: ignore[arg-type]
+    assert "prepare.manifest" not in str(refused.value)
+    assert not request_.data.with_name("report").exists()
+
+
+def test_too_few_people_are_refused(request_: Request) -> None:
+    few = replace(CONFIG, policy=PolicyConfig(min_people=200))
+    with pytest.raises(DataError, match="at least 200"):
+        audit(request_, few)
+
+
+def test_a_model_that_is_none_is_refused(request_: Request) -> None:
+    request_.models[0].write_bytes(b"no model")
+    with pytest.raises(ModelError):
+        audit(request_)
+
+
+def test_a_file_that_changes_meanwhile_is_never_a_pass(
+    request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standalone, "sha256_of", lambda path: "f" * 64)
+    report = audit(request_)
+    assert report.verdict == "INCONCLUSIVE"
+    assert "The released file is not the planned one." in report.reasons
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    sys.argv = ["tiprdc", "audit", *words]
+    with pytest.raises(SystemExit) as ended:
+        app()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_the_command_ends_with_the_verdicts_code(
+    request_: Request, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr("tiprdc.audit.config.AuditConfig", lambda **given: replace(CONFIG, **given))
+    folder = request_.data.parent
+    policy = folder / "policy.yaml"
+    policy.write_text("margin: 0.2\nmin_people: 20\n")
+    words = (
+        str(request_.models[0]), "--data", str(request_.data), "--private", "gender",
+        "--utility", "task", "--person", "who", "--policy", str(policy),
+        "-o", str(folder / "out"), "--json",
+    )  # fmt: skip
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert json.loads(out)["verdict"] == "PASS"
+    write_columns_model(request_.models[0], SHOWS)
+    code, out, _ = run(capsys, *words)
+    assert code == 1
+    code, _, err = run(capsys, str(folder / "none.onnx"), *words[1:])
+    assert code == 2
+    assert "none.onnx" in err
+    policy.write_text("margin: 0.2\nmin_poeple: 20\n")
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert "did you mean 'min_people'" in err
+
+
+COMPARED = [
+    (HIDES, SHOWS, "LEAKIER", 1),
+    (SHOWS, HIDES, "NOT LEAKIER", 0),
+    (HIDES, 2 * HIDES, "NOT LEAKIER", 0),
+    (HIDES, np.array([[0], [1], [1]]), "UNDECIDED", 2),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "answer", "code"), COMPARED)
+def test_two_models_are_compared_on_the_same_people(
+    request_: Request,
+    first: np.ndarray,
+    second: np.ndarray,
+    answer: str,
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr("tiprdc.audit.config.AuditConfig", lambda **given: replace(CONFIG, **given))
+    monkeypatch.setattr("tiprdc.audit.config.PolicyConfig", lambda: CONFIG.policy)
+    folder = request_.data.parent
+    paths = [str(folder / name) for name in ("a.onnx", "b.onnx")]
+    for path, weights in zip(paths, (first, second), strict=True):
+        write_columns_model(Path(path), weights)
+    words = ("--compare", *paths, "--data", str(request_.data), "--private", "gender", "--person",
+             "who", "--x", "level", "--x", "kind", "--x", "noise", "-o", str(folder),
+             "--tolerance", "0" if code == 2 else "0.02")  # fmt: skip
+    found, out, _ = run(capsys, *words)
+    assert answer.lower() in out
+    assert found == code
+    document = json.loads((folder / "comparison.json").read_text())
+    assert document["answer"] == answer
+    paired = document["attributes"]["gender"]["paired"]
+    assert paired["low"] <= paired["difference"] <= paired["high"]
+
+
+def picture_model(path: Path, kind: int, *, last: bool = False) -> None:
+    """z = mean of the red channel, the mean over rows of all."""
+    shape = ["n", 16, 16, 3] if last else ["n", 3, 16, 16]
+    nodes = [
+        helper.make_node("Cast", ["image"], ["a"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["a"], ["z"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "pictures",
+        [helper.make_tensor_value_info("image", kind, shape)],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 768])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "last", "white"),
+    [("0..255", False, 255), ("0..1", False, 1), ("-1..1", True, 1), ("imagenet", False, None)],
+)
+def test_pictures_are_given_in_the_range_and_layout_that_the_model_takes(
+    tmp_path: Path, pixels: str, last: bool, white: float | None
+) -> None:
+    from tiprdc.audit.foreign_model import StrangersModel, picture_feed
+    from tiprdc.sandbox import runner
+
+    picture_model(tmp_path / "m.onnx", TensorProto.FLOAT, last=last)
+    facts = runner.check(tmp_path / "m.onnx")
+    with pytest.raises(ConfigError, match="say how pictures were scaled"):
+        picture_feed(facts, None, None)
+    feed, size = picture_feed(facts, pixels, None)
+    assert size == 16
+    x = np.zeros((2, 3, 16, 16), np.uint8)
+    x[1] = 255
+    x[1, 0] = 0
+    z = StrangersModel(tmp_path / "m.onnx", facts, feed).features(x)
+    assert z.shape == (2, 768)
+    red = z[1].reshape((16, 16, 3) if last else (3, 16, 16))[..., 0] if last else z[1][:256]
+    black = z[0].min()
+    assert np.allclose(red, black)
+    if white is not None:
+        assert np.isclose(z[1].max(), white)

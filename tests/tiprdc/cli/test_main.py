@@ -1,0 +1,135 @@
+"""`tiprdc` in a shell: what is printed, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.audit_samples import AUDITS, image_audit, table_audit, write_project
+from tiprdc import __version__
+from tiprdc.cli.main import app
+from tiprdc.reports.page import write_report
+from tiprdc.reports.wording import DASH, MINUS
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `tiprdc WORDS`."""
+    sys.argv = ["tiprdc", *words]
+    with pytest.raises(SystemExit) as ended:
+        app()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture(autouse=True)
+def _argv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", sys.argv)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"tiprdc {__version__}\n", "")
+
+
+def test_an_audit_ends_in_its_table_and_the_path_of_its_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path, image_audit())
+    path = str(tmp_path / "reports/audit.json")
+    _, before, _ = run(capsys, "inspect", path)
+    assert "index.html" not in before
+    page = write_report(tmp_path / "reports", tmp_path / "artifacts/release")
+    code, out, err = run(capsys, "inspect", path)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "PASS  The strongest attack on skin tone stayed within the limit"
+    row = next(line for line in lines if line.startswith("skin_tone"))
+    assert " ".join(row.split()) == f"skin_tone PASS 54.3 (52.5{DASH}56.1) cnn 50.0 51.2 60.0 98.7"
+    row = next(line for line in lines if line.startswith("hair_length"))
+    assert f"90.2 (89.0{DASH}91.4)  89.9 (88.9{DASH}90.9)" in row
+    assert row.rstrip().endswith(f"{MINUS}0.3")
+    assert lines[-1] == f"Report: {page}"
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_every_audit_can_be_shown(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path, AUDITS[name]())
+    code, out, _ = run(capsys, "inspect", str(tmp_path / "reports"))
+    assert code == 0
+    assert out.startswith(AUDITS[name]()["verdict"])
+    assert "\x1b" not in out
+
+
+def test_programs_get_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    audit = table_audit()
+    write_project(tmp_path, audit)
+    code, out, _ = run(capsys, "inspect", "--json", str(tmp_path / "reports"))
+    found = json.loads(out)
+    assert (code, found["verdict"], found["page"]) == (0, "FAIL", None)
+    strongest = found["attributes"]["sex"]["strongest"]
+    assert strongest.items() <= audit["attributes"]["sex"]["strongest"].items()
+    assert found["utility"]["income"]["loss"] == audit["utility"]["income"]["loss"]
+
+
+def test_a_release_shows_its_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_project(tmp_path, table_audit())
+    release = tmp_path / "artifacts/release"
+    code, out, _ = run(capsys, "inspect", str(release))
+    assert code == 0
+    assert "x: float32 [batch, 2]" in out
+    assert "0 Private, 1 State-gov, 2 any other" in out
+    assert "features as they are" in out
+    assert "No upper bound on what features tell" in out
+    _, out, _ = run(capsys, "inspect", "--json", str(release / "manifest.json"))
+    assert json.loads(out) == json.loads((release / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "no such file or folder"),
+        ("{", "cannot be read as JSON"),
+        ("{}", "neither an audit nor a manifest"),
+        ('{"manifest_version": 99}', "manifest_version 99"),
+        ('{"manifest_version": 1}', "no key 'input'"),
+        ('{"suite_version": "1", "schema_version": 7}', "schema_version 7"),
+    ],
+)
+def test_a_wrong_path_is_a_message_and_exit_code_2(
+    text: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "file.json"
+    if text is not None:
+        path.write_text(text)
+    code, out, err = run(capsys, "inspect", str(path))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{path}: ")
+    assert said in err
+    assert "allowed:" in err
+
+
+def test_a_folder_of_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "inspect", str(tmp_path))
+    assert code == 2
+    assert "neither a manifest.json nor an audit.json" in err
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "inspekt")
+    assert (code, out) == (2, "")
+    assert "inspekt" in err
+
+
+def test_it_starts_without_the_heavy_libraries() -> None:
+    heavy = ("torch", "pandas", "matplotlib", "onnx", "onnxruntime", "numpy", "ray", "dvc")
+    asked = f"import sys, tiprdc.cli.main; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    assert found.stdout == "[]\n", found.stderr

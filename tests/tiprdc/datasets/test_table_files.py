@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import gzip
+import lzma
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tiprdc.datasets.table_files import read_source
+from tiprdc.errors import DataError
+
+GOOD = b"name,age\nann,3\nbob,4\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", GOOD),
+        ("a.CSV", GOOD),
+        ("a.b.csv", GOOD),
+        ("a.csv", b"\xef\xbb\xbf" + GOOD),
+        ("a.csv", GOOD.replace(b"\n", b"\r\n")),
+        ("a.csv", GOOD.replace(b",", b", ")),
+        ("a.tsv", GOOD.replace(b",", b"\t")),
+        ("a.csv.gz", gzip.compress(GOOD)),
+        ("a.csv.xz", lzma.compress(GOOD)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_kinds_of_text_files(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    table = read_source(tmp_path / name, "path")
+    assert table.to_dict("list") == {"name": ["ann", "bob"], "age": ["3", "4"]}
+
+
+def test_parquet_reads_as_a_csv_would(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "n": [1, 2, 3],
+            "gap": [1.0, None, 3.0],
+            "half": [0.5, 1.0, None],
+            "b": [True, False, True],
+            "t": ["x", None, "NaN"],
+            "s": ["  ", " x ", "y"],
+        }
+    )
+    table.to_parquet(tmp_path / "a.parquet")
+    read = read_source(tmp_path / "a.parquet", "path")
+    as_lists = read.astype(object).where(read.notna(), None).to_dict("list")
+    assert as_lists == {
+        "n": ["1", "2", "3"],
+        "gap": ["1", None, "3"],
+        "half": ["0.5", "1.0", None],
+        "b": ["True", "False", "True"],
+        "t": ["x", None, None],
+        "s": [None, "x", "y"],
+    }
+
+
+def test_what_counts_as_missing_and_what_does_not(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n,NA\nnan,N/A\nnone,?\n")
+    table = read_source(tmp_path / "a.csv", "path")
+    assert table["a"].isna().tolist() == [True, True, False]
+    assert table["b"].isna().tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.csv", b"", "a.csv is empty"),
+        ("a.csv", b"name,age\n", "a.csv is empty"),
+        ("a.csv", b"\n\n", "a.csv is empty"),
+        ("a.csv", "n\nJos\xe9\n".encode("latin1"), "iconv -f latin1 -t utf-8"),
+        ("a.csv", GOOD.decode().encode("utf-16"), "not UTF-8"),
+        ("a.csv", b"a,b,a\n1,2,3\n", "two columns named 'a'"),
+        ("a.csv", b",b\n1,2\n", "column 1 of a.csv has no name"),
+        ("a.csv", b"a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.csv", b"a,b\n1,2,3\n1,2,3\n", "longer than the header"),
+        ("a.csv", b'a,b\n"1,2\n3,4\n', "quote fields that hold the separator"),
+        ("a.csv.gz", gzip.compress(GOOD * 99)[:30], "truncated or corrupt"),
+        ("a.csv.gz", GOOD, "truncated or corrupt"),
+        ("a.csv.xz", lzma.compress(GOOD * 99)[:50], "truncated or corrupt"),
+        ("a.csv.xz", GOOD, "truncated or corrupt"),
+        ("a.parquet", b"PAR1....PAR1", "not a readable Parquet file"),
+        ("a.xlsx", b"x", "unknown kind"),
+        ("a", b"x", "unknown kind"),
+        ("a.parquet.gz", b"x", "unknown kind"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_wrong_with_a_file(tmp_path: Path, name: str, data: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError) as refusal:
+        read_source(tmp_path / name, "prepare.manifest.path")
+    said = str(refusal.value)
+    assert said.startswith("prepare.manifest.path: ")
+    assert words in said
+    assert "mend: " in said
+
+
+def test_a_missing_file_and_its_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(GOOD)
+    with pytest.raises(
+        DataError, match=r"lables.csv does not exist(.|\n)*did you mean 'labels.csv'"
+    ):
+        read_source(tmp_path / "lables.csv", "path")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder"):
+        read_source(tmp_path, "path")

@@ -1,0 +1,77 @@
+"""Release and pull through a web server on the loopback that takes PUT."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.release_project import Lab, pulled_whole_or_not_at_all
+
+pytest.importorskip(
+    "dvc_http", reason="DVC's client for HTTP is not installed: pip install dvc-http"
+)
+
+# Warnings of aiohttp are its own.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+class Shelf(SimpleHTTPRequestHandler):
+    """Gives files of a folder and takes new ones; its log says nothing."""
+
+    def do_PUT(self) -> None:
+        path = Path(self.translate_path(self.path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for part in self._parts():
+                file.write(part)
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _parts(self) -> Iterator[bytes]:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            yield self.rfile.read(int(self.headers["Content-Length"]))
+            return
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Its address, and its folder."""
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+
+    def handler(*arguments: object) -> Shelf:
+        return Shelf(*arguments, directory=str(folder))  # type: ignore[arg-type]
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/store", folder / "store"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_released_to_and_pulled_from_a_web_server(
+    audited_lab: Lab, tmp_path: Path, shelf: tuple[str, Path]
+) -> None:
+    (url, store), lab = shelf, audited_lab.copy(tmp_path / "lab")
+    lab.use_remote(f"url = {url}", "method = PUT")
+    pulled_whole_or_not_at_all(
+        lab,
+        tmp_path,
+        put=lambda name, data: (store / name).write_bytes(data),
+        delete=lambda name: (store / name).unlink(),
+    )

@@ -1,0 +1,268 @@
+"""The page says what the audit found, no more, and nothing in it comes from elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.audit_samples import (
+    AUDITS,
+    HOSTILE,
+    bare_audit,
+    image_audit,
+    table_audit,
+    text_audit,
+    write_project,
+)
+from tiprdc.errors import DataError
+from tiprdc.reports.charts import Scale, read_pictures, read_training
+from tiprdc.reports.page import write_report
+
+VOID = {"meta", "link", "img", "br", "input"}
+
+
+class Page(HTMLParser):
+    """Tags in order, the text of each, and whether every tag is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self.open: list[str] = []
+        self.feed(html)
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+            self.texts.setdefault(tag, []).append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        for tag in set(self.open):
+            self.texts[tag][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts["body"][0].replace("\u00a0", " ").split())
+
+
+def page(root: Path, audit: dict) -> Page:
+    write_project(root, audit)
+    return Page(write_report(root / "reports", root / "artifacts/release").read_text())
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_every_kind_of_audit_gives_a_whole_page(name: str, tmp_path: Path) -> None:
+    found = page(tmp_path, AUDITS[name]())
+    assert len(found.all("h1")) == len(found.all("main")) == len(found.all("nav")) == 1
+    assert all(image["alt"] for image in found.all("img"))
+    assert len(found.all("caption")) == len(found.all("table"))
+    assert {th.get("scope") for th in found.all("th") if th} <= {"row", "col"}
+    targets = {attributes["id"] for _, attributes in found.tags if "id" in attributes}
+    assert {str(a["href"])[1:] for a in found.all("a")} <= targets
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_nothing_is_fetched_or_run(name: str, tmp_path: Path) -> None:
+    found = page(tmp_path, AUDITS[name]())
+    assert not found.all("script")
+    for tag, attributes in found.tags:
+        assert not any(attribute.startswith("on") for attribute in attributes), tag
+        for attribute in ("src", "href", "srcset", "data", "action", "xlink:href"):
+            assert (attributes.get(attribute) or "#").startswith(("#", "data:")), tag
+    assert "url(" not in found.texts["style"][0]
+    assert "@import" not in found.texts["style"][0]
+    policy = next(m for m in found.all("meta") if m.get("http-equiv"))
+    assert str(policy["content"]).startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("audit", "said"),
+    [
+        (
+            image_audit,
+            "did better than 54.3 % on skin tone (95 % upper bound 56.1 %) on 1,984 people.",
+        ),
+        (
+            table_audit,
+            "recognised sex at 71.3 % balanced accuracy (95 % lower bound 69.5 %) on 9,020 people.",
+        ),
+        (text_audit, "about 5,200 people would settle it."),
+    ],
+)
+def test_the_verdict_comes_first_with_baseline_and_interval(
+    audit: object, said: str, tmp_path: Path
+) -> None:
+    document = audit()
+    found = page(tmp_path, document)
+    assert document["verdict"] in found.texts["h1"][0]
+    assert said in found.text
+    assert found.text.index(said) < found.text.index("What is hidden")
+    for reason in document["reasons"]:
+        assert reason in found.text
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_no_claim_is_made_that_an_attack_cannot_support(name: str, tmp_path: Path) -> None:
+    text = page(tmp_path, AUDITS[name]()).text.lower()
+    for claim in ("anonym", "is private", "are private", "guarantee", "safe", "secure"):
+        assert claim not in text
+
+
+def test_every_measured_figure_is_on_the_page(tmp_path: Path) -> None:
+    audit = table_audit()
+    text = page(tmp_path, audit).text
+    for attribute in audit["attributes"].values():
+        for rate in ("prior", "floor", "limit", "ceiling"):
+            assert f"{100 * attribute[rate]:.1f} %" in text
+    for task in audit["utility"].values():
+        for representation in ("released", "unprotected", "ceiling"):
+            assert f"{100 * task[representation]['low']:.1f} to" in text
+    assert "out of time after 60 s" in text
+    assert "failed" in text
+    for digest in ("model_sha256", "data_digest", "plan_sha256"):
+        assert audit[digest] in text
+    assert "membership" in text
+
+
+def test_strangers_names_stay_text(tmp_path: Path) -> None:
+    found = page(tmp_path, AUDITS["hostile"]())
+    assert HOSTILE in found.texts["h1"][0]
+    assert not found.all("script")
+    assert all(str(image["src"]).startswith("data:") for image in found.all("img"))
+    assert "\x1b" not in found.text
+    assert "\u202e" not in found.text
+
+
+def test_the_same_findings_give_the_same_bytes(tmp_path: Path) -> None:
+    pages = []
+    for name in ("a", "b"):
+        write_project(tmp_path / name, image_audit())
+        path = write_report(tmp_path / name / "reports", tmp_path / name / "artifacts/release")
+        pages.append(path.read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_pictures_and_curves_may_be_absent(tmp_path: Path) -> None:
+    write_project(tmp_path, {**image_audit(), "reconstruction": None})
+    (tmp_path / "reports/pictures.npz").unlink()
+    (tmp_path / "reports/training.csv").unlink()
+    found = Page(write_report(tmp_path / "reports", tmp_path / "artifacts/release").read_text())
+    assert not found.all("img")
+    assert "rebuil" not in found.text
+    assert "Training" not in found.text
+
+
+def test_the_page_of_a_variant_says_of_what_it_is_one(tmp_path: Path) -> None:
+    plain = page(tmp_path, image_audit())
+    assert "variant" not in plain.text
+    path = tmp_path / "artifacts/release/manifest.json"
+    made = {"name": "int8", "of": "ab" * 32, "max_abs": 0.1, "mean_abs": 0.0123, "records": 5}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "variant": made}))
+    found = Page(write_report(tmp_path / "reports", path.parent).read_text())
+    assert "· variant int8 ·" in found.text
+    assert "int8 of model abababababab: features differ from that model's by 0.012" in found.text
+
+
+def test_an_audit_of_other_bytes_is_refused(tmp_path: Path) -> None:
+    write_project(tmp_path, image_audit())
+    (tmp_path / "reports/audit.json").write_text(
+        json.dumps({**image_audit(), "model_sha256": "0" * 64})
+    )
+    with pytest.raises(DataError, match=r"the model that was audited.*\n.*dvc repro audit"):
+        write_report(tmp_path / "reports", tmp_path / "artifacts/release")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[", "cannot be read as JSON"),
+        ("[]", "a JSON list"),
+        ("{}", "schema_version None"),
+        (json.dumps({**image_audit(), "verdict": "MAYBE"}), "the verdict is 'MAYBE'"),
+        (json.dumps({**image_audit(), "seconds": float("nan")}), "where a finite number belongs"),
+        (json.dumps({k: v for k, v in image_audit().items() if k != "plan"}), "no key 'plan'"),
+        (json.dumps({**image_audit(), "attributes": []}), "not an audit"),
+    ],
+)
+def test_a_broken_audit_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    write_project(tmp_path, image_audit())
+    (tmp_path / "reports/audit.json").write_text(text)
+    with pytest.raises(DataError, match=said):
+        write_report(tmp_path / "reports", tmp_path / "artifacts/release")
+
+
+def test_positions_are_shares_of_the_axis() -> None:
+    scale = Scale(0.4)
+    assert [scale.at(0.4), scale.at(0.7), scale.at(1)] == ["0.00%", "50.00%", "100.00%"]
+    assert scale.span(0.4, 0.7) == "50.00%"
+    assert [round(tick, 2) for tick in scale.ticks] == [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert [round(tick, 2) for tick in Scale(0.1).ticks] == [0.2, 0.4, 0.6, 0.8, 1.0]
+
+
+def test_curves_skip_what_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "training.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [
+                ["run", "epoch", "seconds", "adversary", "mutual_information"],
+                ["protected", 0, 2, "", -1],
+                ["protected", 1, 2, "nan", 0],
+                ["unprotected", 0, 1, 0, -1],
+            ]
+        )
+    training = read_training(path)
+    assert training.seconds == 5
+    assert [curve.name for curve in training.curves] == ["mutual_information"]
+    assert training.curves[0].lines["protected"] == "0.00,40.00 100.00,0.00"
+    assert "protected: from \N{MINUS SIGN}1 to 0" in training.curves[0].said
+
+
+def test_a_csv_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "training.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="columns run, epoch"):
+        read_training(tmp_path / "training.csv")
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8), (2, 2, 8, 8)])
+def test_pictures_of_another_shape_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    np.savez(tmp_path / "pictures.npz", record=np.zeros(shape, np.uint8))
+    with pytest.raises(DataError, match="record is uint8"):
+        read_pictures(tmp_path / "pictures.npz")
+
+
+def test_pickles_are_not_opened(tmp_path: Path) -> None:
+    np.savez(tmp_path / "pictures.npz", record=np.array([object()], dtype=object))
+    with pytest.raises(DataError, match="cannot be read as pictures"):
+        read_pictures(tmp_path / "pictures.npz")
+
+
+def test_the_other_measures_stand_beside_a_guess_and_reuse_is_said(tmp_path: Path) -> None:
+    text = page(tmp_path, image_audit()).text
+    for words in ("surest 5 %", "rank 1 among 812 people", "0.033 to 0.053", "0.001"):
+        assert words in text
+    assert "attacked by 3 different plans so far, on 2 models" in text
+    assert "Nobody counted" in page(tmp_path, bare_audit()).text
+
+
+def test_a_page_without_a_release_of_ours_says_what_was_done_to_the_file(tmp_path: Path) -> None:
+    write_project(tmp_path, image_audit())
+    text = write_report(tmp_path / "reports", None).read_text()
+    assert "run in a process with limits" in text
+    assert "dvc repro" not in text
+    assert "tiprdc audit MODEL.onnx" in text

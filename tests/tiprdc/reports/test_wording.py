@@ -1,0 +1,148 @@
+"""The sentences of a verdict: each says what was measured, and never more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.helpers.audit_samples import (
+    attribute,
+    bare_audit,
+    image_audit,
+    manifest,
+    table_audit,
+    text_audit,
+)
+from tiprdc.formats.audit_report import Audit, parse_audit
+from tiprdc.formats.manifest import parse_contract
+from tiprdc.reports import wording
+from tiprdc.reports.wording import MINUS
+
+
+def parsed(raw: dict[str, Any]) -> Audit:
+    return parse_audit(raw, "audit.json")
+
+
+def said(raw: dict[str, Any]) -> str:
+    audit = parsed(raw)
+    return wording.claim(audit.attributes[0], audit)
+
+
+def test_an_attack_is_reported_as_the_best_that_was_tried() -> None:
+    assert said(image_audit()) == (
+        "No attack of suite v1.0.0, with this budget, did better than 54.3 % on skin tone"
+        " (95 % upper bound 56.1 %) on 1,984 people. A guess without the features gets 50.0 %;"
+        " the policy allows an upper bound of 60.0 %."
+    )
+
+
+def test_an_upper_bound_over_the_limit_is_not_yet_a_recognition() -> None:
+    assert said(text_audit()).startswith("No attack of suite v1.0.0")
+
+
+def test_a_lower_bound_over_the_limit_is_a_recognition() -> None:
+    assert said(table_audit()).startswith(
+        "The strongest attack, CNN, recognised sex at 71.3 % balanced accuracy"
+        " (95 % lower bound 69.5 %) on 9,020 people."
+    )
+
+
+def test_the_confidence_is_the_policys() -> None:
+    audit = image_audit()
+    audit["policy"]["confidence"] = 0.999
+    assert "(99.9 % upper bound 56.1 %)" in said(audit)
+
+
+def test_nothing_is_said_where_nothing_finished() -> None:
+    assert said(bare_audit()) == (
+        "No attack on skin tone finished, so nothing can be said about it."
+    )
+
+
+def _fail_by_control() -> dict[str, Any]:
+    return {
+        **image_audit(),
+        "verdict": "FAIL",
+        "attributes": {"skin_tone": attribute(verdict="FAIL")},
+    }
+
+
+def _many() -> dict[str, Any]:
+    return {**image_audit(), "attributes": {name: attribute() for name in "abcd"}}
+
+
+@pytest.mark.parametrize(
+    ("audit", "headline"),
+    [
+        (image_audit(), "The strongest attack on skin tone stayed within the limit"),
+        (text_audit(), "The evidence does not settle gender"),
+        (table_audit(), "An attack recognises sex from the features"),
+        (_fail_by_control(), "The audit's own checks did not hold"),
+        (_many(), "The strongest attack on 4 private attributes stayed within the limit"),
+    ],
+)
+def test_the_headline_follows_from_the_verdict(audit: dict[str, Any], headline: str) -> None:
+    assert wording.headline(parsed(audit)) == headline
+
+
+@pytest.mark.parametrize(
+    ("utility", "loss", "sentence"),
+    [
+        ({}, None, "No unseen task was measured"),
+        (image_audit()["utility"], None, "Not every unseen task could be measured"),
+        (image_audit()["utility"], 0.0123, "Unseen tasks lose 1.2 points on average"),
+        (
+            image_audit()["utility"],
+            -0.002,
+            f"Unseen tasks lose nothing on average ({MINUS}0.2 points)",
+        ),
+    ],
+)
+def test_what_is_kept(utility: dict[str, Any], loss: float | None, sentence: str) -> None:
+    audit = parsed({**image_audit(), "utility": utility, "mean_utility_loss": loss})
+    assert wording.kept(audit) == sentence
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"), [(0.0123, "1.2"), (-0.0004, "0.0"), (-0.051, f"{MINUS}5.1")]
+)
+def test_points(loss: float, text: str) -> None:
+    assert wording.points(loss) == text
+
+
+def test_names_as_a_reader_says_them() -> None:
+    assert wording.human("hair_tone") == "hair tone"
+    assert wording.human("_") == "_"
+    assert wording.attacker("mlp") == "MLP"
+    assert wording.attacker("gradient_boosting") == "gradient boosting"
+    assert wording.listing(["a", "b", "c"]) == "a, b and c"
+
+
+@pytest.mark.parametrize(
+    ("sent", "most", "said", "worth"),
+    [
+        (
+            {"bounded": 3.0, "bits": 2},
+            256.0,
+            f"squashed into {MINUS}3 to 3 and rounded to 4 levels (2 bits)",
+            "no less than all of skin tone (log2 of its classes: 1): only attacks judge",
+        ),
+        (
+            {"bounded": 1.0, "noise": 40.0},
+            0.058,
+            f"squashed into {MINUS}1 to 1 and with Gaussian noise of 40, drawn anew at every run",
+            "nobody can predict. That is less than all of skin tone",
+        ),
+    ],
+)
+def test_an_upper_bound_says_what_it_is_worth(
+    sent: dict[str, float], most: float, said: str, worth: str
+) -> None:
+    raw = manifest(image_audit())
+    raw["most_bits"]["record"] = most
+    raw["output"].update(sent)
+    contract = parse_contract(raw, "manifest.json")
+    assert wording.sent(contract) == f"each feature is {said}"
+    assert f"released once, tell at most {most:.4g} bits about" in wording.most(contract)
+    assert worth in wording.most(contract)

@@ -1,0 +1,280 @@
+"""Features in one file, the same whether or not somebody pulled the plug in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tests.helpers.release_samples import FEATURES, overflowing, write_release
+from tests.tiprdc.cli.test_main import run
+from tiprdc.errors import ConfigError, DataError
+from tiprdc.formats.manifest import read_contract
+from tiprdc.runtime import extraction
+from tiprdc.runtime.extraction import extract
+from tiprdc.runtime.extractor import Extractor
+from tiprdc.runtime.records import Intake, open_intake
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _argv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", sys.argv)
+
+
+def table(path: Path, rows: int) -> Path:
+    lines = [f"r{n},{n},Private,{n % 50}" for n in range(rows)]
+    path.write_text("\n".join(["who,age,job,hours", *lines]) + "\n")
+    return path
+
+
+def opened(folder: Path, rows: int = 100) -> tuple[Extractor, Intake]:
+    release = write_release(folder / "release", "table")
+    contract = read_contract(release / "manifest.json")
+    intake = open_intake(table(folder / "in.csv", rows), contract, id_column="who")
+    return Extractor.load(release), intake
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 5000])
+def test_all_records_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(extraction, "PART", 30)
+    extractor, intake = opened(tmp_path)
+    told: list[int] = []
+    outcome = extract(extractor, intake, tmp_path / "z.npz", batch=batch, report=told.append)
+    assert (outcome.records, outcome.failures, outcome.reused) == (100, (), 0)
+    assert told == sorted(told)
+    assert told[-1] == 100
+    found = loaded(tmp_path / "z.npz")
+    assert found["ids"].tolist() == [f"r{n}" for n in range(100)]
+    assert str(found["model_sha256"]) == extractor.contract.model_sha256
+    x, _, _ = intake.read(0, 100)
+    np.testing.assert_allclose(found["features"], extractor(x), rtol=1e-5)
+    names = {"release", "in.csv", "z.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_parquet_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "PART", 30)
+    extractor, intake = opened(tmp_path)
+    for name in ("z.npz", "z.parquet"):
+        extract(extractor, intake, tmp_path / name)
+    found, wanted = pq.read_table(tmp_path / "z.parquet"), loaded(tmp_path / "z.npz")
+    assert found["id"].to_pylist() == wanted["ids"].tolist()
+    np.testing.assert_array_equal(np.stack(found["features"].to_pylist()), wanted["features"])
+    kept = found.schema.metadata
+    assert kept[b"model_sha256"].decode() == extractor.contract.model_sha256
+    assert json.loads(kept[b"shape"]) == [FEATURES]
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    extractor, intake = opened(tmp_path)
+    files = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for file in files:
+        extract(extractor, intake, file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+class PlugPulledError(Exception):
+    """Somebody pulled the plug."""
+
+
+def stop_after(extractor: Extractor, intake: Intake, output: Path, records: int) -> None:
+    def report(done: int) -> None:
+        if done > records:
+            raise PlugPulledError
+
+    with pytest.raises(PlugPulledError):
+        extract(extractor, intake, output, batch=10, report=report)
+
+
+def test_finished_parts_are_used_again_and_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "PART", 30)
+    extractor, intake = opened(tmp_path)
+    extract(extractor, intake, tmp_path / "whole.npz", batch=10)
+    stop_after(extractor, intake, tmp_path / "z.npz", 75)
+    assert not (tmp_path / "z.npz").exists()
+    outcome = extract(extractor, intake, tmp_path / "z.npz", batch=10)
+    assert outcome.reused == 60
+    assert (tmp_path / "z.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+@pytest.mark.parametrize("other", ["records", "model", "part", "broken", "cut plan"])
+def test_parts_of_another_run_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    monkeypatch.setattr(extraction, "PART", 30)
+    extractor, intake = opened(tmp_path)
+    stop_after(extractor, intake, tmp_path / "z.npz", 75)
+    parts = tmp_path / "z.npz.parts"
+    if other == "records":
+        extractor, intake = opened(tmp_path, rows=101)
+    elif other == "model":
+        write_release(tmp_path / "other", "table", data=overflowing())
+        extractor = Extractor.load(tmp_path / "other")
+    elif other == "part":
+        monkeypatch.setattr(extraction, "PART", 20)
+    elif other == "broken":
+        for part in parts.glob("part-*"):
+            part.write_bytes(part.read_bytes()[:-40])
+    else:
+        (parts / "plan.json").write_text("{")
+    assert extract(extractor, intake, tmp_path / "z.npz").reused == 0
+    assert not parts.exists()
+
+
+def test_what_lies_where_the_parts_go_is_not_deleted(tmp_path: Path) -> None:
+    extractor, intake = opened(tmp_path)
+    (tmp_path / "z.npz.parts").mkdir()
+    (tmp_path / "z.npz.parts" / "mine.txt").write_text("mine")
+    with pytest.raises(DataError, match="is there and is not ours"):
+        extract(extractor, intake, tmp_path / "z.npz")
+    assert (tmp_path / "z.npz.parts" / "mine.txt").read_text() == "mine"
+
+
+def test_a_record_whose_features_are_infinite_is_one_failure(tmp_path: Path) -> None:
+    release = write_release(tmp_path / "release", "table", data=overflowing())
+    (tmp_path / "in.csv").write_text("age,job,hours\n1,a,2\n1e30,a,2\n3,a,4\n")
+    intake = open_intake(tmp_path / "in.csv", read_contract(release / "manifest.json"))
+    outcome = extract(Extractor.load(release), intake, tmp_path / "z.npz")
+    assert [(f.id, f.reason) for f in outcome.failures] == [("2", "its features are not finite")]
+    assert loaded(tmp_path / "z.npz")["ids"].tolist() == ["1", "3"]
+
+
+def test_an_output_that_cannot_be_written_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractor, intake = opened(tmp_path)
+    with pytest.raises(ConfigError, match=r"ends in \.npz or \.parquet"):
+        extract(extractor, intake, tmp_path / "z.csv")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"pip install pyarrow, or name a \.npz"):
+        extract(extractor, intake, tmp_path / "z.parquet")
+
+
+def test_the_command_lists_and_counts_what_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = write_release(tmp_path / "release")
+    for n in range(3):
+        Image.new("RGB", (9, 9)).save(tmp_path / f"{n}.png")
+    (tmp_path / "e\x1b[31m.png").write_text("no picture")
+    words = ["extract", str(release), str(tmp_path), "-o", str(tmp_path / "out" / "z.npz")]
+    code, out, err = run(capsys, *words)
+    assert code == 1
+    assert out == f"3 records, 5 features each: {tmp_path}/out/z.npz\n"
+    assert "e\ufffd[31m.png: not a picture that can be read" in err
+    assert "Records without features: 1; all of them are listed in" in err
+    assert "\x1b" not in out + err
+    listed = (tmp_path / "out" / "z.npz.failed.csv").read_text().splitlines()
+    assert listed[0] == "id,reason"
+    assert len(listed) == 2
+
+    (tmp_path / "e\x1b[31m.png").unlink()
+    code, out, err = run(capsys, *words, "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert (told["records"], told["failed"], told["reused"]) == (3, [], 0)
+    assert not (tmp_path / "out" / "z.npz.failed.csv").exists()
+
+
+def test_texts_and_their_names_come_from_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = write_release(tmp_path / "release", "text")
+    (tmp_path / "in.tsv").write_text("who\tsaid\nann\tThe river is wide\nbob\t\ncy\tA river\n")
+    output = tmp_path / "z.npz"
+    words = ["extract", str(release), str(tmp_path / "in.tsv"), "-o", str(output)]
+    code, _, err = run(capsys, *words, "--column", "said", "--id", "who")
+    assert code == 1
+    assert "bob: an empty text" in err
+    found = loaded(output)
+    assert found["ids"].tolist() == ["ann", "cy"]
+    wanted = Extractor.load(release)(["The river is wide", "A river"])
+    np.testing.assert_allclose(found["features"], wanted, rtol=1e-5)
+
+
+def test_who_stops_it_is_told_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(extraction, "extract", stopped)
+    release = write_release(tmp_path / "release", "table")
+    words = ["extract", str(release), str(table(tmp_path / "in.csv", 3)), "-o"]
+    code, out, err = run(capsys, *words, str(tmp_path / "z.npz"))
+    assert (code, out) == (130, "")
+    assert "The same command goes on" in err
+
+
+def test_wrong_usage_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    release = str(write_release(tmp_path / "release"))
+    output = str(tmp_path / "z.npz")
+    code, out, err = run(capsys, "extract", release, str(tmp_path / "nothing"), "-o", output)
+    assert (code, out) == (2, "")
+    assert "no such file or folder" in err
+    assert run(capsys, "extract", release, release, "-o", str(tmp_path / "z.txt"))[0] == 2
+    assert run(capsys, "extract", str(tmp_path), release, "-o", output)[0] == 2
+
+
+def test_a_killed_command_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    release = write_release(tmp_path / "release", "table")
+    table(tmp_path / "in.csv", 60_000)
+    command = [
+        sys.executable, "-c", "from tiprdc.cli.main import app; app()", "extract", str(release),
+        str(tmp_path / "in.csv"), "--batch", "1", "--json", "-o",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([*command, str(tmp_path / "z.npz")], env=environment)
+    parts = tmp_path / "z.npz.parts"
+    while len(list(parts.glob("part-*.npz"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "z.npz").exists()
+    table(tmp_path / "in.csv", 60_000)
+    ended = subprocess.run(
+        [*command[:-3], "512", "--json", "-o", str(tmp_path / "z.npz")],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(ended.stdout)["reused"] >= 2 * extraction.PART
+    assert loaded(tmp_path / "z.npz")["features"].shape == (60_000, FEATURES)
+
+
+def test_it_needs_neither_torch_nor_pandas_nor_onnx(tmp_path: Path) -> None:
+    release = write_release(tmp_path / "release")
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    script = (
+        "import sys\nfrom tiprdc.cli.main import app\n"
+        f"sys.argv = ['tiprdc', 'extract', {str(release)!r}, {str(tmp_path)!r}, '-o',"
+        f" {str(tmp_path / 'z.npz')!r}]\n"
+        "try:\n    app()\nfinally:\n"
+        "    heavy = {'torch', 'pandas', 'onnx', 'scipy', 'pyarrow', 'ray', 'dvc', 'tokenizers',"
+        " 'sklearn'}\n"
+        "    print(*sorted(heavy & set(sys.modules)))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines()[-1] == ""

@@ -1,0 +1,222 @@
+"""Two workers with half of each batch play the game of one worker with all of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+from torch import Tensor, nn
+
+from tiprdc.attacks.cross_fitting import cross_fit
+from tiprdc.datasets.schema import Modality, Records, Schema, read_schema, read_split
+from tiprdc.distributed import ALONE, Peers, join
+from tiprdc.models import published
+from tiprdc.models.backbone import Backbone
+from tiprdc.models.batch_norm import BatchNorm
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.models.networks import Players, players
+from tiprdc.training.game import GameConfig
+from tiprdc.training.trainer import Place, ScheduleConfig, Trainer
+
+MakeShards = Callable[..., Schema]
+Found = dict[str, Any]
+BothWays = tuple[dict[str, Found], list[dict[str, Found]]]
+WORLD, STEPS = 2, 5
+MODALITIES: tuple[Modality, ...] = ("image", "table", "text")
+NO_KERNEL = {"closed_form": 0.0, "memory": 0}
+CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
+    # Batches of 19: the workers' parts differ in size.
+    "infonce": ("image", {"negatives": 7, "noise": 0.3}, {"bounded": 3.0, "release_noise": 0.2}),
+    "jsd": ("image", {"keep": "jsd", "negatives": 3}, {}),
+    "donsker_varadhan": ("image", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
+    "decoding": ("image", {"decoding": True, "refit": 2}, {}),
+    "decoding columns": ("table", {"decoding": True, "refit": 2}, {}),
+    "table": ("table", {"refit": 2, "steering": 0.5, "memory": 64}, {}),
+    "text": ("text", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
+    "lstm": ("text", {}, {"family": "lstm"}),
+    "cross_fit": ("table", {"cross_fit": True, "refit": 2}, {}),
+    "entropy": ("table", {**NO_KERNEL, "adversaries": 2, "adversary_steps": 2}, {}),
+    "cross_entropy": ("image", {"adversaries": 1, "objective": "cross_entropy"}, {}),
+    "bottleneck": (
+        "image",
+        {**NO_KERNEL, "bottleneck": 0.5, "negatives": 7},
+        {"bounded": 3.0, "bits": 4},
+    ),
+    "the paper's": ("image", {**NO_KERNEL, "adversaries": 1, "keep": "jsd", "negatives": 1}, {}),
+}
+
+
+def _papers(*arguments: Any) -> Players:
+    """The paper's players, with one convolution in place of each of VGG's groups of blocks; without
+    dropout, which each worker draws for itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(published, "vgg16_bn_blocks", _blocks)
+        return published.published_players(*arguments, width=64, dropout=0.0)
+
+
+def _blocks(first: int, last: int) -> nn.Sequential:
+    channels, width = (3, 128) if first == 1 else (128, 512)
+    convolution = nn.Conv2d(channels, width, 3, padding=1)
+    pool = nn.MaxPool2d(2 ** (last - first + 1))
+    return nn.Sequential(convolution, BatchNorm(width), nn.ReLU(), pool)
+
+
+def _trainer(case: str, schema: Schema, place: Place) -> Trainer:
+    _, rules, extractor = CASES[case]
+    trainer = Trainer(
+        GameConfig(**{"memory": 128, **rules}),
+        ExtractorConfig(**{"width": 8, "features": 6, **extractor}),
+        ScheduleConfig(epochs=1, batch=19, warm_up=0),
+        InputSpec.of(schema),
+        {"secret": 2},
+        seed=3,
+        place=place,
+        believe=cross_fit,
+        make_players=_papers if case == "the paper's" else players,
+    )
+    if case == "lstm":
+        _spread(trainer.game)
+    return trainer
+
+
+def _spread(game: nn.Module) -> None:
+    """Embeddings as large as torch's own: of small ones an LSTM's first features hardly differ, and
+    whitening lifts their rounding, on some processors above what is compared here."""
+    for module in game.modules():
+        if isinstance(module, nn.Embedding):
+            with torch.no_grad():
+                module.weight.mul_(20)
+
+
+def _play(case: str, folder: Path, place: Place) -> Found:
+    schema = read_schema(folder / CASES[case][0])
+    records = read_split(folder / CASES[case][0], schema, "extractor-train")
+    if case == "the paper's":
+        records, schema = _enlarged(records, schema)
+    trainer = _trainer(case, schema, place)
+    if trainer.game.config.cross_fit:
+        trainer._believed = trainer._cross_fitted(records)
+    trainer._seed_epoch()
+    trainer.game.train()
+    trainer._pressure = 1.0
+    x, u = torch.from_numpy(records.x), torch.from_numpy(records.labels["secret"])[:, None]
+    gradients: dict[str, Tensor] = {}
+    losses = []
+    for number in range(STEPS):
+        rows = list(trainer._batches(len(records)))[number % 4]
+        of_step, z = trainer._descend(x[rows], u[rows], believed=trainer._believed_of(rows))
+        losses.append([float(value.detach()) for value in of_step])
+        gradients = gradients or _gradients(trainer.game)
+        if trainer.game.config.adversaries:
+            trainer._descend(x[rows], u[rows], z)
+    return {"losses": losses, "gradients": gradients, "state": _state(trainer.game)}
+
+
+def _enlarged(records: Records, schema: Schema) -> tuple[Records, Schema]:
+    """Pictures that the published networks can halve five times."""
+    x = np.kron(records.x, np.ones((1, 1, 2, 2), np.uint8))
+    return replace(records, x=x), replace(schema, shape=x.shape[1:])
+
+
+def _gradients(game: nn.Module) -> dict[str, Tensor]:
+    return {k: p.grad.clone() for k, p in game.named_parameters() if p.grad is not None}
+
+
+def _state(game: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in game.state_dict().items()}
+
+
+def _worker(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    rendezvous = f"file://{folder}/rendezvous"
+    dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=WORLD)
+    wrap = functools.partial(
+        nn.parallel.DistributedDataParallel, find_unused_parameters=True, broadcast_buffers=False
+    )
+    place = Place(rank=rank, world=WORLD, wrap=wrap)
+    torch.save({case: _play(case, folder, place) for case in CASES}, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -> BothWays:
+    """What one worker found, and what each of two did."""
+    folder = tmp_path_factory.mktemp("peers")
+    for modality in MODALITIES:
+        make_shards(folder / modality, modality)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLOO_SOCKET_IFNAME", "lo")
+        torch.multiprocessing.spawn(_worker, (folder,), nprocs=WORLD)
+    one = {case: _play(case, folder, Place()) for case in CASES}
+    return one, [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_workers_are_one(case: str, found: BothWays) -> None:
+    one, two = found[0][case], [worker[case] for worker in found[1]]
+    for worker in two:
+        np.testing.assert_allclose(worker["losses"][0], one["losses"][0], rtol=1e-4, atol=1e-6)
+        assert worker["gradients"].keys() == one["gradients"].keys()
+        for player, (a, b) in _by_player(worker["gradients"], one["gradients"]).items():
+            assert float((a - b).norm()) <= 1e-4 * float(b.norm()), player
+        for player, (a, b) in _by_player(worker["state"], one["state"]).items():
+            assert float((a - b).norm()) <= 1e-3 * float(b.norm()), player
+    for name, tensor in two[0]["state"].items():
+        assert torch.equal(tensor, two[1]["state"][name]), name
+
+
+def _by_player(
+    these: dict[str, Tensor], those: dict[str, Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    names = {name.split(".")[0] for name in those}
+    return {player: (_flat(these, player), _flat(those, player)) for player in sorted(names)}
+
+
+def _flat(tensors: dict[str, Tensor], player: str) -> Tensor:
+    return torch.cat([t.flatten().double() for k, t in tensors.items() if k.startswith(player)])
+
+
+def test_a_world_of_one_is_given_back_what_it_gave() -> None:
+    t, rows = torch.randn(3, 2), torch.arange(3)
+    assert ALONE.split(rows) is rows
+    assert ALONE.own(t) is t
+    assert ALONE.gather(t, rows) == (t, rows)
+    assert ALONE.exchange(t) == (t,)
+    assert ALONE.mean(t) is t
+    assert ALONE.moments(t, t) == (t, t)
+    assert ALONE.records(3) == 3
+
+
+def test_parts_are_runs_of_the_batch_that_differ_by_one_record_at_most() -> None:
+    rows = torch.arange(11)
+    parts = [Peers(rank, 4).split(rows) for rank in range(4)]
+    assert torch.equal(torch.cat(parts), rows)
+    assert [len(part) for part in parts] == [3, 3, 3, 2]
+
+
+def test_noise_is_each_workers_part_of_what_one_would_draw() -> None:
+    torch.manual_seed(0)
+    whole = torch.randn(11, 5)
+    for rank in range(2):
+        peers = Peers(rank, 2)
+        part = peers.split(whole)
+        torch.manual_seed(0)
+        assert torch.equal(peers.randn_like(part), part)
+
+
+@pytest.mark.parametrize("family", ["resnet18", "vgg16_bn"])
+def test_every_batch_normalisation_of_a_backbone_asks_its_peers(family: Any) -> None:
+    network, peers = Backbone(family, 1, (32, 32), 4), Peers(0, 2)
+    join(network, peers)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    assert all(isinstance(norm, BatchNorm) and norm.peers is peers for norm in norms)

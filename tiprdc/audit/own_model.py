@@ -1,0 +1,77 @@
+"""A release of ours under audit: its bytes, and the features that they give."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiprdc.errors import ModelError
+from tiprdc.runtime.session import open_session, seed_noise
+
+BATCH = 512
+"""Most records that a file is given at once."""
+
+
+class Model(Protocol):
+    """An ONNX file under audit."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file."""
+
+    def features(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Features `[N, D]` of records `[N, ...]`.
+
+        Raises:
+            ModelError: The file cannot be run on such records.
+        """
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A file that our export wrote: it takes `x` as the shards hold it and gives `z`.
+
+    Args:
+        content: The file's bytes.
+    """
+
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def features(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Features `[N, D]` of records `[N, ...]` from the exported bytes themselves.
+
+        A release with noise draws it from onnxruntime's generator, which starts anew from one seed
+        of the process with every session: hence a seed of the file and the records, the same again
+        for the same audit, another for other people.
+
+        Raises:
+            ModelError: The file cannot be run on such records.
+        """
+        seed_noise(_noise_seed(self.content, x))
+        parts = np.array_split(x, max(1, -(-len(x) // BATCH)))
+        try:
+            session = open_session(self.content)
+            z = [session.run(["z"], {"x": np.ascontiguousarray(part)})[0] for part in parts]
+        except Exception as error:  # onnxruntime's errors have no common class
+            reason = str(error).strip().splitlines()[0][:200]
+            raise ModelError(
+                "ONNX file", reason, f"one that turns x {list(x.shape[1:])} {x.dtype} into z",
+                "run `dvc repro -f export`",
+            ) from None  # fmt: skip
+        return np.concatenate(z).reshape(len(x), -1).astype(np.float32)
+
+
+def _noise_seed(model: bytes, x: NDArray[Any]) -> int:
+    """31 bits that follow from the file and the records."""
+    digest = hashlib.sha256(model)
+    digest.update(np.ascontiguousarray(x).data)
+    return int.from_bytes(digest.digest()[:4], "big") >> 1

@@ -1,0 +1,155 @@
+"""What the selected attackers said, as figures with their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiprdc.attacks.measure import Measure
+from tiprdc.attacks.suite import Trial
+from tiprdc.attacks.worst_people import most_confident, subgroups
+from tiprdc.audit.evidence import Evidence, sample
+from tiprdc.audit.measures import Found, planned
+from tiprdc.audit.plan import Job, Plan
+from tiprdc.audit.protocol import Results
+from tiprdc.audit.report_document import AttackRun, AttributeReport, Estimate, UtilityReport
+from tiprdc.audit.verdict import judge
+from tiprdc.statistics.binomial import label_floor, leakage_bits, prior
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Results beside the plan and the labels that they are held against."""
+
+    plan: Plan
+    evidence: Evidence
+    results: Results
+
+    def judged(self, name: str) -> tuple[AttributeReport, tuple[str, ...]]:
+        """The verdict on a private attribute, and its reasons if it is not PASS."""
+        return judge(
+            name,
+            self.plan,
+            strongest=self.estimate(name, "released"),
+            leakage=self.leakage(name),
+            controls={
+                **{r: self.estimate(name, r) for r in ("raw", "unprotected", "shuffled")},
+                "floor": self.floor(name),
+            },
+            attacks=self.runs(name),
+        )
+
+    def task(self, name: str) -> UtilityReport:
+        """How well probes do an unseen task."""
+        classes = self.plan.utility[name]
+        released, unprotected = (self.estimate(name, r) for r in ("released", "unprotected"))
+        loss = None
+        if released is not None and unprotected is not None:
+            loss = unprotected.balanced_accuracy - released.balanced_accuracy
+        return UtilityReport(
+            classes=classes,
+            prior=prior(len(classes)),
+            people=self.plan.people[name],
+            released=released,
+            unprotected=unprotected,
+            ceiling=self.estimate(name, "raw"),
+            loss=loss,
+            probes=self.runs(name),
+        )
+
+    def measures(self) -> Found:
+        """What else was measured, by family, or why it was not."""
+        found: Found = {}
+        for family in planned(self.plan):
+            if family == "worst_people":
+                worst = tuple(m for name in self.plan.private for m in self._worst(name))
+                found[family] = worst or "no attacker finished, or too few people"
+            else:
+                found[family] = self.results.measures[family]
+        return found
+
+    def _worst(self, name: str) -> Iterator[Measure]:
+        said, confidence = self.said(name, "released"), self.plan.policy.confidence
+        if said is None:
+            return
+        truth, labels = self.truth(name, "released"), self.evidence.test.labels
+        tasks = {
+            task: (labels[task][self.rows(name)], classes)
+            for task, classes in self.plan.utility.items()
+        }
+        yield from most_confident(name, said, truth, confidence)
+        yield from subgroups(name, said, truth, tasks, confidence)
+
+    def runs(self, target: str) -> tuple[AttackRun, ...]:
+        """Every run on this attribute or task, with what became of the selected ones."""
+        return tuple(
+            AttackRun(
+                attack=job.attack,
+                representation=job.representation,
+                seed=job.seed,
+                select=trial.select,
+                status=self._status(job, trial),
+                seconds=round(trial.seconds, 2),
+            )
+            for job, trial in self.results.trials.items()
+            if job.target == target
+        )
+
+    def _status(self, job: Job, trial: Trial) -> str:
+        key = (job.target, job.representation)
+        said = self.results.said.get(key)
+        lost = self.results.chosen.get(key) == job and isinstance(said, str)
+        return f"{said} on attacker-test" if lost else trial.status
+
+    def rows(self, target: str) -> NDArray[np.intp]:
+        """The balanced sample of attacker-test."""
+        test, schema = self.evidence.test, self.evidence.schema
+        return sample(test, schema, target, self.plan.sample_seed)
+
+    def truth(self, target: str, representation: str) -> NDArray[np.int64]:
+        """Class numbers of the balanced sample of attacker-test."""
+        u = self.evidence.test.labels[target][self.rows(target)]
+        if representation != "shuffled":
+            return u
+        place, seed = list(self.plan.private).index(target), self.plan.sample_seed
+        return np.random.default_rng([seed, place, len(u), 1]).permutation(u)
+
+    def said(self, target: str, representation: str) -> NDArray[np.float64] | None:
+        """The selected attacker's probabilities on the balanced sample, if there are any."""
+        said = self.results.said.get((target, representation))
+        return None if said is None or isinstance(said, str) or not len(said) else said
+
+    def estimate(self, target: str, representation: str) -> Estimate | None:
+        """The selected attacker's balanced accuracy on attacker-test."""
+        said = self.said(target, representation)
+        if said is None:
+            return None
+        job = self.results.chosen[target, representation]
+        truth = self.truth(target, representation)
+        correct = int(np.sum(np.argmax(said, axis=1) == truth))
+        confidence = self.plan.policy.confidence
+        select = self.results.trials[job].select
+        return Estimate.of(job.attack, correct, len(truth), confidence, select)
+
+    def leakage(self, target: str) -> float | None:
+        """Bits, by the selected attacker on released features."""
+        said = self.said(target, "released")
+        return None if said is None else leakage_bits(said, self.truth(target, "released"))
+
+    def floor(self, target: str) -> Estimate | None:
+        """What the true utility labels alone give away."""
+        schema = self.evidence.schema
+        if not schema.utility:
+            return None
+        train, test, rows = self.evidence.train, self.evidence.test, self.rows(target)
+        decided = label_floor(
+            {task: train.labels[task] for task in schema.utility},
+            train.labels[target],
+            {task: test.labels[task][rows] for task in schema.utility},
+            schema.classes(target),
+        )
+        correct = int(np.sum(decided == test.labels[target][rows]))
+        return Estimate.of("label_floor", correct, len(rows), self.plan.policy.confidence)

@@ -1,0 +1,45 @@
+"""The audit in one process, of a file that this project did not make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.executor import InProcess, Watch
+from tiprdc.audit.foreign_inputs import Request, gather
+from tiprdc.audit.foreign_model import sha256_of
+from tiprdc.audit.ledger import beside
+from tiprdc.audit.report_document import AuditReport
+from tiprdc.audit.run import Digests, make_plan, run
+from tiprdc.audit.writer import write
+from tiprdc.reports.page import write_report
+
+_MORE_PEOPLE = "take more people, or lower min_people in a file for --policy"
+
+
+def audit_alone(request: Request, config: AuditConfig, out: Path, watch: Watch) -> AuditReport:
+    """Audit one file and write what the graph's audit writes, and the page.
+
+    Args:
+        request: Which file, on whom.
+        config: Who attacks, how hard, and what counts as enough.
+        out: Folder for the findings.
+        watch: Told of the progress.
+
+    Raises:
+        ModelError: The file is refused, or cannot be run on these records.
+        DataError, ConfigError: The data do not fit what is asked of them.
+    """
+    (evidence,) = gather(request, lambda share: watch("read", share))
+    plan = make_plan(config, evidence, _MORE_PEOPLE)
+
+    def again() -> Digests:
+        # The records are in memory since they were read: the file alone could be another by now.
+        return Digests(sha256_of(request.models[0]), None, evidence.schema.digest)
+
+    audited = run(
+        plan, evidence, InProcess(watch), config.most_seconds, again, beside(request.data)
+    )
+    write(audited, out, name=request.models[0].name)
+    write_report(out, None)
+    return audited.report

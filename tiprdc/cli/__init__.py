@@ -1,0 +1,1 @@
+"""The `tiprdc` command line."""

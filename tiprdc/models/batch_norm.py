@@ -1,0 +1,46 @@
+"""Batch normalisation by the moments of the whole batch, however many workers share it.
+
+    y = (x - E[x]) / sqrt(Var[x] + eps) * weight + bias        over batch, rows and columns
+
+Source: Ioffe & Szegedy 2015. torch.nn.SyncBatchNorm does the same, on GPUs alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tiprdc.distributed import ALONE, Peers
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Maps `[B, C, H, W]` -> `[B, C, H, W]`; one worker alone runs torch's own.
+
+    A subclass, so that weights have torchvision's names in pretrained files and checkpoints.
+    """
+
+    peers: Peers = ALONE
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.peers.world == 1:
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            wide = x.float()
+            own = wide.var((0, 2, 3), correction=0)
+            mean, variance = self.peers.moments(wide.mean((0, 2, 3)), own)
+            count = self.peers.records(len(x)) * x.shape[2] * x.shape[3]
+            self._remember(mean.detach(), variance.detach() * count / (count - 1))
+            scale = self.weight * (variance + self.eps).rsqrt()
+            shape = (1, -1, 1, 1)
+            y = (wide - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return y.to(x.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        pairs = ((self.running_mean, mean), (self.running_var, variance))
+        for running, value in pairs:
+            assert running is not None
+            assert self.momentum is not None
+            running.lerp_(value, self.momentum)
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)

@@ -1,0 +1,1 @@
+"""Registered versions: Git tags, files in a DVC remote, signatures, pull and verification."""

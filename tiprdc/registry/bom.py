@@ -1,0 +1,169 @@
+"""The release's bill of materials: a CycloneDX 1.6 document of machine learning.
+
+It names the model by its digest, the data by theirs, the software that made it, and the audit's
+figures with their bounds. It says nothing that the manifest and the audit do not say.
+
+Source: CycloneDX 1.6 (ECMA-424), https://cyclonedx.org/docs/1.6/json/.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tiprdc.formats.audit_report import Audit, Estimate
+from tiprdc.formats.manifest import Contract
+from tiprdc.formats.release_statement import ReleasedFile
+from tiprdc.reports import wording
+
+_SPACE = uuid.UUID("9c0c8a5e-3f0e-5f0a-9d6a-6f2c4f1b7a21")
+"""Ours, so that the same release has the same serial number."""
+
+
+def bill_of_materials(
+    contract: Contract,
+    audit: Audit,
+    files: Mapping[str, ReleasedFile],
+    *,
+    version: str,
+    revision: str,
+    released: str,
+) -> dict[str, Any]:
+    """Describe a release.
+
+    Args:
+        contract: Its manifest.
+        audit: Of this very model.
+        files: Name in the release -> file.
+        version: "v1.2.0".
+        revision: Git commit that made it.
+        released: Time in UTC, ISO 8601.
+    """
+    model = f"{contract.name}@{version}"
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(_SPACE, f'{model} {contract.model_sha256}')}",
+        "version": 1,
+        "metadata": {
+            "timestamp": released,
+            "component": _model(contract, audit, model, version, revision),
+        },
+        "components": [
+            *(_file(model, name, file) for name, file in sorted(files.items())),
+            _data(contract),
+            _software(contract),
+        ],
+        "dependencies": [{"ref": model, "dependsOn": ["training-data", "tiprdc"]}],
+    }
+
+
+def _model(
+    contract: Contract, audit: Audit, model: str, version: str, revision: str
+) -> dict[str, Any]:
+    return {
+        "type": "machine-learning-model",
+        "bom-ref": model,
+        "name": contract.name,
+        "version": version,
+        **_pedigree(contract, version),
+        "description": f"Feature extractor trained to hide {wording.listing(contract.private)}.",
+        "hashes": [_hash(contract.model_sha256)],
+        "properties": [
+            {"name": "tiprdc:revision", "value": revision},
+            {"name": "tiprdc:opset", "value": str(contract.opset)},
+            {"name": "tiprdc:suite_version", "value": audit.suite_version},
+            {"name": "tiprdc:verdict", "value": audit.verdict},
+        ],
+        "modelCard": {
+            "modelParameters": {
+                "task": "feature extraction",
+                "datasets": [{"ref": "training-data"}],
+                "inputs": [{"format": _tensor(contract.input_type, contract.input_shape)}],
+                "outputs": [{"format": _tensor(contract.output_type, contract.features)}],
+            },
+            "quantitativeAnalysis": {"performanceMetrics": list(_metrics(audit))},
+            "considerations": {
+                "technicalLimitations": [
+                    "Attacks give lower bounds on leakage: features are not anonymous.",
+                    *(f"Not tried: {what}" for what in audit.not_tried),
+                ]
+            },
+        },
+    }
+
+
+def _pedigree(contract: Contract, version: str) -> dict[str, Any]:
+    """Of a variant, the file that it was made of."""
+    made = contract.variant
+    if made is None:
+        return {}
+    ancestor = {
+        "type": "machine-learning-model",
+        "name": contract.name.removesuffix(f"-{made.name}"),
+        "version": version,
+        "hashes": [_hash(made.of)],
+    }
+    return {"pedigree": {"ancestors": [ancestor], "notes": wording.variant(contract)}}
+
+
+def _metrics(audit: Audit) -> Iterator[dict[str, Any]]:
+    for attribute in audit.attributes:
+        if attribute.strongest:
+            what = f"balanced accuracy of the strongest attack ({attribute.strongest.attack})"
+            yield _metric(what, f"private attribute {attribute.name}", attribute.strongest)
+    for task in audit.utility:
+        if task.released:
+            what = f"balanced accuracy of the strongest probe ({task.released.attack})"
+            yield _metric(what, f"unseen task {task.name}", task.released)
+
+
+def _metric(kind: str, part: str, estimate: Estimate) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "slice": part,
+        "value": f"{estimate.balanced_accuracy:.4f}",
+        "confidenceInterval": {
+            "lowerBound": f"{estimate.low:.4f}",
+            "upperBound": f"{estimate.high:.4f}",
+        },
+    }
+
+
+def _file(model: str, name: str, file: ReleasedFile) -> dict[str, Any]:
+    return {
+        "type": "file",
+        "bom-ref": f"{model}/{name}",
+        "name": name,
+        "hashes": [_hash(file.sha256)],
+    }
+
+
+def _data(contract: Contract) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "bom-ref": "training-data",
+        "name": contract.dataset,
+        "properties": [{"name": "tiprdc:digest", "value": contract.data_digest}],
+        "data": [{"type": "dataset", "name": contract.dataset}],
+    }
+
+
+def _software(contract: Contract) -> dict[str, Any]:
+    return {
+        "type": "library",
+        "bom-ref": "tiprdc",
+        "name": "tiprdc",
+        "version": contract.version,
+        "licenses": [{"license": {"id": "Apache-2.0"}}],
+    }
+
+
+def _hash(sha256: str) -> dict[str, str]:
+    return {"alg": "SHA-256", "content": sha256}
+
+
+def _tensor(dtype: str, shape: tuple[int, ...]) -> str:
+    return f"{dtype}[{', '.join(['batch', *map(str, shape)])}]"

@@ -1,0 +1,177 @@
+"""Git, through its own command: what it creates it creates at once or not at all.
+
+`git update-ref` and `git push --atomic` take several references in one transaction and refuse to
+overwrite, which is what keeps two releases at once apart.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiprdc.errors import ReleaseError
+from tiprdc.formats.files import printable
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_ADVICE = ("hint:", "To ", "remote: \n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag:
+    """A tag as the repository has it.
+
+    Args:
+        name: Without refs/tags/.
+        object: Id of the tag object; of the commit if the tag is not annotated.
+        commit: Id of the commit that it names.
+        annotated: Whether it has a message of its own.
+    """
+
+    name: str
+    object: str
+    commit: str
+    annotated: bool
+
+
+class Git:
+    """One repository, with or without a work tree.
+
+    Args:
+        folder: In it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *arguments: str, given: str | None = None, mend: str = "") -> str:
+        """Run a command; its standard output.
+
+        Raises:
+            ReleaseError: It failed, or there is no git.
+        """
+        return run(("-C", str(self.folder), *arguments), given=given, mend=mend)
+
+    def blob(self, revision: str, path: str) -> bytes:
+        """A file's bytes at a revision, as Git has them.
+
+        Raises:
+            ReleaseError: It holds no such file.
+        """
+        return _run(("-C", str(self.folder), "cat-file", "blob", f"{revision}:{path}"), None, "")
+
+    def tags(self) -> dict[str, Tag]:
+        """Every tag that names a commit."""
+        form = (
+            "%(refname:strip=2)%09%(objecttype)%09%(objectname)%09%(*objectname)%09%(*objecttype)"
+        )
+        tags = {}
+        for line in self("for-each-ref", "refs/tags", f"--format={form}").splitlines():
+            name, kind, object_, target, target_kind = line.split("\t")
+            if kind == "commit":
+                tags[name] = Tag(name=name, object=object_, commit=object_, annotated=False)
+            elif target_kind == "commit":
+                tags[name] = Tag(name=name, object=object_, commit=target, annotated=True)
+        return tags
+
+    def message(self, tag: Tag) -> str:
+        """What an annotated tag says; "" of another.
+
+        Raises:
+            ReleaseError: The object is a tag of another name: it was moved by hand.
+        """
+        if not tag.annotated:
+            return ""
+        head, _, message = self("cat-file", "tag", tag.object).partition("\n\n")
+        said = dict(line.partition(" ")[::2] for line in head.splitlines())
+        if said.get("tag") != tag.name:
+            held = printable(str(said.get("tag")))
+            raise ReleaseError(
+                tag.name, f"holds the tag {held}", "a tag of its own name",
+                "somebody moved it: ask who may push tags",
+            )  # fmt: skip
+        return message
+
+    def make_tag(self, name: str, commit: str, message: str) -> str:
+        """Store a tag object that nothing refers to yet; its id."""
+        who = self("var", "GIT_COMMITTER_IDENT").strip()
+        head = f"object {commit}\ntype commit\ntag {name}\ntagger {who}\n\n"
+        return self("mktag", given=f"{head}{message}\n").strip()
+
+    def create_tags(self, objects: Mapping[str, str]) -> None:
+        """Give stored tags their names, all or none.
+
+        Raises:
+            ReleaseError: One of the names is taken.
+        """
+        commands = "".join(f"create refs/tags/{name} {id_}\n" for name, id_ in objects.items())
+        self(
+            "update-ref", "--stdin", given=f"start\n{commands}prepare\ncommit\n",
+            mend="another release was faster: run the same command again",
+        )  # fmt: skip
+
+    def push_tags(self, remote: str, objects: Mapping[str, str]) -> None:
+        """Create tags on a remote, all or none; never overwrites.
+
+        Raises:
+            ReleaseError: The remote refuses, has one of them, or does not answer.
+        """
+        refs = [f"{id_}:refs/tags/{name}" for name, id_ in objects.items()]
+        self(
+            "push", "--quiet", "--atomic", remote, *refs,
+            mend="run the same command again: it takes over what others have released",
+        )  # fmt: skip
+
+
+def clone(source: str, into: Path) -> Git:
+    """All history and all tags, without a work tree; every object is checked on arrival.
+
+    Raises:
+        ReleaseError: There is no such repository, or it does not answer.
+    """
+    # Without --no-local a path is linked, not checked; a checkout would run filters.
+    run(
+        ("clone", "--quiet", "--no-checkout", "--no-local", "--no-recurse-submodules", "--",
+         source, str(into)),
+        mend="give a folder or a URL that `git clone` takes",
+    )  # fmt: skip
+    return Git(into)
+
+
+def run(arguments: tuple[str, ...], given: str | None = None, mend: str = "") -> str:
+    """Run git; its standard output.
+
+    Raises:
+        ReleaseError: It failed, or there is no git.
+    """
+    return _run(arguments, given, mend).decode("utf-8", "replace")
+
+
+def _run(arguments: tuple[str, ...], given: str | None, mend: str) -> bytes:
+    settings = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    # Inside a hook these name another repository.
+    hooked = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    environment = {k: v for k, v in os.environ.items() if k not in hooked}
+    try:
+        done = subprocess.run(
+            ["git", *arguments], input=None if given is None else given.encode(),
+            capture_output=True, env={**environment, **settings}, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise ReleaseError("git", "not installed", "git 2.28 or newer") from None
+    if done.returncode:
+        verb = arguments[2] if arguments[0] == "-C" else arguments[0]
+        said = _cause(done.stderr.decode("utf-8", "replace"))
+        raise ReleaseError(f"git {verb}", said, "a command that succeeds", mend)
+    return done.stdout
+
+
+def _cause(said: str) -> str:
+    """What git complains of, in a line, without the credentials that a URL may hold."""
+    lines = [line.strip() for line in said.splitlines()]
+    wanted = [line for line in lines if line.startswith(("fatal:", "error:", "!"))] or lines
+    text = "; ".join(line for line in wanted[:2] if line and not line.startswith(_ADVICE))
+    return printable(_CREDENTIALS.sub("", text))[:300] or "it failed without a word"

@@ -1,0 +1,1 @@
+"""The audit page, the model card and their charts and sentences."""

@@ -1,0 +1,157 @@
+"""The model card: what a person who meets the release on a model hub must know, in Markdown.
+
+Written from the audit and the manifest, so that it cannot say more than was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tiprdc.errors import ConfigError
+from tiprdc.formats.audit_report import Audit, Estimate, read_audit, read_audited
+from tiprdc.formats.files import printable
+from tiprdc.formats.manifest import Contract
+from tiprdc.reports import wording
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+"""What Markdown, or a hub's additions to it, would take for more than text."""
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
+
+DECODERS = {
+    "released": "this release",
+    "unprotected": "unprotected features",
+    "without_features": "no features: the mean record",
+}
+MEASURES = ("psnr", "ssim", "r2", "accuracy", "average_precision", "found")
+
+_PIPELINE_TAGS = {"image": "image-feature-extraction", "text": "feature-extraction"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardConfig:
+    """What the audit cannot know about a release (`card`)."""
+
+    title: str = "Extractor trained with TIPRDC"
+    """Name of the model as a person reads it; not empty."""
+    description: str = ""
+    """What it is and for whom, in a few sentences of plain text."""
+    intended_use: str = ""
+    """What it is meant for, in a few sentences of plain text."""
+    license: str = "other"
+    """Identifier of the license as model hubs write it, in lower case, such as apache-2.0."""
+    contact: str = ""
+    """Where questions go: an address or a name."""
+    languages: tuple[str, ...] = ()
+    """Languages of the records, as ISO 639 codes; for text."""
+
+    def __post_init__(self) -> None:
+        if not self.title.strip():
+            raise ConfigError("card.title", repr(self.title), "a title that is not empty")
+        if not _LICENSE.fullmatch(self.license):
+            raise ConfigError(
+                "card.license", repr(self.license), "an identifier in lower case",
+                "write it as model hubs do, such as apache-2.0, cc-by-4.0 or other",
+            )  # fmt: skip
+        for language in self.languages:
+            if not _LANGUAGE.fullmatch(language):
+                raise ConfigError("card.languages", repr(language), "ISO 639 codes such as en")
+
+
+def write_card(reports: Path, release: Path, config: CardConfig) -> Path:
+    """Write `reports/model_card.md`.
+
+    Args:
+        reports: Holds audit.json.
+        release: Holds manifest.json.
+        config: What the audit cannot know.
+
+    Raises:
+        DataError: A file is missing or unreadable, or the release is not what was audited.
+    """
+    audit = read_audit(reports / "audit.json")
+    contract = read_audited(release / "manifest.json", audit)
+    path = reports / "model_card.md"
+    path.write_text(render(audit, contract, config), encoding="utf-8")
+    return path
+
+
+def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
+    """The card as Markdown with YAML front matter."""
+    environment = Environment(
+        loader=PackageLoader("tiprdc.reports", "templates"),
+        autoescape=False,  # noqa: S701  # Markdown, not HTML: `plain` escapes what is not ours
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        plain=plain,
+        quoted=quoted,
+        code=code,
+        percent=wording.percent,
+        interval=wording.interval,
+        points=wording.points,
+        count=wording.count,
+        human=wording.human,
+        attacker=wording.attacker,
+    )
+    return environment.get_template("model_card.md").render(
+        metrics=metrics(audit),
+        pipeline_tag=_PIPELINE_TAGS.get(audit.modality),
+        audit=audit,
+        contract=contract,
+        config=config,
+        headline=wording.headline,
+        claim=wording.claim,
+        sure=wording.sure(audit),
+        decoders=DECODERS,
+        measures=measures(audit),
+        kept=wording.kept,
+        sent=wording.sent,
+        most=wording.most,
+        variant=wording.variant,
+        listing=wording.listing,
+        figure=figure,
+    )
+
+
+def measures(audit: Audit) -> list[str]:
+    """What is known of all rebuilt records; the columns of a table stay on the page."""
+    found = list((audit.reconstruction or {}).values())
+    return [name for name in MEASURES if found and all(name in scores for scores in found)]
+
+
+def figure(estimate: Estimate | None) -> str:
+    """A rate with its bounds, or a dash where an attack did not finish."""
+    if estimate is None:
+        return wording.DASH
+    return f"{wording.percent(estimate.balanced_accuracy)} ({wording.interval(estimate)})"
+
+
+def plain(text: object) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def code(text: object) -> str:
+    """Text as a code span, also within a table."""
+    return f"`{' '.join(str(text).replace('`', '').replace('|', '¦').split())}`"
+
+
+def quoted(text: object) -> str:
+    """A YAML string: JSON's quotes are YAML's."""
+    return json.dumps(printable(str(text)), ensure_ascii=False)
+
+
+def metrics(audit: Audit) -> list[tuple[str, Estimate]]:
+    """What model hubs list as results: each attack and each unseen task that finished."""
+    attacks = [(f"strongest attack on {a.name}", a.strongest) for a in audit.attributes]
+    tasks = [(f"unseen task {task.name}", task.released) for task in audit.utility]
+    return [(name, estimate) for name, estimate in attacks + tasks if estimate]

@@ -1,0 +1,1 @@
+"""Runs a released extractor on a device: needs numpy, Pillow and onnxruntime only."""

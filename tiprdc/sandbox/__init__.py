@@ -1,0 +1,1 @@
+"""Reads and runs untrusted ONNX files in a process with limits."""

@@ -1,0 +1,121 @@
+"""A leak of known size: features `z` that tell one bit `u` exactly as well as asked, and no better.
+
+A signal s is drawn first, and z depends on s and on noise alone, in a way from which s can be read
+without error. What is adjusted is the channel from u to s, so that the Bayes rate is known in
+closed form whatever the geometry of z is.
+
+    flip      s = u with probability a, else 1 - u      p(u | z) is a or 1 - a: Bayes rate a
+    exposure  s = u with probability 2 a - 1, else none  some people are plain to see, others not at
+              all: Bayes rate (2 a - 1) + (1 - (2 a - 1)) / 2 = a
+    none      s has nothing to do with u                 Bayes rate 1/2
+
+u is balanced, so that these are balanced accuracies too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiprdc.attacks.base import Kind
+from tiprdc.errors import within
+
+HIDDEN = -1
+"""The signal of somebody who is not exposed."""
+
+Channel = Literal["flip", "exposure", "none"]
+Plant = Callable[[NDArray[np.int64], np.random.Generator], NDArray[Any]]
+Read = Callable[[NDArray[Any]], NDArray[np.int64]]
+
+
+class Fixture(Protocol):
+    """Features whose best possible attacker is known."""
+
+    @property
+    def name(self) -> str:
+        """As in the tables."""
+
+    @property
+    def kind(self) -> Kind:
+        """Of the representation."""
+
+    @property
+    def about(self) -> str:
+        """What is planted, in a few words."""
+
+    def bayes(self, accuracy: float) -> float:
+        """The balanced accuracy of the best possible attacker, exactly, in [0.5, 1]."""
+
+    def draw(
+        self, people: int, accuracy: float, rng: np.random.Generator
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Features `[people, ...]` and u `[people]`, as many people of each class."""
+
+    def decide(self, z: NDArray[Any]) -> NDArray[np.int64]:
+        """What the best possible attacker says `[N]`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leak:
+    """A fixture whose signal can be read from z without error.
+
+    Args:
+        name, kind, about: As in `Fixture`.
+        channel: From u to the signal.
+        plant: Signal `[N]` -> z `[N, ...]`.
+        read: z -> signal; where nothing is to be seen, whatever it likes.
+    """
+
+    name: str
+    about: str
+    plant: Plant
+    read: Read
+    kind: Kind = "flat"
+    channel: Channel = "flip"
+
+    def bayes(self, accuracy: float) -> float:
+        """The Bayes rate: `accuracy` itself, or 1/2 where u is not told.
+
+        Raises:
+            ConfigError: It is not in [0.5, 1].
+        """
+        within("accuracy", accuracy, 0.5, 1.0)
+        return 0.5 if self.channel == "none" else accuracy
+
+    def draw(
+        self, people: int, accuracy: float, rng: np.random.Generator
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Features `[people, ...]` and u `[people]`.
+
+        Raises:
+            ConfigError: The accuracy is not in [0.5, 1], or there are fewer than 2 people.
+        """
+        within("accuracy", accuracy, 0.5, 1.0)
+        within("people", people, 2, 10_000_000)
+        u = balanced(people, rng)
+        return self.plant(_told(u, accuracy, self.channel, rng), rng), u
+
+    def decide(self, z: NDArray[Any]) -> NDArray[np.int64]:
+        """The signal; for somebody who is not exposed a guess, 0."""
+        return np.maximum(self.read(z), 0)
+
+
+def balanced(people: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """u `[people]`: 0 and 1 equally often, in random order."""
+    return rng.permutation(np.arange(people, dtype=np.int64) % 2)
+
+
+def _told(
+    u: NDArray[np.int64], accuracy: float, channel: Channel, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The signal `[N]`."""
+    chance = rng.random(len(u))
+    if channel == "flip":
+        return np.where(chance < accuracy, u, 1 - u)
+    if channel == "exposure":
+        return np.where(chance < 2 * accuracy - 1, u, HIDDEN)
+    return balanced(len(u), rng)

@@ -1,0 +1,1 @@
+"""Statistics with baselines and confidence intervals: numpy and scipy only."""
