@@ -14,7 +14,7 @@ from tiprdc.formats.manifest import artifact_of, variant_named
 
 
 @dataclass(frozen=True)
-class Shipped:
+class Artifact:
     """What may be released: the extractor's file, or a variant of it.
 
     Args:
@@ -43,12 +43,12 @@ class Shipped:
         return f"{name}-variant@{self.variant}" if self.variant else name
 
 
-def asked() -> Shipped:
+def artifact_from_argv() -> Artifact:
     """What a stage was started for: `python -m stages.audit`, `python -m stages.audit int8`.
 
     Raises:
         ConfigError: There is no such variant.
     """
     if len(sys.argv) == 1:
-        return Shipped()
-    return Shipped(variant_named(" ".join(sys.argv[1:]), "VARIANT"))
+        return Artifact()
+    return Artifact(variant_named(" ".join(sys.argv[1:]), "VARIANT"))

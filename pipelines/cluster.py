@@ -18,7 +18,7 @@ import ray
 from ray import exceptions as lost
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tiprdc.errors import ClusterError, ConfigError, TiprdcError, within
+from tiprdc.errors import ClusterError, ConfigError, TiprdcError, check_range
 
 _ROOT = Path(__file__).parents[1]
 _ANSWER_SECONDS = 10.0
@@ -59,6 +59,16 @@ class ClusterConfig:
     """Processor cores for each of them, 1 to 1,024."""
     gpus_per_worker: int = 0
     """Graphics processors for each of them, 0 to 64."""
+    cpus_per_trial: float = 1.0
+    """Processor cores for each trial of a search, 0.1 to 1,000."""
+    gpus_per_trial: float = 0.0
+    """Graphics processors for each trial of a search, 0 to 100; a fraction shares one."""
+    retries: int = 3
+    """How often a training run may lose a worker and resume by itself, 0 to 100."""
+    checkpoint_every: int = 1
+    """Epochs between two checkpoints, 1 to 1,000; a killed run resumes from the last."""
+    most_seconds: int = 3600
+    """Seconds after which an audit's unfinished attacks count as failed, 10 to 1,000,000."""
     num_cpus: int = 0
     """Cores that a local Ray may use; 0 means all. A cluster knows its own."""
     network_interface: str = ""
@@ -88,14 +98,19 @@ class ClusterConfig:
     def __post_init__(self) -> None:
         if isinstance(self.workers, tuple) and (len(self.workers) != 2 or self.fewest > self.most):
             raise ConfigError("cluster.workers", list(self.workers), "a number, or [least, most]")
-        within("cluster.workers", self.fewest, 1, 1024)
-        within("cluster.workers", self.most, 1, 1024)
-        within("cluster.patience", self.patience, 0, 86_400)
-        within("cluster.cpus_per_worker", self.cpus_per_worker, 1, 1024)
-        within("cluster.gpus_per_worker", self.gpus_per_worker, 0, 64)
-        within("cluster.num_cpus", self.num_cpus, 0, 4096)
+        check_range("cluster.workers", self.fewest, 1, 1024)
+        check_range("cluster.workers", self.most, 1, 1024)
+        check_range("cluster.patience", self.patience, 0, 86_400)
+        check_range("cluster.cpus_per_worker", self.cpus_per_worker, 1, 1024)
+        check_range("cluster.gpus_per_worker", self.gpus_per_worker, 0, 64)
+        check_range("cluster.cpus_per_trial", self.cpus_per_trial, 0.1, 1000)
+        check_range("cluster.gpus_per_trial", self.gpus_per_trial, 0, 100)
+        check_range("cluster.retries", self.retries, 0, 100)
+        check_range("cluster.checkpoint_every", self.checkpoint_every, 1, 1000)
+        check_range("cluster.most_seconds", self.most_seconds, 10, 1_000_000)
+        check_range("cluster.num_cpus", self.num_cpus, 0, 4096)
         if self.metrics_port:
-            within("cluster.metrics_port", self.metrics_port, 1024, 65_535)
+            check_range("cluster.metrics_port", self.metrics_port, 1024, 65_535)
         if not self.metrics_host:
             raise ConfigError("cluster.metrics_host", "nothing", "an address of this machine")
         if not self.storage:
@@ -147,7 +162,7 @@ def connect(config: ClusterConfig) -> Iterator[None]:
 
 def unwrap(error: BaseException) -> TiprdcError | None:
     """The user's mistake inside an error of Ray, if that is what it is."""
-    for layer in layers(error):
+    for layer in exception_chain(error):
         # Ray's wrapper is an instance of what it wraps, and prints the worker's traceback.
         if isinstance(layer, TiprdcError) and not isinstance(layer, lost.RayError):
             return layer
@@ -264,7 +279,7 @@ def _loopback() -> str:
     return next((name for name in ("lo", "lo0") if name in names), "")
 
 
-def fitting(wanted: Mapping[str, float]) -> int:
+def max_parallel(wanted: Mapping[str, float]) -> int:
     """How many that each ask for these (`CPU`, `GPU`) fit into the cluster as it is now, were it
     idle; at least 1."""
     there = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
@@ -272,7 +287,7 @@ def fitting(wanted: Mapping[str, float]) -> int:
     return max(1, int(min(each, default=1.0)))
 
 
-def beside() -> dict[str, Any]:
+def on_driver_node() -> dict[str, Any]:
     """Options of an actor that is to live as long as this process: on its machine, not on one that
     training would survive the loss of. It takes no core."""
     here = ray.get_runtime_context().get_node_id()
@@ -310,7 +325,7 @@ def _translate(error: Exception) -> Exception:
     mistake = unwrap(error)
     if mistake:
         return mistake
-    found = list(layers(error))
+    found = list(exception_chain(error))
     for layer in found:
         if isinstance(layer, OSError) and layer.errno in (errno.ENOSPC, errno.EDQUOT):
             return OSError(layer.errno, layer.strerror, layer.filename)
@@ -331,7 +346,7 @@ def _translate(error: Exception) -> Exception:
     return error
 
 
-def layers(error: BaseException) -> Iterator[BaseException]:
+def exception_chain(error: BaseException) -> Iterator[BaseException]:
     """An error and those inside it: Ray wraps causes in causes, in fields and in tables by rank."""
     waiting, seen = [error], set[int]()
     while waiting:

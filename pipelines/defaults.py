@@ -21,40 +21,42 @@ _SMALLEST, _LARGEST, _STEPS = 128, 2048, 8
 _FEW = 10_000
 
 
-def _if_in_closed_form(game: Mapping[str, Any]) -> bool:
+def _if_kernel_adversary(game: Mapping[str, Any]) -> bool:
     """True, unless the file does without the adversary whose business it is."""
-    return game.get("closed_form") != 0
+    return game.get("kernel_adversary") != 0
 
 
 _SHARED = {
-    "game.cross_fit": False, "game.decoding": False,
+    "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
 }  # fmt: skip
 _LOOK_AROUND = {"features": [16, 24, 32], "epochs": 3, "people": 4000}
 _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
     "image": {
         **_SHARED,
-        "extractor.features": 24, "extractor.release_noise": 0.0, "game.memory": 2048,
-        "game.decoding": _if_in_closed_form,
+        "extractor.features": 24, "extractor.release_noise": 0.0, "objective.memory": 2048,
+        "objective.adversary_decoder": _if_kernel_adversary,
         "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
     },
     "text": {
         **_SHARED,
-        "extractor.features": 24, "extractor.release_noise": 0.0, "game.memory": 0,
-        "game.cross_fit": _if_in_closed_form,
+        "extractor.features": 24, "extractor.release_noise": 0.0, "objective.memory": 0,
+        "objective.cross_fit": _if_kernel_adversary,
         "schedule.extractor_rate": 3e-3, "schedule.critic_rate": 3e-3,
         "schedule.epochs": 16, "schedule.warm_up": 2.0,
     },
     "table": {
         **_SHARED,
-        "extractor.features": 16, "extractor.release_noise": 0.15, "game.memory": 0,
+        "extractor.features": 16, "extractor.release_noise": 0.15, "objective.memory": 0,
         "schedule.epochs": 30, "schedule.warm_up": 3.0,
     },
 }  # fmt: skip
 # As many steps as many pictures give in fewer epochs.
 _FEW_PICTURES = {
-    "game.cross_fit": _if_in_closed_form, "game.decoding": False, "schedule.epochs": 24,
-}  # fmt: skip
+    "objective.cross_fit": _if_kernel_adversary,
+    "objective.adversary_decoder": False,
+    "schedule.epochs": 24,
+}
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": _LOOK_AROUND,
     "text": {"features": [16, 24, 32], "epochs": 8, "people": 8000},

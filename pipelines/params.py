@@ -1,7 +1,7 @@
 """A section of params.yaml -> the dataclass that describes it.
 
 Every key is checked against the dataclass: unknown keys, missing keys and wrong types are refused
-with where, what and the mend; ranges are the dataclass's own business. The file is read as YAML
+with where, what and a hint; ranges are the dataclass's own business. The file is read as YAML
 1.2, as DVC reads it: in YAML 1.1 (PyYAML) `1e-4` would be text and `no` would be false.
 """
 
@@ -154,12 +154,12 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is missing and field.default_factory is missing
 
 
-def _build_literal(allowed: tuple[Any, ...], given: Any, where: str) -> Any:
-    for value in allowed:
+def _build_literal(expected: tuple[Any, ...], given: Any, where: str) -> Any:
+    for value in expected:
         # 1 == True == 1.0 in Python, not in a settings file.
         if given == value and type(given) is type(value):
             return value
-    names = [str(value) for value in allowed]
+    names = [str(value) for value in expected]
     raise ConfigError(where, given, f"one of {', '.join(names)}", suggestion(str(given), names))
 
 
@@ -178,12 +178,12 @@ def _build_union(kinds: tuple[Any, ...], given: Any, where: str) -> Any:
 
 
 def _wrong_type(kind: Any, given: Any, where: str) -> ConfigError:
-    mend = ""
+    hint = ""
     if kind is str and given is not None:
-        mend = "put it in quotes"
+        hint = "put it in quotes"
     elif get_origin(kind) is tuple:
-        mend = "write it as a list: one `- value` a line, or [value, value]"
-    return ConfigError(where, _describe(given), _phrase(kind), mend)
+        hint = "write it as a list: one `- value` a line, or [value, value]"
+    return ConfigError(where, _describe(given), _phrase(kind), hint)
 
 
 def _phrase(kind: Any) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.observability.progress import console, progress
-from pipelines.observability.stage_monitor import Watch, watch
+from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.celeba import CelebaConfig, celeba_reader
@@ -42,7 +42,7 @@ from tiprdc.datasets.schema import (
     write_schema,
 )
 from tiprdc.datasets.splits import SharesConfig, assign, refuse_few_people, shuffled
-from tiprdc.errors import DataError, within
+from tiprdc.errors import DataError, check_range
 
 Section = AvatarsConfig | AdultConfig | CelebaConfig | LfwConfig | DialConfig | ManifestConfig
 
@@ -77,10 +77,10 @@ class PrepareConfig:
     """Anybody's data."""
 
     def __post_init__(self) -> None:
-        within("prepare.seed", self.seed, 0, 2**31 - 1)
-        within("prepare.records_per_shard", self.records_per_shard, 16, 65536)
-        within("prepare.max_unreadable", self.max_unreadable, 0, 1)
-        within("prepare.min_people", self.min_people, 1, 1_000_000)
+        check_range("prepare.seed", self.seed, 0, 2**31 - 1)
+        check_range("prepare.records_per_shard", self.records_per_shard, 16, 65536)
+        check_range("prepare.max_unreadable", self.max_unreadable, 0, 1)
+        check_range("prepare.min_people", self.min_people, 1, 1_000_000)
 
     @property
     def section(self) -> Section:
@@ -144,13 +144,15 @@ def prepare(config: PrepareConfig, cluster: ClusterConfig, *, out: Path) -> Sche
         DataError: The data do not fit what is asked of them; `out` is left as it was.
         ClusterError: Ray does not answer, or a worker was lost too often.
     """
-    with watch("prepare", cluster) as seen:
+    with monitor_stage("prepare", cluster) as seen:
         schema = _prepare(config, cluster, seen, out)
-        seen.note("prepared", {"records": schema.records, "unreadable": schema.unreadable})
+        seen.log_event("prepared", {"records": schema.records, "unreadable": schema.unreadable})
         return schema
 
 
-def _prepare(config: PrepareConfig, cluster: ClusterConfig, seen: Watch, out: Path) -> Schema:
+def _prepare(
+    config: PrepareConfig, cluster: ClusterConfig, seen: StageMonitor, out: Path
+) -> Schema:
     plan = make_plan(config)
     with connect(cluster), _whole(out) as folder:
         unreadable, digests = _write_shards(plan, folder, seen)
@@ -235,7 +237,7 @@ def _refuse_few_people(
     refuse_few_people(records, split, asked, config.min_people, where)
 
 
-def _write_shards(plan: Plan, folder: Path, seen: Watch) -> tuple[list[int], list[str]]:
+def _write_shards(plan: Plan, folder: Path, seen: StageMonitor) -> tuple[list[int], list[str]]:
     """Read and encode on the workers, write here; the unreadable rows, and the files' digests."""
     # Ray Data draws bars and logs every step; ours say the same in a line.
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -291,7 +293,7 @@ def _judge_unreadable(config: PrepareConfig, plan: Plan, unreadable: list[int]) 
             f"prepare.{config.dataset}",
             said,
             f"at most {config.max_unreadable:.2%} of the records (prepare.max_unreadable)",
-            "mend or delete them, or allow more of them to be left out",
+            "fix or delete them, or allow more of them to be left out",
         )
     console.print(f"Left out: {said}", markup=False)
     return (f"Left out: {said}.",)

@@ -34,10 +34,10 @@ from ray import tune as ray_tune
 from ray.tune.search.optuna import OptunaSearch
 from ray.util.queue import Queue
 
-from pipelines.cluster import ClusterConfig, beside, connect, environment, fitting
+from pipelines.cluster import ClusterConfig, connect, environment, max_parallel, on_driver_node
 from pipelines.defaults import training, tuning
 from pipelines.observability.progress import console, run
-from pipelines.observability.stage_monitor import Watch, watch
+from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.params import load
 from pipelines.search import pareto, trial
 from pipelines.search.space import TuneConfig, check, space
@@ -75,12 +75,12 @@ def tune(
         DataError: The labels forbid what is wanted (`train.infeasible`).
         ClusterError: Ray does not answer, or no trial came to an end.
     """
-    with watch("tune", cluster) as seen:
+    with monitor_stage("tune", cluster) as seen:
         _tune(config, base, cluster, seen, shards=shards, out=out, resume=resume)
 
 
 def _tune(
-    config: TuneConfig, base: TrainConfig, cluster: ClusterConfig, seen: Watch,
+    config: TuneConfig, base: TrainConfig, cluster: ClusterConfig, seen: StageMonitor,
     *, shards: Path, out: Path, resume: bool,
 ) -> None:  # fmt: skip
     schema = read_schema(shards)
@@ -97,10 +97,10 @@ def _tune(
     if not resume:
         _forget(storage, searches)
     with connect(cluster), TrialBoard(name, config, seen) as board:
-        work = _Work(config, base, _data(config, base, shards), board, storage)
+        work = _Work(config, base, _data(config, base, shards), board, storage, cluster)
         rows = work.search(searches[0])
         if config.seeds > 1 and not rows.empty:
-            near = pareto.near_front(rows, config.near)
+            near = pareto.pareto_candidates(rows, config.near)
             rows = pd.concat([rows, work.again(near, searches[1])], ignore_index=True)
         _finish(rows, config, out, seen, storage.of(name))
     _forget(storage, searches)
@@ -108,25 +108,27 @@ def _tune(
 
 def _data(config: TuneConfig, base: TrainConfig, shards: Path) -> trial.Data:
     data = trial.read_data(shards, config.people)
-    if not base.game.cross_fit:
+    if not base.objective.cross_fit:
         return data
-    console.print("tune: fitting the classifiers of train.game.cross_fit, once for all trials")
+    console.print("tune: fitting the classifiers of train.objective.cross_fit, once for all trials")
     return data.believing(config.seed)
 
 
-def _finish(rows: pd.DataFrame, config: TuneConfig, out: Path, seen: Watch, where: str) -> None:
+def _finish(
+    rows: pd.DataFrame, config: TuneConfig, out: Path, seen: StageMonitor, where: str
+) -> None:
     if rows.empty:
         raise ClusterError(
             "tune", f"none of {config.trials} trials came to an end", "at least one",
             f"read the errors in {where}; if losses were no numbers, lower the rates",
         )  # fmt: skip
-    table = pareto.over_seeds(rows, config.searched())
+    table = pareto.aggregate_seeds(rows, config.searched())
     pareto.write(table, config, out)
     seen.set("tune_front_trials", int(table["front"].sum()))
-    proposals = pareto.best(table, config)
-    seen.note("front", {"best": proposals})
+    proposals = pareto.proposals(table, config)
+    seen.log_event("front", {"best": proposals})
     for proposal in proposals:
-        console.print(f"tune: {pareto.said(proposal)}", highlight=False, soft_wrap=True)
+        console.print(f"tune: {pareto.format_proposal(proposal)}", highlight=False, soft_wrap=True)
 
 
 def _forget(storage: Storage, searches: Iterable[str]) -> None:
@@ -147,13 +149,13 @@ class _Work:
 
     def __init__(
         self, config: TuneConfig, base: TrainConfig, data: trial.Data, board: TrialBoard,
-        storage: Storage,
+        storage: Storage, cluster: ClusterConfig,
     ) -> None:  # fmt: skip
         self.config, self.board, self.storage = config, board, storage
-        self.queue = Queue(actor_options=beside())
+        self.queue = Queue(actor_options=on_driver_node())
         base = replace(base, extractor=base.extractor.absolute())
         # Data go through the object store: no worker needs the shards on its own disk.
-        self.wanted = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
+        self.wanted = {"CPU": cluster.cpus_per_trial, "GPU": cluster.gpus_per_trial}
         self.trainable = ray_tune.with_resources(
             ray_tune.with_parameters(_trial, config=config, base=base, data=data, queue=self.queue),
             {name.lower(): number for name, number in self.wanted.items()},
@@ -190,7 +192,7 @@ class _Work:
     def _fit(self, name: str, tuning: ray_tune.TuneConfig, points: dict[str, Any]) -> pd.DataFrame:
         tuner = self._restored(self.storage.of(name), points)
         resumed = tuner is not None
-        self.board.seen.note("started", {"resumed": resumed}, run=name)
+        self.board.seen.log_event("started", {"resumed": resumed}, run=name)
         if tuner is None:
             # Left by a search that was killed before its first snapshot.
             self.storage.forget(name)
@@ -202,7 +204,7 @@ class _Work:
             )
         # By itself Tune starts one at a time of what a sampler proposes: 100 GPUs would wait for
         # 100 starts, one after the other.
-        waiting = {"TUNE_MAX_PENDING_TRIALS_PG": str(fitting(self.wanted))}
+        waiting = {"TUNE_MAX_PENDING_TRIALS_PG": str(max_parallel(self.wanted))}
         with environment(waiting), ThreadPoolExecutor(1) as pool:
             search = pool.submit(tuner.fit)
             self.board.follow(self.queue, search)
@@ -287,7 +289,9 @@ def main(
     """
     overrides = {
         "trials": trials, "epochs": epochs, "people": people, "seeds": seeds,
-        "cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial,
+    }  # fmt: skip
+    where = {
+        "storage": storage, "cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial,
     }  # fmt: skip
     if address:
         os.environ["RAY_ADDRESS"] = address
@@ -296,7 +300,7 @@ def main(
         schema = read_schema(shards)
         config = _given(load("tune", TuneConfig, params, auto=tuning(schema)), overrides)
         base = load("train", TrainConfig, params, auto=training(schema))
-        cluster = _given(load("cluster", ClusterConfig, params), {"storage": storage})
+        cluster = _given(load("cluster", ClusterConfig, params), where)
         tune(config, base, cluster, shards=shards, out=out, resume=resume)
         typer.echo(f"{out.resolve()}/front.csv\n{out.resolve()}/best.yaml")
 

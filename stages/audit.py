@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.artifacts import asked
+from pipelines.artifacts import artifact_from_argv
 from pipelines.audit.run import LEDGER, audit
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.progress import run
@@ -16,13 +16,13 @@ from tiprdc.audit.config import AuditConfig
 
 
 def main() -> None:
-    shipped = asked()
+    shipped = artifact_from_argv()
     audit(
         load("audit", AuditConfig),
         load("cluster", ClusterConfig),
         shards=Path("artifacts/shards"),
         release=Path(shipped.release),
-        control=Path("artifacts/control"),
+        unprotected=Path("artifacts/unprotected"),
         out=Path(shipped.reports),
         ledger=LEDGER,
         stage=shipped.stage("audit"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.artifacts import asked
+from pipelines.artifacts import artifact_from_argv
 from pipelines.observability.progress import run
 from pipelines.params import load
 from tiprdc.reports.model_card import CardConfig, write_card
@@ -15,7 +15,7 @@ from tiprdc.reports.page import write_report
 
 
 def main() -> None:
-    config, shipped = load("card", CardConfig), asked()
+    config, shipped = load("card", CardConfig), artifact_from_argv()
     reports, release = Path(shipped.reports), Path(shipped.release)
     write_report(reports, release)
     write_card(reports, release, config)

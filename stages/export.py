@@ -1,4 +1,4 @@
-"""Export: checkpoints -> the release's ONNX file and manifest, and the unprotected control.
+"""Export: checkpoints -> the release's ONNX file and manifest, and the unprotected extractor.
 
 With the name of a variant: that file -> the variant, a release of its own.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.artifacts import Shipped, asked
+from pipelines.artifacts import Artifact, artifact_from_argv
 from pipelines.observability.progress import run
 from pipelines.params import load
 from tiprdc.export.build import build, build_variant
@@ -15,9 +15,9 @@ from tiprdc.export.onnx_export import ExportConfig
 
 
 def main() -> None:
-    config, shipped = load("export", ExportConfig), asked()
+    config, shipped = load("export", ExportConfig), artifact_from_argv()
     shards, checkpoint = Path("artifacts/shards"), Path("artifacts/checkpoint")
-    release = Path(Shipped().release)
+    release = Path(Artifact().release)
     if shipped.variant:
         build_variant(
             config,
@@ -28,8 +28,8 @@ def main() -> None:
             out=Path(shipped.release),
         )
         return
-    control = Path("artifacts/control")
-    build(config, shards=shards, checkpoint=checkpoint, release=release, control=control)
+    unprotected = Path("artifacts/unprotected")
+    build(config, shards=shards, checkpoint=checkpoint, release=release, unprotected=unprotected)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def test_params_yaml_states_every_knob_with_its_default(
     config, default = load(section, kind, ROOT / "params.yaml", auto=auto), kind()
     others = [key for key in known if value_of(config, key) != value_of(default, key)]
     # Not every game can have it: texts, and those without an adversary in closed form, cannot.
-    assert others == (["game.decoding"] if section == "train" else [])
+    assert others == (["objective.adversary_decoder"] if section == "train" else [])
 
 
 @pytest.mark.parametrize("section", SECTIONS)

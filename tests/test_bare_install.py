@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.helpers.release_project import Lab
 from tests.helpers.wheel import build_wheel
-from tiprdc.registry.pull import Wanted, pull
+from tiprdc.registry.pull import VersionSelector, pull
 from tiprdc.runtime.extractor import Extractor
 
 pytestmark = [pytest.mark.repro, pytest.mark.timeout(600)]
@@ -52,7 +52,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
 def pulled(released_lab: Lab, device: Device) -> Path:
     """A release, as whoever has [pull] hands it to a device."""
     folder = device.folder / "release"
-    pull(str(released_lab.origin), Wanted(stage="prod"), folder, None)
+    pull(str(released_lab.origin), VersionSelector(stage="prod"), folder, None)
     return folder
 
 

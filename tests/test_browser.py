@@ -118,7 +118,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         name: write_report(root / name / "reports", root / name / "artifacts/release")
         for name in AUDITS
     }
-    pareto.write(pareto.over_seeds(pd.DataFrame(searched()), SEARCH.searched()), SEARCH, root)
+    pareto.write(pareto.aggregate_seeds(pd.DataFrame(searched()), SEARCH.searched()), SEARCH, root)
     return {**pages, "front": root / "front.html"}
 
 

@@ -79,7 +79,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_records_become_an_audited_extractor(project: Project) -> None:
     for out in (
         "artifacts/release/extractor.onnx", "artifacts/release/manifest.json",
-        "artifacts/control/unprotected.onnx", "reports/index.html", "reports/model_card.md",
+        "artifacts/unprotected/unprotected.onnx", "reports/index.html", "reports/model_card.md",
         "reports/tuning/front.csv", "reports/training.csv", "reports/attacks.csv",
     ):  # fmt: skip
         assert (project.folder / out).stat().st_size > 0, out

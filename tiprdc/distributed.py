@@ -25,7 +25,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 
-class Peers:
+class BatchGroup:
     """One worker among others, over torch.distributed's default group.
 
     Args:
@@ -53,11 +53,11 @@ class Peers:
         """Records in the whole batch, of which this worker has so many."""
         return own if self.world == 1 else sum(self._sizes)
 
-    def own(self, whole: Tensor) -> Tensor:
+    def local_part(self, whole: Tensor) -> Tensor:
         """This worker's part `[b, ...]` of something of the whole batch `[B, ...]`."""
         return whole if self.world == 1 else torch.split(whole, self._sizes)[self.rank]
 
-    def gather(self, *parts: Tensor) -> tuple[Tensor, ...]:
+    def all_gather(self, *parts: Tensor) -> tuple[Tensor, ...]:
         """Put the workers' parts together, for work that all do alike.
 
         Args:
@@ -68,7 +68,7 @@ class Peers:
         """
         return parts if self.world == 1 else self._together(parts, alike=True)
 
-    def exchange(self, *parts: Tensor) -> tuple[Tensor, ...]:
+    def all_gather_with_grad(self, *parts: Tensor) -> tuple[Tensor, ...]:
         """As `gather`, for work in which each worker does something of its own with them.
 
         The gradients of all are then added up, which takes another round over the network.
@@ -109,7 +109,7 @@ class Peers:
         if self.world == 1:
             return torch.randn_like(own)
         shape = (sum(self._sizes), *own.shape[1:])
-        return self.own(torch.randn(shape, dtype=own.dtype, device=own.device))
+        return self.local_part(torch.randn(shape, dtype=own.dtype, device=own.device))
 
     def _together(self, parts: tuple[Tensor, ...], *, alike: bool) -> tuple[Tensor, ...]:
         # One message for all of them: on a network it is the number of messages that takes long.
@@ -122,14 +122,14 @@ class Peers:
         )
 
 
-ALONE = Peers()
+SINGLE_PROCESS = BatchGroup()
 
 
-def join(network: nn.Module, peers: Peers) -> None:
+def attach_group(network: nn.Module, group: BatchGroup) -> None:
     """Tell each module that has something to ask of its peers who they are."""
     for module in network.modules():
-        if isinstance(getattr(module, "peers", None), Peers):
-            module.peers = peers  # type: ignore[assignment]  # torch knows tensors and modules
+        if isinstance(getattr(module, "group", None), BatchGroup):
+            module.group = group  # type: ignore[assignment]  # torch knows tensors and modules
 
 
 class _Gather(torch.autograd.Function):

@@ -1,6 +1,6 @@
 """What can go wrong, by what the caller can do about it.
 
-Each error says where, what was given, what is allowed, and the mend. None carries a value of a
+Each error says where, what was given, what is allowed, and a hint. None carries a value of a
 private attribute or a raw record: names of columns, files and classes at most.
 """
 
@@ -11,29 +11,31 @@ from collections.abc import Iterable
 
 
 class TiprdcError(ValueError):
-    """The user can mend this; shown without a traceback.
+    """An error that the user can fix; shown without a traceback.
 
     Args:
         where: Key, file or argument at fault.
-        given: What was found there.
-        allowed: The rule.
-        mend: What to do, one sentence; optional.
+        given: What happened, one sentence without a full stop.
+        expected: The allowed values, where there is a set of them; else empty.
+        hint: The step that helps; optional.
     """
 
-    def __init__(self, where: str, given: object, allowed: str, mend: str = "") -> None:
-        super().__init__(where, given, allowed, mend)
-        self.where, self.given, self.allowed, self.mend = where, given, allowed, mend
+    def __init__(self, where: str, given: object, expected: str = "", hint: str = "") -> None:
+        super().__init__(where, given, expected, hint)
+        self.where, self.given, self.expected, self.hint = where, given, expected, hint
 
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.given}", f"  allowed: {self.allowed}"]
-        return "\n".join([*lines, f"  mend: {self.mend}"] if self.mend else lines)
+        lines = [f"{self.where}: {self.given}"]
+        lines += [f"  expected: {self.expected}"] if self.expected else []
+        lines += [f"  hint: {self.hint}"] if self.hint else []
+        return "\n".join(lines)
 
 
 class ConfigError(TiprdcError):
     """A key of params.yaml or a command's option is wrong: edit it."""
 
 
-def within(where: str, given: float, low: float, high: float) -> None:
+def check_range(where: str, given: float, low: float, high: float) -> None:
     """Check a number of a configuration.
 
     Raises:
@@ -52,14 +54,14 @@ class ModelError(TiprdcError):
 
 
 class ClusterError(TiprdcError):
-    """Ray, a worker or the storage failed: mend the machine and run the same command again."""
+    """Ray, a worker or the storage failed: fix the machine and run the same command again."""
 
 
 class ReleaseError(TiprdcError):
     """A release is not what it must be: nothing was made, and nothing was taken."""
 
 
-def suggestion(given: str, allowed: Iterable[str]) -> str:
+def suggestion(given: str, expected: Iterable[str]) -> str:
     """ "did you mean ...?", or nothing if no allowed name is near."""
-    near = difflib.get_close_matches(given, list(allowed), n=1)
+    near = difflib.get_close_matches(given, list(expected), n=1)
     return f"did you mean {near[0]!r}?" if near else ""

@@ -32,12 +32,12 @@ from rich.console import Console
 
 from benchmarks.auditor.tables import put
 from benchmarks.csv_rows import append
-from pipelines.audit.ray_executor import OnRay
+from pipelines.audit.ray_executor import RayExecutor
 from pipelines.cluster import ClusterConfig, connect
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of
-from tiprdc.audit.executor import InProcess
+from tiprdc.audit.executor import MOST_SECONDS, InProcess
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.report_document import AuditReport
@@ -172,8 +172,8 @@ def audited(
     plan = make_plan(config, evidence, "draw more people")
     again = Digests.of(evidence)
     # No ledger: nobody's people were looked at.
-    executor = OnRay() if cores > 1 else InProcess()
-    found = run(plan, evidence, executor, config.most_seconds, lambda: again, Ledger(None))
+    executor = RayExecutor() if cores > 1 else InProcess()
+    found = run(plan, evidence, executor, MOST_SECONDS, lambda: again, Ledger(None))
     return found.report
 
 

@@ -77,13 +77,16 @@ def _cell(
         build(
             load("export", ExportConfig), shards=folder / "shards",
             checkpoint=folder / "checkpoint", release=folder / "release",
-            control=folder / "control",
+            unprotected=folder / "unprotected",
         )  # fmt: skip
         audit(
-            replace(load("audit", AuditConfig), reconstruction=False), cluster,
-            shards=folder / "shards", release=folder / "release", control=folder / "control",
+            replace(load("audit", AuditConfig), reconstruction=False),
+            cluster,
+            shards=folder / "shards",
+            release=folder / "release",
+            unprotected=folder / "unprotected",
             out=folder / "reports",
-        )  # fmt: skip
+        )
         report = json.loads((folder / "reports" / "audit.json").read_text())
     found = report["attributes"][name]
     strongest = found["strongest"]

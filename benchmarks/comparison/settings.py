@@ -14,7 +14,7 @@ from pipelines.params import build, load
 from pipelines.sharding import PrepareConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError, suggestion
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 
 HERE = Path(__file__).parent
 PARAMS = HERE / "params.yaml"
@@ -31,8 +31,8 @@ def comparison(dataset: str, schema: Schema) -> ComparisonConfig:
     """
     auto = training(schema, "comparison.methods")
     config = load("comparison", ComparisonConfig, PARAMS, auto=auto)
-    game = _on_budget(config.methods.game, dataset)
-    return replace(config, methods=replace(config.methods, game=game))
+    game = _on_budget(config.methods.objective, dataset)
+    return replace(config, methods=replace(config.methods, objective=game))
 
 
 def source(dataset: str) -> PrepareConfig:
@@ -55,7 +55,7 @@ def cell_file(dataset: str, method: str) -> Path:
     return RESULTS / f"{dataset}-{method}.csv"
 
 
-def _on_budget(game: GameConfig, dataset: str) -> GameConfig:
+def _on_budget(game: ObjectiveConfig, dataset: str) -> ObjectiveConfig:
     """The same rules with the data set's own budget, if it has one."""
     sections = _sections()
     budgets: dict[str, float] = build(dict[str, float], sections.get("budgets") or {}, "budgets")
@@ -68,7 +68,7 @@ def _on_budget(game: GameConfig, dataset: str) -> GameConfig:
     try:
         return replace(game, budget=budgets.get(dataset, game.budget))
     except ConfigError as error:
-        raise ConfigError(f"budgets.{dataset}", error.given, error.allowed, error.mend) from None
+        raise ConfigError(f"budgets.{dataset}", error.given, error.expected, error.hint) from None
 
 
 def _sections() -> dict[str, Any]:

@@ -42,7 +42,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from benchmarks.robustness.onnx_mutants import mutants
 from tiprdc.errors import ModelError
-from tiprdc.sandbox.worker import give_up
+from tiprdc.sandbox.worker import drop_privileges
 
 ROOT = Path(__file__).parents[2]
 LIMITS = {"memory": 2**29, "seconds": 100_000, "output": 2**20}
@@ -181,7 +181,7 @@ def serve() -> None:
     from tiprdc.runtime import session  # noqa: F401
     from tiprdc.sandbox import validator  # noqa: F401
 
-    give_up(LIMITS)
+    drop_privileges(LIMITS)
     source, answers = sys.stdin.buffer, sys.stdout.buffer
     answers.write(struct.pack("<I", os.getpid()))
     answers.flush()

@@ -55,7 +55,7 @@ class Project:
         yaml = YAML()
         params = yaml.load(ROOT / "params.yaml")
         params["train"]["extractor"].update(width=8, features=4)
-        params["train"]["game"].update(memory=256)
+        params["train"]["objective"].update(memory=256)
         params["train"]["schedule"].update(epochs=epochs, batch=32)
         params["cluster"].update(
             num_cpus=self.cores, workers=workers, storage=str(storage), patience=60.0

@@ -29,20 +29,20 @@ from pipelines.training.workers import run
 from tiprdc.datasets.schema import Records
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.networks import players
-from tiprdc.models.published import published_players
-from tiprdc.training.game import Game, GameConfig
+from tiprdc.models.networks import build_networks
+from tiprdc.models.published import published_networks
+from tiprdc.training.game import Game, ObjectiveConfig
 from tiprdc.training.published_schedule import PublishedSchedule
-from tiprdc.training.trainer import Place, ScheduleConfig, Trainer
+from tiprdc.training.trainer import ScheduleConfig, Trainer, WorkerContext
 
 AS_PUBLISHED = {
     "privacy_weight": 0.66,
-    "closed_form": 0.0,
+    "kernel_adversary": 0.0,
     "memory": 0,
     "adversaries": 1,
     "adversary_steps": 1,
-    "objective": "cross_entropy",
-    "keep": "jsd",
+    "confusion_loss": "cross_entropy",
+    "mi_estimator": "jsd",
     "negatives": 1,
 }
 """The paper's rules: what the separate backwards can play."""
@@ -59,12 +59,12 @@ def main() -> None:
     elif settings["launcher"] == "torchrun":
         torch.distributed.init_process_group("gloo")
         rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        serve(settings, Place(rank=rank, world=world, wrap=_synchronised))
+        serve(settings, WorkerContext(rank=rank, world=world, wrap=_synchronised))
         torch.distributed.destroy_process_group()
     elif settings["compiled"]:
-        serve(settings, Place(wrap=_compiled))
+        serve(settings, WorkerContext(wrap=_compiled))
     else:
-        serve(settings, Place())
+        serve(settings, WorkerContext())
 
 
 def _compiled(game: nn.Module) -> nn.Module:
@@ -80,7 +80,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def serve(settings: dict[str, Any], place: Place) -> None:
+def serve(settings: dict[str, Any], place: WorkerContext) -> None:
     """Connect to the referee and play an epoch for each "go" until it says "end"."""
     play = _published(settings) if settings["schedule"] == "published" else _ours(settings, place)
     address, key = tuple(settings["address"]), bytes.fromhex(settings["key"])
@@ -98,10 +98,10 @@ def serve(settings: dict[str, Any], place: Place) -> None:
             referee.send_bytes(json.dumps(found).encode())
 
 
-def _ours(settings: dict[str, Any], place: Place) -> Callable[[], object]:
+def _ours(settings: dict[str, Any], place: WorkerContext) -> Callable[[], object]:
     """The project's own loop."""
     trainer = Trainer(
-        GameConfig(**settings["rules"]),
+        ObjectiveConfig(**settings["rules"]),
         ExtractorConfig(),
         ScheduleConfig(
             epochs=10_000, batch=settings["batch"], warm_up=0, precision=settings["precision"]
@@ -110,14 +110,14 @@ def _ours(settings: dict[str, Any], place: Place) -> Callable[[], object]:
         settings["private"],
         seed=0,
         place=place,
-        make_players=_make_players(settings),
+        network_factory=_make_players(settings),
     )
     # From here on the extractor hides with full pressure, as it does in nearly all steps.
     trainer.epoch = 1
     records = _records(settings)
 
     def play() -> None:
-        trainer.play_epoch(records)
+        trainer.train_epoch(records)
         # Others want the memory while this one waits.
         trainer.game.zero_grad(set_to_none=True)
 
@@ -128,7 +128,7 @@ def _published(settings: dict[str, Any]) -> Callable[[], object]:
     """The published schedule, batch after batch."""
     torch.manual_seed(0)
     game = Game(
-        GameConfig(**settings["rules"]), ExtractorConfig(),
+        ObjectiveConfig(**settings["rules"]), ExtractorConfig(),
         _spec(settings), settings["private"], _make_players(settings),
     )  # fmt: skip
     schedule, records = PublishedSchedule(game), _records(settings)
@@ -145,8 +145,8 @@ def _published(settings: dict[str, Any]) -> Callable[[], object]:
 
 def _make_players(settings: dict[str, Any]) -> Any:
     if settings["networks"] == "ours":
-        return players
-    return functools.partial(published_players, width=settings["width"])
+        return build_networks
+    return functools.partial(published_networks, width=settings["width"])
 
 
 def _spec(settings: dict[str, Any]) -> InputSpec:

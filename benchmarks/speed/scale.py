@@ -81,18 +81,20 @@ def _trainer(records: Records, plan: Plan) -> Trainer:
     spec = InputSpec(modality=plan.reader.modality, shape=records.x.shape[1:])
     private = load("prepare", PrepareConfig).avatars.private
     classes = {a.name: len(a.classes) for a in plan.attributes if a.name in private}
-    return Trainer(config.game, config.extractor, config.schedule, spec, classes, seed=config.seed)
+    return Trainer(
+        config.objective, config.extractor, config.schedule, spec, classes, seed=config.seed
+    )
 
 
 def _trained(trainer: Trainer, records: Records) -> Figures:
     """Two epochs, of which the second counts."""
-    trainer.play_epoch(records)
-    summary, seconds = _timed(lambda: trainer.play_epoch(records))
-    learnt = [p for p in trainer.game.parameters() if p.grad is not None]
+    trainer.train_epoch(records)
+    summary, seconds = _timed(lambda: trainer.train_epoch(records))
+    learnt = [p for p in trainer.objective.parameters() if p.grad is not None]
     features, extracting = _timed(lambda: trainer.features(records))
     return {
         "train: seconds of a core a record": seconds / (summary["steps"] * trainer.schedule.batch),
-        "train: bytes of parameters": sum(p.nbytes for p in trainer.game.parameters()),
+        "train: bytes of parameters": sum(p.nbytes for p in trainer.objective.parameters()),
         "train: bytes of gradients a step": sum(p.nbytes for p in learnt),
         "audit: seconds of a core a record for features": extracting / len(features),
         "audit: bytes of features a record": features[0].nbytes,

@@ -1,6 +1,6 @@
 """Audit a release, or a registered version, on Ray.
 
-python -m pipelines.audit artifacts/release --control artifacts/control --out reports/again
+python -m pipelines.audit artifacts/release --unprotected artifacts/unprotected --out reports/again
 python -m pipelines.audit extractor@v1.2.0 --out reports/again
 """
 
@@ -52,7 +52,7 @@ def resolve(release: str, repository: Path = Path()) -> Path:
         pull.verify(folder, None)
         return folder
     artifact, version = named.groups()
-    wanted = pull.Wanted(artifact=artifact, version=version, objected=True)
+    wanted = pull.VersionSelector(artifact=artifact, version=version, objected=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     pull.pull(str(repository.resolve()), wanted, folder, None)
     return folder
@@ -69,7 +69,7 @@ def command(
     release: Annotated[str, typer.Argument(help="Folder of a release, or extractor@v1.2.0.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the findings.")],
     shards: Annotated[Path, typer.Option(help="What `prepare` wrote.")] = Path("artifacts/shards"),
-    control: Annotated[
+    unprotected: Annotated[
         Path | None, typer.Option(help="Folder with unprotected.onnx, if there is one.")
     ] = None,
 ) -> None:
@@ -79,7 +79,7 @@ def command(
         load("cluster", ClusterConfig),
         shards=shards,
         release=resolve(release),
-        control=control,
+        unprotected=unprotected,
         out=out,
         ledger=LEDGER,
         **_named(release),

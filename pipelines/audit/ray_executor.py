@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import ray
 
 from pipelines.observability.progress import Progress
-from tiprdc.audit.executor import LATE
+from tiprdc.audit.executor import TIMED_OUT
 
 K = TypeVar("K")
 
 
-class OnRay:
+class RayExecutor:
     """Runs an audit's tasks side by side; a worker that dies costs its task, not the audit.
 
     Args:
@@ -33,7 +33,7 @@ class OnRay:
     ) -> None:
         self.heard, self.ended = heard, ended
 
-    def share(self, value: Any) -> Any:
+    def put(self, value: Any) -> Any:
         """The value in the object store."""
         return ray.put(value)
 
@@ -73,4 +73,4 @@ class OnRay:
                     yield done[0], error
         for task in waiting:
             ray.cancel(task, force=True)
-            yield task, TimeoutError(LATE)
+            yield task, TimeoutError(TIMED_OUT)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.audit.ray_executor import OnRay
+from pipelines.audit.ray_executor import RayExecutor
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.observability.audit_metrics import Scoreboard, judged
-from pipelines.observability.stage_monitor import watch
+from pipelines.observability.stage_monitor import monitor_stage
 from tiprdc.attacks import membership
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence
@@ -33,7 +33,7 @@ def audit(
     *,
     shards: Path,
     release: Path,
-    control: Path | None,
+    unprotected: Path | None,
     out: Path,
     ledger: Path | None = None,
     stage: str = "audit",
@@ -47,7 +47,7 @@ def audit(
         cluster: Where.
         shards: Folder of `prepare`.
         release: Folder with `extractor.onnx` and `manifest.json`.
-        control: Folder with `unprotected.onnx`; None: there is no such control.
+        unprotected: Folder with `unprotected.onnx`; None: there is no such control.
         out: Folder for the findings.
         ledger: File that counts how often these test people were audited.
         stage: Name of its journal, and of its file of metrics.
@@ -58,14 +58,14 @@ def audit(
         ModelError: The release is not the one of its manifest, or was not made from these shards.
         ClusterError: Ray does not answer.
     """
-    with watch(stage, cluster) as seen:
-        evidence = _open(shards, release, control)
+    with monitor_stage(stage, cluster) as seen:
+        evidence = _open(shards, release, unprotected)
         plan = make_plan(config, evidence, _MORE_PEOPLE)
         board = Scoreboard(seen, len(jobs_of(plan)), artifact)
         with connect(cluster):
             audited = run_audit(
-                plan, evidence, OnRay(seen.done, board.ended), config.most_seconds,
-                lambda: Digests.of_files(*_files(shards, release, control)),
+                plan, evidence, RayExecutor(seen.done, board.ended), cluster.most_seconds,
+                lambda: Digests.of_files(*_files(shards, release, unprotected)),
                 Ledger(ledger),
             )  # fmt: skip
         write(audited, out)
@@ -73,8 +73,8 @@ def audit(
     return audited.report
 
 
-def _open(shards: Path, release: Path, control: Path | None) -> Evidence:
-    schema, models = _files(shards, release, control)
+def _open(shards: Path, release: Path, unprotected: Path | None) -> Evidence:
+    schema, models = _files(shards, release, unprotected)
     return Evidence(
         schema,
         train=read_split(shards, schema, "attacker-train"),
@@ -85,15 +85,17 @@ def _open(shards: Path, release: Path, control: Path | None) -> Evidence:
     )
 
 
-def _files(shards: Path, release: Path, control: Path | None) -> tuple[Schema, dict[str, Model]]:
+def _files(
+    shards: Path, release: Path, unprotected: Path | None
+) -> tuple[Schema, dict[str, Model]]:
     """What the records are, and the models; both fit each other."""
     schema = read_schema(shards)
     contract = read_contract(release / "manifest.json")
     models: dict[str, Model] = {
         "released": OwnModel(_read(release / "extractor.onnx")),
     }
-    if control is not None:
-        models["unprotected"] = OwnModel(_read(control / "unprotected.onnx"))
+    if unprotected is not None:
+        models["unprotected"] = OwnModel(_read(unprotected / "unprotected.onnx"))
     found = models["released"].sha256
     if found != contract.model_sha256:
         raise ModelError(

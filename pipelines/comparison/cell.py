@@ -23,7 +23,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.baselines.base import Given, Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
-from tiprdc.errors import ConfigError, within
+from tiprdc.errors import ConfigError, check_range
 from tiprdc.export.onnx_export import ExportConfig, compare, export
 from tiprdc.models.inputs import FeatureMaker, as_attacked
 from tiprdc.runtime.session import open_session, seed_noise
@@ -66,7 +66,7 @@ class ComparisonConfig:
             seeds = getattr(self, key)
             if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
                 raise ConfigError(f"comparison.{key}", list(seeds), "at least one, each once, >= 0")
-        within("comparison.tolerance", self.tolerance, 1e-9, 0.1)
+        check_range("comparison.tolerance", self.tolerance, 1e-9, 0.1)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def run(cell: Cell, config: ComparisonConfig, reference: Reference) -> list[dict
     try:
         sent, seconds = _sent(method, config, reference.shards, schema, parts, cell.seed)
     except ConfigError as error:
-        return f"{error.given}; it takes {error.allowed}"
+        return f"{error.given}; it takes {error.expected}"
     rebuilt = {} if method.sends_records else _rebuilt(sent, config, schema, parts)
     levels = reference.levels[cell.seed]
     return [

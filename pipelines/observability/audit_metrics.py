@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from pipelines.observability.stage_monitor import Watch
+from pipelines.observability.stage_monitor import StageMonitor
 from tiprdc.attacks.suite import Trial
 from tiprdc.audit.plan import Job
 from tiprdc.audit.protocol import as_trial
@@ -21,7 +21,7 @@ class Scoreboard:
         artifact: What is audited, as the registry names it.
     """
 
-    def __init__(self, seen: Watch, jobs: int, artifact: str) -> None:
+    def __init__(self, seen: StageMonitor, jobs: int, artifact: str) -> None:
         self.seen, self.jobs, self.artifact = seen, jobs, artifact
         self._best: dict[tuple[str, ...], float] = {}
         self._states = {"finished": 0, "failed": 0, "waiting": jobs}
@@ -36,7 +36,7 @@ class Scoreboard:
         about = {"attribute": job.target, "representation": job.representation}
         about["attack"] = job.attack
         outcome = {"seed": job.seed, "select": trial.select, "status": trial.status}
-        self.seen.note("attack", {**about, **outcome})
+        self.seen.log_event("attack", {**about, **outcome})
         self._states["failed" if trial.select is None else "finished"] += 1
         self._states["waiting"] -= 1
         for state, count in self._states.items():
@@ -49,7 +49,7 @@ class Scoreboard:
             )
 
 
-def judged(seen: Watch, report: AuditReport, artifact: str) -> None:
+def judged(seen: StageMonitor, report: AuditReport, artifact: str) -> None:
     """The verdict on an artifact, and the figures of each private attribute."""
     for verdict in ("PASS", "FAIL", "INCONCLUSIVE"):
         seen.set(
@@ -63,4 +63,4 @@ def judged(seen: Watch, report: AuditReport, artifact: str) -> None:
             rate, high = found.strongest.balanced_accuracy, found.strongest.high
             seen.set("audit_strongest_ratio", rate, **about)
             seen.set("audit_strongest_upper_ratio", high, **about)
-    seen.note("verdict", {"verdict": report.verdict, "model_sha256": report.model_sha256})
+    seen.log_event("verdict", {"verdict": report.verdict, "model_sha256": report.model_sha256})

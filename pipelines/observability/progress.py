@@ -24,10 +24,10 @@ from rich.progress import Progress as Bars
 from tiprdc.errors import TiprdcError
 
 T = TypeVar("T")
-News = TypeVar("News", covariant=True)
+EventT = TypeVar("EventT", covariant=True)
 
 USER_ERROR = 2
-"""Exit code when the user can mend it."""
+"""Exit code when the user can fix it."""
 _SECONDS_BETWEEN_LINES = 10.0
 
 console = Console(stderr=True)
@@ -35,7 +35,7 @@ console = Console(stderr=True)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; what the user can mend is said in a few lines and ends with exit code 2."""
+    """Run a stage; what the user can fix is said in a few lines and ends with exit code 2."""
     try:
         main()
     except TiprdcError as error:
@@ -45,7 +45,7 @@ def run(main: Callable[[], None]) -> None:
             raise
         _refuse(
             f"{error.filename or 'disk'}: no space left on the device\n"
-            "  mend: free some space and run the same command again; what was finished is kept"
+            "  hint: free some space and run the same command again; what was finished is kept"
         )
 
 
@@ -54,10 +54,10 @@ def _refuse(message: str) -> None:
     sys.exit(USER_ERROR)
 
 
-class Source(Protocol[News]):
+class EventSource(Protocol[EventT]):
     """The reading end of a queue; without news it raises queue.Empty."""
 
-    def get(self, block: bool = ..., timeout: float | None = ...) -> News: ...
+    def get(self, block: bool = ..., timeout: float | None = ...) -> EventT: ...
 
 
 class Progress:
@@ -112,14 +112,14 @@ class Progress:
             self._said[name] = now
             console.print(f"{name}: {self.unit} {done} of {total}", highlight=False)
 
-    def follow(self, source: Source[tuple[str, int]], futures: Iterable[Future[Any]]) -> None:
+    def follow(self, source: EventSource[tuple[str, int]], futures: Iterable[Future[Any]]) -> None:
         """Show the (name, units done) that arrive until all futures are done."""
-        for news in arriving(source, futures):
+        for news in events_until_done(source, futures):
             if news is not None:
                 self.update(*news)
 
 
-def arriving(source: Source[T], futures: Iterable[Future[Any]]) -> Iterator[T | None]:
+def events_until_done(source: EventSource[T], futures: Iterable[Future[Any]]) -> Iterator[T | None]:
     """What arrives at a queue until all futures are done and it is empty; None after a silence."""
     waiting = list(futures)
     while True:

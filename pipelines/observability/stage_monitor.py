@@ -14,7 +14,7 @@ from pipelines.observability.metrics import Metrics, labelled, offered
 from tiprdc.errors import TiprdcError
 
 
-class Watch:
+class StageMonitor:
     """What a stage tells of itself; whatever it says is also a sign of life.
 
     Args:
@@ -31,16 +31,16 @@ class Watch:
         """Note a figure (`pipelines/observability/metrics.py`)."""
         self.metrics.set(name, value, **labels)
 
-    def alive(self) -> None:
+    def touch(self) -> None:
         """Something was heard from the work."""
         self.set("stage_progress_time_seconds", time.time(), stage=self.stage)
 
     def done(self, part: str, units: float, total: float) -> None:
         """So much of a part of the work is done."""
-        self.alive()
+        self.touch()
         self.set("stage_done_ratio", units / total if total else 1.0, stage=self.stage, part=part)
 
-    def note(
+    def log_event(
         self,
         event: str,
         fields: Mapping[str, Any] | None = None,
@@ -49,19 +49,19 @@ class Watch:
         number: int | None = None,
     ) -> bool:
         """Write a line of the journal, once for each number; whether it was new."""
-        self.alive()
+        self.touch()
         return self.journal.write(event, fields, run=run, number=number)
 
     def trained(self, run: str, figures: Mapping[str, float]) -> None:
         """Note what a run of training tells after some steps: names as in train_metrics.py."""
-        self.alive()
+        self.touch()
         for name, value in figures.items():
             metric, labels = labelled(name, run)
             self.set(metric, value, **labels)
 
 
 @contextmanager
-def watch(stage: str, config: ClusterConfig) -> Iterator[Watch]:
+def monitor_stage(stage: str, config: ClusterConfig) -> Iterator[StageMonitor]:
     """Say that a stage runs, how it ends, and offer its metrics in between.
 
     Args:
@@ -71,10 +71,10 @@ def watch(stage: str, config: ClusterConfig) -> Iterator[Watch]:
     Raises:
         ClusterError: `/metrics` or the file of metrics cannot be offered where it is asked for.
     """
-    seen, began = Watch(stage, config), time.time()
+    seen, began = StageMonitor(stage, config), time.time()
     seen.set("stage_start_time_seconds", began, stage=stage)
     seen.set("stage_running", 1, stage=stage)
-    seen.alive()
+    seen.touch()
     with offered(seen.metrics, stage, config):
         seen.journal.write("stage started")
         failed = True
@@ -96,6 +96,6 @@ def watch(stage: str, config: ClusterConfig) -> Iterator[Watch]:
                 seen.journal.write("stage finished", {"seconds": seconds})
 
 
-def nothing_known(keep: str) -> float:
+def nothing_known(mi_estimator: str) -> float:
     """What the critic's estimator gives to a critic that scores everything alike."""
-    return -2 * math.log(2) if keep == "jsd" else 0.0
+    return -2 * math.log(2) if mi_estimator == "jsd" else 0.0

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from pipelines.observability.progress import console
-from pipelines.observability.stage_monitor import Watch, nothing_known
+from pipelines.observability.stage_monitor import StageMonitor, nothing_known
 from pipelines.observability.train_metrics import Figures, diagnosed, of_players
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 
 
 class Queue(Protocol):
@@ -29,7 +29,7 @@ class Queue(Protocol):
     def get(self, block: bool = ..., timeout: float | None = ...) -> Any: ...
 
 
-class Teller:
+class EventSender:
     """The worker's end, silent on all workers but the first.
 
     Args:
@@ -46,12 +46,12 @@ class Teller:
         if self.first:
             self.queue.put({"run": self.run, "event": event, "epoch": epoch, **fields})
 
-    def beat(self, figures: Figures) -> None:
+    def report(self, figures: Figures) -> None:
         """Send a pulse."""
         self.tell("beat", figures["train_epoch"], figures=figures)
 
 
-class News:
+class EventReceiver:
     """The stage's end: journal and metrics, and epochs done for the bars.
 
     Args:
@@ -62,7 +62,11 @@ class News:
     """
 
     def __init__(
-        self, queue: Queue, seen: Watch, runs: Mapping[str, tuple[str, GameConfig]], epochs: int
+        self,
+        queue: Queue,
+        seen: StageMonitor,
+        runs: Mapping[str, tuple[str, ObjectiveConfig]],
+        epochs: int,
     ) -> None:
         self.queue, self.seen, self.epochs = queue, seen, epochs
         self.names = {run: name for run, (name, _) in runs.items()}
@@ -81,11 +85,11 @@ class News:
             {
                 "train_epochs": self.epochs,
                 "train_epoch": news["epoch"],
-                "train_mutual_information_floor_score": nothing_known(game.keep),
+                "train_mutual_information_floor_score": nothing_known(game.mi_estimator),
             },
         )
         started = {"resumed": news["resumed"], "epoch": news["epoch"]}
-        self.seen.note("started", started, run=self.names[run])
+        self.seen.log_event("started", started, run=self.names[run])
         # What was played but not written when the stage was killed.
         for summary in news["history"]:
             self._write(run, summary)
@@ -110,11 +114,11 @@ class News:
 
     def _checkpoint(self, run: str, news: Mapping[str, Any]) -> None:
         self.seen.trained(run, {"train_checkpoint_time_seconds": time.time()})
-        self.seen.note("checkpoint", run=self.names[run], number=int(news["epoch"]))
+        self.seen.log_event("checkpoint", run=self.names[run], number=int(news["epoch"]))
 
     def _waiting(self, run: str, news: Mapping[str, Any]) -> None:
         fields = {"error": news["error"]}
-        if self.seen.note("waiting", fields, run=self.names[run], number=int(news["epoch"])):
+        if self.seen.log_event("waiting", fields, run=self.names[run], number=int(news["epoch"])):
             console.print(
                 f"{run}: epoch {int(news['epoch'])} waits for storage: {news['error']}",
                 markup=False, highlight=False, soft_wrap=True,
@@ -122,4 +126,4 @@ class News:
 
     def _write(self, run: str, summary: Mapping[str, float]) -> None:
         fields = {name: value for name, value in summary.items() if name != "epoch"}
-        self.seen.note("epoch", fields, run=self.names[run], number=int(summary["epoch"]))
+        self.seen.log_event("epoch", fields, run=self.names[run], number=int(summary["epoch"]))

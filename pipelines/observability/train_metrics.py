@@ -14,14 +14,14 @@ from ray.util.metrics import Gauge
 
 from pipelines.observability.metrics import METRICS, labelled
 from tiprdc.training.diagnostics import CLUB
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import Step
 
 Figures = dict[str, float]
 _SECONDS_BETWEEN_BEATS = 5.0
 
 
-class Pulse:
+class StepMetrics:
     """Called after each step.
 
     Args:
@@ -35,12 +35,18 @@ class Pulse:
     def __init__(
         self,
         run: str,
-        game: GameConfig,
+        game: ObjectiveConfig,
         workers: int,
         tell: Callable[[Figures], None],
         every: float = _SECONDS_BETWEEN_BEATS,
     ) -> None:
-        self.run, self.game, self.workers, self.tell, self.every = run, game, workers, tell, every
+        self.run, self.objective, self.workers, self.tell, self.every = (
+            run,
+            game,
+            workers,
+            tell,
+            every,
+        )
         self._gauges: dict[str, Gauge] = {}
         self._start()
 
@@ -63,7 +69,7 @@ class Pulse:
         self.tell(figures)
         self._start()
 
-    def told(self, summary: dict[str, float]) -> None:
+    def report_epoch(self, summary: dict[str, float]) -> None:
         """Give Ray what is known of an epoch as a whole; the stage hears it with the epoch."""
         self._to_ray(diagnosed(summary))
 
@@ -76,7 +82,7 @@ class Pulse:
             "train_records_per_second": self._records * self.workers / passed,
             "train_step_seconds": self._seconds / self._steps,
             "train_data_wait_ratio": self._waiting / self._seconds if self._seconds else 0.0,
-            **of_players(losses, self.game),
+            **of_players(losses, self.objective),
         }
 
     def _to_ray(self, figures: Figures) -> None:
@@ -88,7 +94,7 @@ class Pulse:
             self._gauges[metric].set(value, tags)
 
 
-def of_players(losses: dict[str, float], game: GameConfig) -> Figures:
+def of_players(losses: dict[str, float], game: ObjectiveConfig) -> Figures:
     """Figures of the players that take part; one that does not has none, in place of a zero.
 
     Args:
@@ -103,7 +109,7 @@ def of_players(losses: dict[str, float], game: GameConfig) -> Figures:
     if game.adversaries:
         figures["train_player_loss/adversary"] = losses["adversary"]
         figures["train_adversary_certainty_ratio"] = losses["certainty"]
-    if game.closed_form and game.privacy_weight:
+    if game.kernel_adversary and game.privacy_weight:
         figures["train_explained_variance_ratio"] = losses["explained_variance"]
     if game.bottleneck:
         figures["train_kl_nats"] = losses["kl"]

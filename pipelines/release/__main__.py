@@ -15,10 +15,10 @@ from rich.text import Text
 
 from pipelines.observability.progress import run
 from pipelines.release import lifecycle, publish
-from pipelines.release.checks import ARTIFACT, REMOTE, Asked, Stage, check
+from pipelines.release.checks import ARTIFACT, REMOTE, ReleaseRequest, Stage, check
 from tiprdc.cli import terminal
 from tiprdc.errors import ReleaseError
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import artifact_of
 from tiprdc.formats.release_statement import Release, parse_release
 from tiprdc.registry import dvc_store
@@ -60,9 +60,9 @@ def release(
     if context.invoked_subcommand:
         return
     if bump is None:
-        allowed = ", ".join(get_args(Bump))
-        raise typer.BadParameter(f"one of {allowed} is needed", param_hint="--bump")
-    asked = Asked(bump=bump, stage=stage, key=key, push=push, without=tuple(without or ()))
+        expected = ", ".join(get_args(Bump))
+        raise typer.BadParameter(f"one of {expected} is needed", param_hint="--bump")
+    asked = ReleaseRequest(bump=bump, stage=stage, key=key, push=push, without=tuple(without or ()))
     root = Path.cwd()
     ready = check(root, asked)
     said = [parse_release(part.statement, ready.version) for part in ready.parts]
@@ -142,9 +142,7 @@ def show(
     if as_json:
         terminal.print_json(found.release(chosen).raw)
         return
-    terminal.print_table(
-        terminal.console(), ("", printable(chosen.tag.name)), detail(found, chosen)
-    )
+    terminal.print_table(terminal.console(), ("", sanitize(chosen.tag.name)), detail(found, chosen))
 
 
 def _found(variant: str | None) -> Registry:
@@ -158,7 +156,7 @@ def _made(tags: list[str], otherwise: str) -> None:
         _say(otherwise.capitalize())
 
 
-def _how_to_pull(said: Sequence[Release], asked: Asked) -> None:
+def _how_to_pull(said: Sequence[Release], asked: ReleaseRequest) -> None:
     if not asked.push:
         names = " ".join(f"{one.artifact}@{one.version}" for one in said)
         _say(f"Push it when you like: git push {REMOTE} {names}")

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.artifacts import Shipped
+from pipelines.artifacts import Artifact
 from pipelines.params import load
 from tiprdc.errors import DataError, ReleaseError, TiprdcError
 from tiprdc.formats.audit_report import read_audit
-from tiprdc.formats.files import printable, read_json, sha256
+from tiprdc.formats.files import read_json, sanitize, sha256
 from tiprdc.formats.manifest import MODEL, VARIANTS, Contract, artifact_of, read_contract
 from tiprdc.formats.release_statement import (
     AUDIT,
@@ -45,7 +45,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ReleaseRequest:
     """What a release shall be.
 
     Args:
@@ -64,7 +64,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class PlannedArtifact:
     """The file that ships, or a variant of it.
 
     Args:
@@ -79,7 +79,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ready:
+class ReleasePlan:
     """A release that nothing speaks against.
 
     Args:
@@ -88,14 +88,14 @@ class Ready:
     """
 
     version: str
-    parts: tuple[Part, ...]
+    parts: tuple[PlannedArtifact, ...]
 
 
 class RefusedError(ReleaseError):
     """A release may not be made.
 
     Args:
-        reasons: Every one, each with its mend.
+        reasons: Every one, each with a hint.
     """
 
     def __init__(self, reasons: list[str]) -> None:
@@ -107,7 +107,7 @@ class RefusedError(ReleaseError):
         return "\n".join([f"Not released, for {many}:", *(f"- {said}" for said in self.reasons)])
 
 
-def check(root: Path, asked: Asked) -> Ready:
+def check(root: Path, asked: ReleaseRequest) -> ReleasePlan:
     """Look at everything; nothing is changed but that tags of the remote are fetched.
 
     Args:
@@ -119,7 +119,7 @@ def check(root: Path, asked: Asked) -> Ready:
     """
     git, reasons = Git(root), list[str]()
     known = _variants(root)
-    shipped = [Shipped(), *(Shipped(name) for name in known if name not in asked.without)]
+    shipped = [Artifact(), *(Artifact(name) for name in known if name not in asked.without)]
     for part in (
         tree(git),
         identity(git),
@@ -136,7 +136,7 @@ def check(root: Path, asked: Asked) -> Ready:
         raise RefusedError(reasons)
     revision = git("rev-parse", "HEAD").strip()
     version = _version(dvc_store.read(git, ARTIFACT), revision, asked.bump)
-    return Ready(
+    return ReleasePlan(
         version=version,
         parts=tuple(
             _part(root, git, each, its, version=version, revision=revision, signed=bool(asked.key))
@@ -148,13 +148,13 @@ def check(root: Path, asked: Asked) -> Ready:
 def _part(
     root: Path,
     git: Git,
-    shipped: Shipped,
+    shipped: Artifact,
     files: dict[str, ReleasedFile],
     *,
     version: str,
     revision: str,
     signed: bool,
-) -> Part:
+) -> PlannedArtifact:
     """What is said of one file; or was said, by an earlier run."""
     found = dvc_store.read(git, shipped.artifact)
     registered = found.versions.get(version)
@@ -176,7 +176,7 @@ def _part(
         )
     # What we are about to say must be what pullers take.
     parse_release(statement, f"{shipped.artifact}@{version}")
-    return Part(found=found, registered=bool(registered), statement=statement)
+    return PlannedArtifact(found=found, registered=bool(registered), statement=statement)
 
 
 def refuse(*parts: Iterator[str]) -> None:
@@ -198,7 +198,7 @@ def tree(git: Git) -> Iterator[str]:
         yield f"Git: {error.given}: a release is made in a Git repository"
         return
     if changed:
-        names = [printable(line[3:]) for line in changed[:_SHOWN]]
+        names = [sanitize(line[3:]) for line in changed[:_SHOWN]]
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         yield f"Git: not committed: {', '.join(names)}{more}: `git add` and `git commit`, or undo"
 
@@ -224,11 +224,11 @@ def _variants(root: Path) -> tuple[str, ...]:
 def _left_behind(known: Sequence[str], without: Sequence[str]) -> Iterator[str]:
     for name in without:
         if name not in known:
-            allowed = ", ".join(known) or "nothing, for export.variants is empty"
-            yield f"--without: {printable(name)} is no variant here: {allowed}"
+            expected = ", ".join(known) or "nothing, for export.variants is empty"
+            yield f"--without: {sanitize(name)} is no variant here: {expected}"
 
 
-def _graph(root: Path, shipped: Sequence[Shipped]) -> Iterator[str]:
+def _graph(root: Path, shipped: Sequence[Artifact]) -> Iterator[str]:
     try:
         old = dvc_store.stale(root, [each.stage(_LAST_STAGE) for each in shipped])
     except ReleaseError as error:
@@ -270,13 +270,13 @@ def signing_key(path: Path | None) -> Iterator[str]:
     try:
         load_private(path)
     except TiprdcError as error:
-        yield f"--sign: {error.given}: {error.mend or error.allowed}"
+        yield f"--sign: {error.given}: {error.hint or error.expected}"
 
 
-def _audited(root: Path, shipped: Shipped) -> Iterator[str]:
+def _audited(root: Path, shipped: Artifact) -> Iterator[str]:
     """Manifest, audit and model card, held against each other and the committed settings."""
     from tiprdc.audit.config import AuditConfig
-    from tiprdc.audit.release_gate import audit_objections, parity_objections, variant_objections
+    from tiprdc.audit.release_gate import parity_blockers, release_blockers, variant_blockers
     from tiprdc.export.onnx_export import ExportConfig
 
     reports, manifest = root / shipped.reports, root / shipped.release / MANIFEST
@@ -287,33 +287,33 @@ def _audited(root: Path, shipped: Shipped) -> Iterator[str]:
         yield from _bytes(root, shipped, contract)
         config = load("export", ExportConfig, root / "params.yaml")
         if shipped.variant:
-            of = sha256(root / Shipped().release / MODEL)
-            yield from variant_objections(contract, shipped.variant, of, config.variants_tolerance)
+            of = sha256(root / Artifact().release / MODEL)
+            yield from variant_blockers(contract, shipped.variant, of, config.variants_tolerance)
         else:
-            yield from parity_objections(contract, config.tolerance)
+            yield from parity_blockers(contract, config.tolerance)
         settings = load("audit", AuditConfig, root / "params.yaml")
         where = f"{shipped.reports}/{AUDIT}"
-        yield from audit_objections(read_json(root / where), settings, contract, where)
+        yield from release_blockers(read_json(root / where), settings, contract, where)
     except TiprdcError as error:
         where = error.where.removeprefix(f"{root}/")
-        yield f"{where}: {error.given}: {error.mend or '`dvc repro`'}"
+        yield f"{where}: {error.given}: {error.hint or '`dvc repro`'}"
 
 
-def _bytes(root: Path, shipped: Shipped, contract: Contract) -> Iterator[str]:
+def _bytes(root: Path, shipped: Artifact, contract: Contract) -> Iterator[str]:
     """Files that are not those of the manifest."""
-    folder, mend = shipped.release, f"`dvc repro {shipped.stage('export')}`"
+    folder, hint = shipped.release, f"`dvc repro {shipped.stage('export')}`"
     for name, (digest, size) in contract.files.items():
         path = root / folder / name
         if path.name != name or path.is_symlink() or not path.is_file():
-            yield f"{folder}/{printable(name)}: not a plain file that is there: {mend}"
+            yield f"{folder}/{sanitize(name)}: not a plain file that is there: {hint}"
         elif (path.stat().st_size, sha256(path)) != (size, digest):
-            yield f"{folder}/{name}: other bytes than its manifest says: {mend}"
+            yield f"{folder}/{name}: other bytes than its manifest says: {hint}"
     for path in sorted((root / folder).iterdir()):
         if path.name not in {*contract.files, MANIFEST}:
-            yield f"{folder}/{printable(path.name)}: not in its manifest: {mend}"
+            yield f"{folder}/{sanitize(path.name)}: not in its manifest: {hint}"
 
 
-def _described(root: Path, shipped: Shipped, reasons: list[str]) -> dict[str, ReleasedFile]:
+def _described(root: Path, shipped: Artifact, reasons: list[str]) -> dict[str, ReleasedFile]:
     """Name in the release -> file; what cannot be described is a reason."""
     try:
         contract = read_contract(root / shipped.release / MANIFEST)

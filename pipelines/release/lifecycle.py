@@ -20,7 +20,7 @@ from pipelines.release.checks import (
 from pipelines.release.publish import assignment, create
 from tiprdc.errors import ReleaseError
 from tiprdc.formats.audit_report import read_audit
-from tiprdc.formats.files import printable, sha256
+from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import artifact_of
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import Git
@@ -74,7 +74,7 @@ def deprecate(
     for version in versions:
         if version.withdrawn is None:
             tag = f"{version.tag.name}!"
-            tags[tag] = git.make_tag(tag, version.tag.commit, printable(" ".join(reason.split())))
+            tags[tag] = git.make_tag(tag, version.tag.commit, sanitize(" ".join(reason.split())))
     if not tags:
         raise ReleaseError(versions[0].tag.name, "was deprecated before", "a version in use")
     create(git, tags, tags if push else {})

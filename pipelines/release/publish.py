@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pipelines.release.checks import REMOTE, Asked, Ready, Stage, tree
+from pipelines.release.checks import REMOTE, ReleasePlan, ReleaseRequest, Stage, tree
 from tiprdc.errors import ReleaseError
 from tiprdc.formats.files import sha256
 from tiprdc.formats.release_statement import AUDIT, CARD, Release, parse_release
@@ -26,7 +26,7 @@ from tiprdc.registry.signing import canonical, load_private, sign
 from tiprdc.registry.versions import Registry
 
 
-def make(root: Path, asked: Asked, ready: Ready) -> list[str]:
+def make(root: Path, asked: ReleaseRequest, ready: ReleasePlan) -> list[str]:
     """Push, read back, register, assign; may be repeated after a kill at any step.
 
     Args:
@@ -132,7 +132,7 @@ def assignment(
     }
 
 
-def _unpushed(git: Git, ready: Ready) -> dict[str, str]:
+def _unpushed(git: Git, ready: ReleasePlan) -> dict[str, str]:
     """Tags of this version that an earlier run created here alone."""
     listed = git("ls-remote", "--tags", "--refs", REMOTE).splitlines()
     there = {line.split("\t")[1].removeprefix("refs/tags/") for line in listed}

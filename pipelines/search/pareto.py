@@ -34,14 +34,14 @@ _HEAD = """\
 """
 
 
-def on_front(table: pd.DataFrame) -> pd.Series[bool]:
+def pareto_front(table: pd.DataFrame) -> pd.Series[bool]:
     """Whether no other row is at least as good in both objectives and better in one."""
     cost = table[list(OBJECTIVES)].to_numpy() * [1, -1]
     beaten = [bool(((cost <= row).all(1) & (cost < row).any(1)).any()) for row in cost]
     return ~pd.Series(beaten, index=table.index)
 
 
-def near_front(table: pd.DataFrame, most: int) -> pd.DataFrame:
+def pareto_candidates(table: pd.DataFrame, most: int) -> pd.DataFrame:
     """Settings that are on the front or could be, judging by their bounds; at most so many.
 
     One could be if no other is surely better in both: with an upper bound of its advantage at or
@@ -53,11 +53,11 @@ def near_front(table: pd.DataFrame, most: int) -> pd.DataFrame:
         for row in table.to_dict("records")
     ]
     able = table[~pd.Series(surely, index=table.index)]
-    order = able.assign(front=on_front(able)).sort_values(["front", "utility"], ascending=False)
+    order = able.assign(front=pareto_front(able)).sort_values(["front", "utility"], ascending=False)
     return able.loc[order.index[:most]]
 
 
-def over_seeds(rows: pd.DataFrame, searched: Sequence[str]) -> pd.DataFrame:
+def aggregate_seeds(rows: pd.DataFrame, searched: Sequence[str]) -> pd.DataFrame:
     """One row a setting: means over its seeds, joined bounds, and `seeds`, how many there were."""
     found = []
     for _, same in rows.groupby(list(searched), sort=False, dropna=False):
@@ -71,7 +71,7 @@ def over_seeds(rows: pd.DataFrame, searched: Sequence[str]) -> pd.DataFrame:
             row[f"{name}_high"] = min(mean + np.hypot(high, between), 1.0)
         found.append(row | {"seconds": same["seconds"].sum()})
     table = pd.DataFrame(found)
-    return table.assign(front=on_front(table)).sort_values("advantage", ignore_index=True)
+    return table.assign(front=pareto_front(table)).sort_values("advantage", ignore_index=True)
 
 
 def _between(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
@@ -92,16 +92,16 @@ def write(table: pd.DataFrame, config: TuneConfig, out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "front.csv", index=False, float_format="%.5g")
-    proposals = best(table, config)
+    proposed = proposals(table, config)
     with (out / "best.yaml").open("w", encoding="utf-8") as stream:
         stream.write(_HEAD)
-        YAML().dump(proposals, stream)
-    shown = page(table, config.searched(), proposals, config.limits)
+        YAML().dump(proposed, stream)
+    shown = page(table, config.searched(), proposed, config.limits)
     (out / "front.html").write_text(shown, encoding="utf-8")
     _draw(table, out / "front.png")
 
 
-def best(table: pd.DataFrame, config: TuneConfig) -> list[dict[str, Any]]:
+def proposals(table: pd.DataFrame, config: TuneConfig) -> list[dict[str, Any]]:
     """For each limit, the most useful setting within it, as a section for params.yaml."""
     found: list[dict[str, Any]] = []
     for limit in sorted(config.limits):
@@ -123,13 +123,13 @@ def best(table: pd.DataFrame, config: TuneConfig) -> list[dict[str, Any]]:
     return found
 
 
-def said(proposal: Mapping[str, Any]) -> str:
+def format_proposal(proposal: Mapping[str, Any]) -> str:
     """One element of `best` as a line."""
     head = f"advantage of at most {proposal['limit']:g}"
     if "none" in proposal:
         return f"{head}: no setting; {proposal['none']}"
     found = proposal["found"]
-    settings = {**proposal["train"]["game"], **proposal["train"]["extractor"]}
+    settings = {**proposal["train"]["objective"], **proposal["train"]["extractor"]}
     return f"{head}: utility {found['utility']:.3f}, advantage {found['advantage']:.3f} with " + (
         ", ".join(f"{name} {value}" for name, value in settings.items())
     )

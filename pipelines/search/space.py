@@ -15,18 +15,18 @@ import optuna
 from pipelines.training.run import TrainConfig
 from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.datasets.schema import Schema
-from tiprdc.errors import ConfigError, within
+from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.trunk import Family, resolve
-from tiprdc.objectives.estimators import Keep
-from tiprdc.training.game import GameConfig
+from tiprdc.objectives.estimators import MiEstimator
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig
 
-_GAME = ("budget", "privacy_weight", "bottleneck", "keep", "adversaries", "adversary_steps")
+_GAME = ("budget", "privacy_weight", "bottleneck", "mi_estimator", "adversaries", "adversary_steps")
 _EXTRACTOR = ("family", "cut", "features", "release_noise")
 _CHOICES = (
-    "features", "family", "cut", "release_noise", "bottleneck", "keep", "adversaries",
+    "features", "family", "cut", "release_noise", "bottleneck", "mi_estimator", "adversaries",
     "adversary_steps",
 )  # fmt: skip
 RANGES = ("budget", "privacy_weight")
@@ -50,12 +50,8 @@ class TuneConfig:
     """Settings at most that are tried with several seeds, 1 to 1,000."""
     limits: tuple[float, ...] = (0.05, 0.1, 0.15, 0.2)
     """Advantages (balanced accuracy above the best guess) to name the best settings for, 0 to 1."""
-    cpus_per_trial: float = 1.0
-    """CPUs of a trial, 0.1 to 1,000."""
-    gpus_per_trial: float = 0.0
-    """GPUs of a trial, 0 to 100; a fraction shares one."""
     budget: tuple[float, ...] = (0.02, 0.3)
-    """Lowest and highest `train.game.budget`, searched on a logarithmic scale."""
+    """Lowest and highest `train.objective.budget`, searched on a logarithmic scale."""
     privacy_weight: tuple[float, ...] = (0.3, 0.9)
     """Lowest and highest lambda."""
     features: tuple[int, ...] = (16, 24, 32)
@@ -68,7 +64,7 @@ class TuneConfig:
     """Amounts of noise on z, in training and at release, to choose among."""
     bottleneck: tuple[float, ...] = ()
     """Prices of each nat of z to choose among."""
-    keep: tuple[Keep, ...] = ()
+    mi_estimator: tuple[MiEstimator, ...] = ()
     """The critic's estimators to choose among."""
     adversaries: tuple[int, ...] = ()
     """Numbers of trained adversaries to choose among."""
@@ -79,16 +75,14 @@ class TuneConfig:
     needs no records."""
 
     def __post_init__(self) -> None:
-        within("tune.trials", self.trials, 1, 10_000)
-        within("tune.seed", self.seed, 0, 2**31 - 1)
-        within("tune.epochs", self.epochs, 1, 10_000)
-        within("tune.people", self.people, 100, 10**9)
-        within("tune.seeds", self.seeds, 1, 20)
-        within("tune.near", self.near, 1, 1000)
-        within("tune.cpus_per_trial", self.cpus_per_trial, 0.1, 1000)
-        within("tune.gpus_per_trial", self.gpus_per_trial, 0, 100)
+        check_range("tune.trials", self.trials, 1, 10_000)
+        check_range("tune.seed", self.seed, 0, 2**31 - 1)
+        check_range("tune.epochs", self.epochs, 1, 10_000)
+        check_range("tune.people", self.people, 100, 10**9)
+        check_range("tune.seeds", self.seeds, 1, 20)
+        check_range("tune.near", self.near, 1, 1000)
         for limit in self.limits:
-            within("tune.limits", limit, 0, 1)
+            check_range("tune.limits", limit, 0, 1)
         for name in RANGES:
             bounds = getattr(self, name)
             if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
@@ -125,7 +119,7 @@ def space(config: TuneConfig) -> dict[str, Any]:
 
 def chosen(
     point: Mapping[str, Any], config: TuneConfig, base: TrainConfig
-) -> tuple[GameConfig, ExtractorConfig, ScheduleConfig]:
+) -> tuple[ObjectiveConfig, ExtractorConfig, ScheduleConfig]:
     """What a trial of this point trains.
 
     Args:
@@ -137,7 +131,7 @@ def chosen(
         ConfigError: The settings do not go together.
     """
     share = config.epochs / base.schedule.epochs
-    game = replace(base.game, **{name: point[name] for name in _GAME if name in point})
+    game = replace(base.objective, **{name: point[name] for name in _GAME if name in point})
     changed = {name: point[name] for name in _EXTRACTOR if name in point}
     extractor = replace(base.extractor, **changed)
     game.agrees_with(extractor)
@@ -158,7 +152,7 @@ def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:
                 resolve(extractor.family, InputSpec.of(schema))
             except ConfigError as error:
                 where = f"tune.{name}, {error.where}"
-                raise ConfigError(where, error.given, error.allowed, error.mend) from None
+                raise ConfigError(where, error.given, error.expected, error.hint) from None
     for family in config.family or (base.extractor.family,):
         for cut in config.cut:
             replace(base.extractor, family=family, cut=cut)
@@ -166,7 +160,7 @@ def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:
 
 def snippet(point: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """A point as it goes below `train` in params.yaml."""
-    found: dict[str, dict[str, Any]] = {"game": {}, "extractor": {}}
+    found: dict[str, dict[str, Any]] = {"objective": {}, "extractor": {}}
     for name, value in point.items():
-        found["game" if name in _GAME else "extractor"][name] = value
+        found["objective" if name in _GAME else "extractor"][name] = value
     return found

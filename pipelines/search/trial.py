@@ -18,13 +18,13 @@ import torch
 
 from pipelines.search.space import TuneConfig, chosen
 from pipelines.training.run import TrainConfig
-from tiprdc.attacks.cross_fitting import Beliefs, cross_fit
+from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
 from tiprdc.attacks.record_attack import RecordAttack
 from tiprdc.attacks.suite import ATTACKS
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.models.inputs import InputSpec, as_attacked
 from tiprdc.statistics.binomial import Interval, balanced_sample, interval, prior
-from tiprdc.training.trainer import Place, Trainer
+from tiprdc.training.trainer import Trainer, WorkerContext
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Data:
     learn: Records
     attack: Records
     select: Records
-    beliefs: Mapping[str, Beliefs] = field(default_factory=dict)
+    beliefs: Mapping[str, OutOfFoldPredictions] = field(default_factory=dict)
 
     def believing(self, seed: int) -> Data:
         """The same, with what is believed of those it learns from: once, for all trials."""
@@ -46,8 +46,10 @@ class Data:
         }
         return replace(self, beliefs=found)
 
-    def believe(self, records: Records, name: str, classes: int, seed: int) -> Beliefs:
-        """What a trainer is told who asks (tiprdc.training.trainer.Believe)."""
+    def cross_fit(
+        self, records: Records, name: str, classes: int, seed: int
+    ) -> OutOfFoldPredictions:
+        """What a trainer is told who asks (tiprdc.training.trainer.CrossFit)."""
         return self.beliefs[name]
 
 
@@ -102,11 +104,11 @@ def run(
         InputSpec.of(schema),
         private,
         seed=seed,
-        place=Place(device=device),
-        believe=data.believe,
+        place=WorkerContext(device=device),
+        cross_fit=data.cross_fit,
     )
     while trainer.epoch < schedule.epochs:
-        losses = trainer.play_epoch(data.learn)
+        losses = trainer.train_epoch(data.learn)
         played(trainer.epoch)
         if not all(math.isfinite(value) for value in losses.values()):
             return {**_worst(), "diverged": True, "seconds": time.perf_counter() - began}
@@ -129,7 +131,7 @@ def _judge(trainer: Trainer, config: TuneConfig, data: Data, seed: int) -> dict[
         k, labels = schema.classes(name), data.attack.labels[name]
         one = ATTACKS[attack]
         if isinstance(one, RecordAttack):
-            one = one.holding(held)
+            one = one.with_records(held)
         attacker = one.fit(z, labels, k, seed, 1)
         truth = data.select.labels[name]
         rows = balanced_sample(truth, data.select.person, k, config.seed)

@@ -14,8 +14,8 @@ from rich import box
 from rich.live import Live
 from rich.table import Table
 
-from pipelines.observability.progress import arriving, console
-from pipelines.observability.stage_monitor import Watch
+from pipelines.observability.progress import console, events_until_done
+from pipelines.observability.stage_monitor import StageMonitor
 from pipelines.observability.train_events import Queue
 from pipelines.search.space import TuneConfig
 
@@ -42,7 +42,7 @@ class TrialBoard:
         seen: The stage's eyes.
     """
 
-    def __init__(self, name: str, config: TuneConfig, seen: Watch) -> None:
+    def __init__(self, name: str, config: TuneConfig, seen: StageMonitor) -> None:
         self.name, self.config, self.seen = name, config, seen
         self.total = config.trials
         self._rows: dict[str, _Row] = {}
@@ -67,7 +67,7 @@ class TrialBoard:
 
     def follow(self, source: Queue, search: Future[Any]) -> None:
         """Take in what arrives until the search is over and nothing is left to take in."""
-        for news in arriving(source, [search]):
+        for news in events_until_done(source, [search]):
             if news is not None:
                 self.take(news)
             self._show()
@@ -86,7 +86,7 @@ class TrialBoard:
         row = self._rows[trial]
         if event == "played":
             row.epoch = news["epoch"]
-            self.seen.alive()
+            self.seen.touch()
         if event == "failed":
             self._end(trial, "failed", {"error": news["error"]})
         if event == "ended":
@@ -114,7 +114,7 @@ class TrialBoard:
     def _note(self, trial: str) -> None:
         row = self._rows[trial]
         fields = {"state": row.state, "point": dict(row.point), **row.figures}
-        self.seen.note("trial", fields, run=f"{self.name}/{trial}", number=1)
+        self.seen.log_event("trial", fields, run=f"{self.name}/{trial}", number=1)
 
     def counts(self) -> dict[str, int]:
         """State -> trials in it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import ray.train
 from ray.train import Checkpoint
 
-from pipelines.observability.train_events import Teller
+from pipelines.observability.train_events import EventSender
 from tiprdc.errors import ClusterError
 from tiprdc.training import checkpoint
 from tiprdc.training.trainer import Trainer
@@ -19,7 +19,9 @@ from tiprdc.training.trainer import Trainer
 _SECONDS_BETWEEN_TRIES = 1.0
 
 
-def writer(trainer: Trainer, teller: Teller, patience: float) -> Callable[[dict[str, float]], None]:
+def writer(
+    trainer: Trainer, teller: EventSender, patience: float
+) -> Callable[[dict[str, float]], None]:
     """What a worker calls after an epoch: all report together, the first brings the checkpoint.
 
     Args:
@@ -63,7 +65,7 @@ def _gone(error: Exception, patience: float) -> Exception:
     return ClusterError(
         "cluster.storage", f"no checkpoint could be written for {patience:g} s: {_reason(error)}",
         "a folder that every machine sees and may write to, or a URI",
-        "mend it and run the same command again: it goes on from the last checkpoint",
+        "fix it and run the same command again: it goes on from the last checkpoint",
     )  # fmt: skip
 
 

@@ -17,14 +17,14 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from pipelines.cluster import beside
+from pipelines.cluster import on_driver_node
 from tiprdc.datasets.schema import Records, read_schema, read_split
 
 _AHEAD = 4
 """Batches on their way to a worker."""
 
 
-class Shelf:
+class RemoteRecords:
     """The records of extractor-train, as a `tiprdc.training.trainer.Source`.
 
     Args:
@@ -36,10 +36,10 @@ class Shelf:
         self._keeper, self._records = keeper, records
 
     @classmethod
-    def fill(cls, shards: Path) -> Shelf:
+    def fill(cls, shards: Path) -> RemoteRecords:
         """Start the actor on this machine, the one that has the shards."""
         keeper: Any = ray.remote(_Keeper).options(
-            **beside(), max_restarts=-1, max_task_retries=-1
+            **on_driver_node(), max_restarts=-1, max_task_retries=-1
         ).remote(str(shards.resolve()))  # fmt: skip
         return cls(keeper, ray.get(keeper.count.remote()))
 

@@ -23,26 +23,26 @@ import ray.train.torch
 from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfig
 from ray.util.queue import Queue
 
-from pipelines.cluster import ClusterConfig, beside, connect, fitting, layers
+from pipelines.cluster import ClusterConfig, connect, exception_chain, max_parallel, on_driver_node
 from pipelines.observability.progress import Progress, console
-from pipelines.observability.stage_monitor import Watch, watch
-from pipelines.observability.train_events import News, Teller
-from pipelines.observability.train_metrics import Pulse
+from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
+from pipelines.observability.train_events import EventReceiver, EventSender
+from pipelines.observability.train_metrics import StepMetrics
 from pipelines.training.checkpoints import writer
-from pipelines.training.record_server import Shelf
+from pipelines.training.record_server import RemoteRecords
 from pipelines.training.storage import Storage
-from pipelines.training.workers import place, scaling, surroundings
+from pipelines.training.workers import scaling, worker_context, worker_env
 from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
-from tiprdc.errors import DataError, within
+from tiprdc.errors import DataError, check_range
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.networks import players
+from tiprdc.models.networks import build_networks
 from tiprdc.training import checkpoint
 from tiprdc.training.diagnostics import CLUB, diagnose
 from tiprdc.training.feasibility import assess, infeasible
-from tiprdc.training.game import GameConfig, Losses
-from tiprdc.training.trainer import ScheduleConfig, Source, Trainer
+from tiprdc.training.game import Losses, ObjectiveConfig
+from tiprdc.training.trainer import RecordBatches, ScheduleConfig, Trainer
 
 Role = Literal["protected", "unprotected"]
 ROLES: tuple[Role, ...] = ("protected", "unprotected")
@@ -56,22 +56,16 @@ class TrainConfig:
     """Seed of the weights and of the order of the data, >= 0."""
     extractor: ExtractorConfig = field(default_factory=ExtractorConfig)
     """The architecture, the same for both."""
-    game: GameConfig = field(default_factory=GameConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """The rules; the unprotected twin plays with a privacy weight of 0."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """How long, how fast."""
     infeasible: Literal["warn", "refuse"] = "warn"
     """What to do if the labels alone show that an attribute cannot be hidden and a task kept."""
-    checkpoint_every: int = 1
-    """Epochs between two checkpoints, 1 to 1,000."""
-    retries: int = 3
-    """How often a run may lose a worker and go on, 0 to 100."""
 
     def __post_init__(self) -> None:
-        within("train.seed", self.seed, 0, 2**31 - 1)
-        within("train.checkpoint_every", self.checkpoint_every, 1, 1000)
-        within("train.retries", self.retries, 0, 100)
-        self.game.agrees_with(self.extractor)
+        check_range("train.seed", self.seed, 0, 2**31 - 1)
+        self.objective.agrees_with(self.extractor)
 
 
 def train(
@@ -95,12 +89,12 @@ def train(
         DataError: Fewer records than one step needs, or labels that forbid what is wanted.
         ClusterError: Ray does not answer, or workers were lost too often.
     """
-    with watch("train", cluster) as seen:
+    with monitor_stage("train", cluster) as seen:
         _train(config, cluster, seen, shards=shards, out=out, curves=curves)
 
 
 def _train(
-    config: TrainConfig, cluster: ClusterConfig, seen: Watch,
+    config: TrainConfig, cluster: ClusterConfig, seen: StageMonitor,
     *, shards: Path, out: Path, curves: Path,
 ) -> None:  # fmt: skip
     schema = read_schema(shards)
@@ -110,18 +104,22 @@ def _train(
     plan = {role: _settings(config, role, shards.resolve(), schema) for role in ROLES}
     if not any(storage.exists(settings["name"]) for settings in plan.values()):
         _check_pretrained(config, schema)
-    runs = {str(role): (made["name"], GameConfig(**made["game"])) for role, made in plan.items()}
+    runs = {
+        str(role): (made["name"], ObjectiveConfig(**made["objective"]))
+        for role, made in plan.items()
+    }
     with (
         connect(cluster),
         Progress("epoch") as progress,
         ThreadPoolExecutor(_runs_at_once(cluster)) as pool,
     ):
-        queue = Queue(actor_options=beside())
+        queue = Queue(actor_options=on_driver_node())
         more = {
             "schema": schema,
             "queue": queue,
             "patience": cluster.patience,
-            "shelf": Shelf.fill(shards) if cluster.shards == "streamed" else None,
+            "checkpoint_every": cluster.checkpoint_every,
+            "shelf": RemoteRecords.fill(shards) if cluster.shards == "streamed" else None,
         }
         for role in plan:
             progress.add(role, config.schedule.epochs)
@@ -129,7 +127,7 @@ def _train(
             role: pool.submit(_fit, {**settings, **more}, cluster, storage)
             for role, settings in plan.items()
         }
-        progress.follow(News(queue, seen, runs, config.schedule.epochs), fits.values())
+        progress.follow(EventReceiver(queue, seen, runs, config.schedule.epochs), fits.values())
         for role, fit in fits.items():
             _keep(fit.result(), out / role)
     _write_curves(out, curves)
@@ -140,7 +138,7 @@ def _train(
 def _runs_at_once(cluster: ClusterConfig) -> int:
     """Both, if there is room: two runs that wait for each other's resources never end."""
     each = {name: cluster.most * n for name, n in cluster.resources().items()}
-    return min(len(ROLES), fitting(each))
+    return min(len(ROLES), max_parallel(each))
 
 
 def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
@@ -150,10 +148,10 @@ def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
             "extractor-train", f"{records} records for {cluster.most} workers",
             "at least 8 records a worker", "prepare more people or set cluster.workers lower",
         )  # fmt: skip
-    for name in config.game.weights:
+    for name in config.objective.weights:
         if name not in schema.private:
             raise DataError(
-                f"train.game.weights.{name}", "not a private attribute of the shards",
+                f"train.objective.weights.{name}", "not a private attribute of the shards",
                 f"one of {', '.join(schema.private)}",
             )  # fmt: skip
 
@@ -165,40 +163,41 @@ def check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
         DataError: The labels forbid what is wanted, and `config.infeasible` is `refuse`.
     """
     labels, person = read_labels(shards, schema, "extractor-train")
-    for pair in infeasible(assess(labels, person, schema, config.game.budget)):
+    for pair in infeasible(assess(labels, person, schema, config.objective.budget)):
         if config.infeasible == "refuse":
             raise DataError(
-                "extractor-train", pair, f"labels that leave it open within train.game.budget "
-                f"({config.game.budget:g}), or train.infeasible: warn",
-                "raise train.game.budget with audit.policy.margin, or expect less of these tasks",
-            )  # fmt: skip
+                "extractor-train",
+                pair,
+                f"labels that leave it open within train.objective.budget "
+                f"({config.objective.budget:g}), or train.infeasible: warn",
+                "raise train.objective.budget with audit.policy.margin,"
+                " or expect less of these tasks",
+            )
         console.print(f"warning: {pair}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _check_pretrained(config: TrainConfig, schema: Schema) -> None:
     """Refuse a wrong file before any worker starts; a run that goes on does not need it."""
     if config.extractor.pretrained:
-        players(config.extractor, InputSpec.of(schema), {}, 0)
+        build_networks(config.extractor, InputSpec.of(schema), {}, 0)
 
 
 def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
     """What a worker needs, as plain values, under a name that changes with any of it."""
-    game, extractor = config.game, config.extractor
+    game, extractor = config.objective, config.extractor
     if role == "unprotected":
         game, extractor = game.unprotected(), extractor.unprotected()
     settings: dict[str, Any] = {
         "role": role,
         "seed": config.seed,
         "extractor": asdict(extractor),
-        "game": asdict(game),
+        "objective": asdict(game),
         "schedule": asdict(config.schedule),
-        "checkpoint_every": config.checkpoint_every,
         "data": schema.digest,
         "code": code_digest(),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     where = {
-        "retries": config.retries,
         "shards": str(shards),
         "extractor": asdict(extractor.absolute()),
     }
@@ -218,13 +217,15 @@ def code_digest() -> str:
 
 def _fit(settings: dict[str, Any], cluster: ClusterConfig, storage: Storage) -> ray.train.Result:
     """One run, begun again where Ray's own controller gave up as storage was full or gone."""
-    left = settings["retries"]
+    left = cluster.retries
     while True:
         try:
             return _attempt(settings, cluster, storage)
         except ControllerError as error:
-            lost = any(isinstance(layer, OSError) for layer in layers(error))
-            if not (left and lost and storage.comes_back(settings["name"], cluster.patience)):
+            lost = any(isinstance(layer, OSError) for layer in exception_chain(error))
+            if not (
+                left and lost and storage.wait_until_writable(settings["name"], cluster.patience)
+            ):
                 raise
             left -= 1
 
@@ -240,9 +241,9 @@ def _attempt(
         run_config=RunConfig(  # type: ignore[call-arg]  # Ray's own type is that of V1
             name=settings["name"],
             storage_path=storage.root,
-            failure_config=FailureConfig(max_failures=settings["retries"]),
+            failure_config=FailureConfig(max_failures=cluster.retries),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
-            worker_runtime_env=surroundings(),
+            worker_runtime_env=worker_env(),
         ),
     )
     return trainer.fit()
@@ -253,36 +254,36 @@ def _work(settings: dict[str, Any]) -> None:
     schema = settings["schema"]
     last = ray.train.get_checkpoint() or settings["recovered"]
     trainer = Trainer(
-        GameConfig(**settings["game"]),
+        ObjectiveConfig(**settings["objective"]),
         ExtractorConfig(**settings["extractor"]),
         ScheduleConfig(**settings["schedule"]),
         InputSpec.of(schema),
         {name: schema.classes(name) for name in schema.private},
         seed=settings["seed"],
-        place=place(),
-        believe=cross_fit,
+        place=worker_context(),
+        cross_fit=cross_fit,
         resuming=last is not None,
     )
     if last is not None:
         with last.as_directory() as folder:
             checkpoint.load(trainer, Path(folder))
-    records: Source = settings["shelf"] or read_split(
+    records: RecordBatches = settings["shelf"] or read_split(
         Path(settings["shards"]), schema, "extractor-train"
     )
     first = trainer.place.rank == 0
-    teller = Teller(settings["queue"], settings["role"], first=first)
-    pulse = Pulse(settings["role"], trainer.game.config, trainer.place.world, teller.beat)
+    teller = EventSender(settings["queue"], settings["role"], first=first)
+    pulse = StepMetrics(settings["role"], trainer.game.config, trainer.place.world, teller.report)
     write = writer(trainer, teller, settings["patience"])
     teller.tell("started", trainer.epoch, resumed=last is not None, history=trainer.history)
     if trainer.epoch == trainer.schedule.epochs:
         # All is done; Ray must hear of a checkpoint that it did not list itself.
         write(trainer.history[-1])
     while trainer.epoch < trainer.schedule.epochs:
-        losses = trainer.play_epoch(records, pulse)
+        losses = trainer.train_epoch(records, pulse)
         if first:
             # One is enough, as all have the same weights; what it found is in the history too.
             losses.update(diagnose(trainer, records))
-            pulse.told(losses)
+            pulse.report_epoch(losses)
         teller.tell("epoch", trainer.epoch, summary=losses)
         done = trainer.epoch == trainer.schedule.epochs
         if done or trainer.epoch % settings["checkpoint_every"] == 0:

@@ -59,7 +59,7 @@ class Storage:
         except OSError:
             return
 
-    def comes_back(self, run: str, patience: float) -> bool:
+    def wait_until_writable(self, run: str, patience: float) -> bool:
         """Wait until something can be written to the run, `patience` seconds at most.
 
         A folder that is not there is not made: where a share is gone, its place is an empty folder

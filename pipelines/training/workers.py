@@ -12,9 +12,9 @@ from ray.train import RunConfig, ScalingConfig
 from torch import nn
 
 from pipelines.cluster import ClusterConfig
-from tiprdc.training.trainer import Place
+from tiprdc.training.trainer import WorkerContext
 
-Loop = Callable[[dict[str, Any], Place], None]
+Loop = Callable[[dict[str, Any], WorkerContext], None]
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
@@ -39,14 +39,14 @@ def run(loop: Loop, settings: dict[str, Any], cluster: ClusterConfig, *, storage
     """
 
     def work(config: dict[str, Any]) -> None:
-        loop(config, place())
+        loop(config, worker_context())
 
     ray.train.torch.TorchTrainer(
         work,
         train_loop_config=settings,
         scaling_config=scaling(cluster),
         run_config=RunConfig(  # type: ignore[call-arg]  # Ray's own type is that of V1
-            storage_path=storage, worker_runtime_env=surroundings()
+            storage_path=storage, worker_runtime_env=worker_env()
         ),
     ).fit()
 
@@ -61,15 +61,15 @@ def scaling(cluster: ClusterConfig) -> ScalingConfig:
     )
 
 
-def surroundings() -> dict[str, Any]:
+def worker_env() -> dict[str, Any]:
     """The environment of each worker; what is set here already is left as it is."""
     return {"env_vars": {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}}
 
 
-def place() -> Place:
+def worker_context() -> WorkerContext:
     """Where this worker of Ray Train stands among the others."""
     context = ray.train.get_context()
-    return Place(
+    return WorkerContext(
         rank=context.get_world_rank(),
         world=context.get_world_size(),
         device=ray.train.torch.get_device(),

@@ -14,7 +14,7 @@ from tests.helpers.release_samples import overflowing, write_release
 from tiprdc.formats.manifest import read_contract
 from tiprdc.runtime.extraction import extract
 from tiprdc.runtime.extractor import Extractor
-from tiprdc.runtime.records import open_intake
+from tiprdc.runtime.records import open_records
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def received(tmp_path: Path) -> Path:
         rows = [f"{age},Private,{rng.integers(20, 60)}" for age in ages]
         table = tmp_path / f"d{device}.csv"
         table.write_text("\n".join(["age,job,hours", *rows]) + "\n")
-        extract(extractor, open_intake(table, contract), tmp_path / "received" / f"d{device}.npz")
+        extract(extractor, open_records(table, contract), tmp_path / "received" / f"d{device}.npz")
         labels = ["yes" if age > 40 else "no" for age in ages]
         answers += [f"d{device},{n},{label}" for n, label in enumerate(labels, 1)]
     (tmp_path / "answers.csv").write_text("\n".join(answers) + "\n")
@@ -69,7 +69,7 @@ def test_labels_that_say_nothing_are_not_learnt(received: Path) -> None:
 def test_features_of_two_models_are_not_mixed(received: Path) -> None:
     release = write_release(received / "other", "table", data=overflowing())
     contract = read_contract(release / "manifest.json")
-    intake = open_intake(received / "d0.csv", contract)
+    intake = open_records(received / "d0.csv", contract)
     extract(Extractor.load(release), intake, received / "received" / "other.npz")
     ended = collector(received)
     assert ended.returncode != 0

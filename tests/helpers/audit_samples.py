@@ -112,7 +112,7 @@ def planned(audit: dict[str, Any]) -> dict[str, Any]:
     plan = {
         "suite_version": audit["suite_version"],
         "model_sha256": audit["model_sha256"],
-        "control_sha256": "d2" * 32,
+        "unprotected_sha256": "d2" * 32,
         "data_digest": audit["data_digest"],
         "private": {name: a["classes"] for name, a in private.items()},
         "utility": {name: t["classes"] for name, t in utility.items()},
@@ -354,7 +354,7 @@ def manifest(audit: dict[str, Any]) -> dict[str, Any]:
     if modality == "text":
         files["tokenizer.json"] = {"sha256": "aa" * 32, "bytes": 81234}
     return {
-        "manifest_version": 1,
+        "manifest_version": 2,
         "name": "extractor",
         "tiprdc_version": "0.1.0",
         "private": list(audit["attributes"]),
@@ -370,7 +370,7 @@ def manifest(audit: dict[str, Any]) -> dict[str, Any]:
             "name": "z",
             "dtype": "float32",
             "shape": ["batch", *audit["features"]],
-            "bounded": 0.0,
+            "clip": 0.0,
             "noise": 0.0,
             "bits": 0,
         },

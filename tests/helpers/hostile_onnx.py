@@ -572,7 +572,7 @@ MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], str | bytes], str]] = {
         "without sizes",
     ),
     "infinite noise": (edited(output__noise=float("inf")), "not finite"),
-    "a bound of NaN": (edited(output__bounded=float("nan")), "not finite"),
+    "a bound of NaN": (edited(output__clip=float("nan")), "not finite"),
     "another input's name": (edited(input__name="y"), "takes something else"),
     "another output's name": (edited(output__name="x"), "gives something else"),
 }

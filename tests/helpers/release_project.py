@@ -18,10 +18,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from pipelines.artifacts import Shipped
+from pipelines.artifacts import Artifact
 from pipelines.params import load
 from pipelines.release import publish
-from pipelines.release.checks import Asked, check
+from pipelines.release.checks import ReleaseRequest, check
 from tests.helpers.audit_samples import manifest as sample_manifest
 from tests.helpers.audit_samples import task
 from tiprdc.attacks.suite import SUITE_VERSION
@@ -32,7 +32,7 @@ from tiprdc.audit.verdict import conclude, judge
 from tiprdc.errors import ReleaseError
 from tiprdc.formats.files import sha256
 from tiprdc.registry.git import Git
-from tiprdc.registry.pull import Wanted, pull
+from tiprdc.registry.pull import VersionSelector, pull
 from tiprdc.registry.signing import generate, read_trust
 from tiprdc.registry.versions import Bump
 
@@ -203,7 +203,7 @@ def build(folder: Path) -> Lab:
 
 def release(lab: Lab, *, bump: Bump = "minor", push: bool = True, **asked: Any) -> list[str]:
     """Check and make, as `python -m pipelines.release` does; names of the new tags."""
-    wanted = Asked(bump=bump, push=push, **asked)
+    wanted = ReleaseRequest(bump=bump, push=push, **asked)
     return publish.make(lab.project, wanted, check(lab.project, wanted))
 
 
@@ -218,7 +218,7 @@ def pulled_whole_or_not_at_all(
         put, delete: Change an object of the remote by its path there.
     """
     assert release(lab, stage="prod", key=lab.key)
-    trusted, wanted = read_trust(lab.trust), Wanted(stage="prod")
+    trusted, wanted = read_trust(lab.trust), VersionSelector(stage="prod")
     assert pull(str(lab.origin), wanted, folder / "first", trusted).key
     model = (lab.project / "artifacts/release/extractor.onnx").read_bytes()
     assert (folder / "first" / "extractor.onnx").read_bytes() == model
@@ -236,7 +236,7 @@ def pulled_whole_or_not_at_all(
 
 def write_release(project: Path, weight: float, variant: str | None = None, **changes: Any) -> None:
     """Model, manifest, audit and model card, such that nothing speaks against them."""
-    shipped = Shipped(variant)
+    shipped = Artifact(variant)
     release, reports = project / shipped.release, project / shipped.reports
     for folder in (release, reports):
         folder.mkdir(parents=True, exist_ok=True)
@@ -248,7 +248,7 @@ def write_release(project: Path, weight: float, variant: str | None = None, **ch
     manifest = sample_manifest(audit)
     manifest["name"] = shipped.artifact
     if variant:
-        of = sha256(project / Shipped().release / "extractor.onnx")
+        of = sha256(project / Artifact().release / "extractor.onnx")
         numbers = {"max_abs": 0.1, "mean_abs": 0.01, "records": 1000}
         manifest["variant"] = {"name": variant, "of": of, **numbers}
     manifest["files"]["extractor.onnx"]["bytes"] = (release / "extractor.onnx").stat().st_size
@@ -281,7 +281,7 @@ def audit_report(
     plan = Plan(
         suite_version=suite,
         model_sha256=model_sha256,
-        control_sha256="d2" * 32,
+        unprotected_sha256="d2" * 32,
         data_digest=DATA,
         private={"skin_tone": ("light", "dark")},
         utility={"glasses": ("no", "yes")},
@@ -339,7 +339,7 @@ def audit_report(
     )
 
 
-_DIGESTS = ("model_sha256", "control_sha256", "data_digest")
+_DIGESTS = ("model_sha256", "unprotected_sha256", "data_digest")
 
 
 def _estimate(rate: float, attack: str) -> Estimate:

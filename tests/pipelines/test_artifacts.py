@@ -12,10 +12,10 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from pipelines.artifacts import Shipped, asked
+from pipelines.artifacts import Artifact, artifact_from_argv
 from pipelines.params import load
 from pipelines.release import lifecycle
-from pipelines.release.checks import Asked, RefusedError, check
+from pipelines.release.checks import RefusedError, ReleaseRequest, check
 from stages import audit as audit_stage
 from tests.helpers.release_project import Lab, audit_report, release, write_release
 from tests.tiprdc.cli.test_main import run
@@ -25,13 +25,13 @@ from tiprdc.formats.files import sha256
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import Git
 from tiprdc.registry.lineage import trace
-from tiprdc.registry.pull import Wanted, pull, verify
+from tiprdc.registry.pull import VersionSelector, pull, verify
 from tiprdc.registry.release_folder import check as check_folder
 from tiprdc.registry.release_folder import read_statement
 from tiprdc.registry.signing import read_trust
 
 INT8 = "artifacts/variants/int8"
-MINOR = Asked(bump="minor", push=True)
+MINOR = ReleaseRequest(bump="minor", push=True)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def reasons(lab: Lab) -> list[str]:
 
 
 def test_a_variant_is_pulled_with_its_own_audit(released: Lab, tmp_path: Path) -> None:
-    trusted, wanted = read_trust(released.trust), Wanted(stage="prod", variant="int8")
+    trusted, wanted = read_trust(released.trust), VersionSelector(stage="prod", variant="int8")
     checked = pull(str(released.origin), wanted, tmp_path / "int8", trusted)
     assert checked.key is not None
     assert (checked.release.artifact, checked.stages) == ("extractor-int8", ("prod",))
@@ -137,7 +137,7 @@ def test_what_was_left_behind_joins_its_version_later(lab: Lab, tmp_path: Path) 
     assert release(lab, without=("int8",), stage="prod") == ["extractor@v0.1.0", "extractor#prod#1"]
     assert release(lab, stage="prod") == ["extractor-int8@v0.1.0", "extractor-int8#prod#1"]
     assert release(lab, stage="prod") == []
-    assert pull(str(lab.origin), Wanted(variant="int8"), tmp_path / "int8", None)
+    assert pull(str(lab.origin), VersionSelector(variant="int8"), tmp_path / "int8", None)
 
 
 def manifest(change: Callable[[dict[str, Any]], object]) -> Callable[[Lab], None]:
@@ -217,18 +217,23 @@ def test_a_later_audit_speaks_against_the_model_that_it_is_about(
     tags = lifecycle.reaudit(released.project, "v0.1.0", file, push=True)
     assert tags == ["extractor-int8+v0.1.0+audit+1"]
     with pytest.raises(ReleaseError, match="says FAIL"):
-        pull(str(released.origin), Wanted(stage="prod", variant="int8"), tmp_path / "no", None)
-    assert pull(str(released.origin), Wanted(stage="prod"), tmp_path / "plain", None)
+        pull(
+            str(released.origin),
+            VersionSelector(stage="prod", variant="int8"),
+            tmp_path / "no",
+            None,
+        )
+    assert pull(str(released.origin), VersionSelector(stage="prod"), tmp_path / "plain", None)
 
 
 def test_a_stage_is_told_which_variant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["stages/audit.py"])
-    assert asked() == Shipped()
+    assert artifact_from_argv() == Artifact()
     monkeypatch.setattr("sys.argv", ["stages/audit.py", "fp16"])
-    assert asked().release == "artifacts/variants/fp16"
+    assert artifact_from_argv().release == "artifacts/variants/fp16"
     monkeypatch.setattr("sys.argv", ["stages/audit.py", "in8"])
     with pytest.raises(ConfigError, match=r"did you mean 'int8'"):
-        asked()
+        artifact_from_argv()
 
 
 @pytest.mark.parametrize("variant", [None, "int8"])
@@ -248,8 +253,8 @@ def test_a_variant_that_there_is_not_is_refused_with_those_that_there_are(
     released: Lab, tmp_path: Path
 ) -> None:
     for variant in ("int9", ""):
-        with pytest.raises(ConfigError, match=rf"variant: {variant}\n  allowed: int8, fp16"):
-            pull(str(released.origin), Wanted(variant=variant), tmp_path / "none", None)
-        with pytest.raises(ConfigError, match="allowed: int8, fp16"):
+        with pytest.raises(ConfigError, match=rf"variant: {variant}\n  expected: int8, fp16"):
+            pull(str(released.origin), VersionSelector(variant=variant), tmp_path / "none", None)
+        with pytest.raises(ConfigError, match="expected: int8, fp16"):
             lifecycle.promote(released.project, "v0.1.0", "prod", None, False, [variant])
     assert not (tmp_path / "none").exists()

@@ -18,7 +18,7 @@ from ray.util.state import get_actor
 from ray.util.state.exception import ServerUnavailable
 
 from pipelines import cluster
-from pipelines.cluster import ClusterConfig, _translate, connect, fitting, unwrap
+from pipelines.cluster import ClusterConfig, _translate, connect, max_parallel, unwrap
 from pipelines.params import build
 from pipelines.training.workers import scaling
 from tiprdc.errors import ClusterError, ConfigError, DataError
@@ -213,7 +213,7 @@ class TestLocal:
         with pytest.raises(DataError) as raised, connect(ClusterConfig()):
             ray.get(find.remote())
         assert type(raised.value) is DataError
-        assert raised.value.mend == "did you mean 'race'?"
+        assert raised.value.hint == "did you mean 'race'?"
 
     def test_a_full_disk_of_a_worker_is_a_full_disk(self) -> None:
         @ray.remote
@@ -232,7 +232,7 @@ class TestLocal:
 
         with pytest.raises(ClusterError, match="machine went") as raised, connect(ClusterConfig()):
             ray.get(die.remote())
-        assert "run the same command again" in raised.value.mend
+        assert "run the same command again" in raised.value.hint
 
     def test_our_own_bug_stays_a_bug(self) -> None:
         with pytest.raises(ZeroDivisionError), connect(ClusterConfig()):
@@ -301,4 +301,4 @@ def test_as_many_fit_as_the_scarcest_resource_allows(
     there: dict[str, float], wanted: dict[str, float], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray, "cluster_resources", lambda: there)
-    assert fitting(wanted) == count
+    assert max_parallel(wanted) == count

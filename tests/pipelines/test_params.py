@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from pipelines.params import load
-from tiprdc.errors import ConfigError, within
+from tiprdc.errors import ConfigError, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Inner:
     steps: int = 3
 
     def __post_init__(self) -> None:
-        within("train.inner.rate", self.rate, 0, 1)
+        check_range("train.inner.rate", self.rate, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,26 +75,26 @@ def test_yaml_is_1_2_as_dvc_reads_it(read: Any) -> None:
     [
         ("train: {nmae: a}", ["train.nmae: unknown key", "did you mean 'name'?"]),
         ("train: {name: a, inner: {stops: 1}}", ["train.inner.stops", "did you mean 'steps'?"]),
-        ("train: {}", ["train.name: missing", "allowed: text", "add `name:` under train"]),
+        ("train: {}", ["train.name: missing", "expected: text", "add `name:` under train"]),
         ("trian: {name: a}", ["train: no such section", "did you mean 'trian'?"]),
         ("cluster: {}", ["train: no such section", "add `train:`"]),
-        ("train: {name: 3}", ["train.name: 3 (a whole number)", "allowed: text", "in quotes"]),
+        ("train: {name: 3}", ["train.name: 3 (a whole number)", "expected: text", "in quotes"]),
         ("train: {name: a, width: 8.0}", ["train.width: 8.0 (a number)", "a whole number"]),
         ("train: {name: a, width: true}", ["train.width: True (true or false)"]),
-        ("train: {name: a, inner: {rate: true}}", ["train.inner.rate: True", "allowed: a number"]),
-        ("train: {name: a, inner: {rate: .nan}}", ["train.inner.rate: nan", "allowed: a number"]),
-        ("train: {name: a, inner: {rate: 2}}", ["train.inner.rate: 2.0", "allowed: 0 to 1"]),
-        ("train: {name: a, shuffle: 1}", ["train.shuffle: 1", "allowed: true or false"]),
+        ("train: {name: a, inner: {rate: true}}", ["train.inner.rate: True", "expected: a number"]),
+        ("train: {name: a, inner: {rate: .nan}}", ["train.inner.rate: nan", "expected: a number"]),
+        ("train: {name: a, inner: {rate: 2}}", ["train.inner.rate: 2.0", "expected: 0 to 1"]),
+        ("train: {name: a, shuffle: 1}", ["train.shuffle: 1", "expected: true or false"]),
         ("train: {name: a, mode: entrpy}", ["train.mode: entrpy", "did you mean 'entropy'?"]),
         ("train: {name: a, columns: age}", ["train.columns: 'age' (text)", "as a list"]),
         ("train: {name: a, columns: [1]}", ["train.columns[0]: 1 (a whole number)"]),
         ("train: {name: a, weights: {sex: x}}", ["train.weights.sex: 'x' (text)", "a number"]),
         ("train: {name: a, inner: 3}", ["train.inner: 3 (a whole number)", "keys with values"]),
-        ("train: {name: a, folder: 3}", ["train.folder: 3", "allowed: text"]),
-        ("train: {name: a, width: }", ["train.width: nothing", "allowed: a whole number"]),
+        ("train: {name: a, folder: 3}", ["train.folder: 3", "expected: text"]),
+        ("train: {name: a, width: }", ["train.width: nothing", "expected: a whole number"]),
         ("train: [a]", ["train: a list of 1", "keys with values"]),
         ("train: {name: a}\ntrain: {name: b}", ["line 2", "duplicate key"]),
-        ("train:\n  name: [", ["params.yaml, line", "allowed: YAML 1.2"]),
+        ("train:\n  name: [", ["params.yaml, line", "expected: YAML 1.2"]),
         ("", ["params.yaml: nothing", "sections with keys"]),
     ],
 )  # fmt: skip

@@ -17,50 +17,54 @@ from torch import Tensor, nn
 
 from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Modality, Records, Schema, read_schema, read_split
-from tiprdc.distributed import ALONE, Peers, join
+from tiprdc.distributed import SINGLE_PROCESS, BatchGroup, attach_group
 from tiprdc.models import published
 from tiprdc.models.backbone import Backbone
 from tiprdc.models.batch_norm import BatchNorm
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.networks import Players, players
-from tiprdc.training.game import GameConfig
-from tiprdc.training.trainer import Place, ScheduleConfig, Trainer
+from tiprdc.models.networks import Networks, build_networks
+from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.trainer import ScheduleConfig, Trainer, WorkerContext
 
 MakeShards = Callable[..., Schema]
 Found = dict[str, Any]
 BothWays = tuple[dict[str, Found], list[dict[str, Found]]]
 WORLD, STEPS = 2, 5
 MODALITIES: tuple[Modality, ...] = ("image", "table", "text")
-NO_KERNEL = {"closed_form": 0.0, "memory": 0}
+NO_KERNEL = {"kernel_adversary": 0.0, "memory": 0}
 CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
     # Batches of 19: the workers' parts differ in size.
-    "infonce": ("image", {"negatives": 7, "noise": 0.3}, {"bounded": 3.0, "release_noise": 0.2}),
-    "jsd": ("image", {"keep": "jsd", "negatives": 3}, {}),
-    "donsker_varadhan": ("image", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
-    "decoding": ("image", {"decoding": True, "refit": 2}, {}),
-    "decoding columns": ("table", {"decoding": True, "refit": 2}, {}),
-    "table": ("table", {"refit": 2, "steering": 0.5, "memory": 64}, {}),
-    "text": ("text", {"keep": "donsker_varadhan", "reconstruction": 1.0}, {}),
+    "infonce": ("image", {"negatives": 7, "noise": 0.3}, {"clip": 3.0, "release_noise": 0.2}),
+    "jsd": ("image", {"mi_estimator": "jsd", "negatives": 3}, {}),
+    "donsker_varadhan": ("image", {"mi_estimator": "donsker_varadhan", "reconstruction": 1.0}, {}),
+    "decoding": ("image", {"adversary_decoder": True, "refit_every": 2}, {}),
+    "decoding columns": ("table", {"adversary_decoder": True, "refit_every": 2}, {}),
+    "table": ("table", {"refit_every": 2, "budget_step": 0.5, "memory": 64}, {}),
+    "text": ("text", {"mi_estimator": "donsker_varadhan", "reconstruction": 1.0}, {}),
     "lstm": ("text", {}, {"family": "lstm"}),
-    "cross_fit": ("table", {"cross_fit": True, "refit": 2}, {}),
+    "cross_fit": ("table", {"cross_fit": True, "refit_every": 2}, {}),
     "entropy": ("table", {**NO_KERNEL, "adversaries": 2, "adversary_steps": 2}, {}),
-    "cross_entropy": ("image", {"adversaries": 1, "objective": "cross_entropy"}, {}),
+    "cross_entropy": ("image", {"adversaries": 1, "confusion_loss": "cross_entropy"}, {}),
     "bottleneck": (
         "image",
         {**NO_KERNEL, "bottleneck": 0.5, "negatives": 7},
-        {"bounded": 3.0, "bits": 4},
+        {"clip": 3.0, "bits": 4},
     ),
-    "the paper's": ("image", {**NO_KERNEL, "adversaries": 1, "keep": "jsd", "negatives": 1}, {}),
+    "the paper's": (
+        "image",
+        {**NO_KERNEL, "adversaries": 1, "mi_estimator": "jsd", "negatives": 1},
+        {},
+    ),
 }
 
 
-def _papers(*arguments: Any) -> Players:
+def _papers(*arguments: Any) -> Networks:
     """The paper's players, with one convolution in place of each of VGG's groups of blocks; without
     dropout, which each worker draws for itself."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(published, "vgg16_bn_blocks", _blocks)
-        return published.published_players(*arguments, width=64, dropout=0.0)
+        return published.published_networks(*arguments, width=64, dropout=0.0)
 
 
 def _blocks(first: int, last: int) -> nn.Sequential:
@@ -70,18 +74,18 @@ def _blocks(first: int, last: int) -> nn.Sequential:
     return nn.Sequential(convolution, BatchNorm(width), nn.ReLU(), pool)
 
 
-def _trainer(case: str, schema: Schema, place: Place) -> Trainer:
+def _trainer(case: str, schema: Schema, place: WorkerContext) -> Trainer:
     _, rules, extractor = CASES[case]
     trainer = Trainer(
-        GameConfig(**{"memory": 128, **rules}),
+        ObjectiveConfig(**{"memory": 128, **rules}),
         ExtractorConfig(**{"width": 8, "features": 6, **extractor}),
         ScheduleConfig(epochs=1, batch=19, warm_up=0),
         InputSpec.of(schema),
         {"secret": 2},
         seed=3,
         place=place,
-        believe=cross_fit,
-        make_players=_papers if case == "the paper's" else players,
+        cross_fit=cross_fit,
+        network_factory=_papers if case == "the paper's" else build_networks,
     )
     if case == "lstm":
         _spread(trainer.game)
@@ -97,7 +101,7 @@ def _spread(game: nn.Module) -> None:
                 module.weight.mul_(20)
 
 
-def _play(case: str, folder: Path, place: Place) -> Found:
+def _play(case: str, folder: Path, place: WorkerContext) -> Found:
     schema = read_schema(folder / CASES[case][0])
     records = read_split(folder / CASES[case][0], schema, "extractor-train")
     if case == "the paper's":
@@ -142,7 +146,7 @@ def _worker(rank: int, folder: Path) -> None:
     wrap = functools.partial(
         nn.parallel.DistributedDataParallel, find_unused_parameters=True, broadcast_buffers=False
     )
-    place = Place(rank=rank, world=WORLD, wrap=wrap)
+    place = WorkerContext(rank=rank, world=WORLD, wrap=wrap)
     torch.save({case: _play(case, folder, place) for case in CASES}, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -150,13 +154,13 @@ def _worker(rank: int, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -> BothWays:
     """What one worker found, and what each of two did."""
-    folder = tmp_path_factory.mktemp("peers")
+    folder = tmp_path_factory.mktemp("group")
     for modality in MODALITIES:
         make_shards(folder / modality, modality)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLOO_SOCKET_IFNAME", "lo")
         torch.multiprocessing.spawn(_worker, (folder,), nprocs=WORLD)
-    one = {case: _play(case, folder, Place()) for case in CASES}
+    one = {case: _play(case, folder, WorkerContext()) for case in CASES}
     return one, [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
 
 
@@ -187,18 +191,18 @@ def _flat(tensors: dict[str, Tensor], player: str) -> Tensor:
 
 def test_a_world_of_one_is_given_back_what_it_gave() -> None:
     t, rows = torch.randn(3, 2), torch.arange(3)
-    assert ALONE.split(rows) is rows
-    assert ALONE.own(t) is t
-    assert ALONE.gather(t, rows) == (t, rows)
-    assert ALONE.exchange(t) == (t,)
-    assert ALONE.mean(t) is t
-    assert ALONE.moments(t, t) == (t, t)
-    assert ALONE.records(3) == 3
+    assert SINGLE_PROCESS.split(rows) is rows
+    assert SINGLE_PROCESS.local_part(t) is t
+    assert SINGLE_PROCESS.all_gather(t, rows) == (t, rows)
+    assert SINGLE_PROCESS.all_gather_with_grad(t) == (t,)
+    assert SINGLE_PROCESS.mean(t) is t
+    assert SINGLE_PROCESS.moments(t, t) == (t, t)
+    assert SINGLE_PROCESS.records(3) == 3
 
 
 def test_parts_are_runs_of_the_batch_that_differ_by_one_record_at_most() -> None:
     rows = torch.arange(11)
-    parts = [Peers(rank, 4).split(rows) for rank in range(4)]
+    parts = [BatchGroup(rank, 4).split(rows) for rank in range(4)]
     assert torch.equal(torch.cat(parts), rows)
     assert [len(part) for part in parts] == [3, 3, 3, 2]
 
@@ -207,16 +211,16 @@ def test_noise_is_each_workers_part_of_what_one_would_draw() -> None:
     torch.manual_seed(0)
     whole = torch.randn(11, 5)
     for rank in range(2):
-        peers = Peers(rank, 2)
-        part = peers.split(whole)
+        group = BatchGroup(rank, 2)
+        part = group.split(whole)
         torch.manual_seed(0)
-        assert torch.equal(peers.randn_like(part), part)
+        assert torch.equal(group.randn_like(part), part)
 
 
 @pytest.mark.parametrize("family", ["resnet18", "vgg16_bn"])
 def test_every_batch_normalisation_of_a_backbone_asks_its_peers(family: Any) -> None:
-    network, peers = Backbone(family, 1, (32, 32), 4), Peers(0, 2)
-    join(network, peers)
+    network, group = Backbone(family, 1, (32, 32), 4), BatchGroup(0, 2)
+    attach_group(network, group)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms
-    assert all(isinstance(norm, BatchNorm) and norm.peers is peers for norm in norms)
+    assert all(isinstance(norm, BatchNorm) and norm.group is group for norm in norms)

@@ -33,7 +33,7 @@ _CLASSIFIERS: dict[str, Attack] = {
 }
 
 
-class Beliefs(NamedTuple):
+class OutOfFoldPredictions(NamedTuple):
     """What is believed of the private attribute of some people.
 
     Args:
@@ -45,7 +45,7 @@ class Beliefs(NamedTuple):
     explained: float
 
 
-def cross_fit(records: Records, name: str, classes: int, seed: int) -> Beliefs:
+def cross_fit(records: Records, name: str, classes: int, seed: int) -> OutOfFoldPredictions:
     """What a classifier fitted on the other people says of each record.
 
     Args:
@@ -60,15 +60,17 @@ def cross_fit(records: Records, name: str, classes: int, seed: int) -> Beliefs:
     people = len(np.unique(records.person))
     if people < _FOLDS:
         raise DataError(
-            "extractor-train", f"{people} people", f"at least {_FOLDS} for train.game.cross_fit",
-            "set train.game.cross_fit to false, or prepare more people",
-        )  # fmt: skip
+            "extractor-train",
+            f"{people} people",
+            f"at least {_FOLDS} for train.objective.cross_fit",
+            "set train.objective.cross_fit to false, or prepare more people",
+        )
     classifier, u = _CLASSIFIERS[kind_of(records.x)], records.labels[name]
     found = np.zeros((len(records), classes), np.float32)
     for others, own in GroupKFold(_FOLDS).split(records.x, u, records.person):
         fitted = classifier.fit(records.x[others], u[others], classes, seed, 1)
         found[own] = fitted.probabilities(records.x[own])
-    return Beliefs(found, _explained(found, u))
+    return OutOfFoldPredictions(found, _explained(found, u))
 
 
 def _explained(found: NDArray[np.float32], u: NDArray[np.int64]) -> float:

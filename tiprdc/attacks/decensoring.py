@@ -26,7 +26,7 @@ from tiprdc.attacks.cnn import PICTURE_WIDTHS, as_pixels, on_picture
 from tiprdc.attacks.decoder import fit_number_decoder
 from tiprdc.attacks.gru import known_tokens
 from tiprdc.attacks.mlp import perceptron
-from tiprdc.attacks.record_attack import Map, RecordAttack, parted
+from tiprdc.attacks.record_attack import Map, RecordAttack, train_holdout_split
 from tiprdc.attacks.scaling import standardise
 from tiprdc.attacks.torch_attack import Recipe, as_tensor, fit_network
 
@@ -48,7 +48,7 @@ class DecensoringAttack(RecordAttack):
     ) -> Map:
         """The map from released to uncensored features."""
         wanted = _components(_uncensored(x, u, classes, seed), seed)
-        return fit_number_decoder(*parted(z, wanted, u, seed), seed)
+        return fit_number_decoder(*train_holdout_split(z, wanted, u, seed), seed)
 
 
 def _uncensored(

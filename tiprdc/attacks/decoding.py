@@ -22,7 +22,7 @@ from tiprdc.attacks.decoder import (
     fit_picture_decoder,
     fit_token_decoder,
 )
-from tiprdc.attacks.record_attack import Map, RecordAttack, parted
+from tiprdc.attacks.record_attack import Map, RecordAttack, train_holdout_split
 
 _DECODERS: dict[Kind, Callable[[Pairs, Pairs, int], Decoder]] = {
     "picture": partial(fit_picture_decoder, epochs=10),
@@ -40,4 +40,4 @@ class DecodingAttack(RecordAttack):
         self, x: NDArray[Any], z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int
     ) -> Map:
         """The decoder."""
-        return _DECODERS[kind_of(x)](*parted(z, x, u, seed), seed)
+        return _DECODERS[kind_of(x)](*train_holdout_split(z, x, u, seed), seed)

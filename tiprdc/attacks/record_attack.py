@@ -43,7 +43,7 @@ class RecordAttack(Attack):
     def __init__(self, x: NDArray[Any] | None = None) -> None:
         self.x = x
 
-    def holding(self, x: NDArray[Any] | None) -> RecordAttack:
+    def with_records(self, x: NDArray[Any] | None) -> RecordAttack:
         """The same attack by somebody who holds these records."""
         return type(self)(x)
 
@@ -75,7 +75,7 @@ class RecordAttacker(Attacker):
         return self.reader.posterior(self.back(z))
 
 
-def parted(
+def train_holdout_split(
     z: NDArray[Any], wanted: NDArray[Any], u: NDArray[np.int64], seed: int
 ) -> tuple[Pairs, Pairs]:
     """Pairs to learn a map from, and pairs that choose among its passes."""

@@ -109,7 +109,7 @@ def try_attack(
                 raise ValueError("the representation holds NaN or infinity")
         attack = ATTACKS[name]
         if isinstance(attack, RecordAttack):
-            attack = attack.holding(x)
+            attack = attack.with_records(x)
         attacker = attack.fit(*train, classes, seed, budget)
         score = balanced_accuracy(decisions(attacker, select[0]), select[1], classes)
     except Exception as error:  # a broken attack is a fact for the report, not the audit's end

@@ -14,12 +14,11 @@ from typing import Literal
 import numpy as np
 
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.evidence import Evidence, digest_of
-from tiprdc.audit.executor import InProcess, Watch
-from tiprdc.audit.foreign_inputs import Request, gather
+from tiprdc.audit.evidence import digest_of
+from tiprdc.audit.executor import MOST_SECONDS, InProcess, ProgressCallback
+from tiprdc.audit.foreign_inputs import AuditRequest, load_evidence
 from tiprdc.audit.ledger import beside
-from tiprdc.audit.plan import Plan
-from tiprdc.audit.protocol import Results, attack
+from tiprdc.audit.protocol import attack
 from tiprdc.audit.report_document import Estimate
 from tiprdc.audit.run import make_plan
 from tiprdc.audit.scoring import Scored
@@ -70,7 +69,12 @@ class Comparison:
 
 
 def compare(
-    request: Request, config: AuditConfig, tolerance: float, out: Path, watch: Watch
+    request: AuditRequest,
+    config: AuditConfig,
+    tolerance: float,
+    out: Path,
+    watch: ProgressCallback,
+    most_seconds: float = MOST_SECONDS,
 ) -> Comparison:
     """Attack both models and write `comparison.json`.
 
@@ -80,17 +84,18 @@ def compare(
         tolerance: By how much the second may be leakier and still count as not leakier.
         out: Folder for the findings.
         watch: Told of the progress.
+        most_seconds: What is not finished after this counts as failed, for each model.
 
     Raises:
         ModelError, DataError, ConfigError: As an audit does.
     """
-    pair = gather(request, lambda share: watch("read", share))
+    pair = load_evidence(request, lambda share: watch("read", share))
     lean = [replace(e, schema=replace(e.schema, utility=())) for e in pair]
     plans = [make_plan(replace(config, reconstruction=False), e, _MORE_PEOPLE) for e in lean]
     for plan, evidence in zip(plans, lean, strict=True):
         beside(request.data).enter(plan, digest_of(evidence.test))
     scored = [
-        Scored(plan, evidence, _attacked(plan, evidence, config, _named(watch, name)))
+        Scored(plan, evidence, attack(plan, evidence, InProcess(_named(watch, name)), most_seconds))
         for plan, evidence, name in zip(plans, lean, ("first", "second"), strict=True)
     ]
     found = compared(scored[0], scored[1], tolerance)
@@ -167,9 +172,5 @@ def _lacking(name: str, scored: Scored, which: str) -> list[str]:
     return found
 
 
-def _attacked(plan: Plan, evidence: Evidence, config: AuditConfig, watch: Watch) -> Results:
-    return attack(plan, evidence, InProcess(watch), config.most_seconds)
-
-
-def _named(watch: Watch, name: str) -> Watch:
+def _named(watch: ProgressCallback, name: str) -> ProgressCallback:
     return lambda label, share: watch(f"{name}, {label}", share)

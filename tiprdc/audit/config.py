@@ -7,7 +7,7 @@ from typing import Literal
 
 from tiprdc.attacks.measure import FAMILIES
 from tiprdc.attacks.suite import ATTACKS, attack_named
-from tiprdc.errors import ConfigError, suggestion, within
+from tiprdc.errors import ConfigError, check_range, suggestion
 
 _RAW = {
     "image": ("logistic_regression", "cnn"),
@@ -30,9 +30,9 @@ class PolicyConfig:
     """Fewest people of each class in attacker-test, 20 to 10,000,000."""
 
     def __post_init__(self) -> None:
-        within("audit.policy.margin", self.margin, 0.001, 0.5)
-        within("audit.policy.confidence", self.confidence, 0.8, 0.9999)
-        within("audit.policy.min_people", self.min_people, 20, 10_000_000)
+        check_range("audit.policy.margin", self.margin, 0.001, 0.5)
+        check_range("audit.policy.confidence", self.confidence, 0.8, 0.9999)
+        check_range("audit.policy.min_people", self.min_people, 20, 10_000_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,6 @@ class AuditConfig:
     """Whether a decoder tries to rebuild records."""
     measures: tuple[str, ...] = FAMILIES
     """What else is measured: worst_people, linkability, membership, attacker_data."""
-    most_seconds: int = 3600
-    """After which whatever is not finished counts as failed, 10 to 1,000,000."""
 
     def __post_init__(self) -> None:
         for key in ("attacks", "probes", "raw"):
@@ -89,9 +87,8 @@ class AuditConfig:
                     "audit.measures", name, f"some of {', '.join(FAMILIES)}",
                     suggestion(name, FAMILIES),
                 )  # fmt: skip
-        within("audit.budget", self.budget, 1, 6)
-        within("audit.sample_seed", self.sample_seed, 0, 2**31 - 1)
-        within("audit.most_seconds", self.most_seconds, 10, 1_000_000)
+        check_range("audit.budget", self.budget, 1, 6)
+        check_range("audit.sample_seed", self.sample_seed, 0, 2**31 - 1)
 
     def raw_attacks(self, modality: str) -> tuple[str, ...]:
         """Attacks on the raw record of this modality.

@@ -12,15 +12,17 @@ from typing import Any, Protocol, TypeVar
 
 K = TypeVar("K")
 
-Watch = Callable[[str, float], None]
+ProgressCallback = Callable[[str, float], None]
 """Told what is done, and which share of the expected work in [0, 1] is behind us."""
-LATE = "out of time (audit.most_seconds)"
+MOST_SECONDS = 3600
+"""Seconds after which an audit's unfinished attacks count as failed, by default."""
+TIMED_OUT = "out of time (cluster.most_seconds)"
 
 
 class Executor(Protocol):
     """Runs tasks."""
 
-    def share(self, value: Any) -> Any:
+    def put(self, value: Any) -> Any:
         """The value, or what stands for it in arguments: sent once, used often."""
 
     def submit(self, function: Callable[..., Any], *given: Any, returns: int = 1) -> Any:
@@ -56,10 +58,10 @@ class InProcess:
         watch: Told of the progress.
     """
 
-    def __init__(self, watch: Watch = lambda label, share: None) -> None:
+    def __init__(self, watch: ProgressCallback = lambda label, share: None) -> None:
         self.watch = watch
 
-    def share(self, value: Any) -> Any:
+    def put(self, value: Any) -> Any:
         """The value itself."""
         return value
 
@@ -116,9 +118,9 @@ def _value(given: Any) -> Any:
 
 def _outcome(task: Any, deadline: float) -> Any:
     if time.monotonic() > deadline:
-        return TimeoutError(LATE)
+        return TimeoutError(TIMED_OUT)
     try:
         found = _value(task)
     except Exception as error:  # a fact for the report
         return error
-    return found if time.monotonic() <= deadline else TimeoutError(LATE)
+    return found if time.monotonic() <= deadline else TimeoutError(TIMED_OUT)

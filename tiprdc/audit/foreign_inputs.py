@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiprdc.audit.evidence import Evidence, digest_of
-from tiprdc.audit.foreign_model import Feed, StrangersModel, modality_of, picture_feed
+from tiprdc.audit.foreign_model import ForeignModel, InputAdapter, modality_of, picture_feed
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.splits import SHARES, divide, refuse_few
 from tiprdc.datasets import tokenizer
@@ -33,7 +33,7 @@ _SECTION = "prepare.manifest"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class AuditRequest:
     """What `tiprdc audit` is asked, as far as data and files go.
 
     Args:
@@ -65,8 +65,8 @@ class Request:
     seed: int = 0
 
 
-def gather(
-    request: Request, watch: Callable[[float], None] = lambda share: None
+def load_evidence(
+    request: AuditRequest, watch: Callable[[float], None] = lambda share: None
 ) -> tuple[Evidence, ...]:
     """Inspect the files, read the manifest, divide the people.
 
@@ -81,7 +81,7 @@ def gather(
         ModelError: A file is refused, or the models take different records.
         DataError, ConfigError: The manifest does not fit what is asked of it.
     """
-    facts = {path: runner.check(path) for path in request.models}
+    facts = {path: runner.validate(path) for path in request.models}
     contract = _contract(request.models[0], facts[request.models[0]])
     modality = _modality(request, facts[request.models[0]], contract)
     feeds, size = _feeds(request, facts, modality)
@@ -96,7 +96,7 @@ def gather(
         fitted = _fit(request, reader, index.records[split == "attacker-train"], facts, contract)
         x, readable = _read(reader, index.records, fitted, watch)
     schema, parts = _sealed(request, reader.modality, index, fitted, split, x, readable)
-    models = [StrangersModel(path, facts[path], feeds[path]) for path in request.models]
+    models = [ForeignModel(path, facts[path], feeds[path]) for path in request.models]
     return tuple(_evidence(schema, parts, model) for model in models)
 
 
@@ -120,7 +120,7 @@ def _contract(path: Path, facts: ModelFacts) -> Contract | None:
     return contract
 
 
-def _modality(request: Request, facts: ModelFacts, contract: Contract | None) -> Modality:
+def _modality(request: AuditRequest, facts: ModelFacts, contract: Contract | None) -> Modality:
     if request.modality != "auto":
         return request.modality
     if contract and contract.modality in get_args(Modality):
@@ -129,11 +129,11 @@ def _modality(request: Request, facts: ModelFacts, contract: Contract | None) ->
 
 
 def _feeds(
-    request: Request, facts: Mapping[Path, ModelFacts], modality: Modality
-) -> tuple[dict[Path, Feed], int]:
+    request: AuditRequest, facts: Mapping[Path, ModelFacts], modality: Modality
+) -> tuple[dict[Path, InputAdapter], int]:
     """How each model takes a record, and the size of pictures."""
     if modality != "image":
-        return {path: Feed(dtype=found.input_dtype) for path, found in facts.items()}, 32
+        return {path: InputAdapter(dtype=found.input_dtype) for path, found in facts.items()}, 32
     found = {
         path: picture_feed(known, request.pixels, request.size) for path, known in facts.items()
     }
@@ -147,7 +147,7 @@ def _feeds(
 
 
 def _config(
-    request: Request, modality: Modality, size: int, contract: Contract | None
+    request: AuditRequest, modality: Modality, size: int, contract: Contract | None
 ) -> ManifestConfig:
     x = request.x
     if not x and modality == "table" and contract:
@@ -161,7 +161,7 @@ def _config(
     )  # fmt: skip
 
 
-def _input_column(request: Request, modality: Modality) -> str:
+def _input_column(request: AuditRequest, modality: Modality) -> str:
     """The usual name of the column, where the user names none."""
     usual = ("image", "picture", "path", "file") if modality == "image" else ("text", "post")
     from tiprdc.datasets.table_files import read_source
@@ -176,7 +176,7 @@ def _input_column(request: Request, modality: Modality) -> str:
 
 
 def _fit(
-    request: Request,
+    request: AuditRequest,
     reader: ManifestReader,
     people: pd.DataFrame,
     facts: Mapping[Path, ModelFacts],
@@ -219,7 +219,7 @@ def _columns(contract: Contract) -> tuple[Column, ...]:
     )
 
 
-def _texts(request: Request, facts: ModelFacts) -> Fitted:
+def _texts(request: AuditRequest, facts: ModelFacts) -> Fitted:
     path = request.tokenizer or request.models[0].with_name("tokenizer.json")
     if not path.is_file():
         raise ConfigError(
@@ -254,13 +254,13 @@ def _read(
     if len(lost) > MOST_UNREADABLE * len(records):
         raise DataError(
             f"{_SECTION}.x", f"{len(lost):,} of {len(records):,} records cannot be read:"
-            f" {', '.join(lost[:5])}", f"at most {MOST_UNREADABLE:.0%}", "mend or delete them",
+            f" {', '.join(lost[:5])}", f"at most {MOST_UNREADABLE:.0%}", "fix or delete them",
         )  # fmt: skip
     return x, readable
 
 
 def _sealed(
-    request: Request,
+    request: AuditRequest,
     modality: Modality,
     index: Index,
     fitted: Fitted,
@@ -295,7 +295,7 @@ def _sealed(
     return schema, parts
 
 
-def _notes(request: Request, parts: Mapping[str, Records], unreadable: int) -> Iterator[str]:
+def _notes(request: AuditRequest, parts: Mapping[str, Records], unreadable: int) -> Iterator[str]:
     if "extractor-train" in parts:
         yield f"Column {request.split!r} names the people that the model was trained on."
     else:
@@ -324,5 +324,5 @@ def _in_words() -> Iterator[None]:
             return str(text).replace(f"{_SECTION}.path", "--data").replace(f"{_SECTION}.", "--")
 
         raise type(error)(
-            words(error.where), words(error.given), words(error.allowed), words(error.mend)
+            words(error.where), words(error.given), words(error.expected), words(error.hint)
         ) from error

@@ -23,7 +23,7 @@ _DTYPES = ("uint8", "float32", "float64", "float16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feed:
+class InputAdapter:
     """From a record as our readers give it to what a model takes.
 
     Args:
@@ -59,7 +59,7 @@ _SCALES = {
 
 
 @dataclass(frozen=True)
-class StrangersModel:
+class ForeignModel:
     """A file that is looked at, and run, in a process with limits (tiprdc/sandbox/runner.py).
 
     Args:
@@ -70,7 +70,7 @@ class StrangersModel:
 
     path: Path
     facts: ModelFacts
-    feed: Feed
+    feed: InputAdapter
 
     @property
     def sha256(self) -> str:
@@ -97,7 +97,9 @@ def sha256_of(path: Path) -> str:
         return ""
 
 
-def picture_feed(facts: ModelFacts, pixels: str | None, size: int | None) -> tuple[Feed, int]:
+def picture_feed(
+    facts: ModelFacts, pixels: str | None, size: int | None
+) -> tuple[InputAdapter, int]:
     """How a model takes pictures, and their size in pixels.
 
     A wrong range makes features poor and attacks weak: so it is never guessed.
@@ -128,7 +130,7 @@ def picture_feed(facts: ModelFacts, pixels: str | None, size: int | None) -> tup
             "one height and width", "" if known else "say it, e.g. --size 64",
         )  # fmt: skip
     if facts.input_dtype == "uint8" and pixels in (None, "0..255"):
-        return Feed(dtype="uint8", pixels="0..255", channels_last=last), known.pop()
+        return InputAdapter(dtype="uint8", pixels="0..255", channels_last=last), known.pop()
     allowed = get_args(Pixels) if facts.input_dtype != "uint8" else ("0..255",)
     if pixels not in allowed:
         raise ConfigError(
@@ -136,7 +138,7 @@ def picture_feed(facts: ModelFacts, pixels: str | None, size: int | None) -> tup
             f"one of {', '.join(allowed)}", "say how pictures were scaled when it was trained",
         )  # fmt: skip
     chosen = cast(Pixels, pixels)
-    return Feed(dtype=facts.input_dtype, pixels=chosen, channels_last=last), known.pop()
+    return InputAdapter(dtype=facts.input_dtype, pixels=chosen, channels_last=last), known.pop()
 
 
 def modality_of(facts: ModelFacts) -> Modality:

@@ -23,7 +23,7 @@ class Plan:
     Args:
         suite_version: Of the attacks.
         model_sha256: Of the released ONNX file.
-        control_sha256: Of the unprotected ONNX file; None where there is none.
+        unprotected_sha256: Of the unprotected ONNX file; None where there is none.
         data_digest: Of the shards.
         private: Private attribute -> its classes.
         utility: Unseen task -> its classes.
@@ -34,7 +34,7 @@ class Plan:
 
     suite_version: str = SUITE_VERSION
     model_sha256: str
-    control_sha256: str | None
+    unprotected_sha256: str | None
     data_digest: str
     private: dict[str, tuple[str, ...]]
     utility: dict[str, tuple[str, ...]]
@@ -86,7 +86,7 @@ def jobs_of(plan: Plan) -> list[Job]:
     """Every attack to fit, in the order of the report."""
     jobs = []
     for representation in _ORDER:
-        if representation == "unprotected" and plan.control_sha256 is None:
+        if representation == "unprotected" and plan.unprotected_sha256 is None:
             continue
         budget = plan.budget if representation == "released" else 1
         for target in plan.private:

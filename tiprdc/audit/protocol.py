@@ -60,14 +60,13 @@ class _Represented:
 
     def __init__(self, evidence: Evidence, executor: Executor, *, members: bool) -> None:
         self.executor = executor
-        self.models = {name: executor.share(model) for name, model in evidence.models.items()}
+        self.models = {name: executor.put(model) for name, model in evidence.models.items()}
         parts = dict(evidence.parts)
         if members and evidence.trained is not None:
             parts["members"] = _members(evidence.trained)
-        self.x = {name: executor.share(part.x) for name, part in parts.items()}
+        self.x = {name: executor.put(part.x) for name, part in parts.items()}
         self.raw = {
-            name: executor.share(as_attacked(part.x, evidence.schema))
-            for name, part in parts.items()
+            name: executor.put(as_attacked(part.x, evidence.schema)) for name, part in parts.items()
         }
 
     def of(self, part: str) -> dict[str, Any]:

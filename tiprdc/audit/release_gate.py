@@ -22,7 +22,7 @@ _TOLERANCE = 1e-9
 _AUDITED = "audit again: `dvc repro`"
 
 
-def audit_objections(
+def release_blockers(
     raw: dict[str, Any], config: AuditConfig, contract: Contract, where: str
 ) -> Iterator[str]:
     """Why an audit does not allow a release.
@@ -58,17 +58,17 @@ def audit_objections(
     yield from judged_again
 
 
-def parity_objections(contract: Contract, tolerance: float) -> Iterator[str]:
+def parity_blockers(contract: Contract, tolerance: float) -> Iterator[str]:
     """Why the export does not allow a release: it differs from torch, or was not compared."""
     largest, records = contract.parity
     if records < 1 or not largest <= tolerance:
         yield (
             f"manifest.json: differs from torch by {largest:.2g} on {records:,} records; at most"
-            f" {tolerance:g} on at least one is allowed: `dvc repro export`"
+            f" {tolerance:g} on at least one is expected: `dvc repro export`"
         )
 
 
-def variant_objections(contract: Contract, name: str, of: str, tolerance: float) -> Iterator[str]:
+def variant_blockers(contract: Contract, name: str, of: str, tolerance: float) -> Iterator[str]:
     """Why a variant may not be released as one: made of another file, or too far from it.
 
     Args:
@@ -85,7 +85,7 @@ def variant_objections(contract: Contract, name: str, of: str, tolerance: float)
     elif said.records < 1 or not said.mean_abs <= tolerance:
         yield (
             f"{name}: differs by {said.mean_abs:.2g} on average on {said.records:,} records; at"
-            f" most {tolerance:g} on at least one is allowed: `dvc repro`"
+            f" most {tolerance:g} on at least one is expected: `dvc repro`"
         )
 
 
@@ -124,7 +124,7 @@ def _judged_again(report: AuditReport, plan: Plan, where: str) -> Iterator[str]:
         {name: found for name, (found, _) in judged.items()},
         tuple(reason for _, said in judged.values() for reason in said),
         model_sha256=report.model_sha256,
-        control_sha256=plan.control_sha256,
+        unprotected_sha256=plan.unprotected_sha256,
         data_digest=report.data_digest,
         plan_sha256=report.plan_sha256,
     )

@@ -44,7 +44,7 @@ class Digests:
     """What is really there: sha256 of the released file, of the control (or None), of the data."""
 
     model: str
-    control: str | None
+    unprotected: str | None
     data: str
 
     @classmethod
@@ -55,29 +55,29 @@ class Digests:
     @classmethod
     def of_files(cls, schema: Schema, models: Mapping[str, Model]) -> Digests:
         """Of what lies there, whether or not its records were read."""
-        control = models.get("unprotected")
+        unprotected = models.get("unprotected")
         return cls(
             model=models["released"].sha256,
-            control=None if control is None else control.sha256,
+            unprotected=None if unprotected is None else unprotected.sha256,
             data=schema.digest,
         )
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditResult:
     """A report, and pictures `[P, C, H, W]` of records and what was rebuilt of them."""
 
     report: AuditReport
     pictures: dict[str, NDArray[np.uint8]]
 
 
-def make_plan(config: AuditConfig, evidence: Evidence, mend: str) -> Plan:
+def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
     """Everything that is decided before attacker-test is attacked.
 
     Args:
         config: Who attacks, how hard, and what counts as enough.
         evidence: Only labels and digests are looked at.
-        mend: Where more people come from.
+        hint: Where more people come from.
 
     Raises:
         DataError: Fewer people than the policy needs.
@@ -95,11 +95,11 @@ def make_plan(config: AuditConfig, evidence: Evidence, mend: str) -> Plan:
                 f"attacker-test, {name}",
                 f"{each:,} people of its rarest class",
                 f"at least {policy.min_people:,} (audit.policy.min_people)",
-                mend,
+                hint,
             )
     return Plan(
         model_sha256=digests.model,
-        control_sha256=digests.control,
+        unprotected_sha256=digests.unprotected,
         data_digest=digests.data,
         private={name: schema.attribute(name).classes for name in schema.private},
         utility={name: schema.attribute(name).classes for name in schema.utility},
@@ -123,7 +123,7 @@ def run(
     most_seconds: float,
     again: Callable[[], Digests],
     ledger: Ledger,
-) -> Audited:
+) -> AuditResult:
     """Attack, judge and conclude.
 
     Args:
@@ -150,7 +150,7 @@ def run(
         attributes,
         tuple(reason for _, said in judged.values() for reason in said),
         model_sha256=found.model,
-        control_sha256=found.control,
+        unprotected_sha256=found.unprotected,
         data_digest=found.data,
         plan_sha256=noted,
         lacking=tuple(
@@ -186,7 +186,7 @@ def run(
         reuse=reuse,
         seconds=time.monotonic() - start,
     )
-    return Audited(report, results.pictures)
+    return AuditResult(report, results.pictures)
 
 
 def _not_tried(plan: Plan, schema: Schema, results: Results, measures: Found) -> Iterator[str]:

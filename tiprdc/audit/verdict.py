@@ -89,7 +89,7 @@ def conclude(
     reasons: tuple[str, ...],
     *,
     model_sha256: str,
-    control_sha256: str | None,
+    unprotected_sha256: str | None,
     data_digest: str,
     plan_sha256: str,
     lacking: tuple[str, ...] = (),
@@ -100,14 +100,17 @@ def conclude(
         plan: As it is now.
         attributes: Each judged.
         reasons: Of all of them.
-        model_sha256, control_sha256, data_digest: Of what was really attacked.
+        model_sha256, unprotected_sha256, data_digest: Of what was really attacked.
         plan_sha256: As noted before attacker-test was attacked.
         lacking: Planned measures that did not finish.
     """
     all_judged = bool(plan.private) and set(attributes) == set(plan.private)
     checks = (
         (model_sha256 == plan.model_sha256, "The released file is not the planned one."),
-        (control_sha256 == plan.control_sha256, "The unprotected file is not the planned one."),
+        (
+            unprotected_sha256 == plan.unprotected_sha256,
+            "The unprotected file is not the planned one.",
+        ),
         (data_digest == plan.data_digest, "The data are not the planned ones."),
         (plan_sha256 == plan.sha256, "The plan was changed after it was hashed."),
         (plan.suite_version == SUITE_VERSION, "The plan is of another suite of attacks."),

@@ -10,11 +10,11 @@ import numpy as np
 
 from tiprdc.audit.intoto import FILE, statement, to_json
 from tiprdc.audit.metrics import metrics
-from tiprdc.audit.run import Audited
+from tiprdc.audit.run import AuditResult
 from tiprdc.formats.manifest import MODEL
 
 
-def write(audited: Audited, out: Path, *, name: str = MODEL) -> None:
+def write(audited: AuditResult, out: Path, *, name: str = MODEL) -> None:
     """Write `audit.json`, its statement, `metrics.json`, `attacks.csv` and `pictures.npz`.
 
     Args:

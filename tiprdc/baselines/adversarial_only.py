@@ -11,7 +11,7 @@ from dataclasses import replace
 from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.train_game import play
 from tiprdc.models.extractor import Extractor
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig
 
 
@@ -25,7 +25,7 @@ class AdversarialOnly(Method):
         return play(game, schedule, given)
 
 
-def preset(config: MethodsConfig) -> tuple[GameConfig, ScheduleConfig]:
+def preset(config: MethodsConfig) -> tuple[ObjectiveConfig, ScheduleConfig]:
     """The rules with lambda = 1, no price, and no warm-up."""
-    game = replace(config.game, privacy_weight=1.0, bottleneck=0.0)
+    game = replace(config.objective, privacy_weight=1.0, bottleneck=0.0)
     return game, replace(config.schedule, warm_up=0.0)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from tiprdc.baselines.noise import Noise
 from tiprdc.datasets.schema import Records, Schema
-from tiprdc.errors import ConfigError, within
+from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import FeatureMaker, InputSpec
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig
 
 Report = Callable[[int], None]
@@ -26,7 +26,7 @@ class MethodsConfig:
     """The architecture of every network that makes features."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """How long and how fast every one of them learns."""
-    game: GameConfig = field(default_factory=GameConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """The rules by which `ours` plays."""
     noise: float = 1.0
     """noisy: standard deviation of the noise on x, in normalised units (64 grey levels, or one
@@ -44,17 +44,17 @@ class MethodsConfig:
     rebuild: float = 1.0
     """pan, deepobfuscator: weight of what the reconstruction adversary rebuilds, 0 to 1,000."""
     bottleneck: float = 0.3
-    """bottleneck: price of each nat of z (`train.game.bottleneck`), > 0 to 1,000."""
+    """bottleneck: price of each nat of z (`train.objective.bottleneck`), > 0 to 1,000."""
 
     def __post_init__(self) -> None:
         where = "comparison.methods"
-        within(f"{where}.noise", self.noise, 0, 100)
-        within(f"{where}.epsilon", self.epsilon, 1e-6, 1000)
-        within(f"{where}.components", self.components, 1, 4096)
-        within(f"{where}.component_noise", self.component_noise, 0, 100)
-        within(f"{where}.hide", self.hide, 0, 1000)
-        within(f"{where}.rebuild", self.rebuild, 0, 1000)
-        within(f"{where}.bottleneck", self.bottleneck, 1e-6, 1000)
+        check_range(f"{where}.noise", self.noise, 0, 100)
+        check_range(f"{where}.epsilon", self.epsilon, 1e-6, 1000)
+        check_range(f"{where}.components", self.components, 1, 4096)
+        check_range(f"{where}.component_noise", self.component_noise, 0, 100)
+        check_range(f"{where}.hide", self.hide, 0, 1000)
+        check_range(f"{where}.rebuild", self.rebuild, 0, 1000)
+        check_range(f"{where}.bottleneck", self.bottleneck, 1e-6, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)

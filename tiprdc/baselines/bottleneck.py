@@ -12,7 +12,7 @@ from dataclasses import replace
 from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.train_game import play
 from tiprdc.models.extractor import Extractor
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 
 
 class Bottleneck(Method):
@@ -24,9 +24,9 @@ class Bottleneck(Method):
         return play(preset(given.config), given.config.schedule, given.plain())
 
 
-def preset(config: MethodsConfig) -> GameConfig:
+def preset(config: MethodsConfig) -> ObjectiveConfig:
     """The rules with a price and nobody who looks for u."""
     return replace(
-        config.game, bottleneck=config.bottleneck, closed_form=0.0, cross_fit=False,
-        decoding=False, memory=0, adversaries=0, reconstruction=0.0,
+        config.objective, bottleneck=config.bottleneck, kernel_adversary=0.0, cross_fit=False,
+        adversary_decoder=False, memory=0, adversaries=0, reconstruction=0.0,
     )  # fmt: skip

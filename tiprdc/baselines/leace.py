@@ -22,5 +22,5 @@ class Leace(Method):
 
     def fit(self, given: Given) -> Extractor:
         config = given.plain().config
-        guarded = replace(config, extractor=replace(config.extractor, guard=True))
-        return play(config.game.unprotected(), config.schedule, replace(given, config=guarded))
+        guarded = replace(config, extractor=replace(config.extractor, leace=True))
+        return play(config.objective.unprotected(), config.schedule, replace(given, config=guarded))

@@ -13,4 +13,4 @@ class Ours(Method):
     name = "ours"
 
     def fit(self, given: Given) -> Extractor:
-        return play(given.config.game, given.config.schedule, given)
+        return play(given.config.objective, given.config.schedule, given)

@@ -24,8 +24,8 @@ from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.train_game import play
 from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor
-from tiprdc.objectives.estimators import ESTIMATORS, Keep
-from tiprdc.training.game import Game, GameConfig
+from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
+from tiprdc.training.game import Game, ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig
 
 LAMBDA = 0.66
@@ -42,18 +42,18 @@ class TiprdcPublished(Method):
         return play(game, schedule, given.plain(), before=as_published)
 
 
-def preset(config: MethodsConfig) -> tuple[GameConfig, ScheduleConfig]:
+def preset(config: MethodsConfig) -> tuple[ObjectiveConfig, ScheduleConfig]:
     """The paper's rules and order, for as many epochs as all methods have."""
-    game = GameConfig(
+    game = ObjectiveConfig(
         privacy_weight=LAMBDA,
-        weights=config.game.weights,
-        closed_form=0.0,
+        weights=config.objective.weights,
+        kernel_adversary=0.0,
         cross_fit=False,
         memory=0,
         adversaries=1,
         adversary_steps=1,
-        objective="cross_entropy",
-        keep="jsd",
+        confusion_loss="cross_entropy",
+        mi_estimator="jsd",
         negatives=1,
         noise=0.0,
     )
@@ -84,13 +84,13 @@ class OneScore(nn.Module):
 
     def __init__(self, critic: Critic) -> None:
         super().__init__()
-        self.normalise, self.trunk, self.whole = critic.normalise, critic.trunk, critic.whole
+        self.normalise, self.trunk, self.global_ = critic.normalise, critic.trunk, critic.global_
 
     def forward(
-        self, x: Tensor, z: Tensor, u: Tensor, negatives: int, keep: Keep = "jsd"
+        self, x: Tensor, z: Tensor, u: Tensor, negatives: int, mi_estimator: MiEstimator = "jsd"
     ) -> Tensor:
         """J; arguments as of `Critic`."""
-        keys = self.trunk(self.normalise(x)).whole
-        queries = self.whole(torch.cat([z, u], dim=1)) / math.sqrt(keys.shape[1])
+        keys = self.trunk(self.normalise(x)).global_
+        queries = self.global_(torch.cat([z, u], dim=1)) / math.sqrt(keys.shape[1])
         product = [(keys.roll(shift, 0) * queries).sum(1) for shift in range(1, negatives + 1)]
-        return ESTIMATORS[keep]((keys * queries).sum(1), torch.stack(product), None)
+        return ESTIMATORS[mi_estimator]((keys * queries).sum(1), torch.stack(product), None)

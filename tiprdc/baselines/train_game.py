@@ -8,12 +8,12 @@ from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.baselines.base import Given
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec
-from tiprdc.training.game import Game, GameConfig
+from tiprdc.training.game import Game, ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig, Trainer
 
 
 def play(
-    game: GameConfig,
+    game: ObjectiveConfig,
     schedule: ScheduleConfig,
     given: Given,
     *,
@@ -33,11 +33,11 @@ def play(
     private = {name: schema.classes(name) for name in schema.private}
     spec = InputSpec.of(schema)
     trainer = Trainer(
-        game, given.config.extractor, schedule, spec, private, seed=given.seed, believe=cross_fit
+        game, given.config.extractor, schedule, spec, private, seed=given.seed, cross_fit=cross_fit
     )
     before(trainer.game)
     while trainer.epoch < schedule.epochs:
-        trainer.play_epoch(given.records)
+        trainer.train_epoch(given.records)
         given.report(trainer.epoch)
     extractor = trainer.game.extractor.eval()
     assert isinstance(extractor, Extractor)

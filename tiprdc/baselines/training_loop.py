@@ -121,7 +121,7 @@ class _Players:
         self.team.param_groups[0]["lr"] = schedule.extractor_rate * schedule.fall(progress)
         z = self.extractor(x)
         if self.aims.hide != "no" or self.aims.forget_record:
-            for _ in range(self.config.game.adversary_steps):
+            for _ in range(self.config.objective.adversary_steps):
                 _descend(self.against, self._adversaries_loss(z.detach(), x, y))
         _descend(self.team, self._team_loss(z, x, y, schedule.pressure(progress)))
 

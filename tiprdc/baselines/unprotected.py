@@ -13,5 +13,5 @@ class Unprotected(Method):
     name = "unprotected"
 
     def fit(self, given: Given) -> Extractor:
-        game = given.config.game.unprotected()
+        game = given.config.objective.unprotected()
         return play(game, given.config.schedule, given.plain())

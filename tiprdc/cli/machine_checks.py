@@ -1,4 +1,4 @@
-"""What stands in the way of an extractor on this machine, each finding with its mend.
+"""What stands in the way of an extractor on this machine, each finding with a hint.
 
 Nothing is changed and nothing is imported that could be broken: versions come from what is
 installed, git and dvc are asked as commands. No address, key or password is repeated.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from tiprdc.errors import TiprdcError
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import MODEL
 
 State = Literal["ok", "warning", "problem"]
@@ -42,13 +42,13 @@ class Finding:
         about: What.
         state: ok; warning, which only matters to some; problem, which stops something.
         found: What is there.
-        mend: What to do, or nothing.
+        hint: What to do, or nothing.
     """
 
     about: str
     state: State
     found: str
-    mend: str = ""
+    hint: str = ""
 
 
 def ask(*command: str, folder: Path, seconds: float = 20.0) -> str | None:
@@ -71,7 +71,7 @@ def versions(folder: Path) -> Iterator[Finding]:
     good = sys.version_info >= (3, 11)
     yield Finding(
         about="python", state="ok" if good else "problem", found=python,
-        mend="" if good else "install Python 3.11 or newer",
+        hint="" if good else "install Python 3.11 or newer",
     )  # fmt: skip
     for name in (*BARE, *EXTRAS):
         yield _version(name, pins.get(name))
@@ -84,7 +84,7 @@ def space(folder: Path) -> Iterator[Finding]:
         state: State = "ok" if free >= _ENOUGH else "warning" if free >= _LEAST else "problem"
         yield Finding(
             about=about, state=state, found=f"{free / 2**30:,.1f} GiB free",
-            mend="" if state == "ok" else "free some, or `make clean`; set TMPDIR to another disk",
+            hint="" if state == "ok" else "free some, or `make clean`; set TMPDIR to another disk",
         )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def keys(folder: Path) -> Iterator[Finding]:
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _SMALL:
             continue
-        name, mode = printable(path.name), stat.S_IMODE(path.stat().st_mode)
+        name, mode = sanitize(path.name), stat.S_IMODE(path.stat().st_mode)
         if _is_private(path):
             yield _private_key(path, name, mode, tracked)
         elif path.name.endswith(".trust.json"):
@@ -102,7 +102,7 @@ def keys(folder: Path) -> Iterator[Finding]:
             yield Finding(
                 about="trust", state="problem" if open_ else "ok",
                 found=f"{name} can be changed by others" if open_ else f"{name} is yours to change",
-                mend=f"chmod go-w {name}" if open_ else "",
+                hint=f"chmod go-w {name}" if open_ else "",
             )  # fmt: skip
 
 
@@ -117,8 +117,8 @@ def release(folder: Path) -> Iterator[Finding]:
             extractor = Extractor.load(place)
         except TiprdcError as error:
             given = f"{error.where}: {error.given}"
-            mend = error.mend or "fetch or export it again"
-            yield Finding(about="release", state="problem", found=given, mend=mend)
+            hint = error.hint or "fetch or export it again"
+            yield Finding(about="release", state="problem", found=given, hint=hint)
         else:
             digest = extractor.contract.model_sha256[:12]
             yield Finding(about="release", state="ok", found=f"{MODEL} {digest} opens")
@@ -133,12 +133,12 @@ def _version(name: str, pin: str | None) -> Finding:
         wanted = f"tiprdc[{extra}]" if extra else "tiprdc"
         return Finding(
             about=name, state="warning" if extra else "problem", found="not installed",
-            mend=f"pip install '{wanted}'" + (" if you need it" if extra else ""),
+            hint=f"pip install '{wanted}'" + (" if you need it" if extra else ""),
         )  # fmt: skip
     if pin is not None and pin != found:
         return Finding(
             about=name, state="warning", found=f"{found}, and constraints.txt pins {pin}",
-            mend=f"pip install -c constraints.txt {name}",
+            hint=f"pip install -c constraints.txt {name}",
         )  # fmt: skip
     return Finding(about=name, state="ok", found=found)
 
@@ -165,11 +165,11 @@ def _private_key(path: Path, name: str, mode: int, tracked: set[str]) -> Finding
     if path.name in tracked:
         return Finding(
             about="key", state="problem", found=f"{name} is a private key and is in Git",
-            mend=f"make a new key; git rm --cached {name}; whoever has the history has this one",
+            hint=f"make a new key; git rm --cached {name}; whoever has the history has this one",
         )  # fmt: skip
     if mode & 0o077:
         return Finding(
             about="key", state="problem", found=f"{name} can be read by others ({mode:04o})",
-            mend=f"chmod 600 {name}",
+            hint=f"chmod 600 {name}",
         )  # fmt: skip
     return Finding(about="key", state="ok", found=f"{name} is readable by you alone")

@@ -23,7 +23,7 @@ from tiprdc.cli.commands.verify import verify
 from tiprdc.errors import TiprdcError
 
 USER_MISTAKE = 2
-"""Exit code when the user can mend it."""
+"""Exit code when the user can fix it."""
 
 _commands = typer.Typer(
     help="Run, audit and look at extractors that hide a private attribute.",

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tiprdc.cli.machine_checks import Finding, ask
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 
 _RELEASE = re.compile(r"^[\w/-]+(@v\d+\.\d+\.\d+|#[\w-]+(#\d+)?)", re.MULTILINE)
 """Tags of registered versions and of lifecycle stages, as GTO writes them."""
@@ -28,13 +28,13 @@ def git(folder: Path) -> Iterator[Finding]:
     if (ask("git", "rev-parse", "--is-shallow-repository", folder=folder) or "").strip() == "true":
         yield Finding(
             about="git", state="warning", found="a shallow clone: history and tags are cut off",
-            mend="git fetch --unshallow --tags",
+            hint="git fetch --unshallow --tags",
         )  # fmt: skip
     remotes = (ask("git", "remote", folder=folder) or "").split()
     if not remotes:
         yield Finding(
             about="git", state="warning", found="no remote: nobody can pull from here",
-            mend="git remote add origin URL",
+            hint="git remote add origin URL",
         )  # fmt: skip
     here = set((ask("git", "tag", folder=folder) or "").split())
     for name in remotes:
@@ -52,14 +52,14 @@ def dvc(folder: Path) -> Iterator[Finding]:
     if listed is None:
         yield Finding(
             about="dvc", state="problem", found="its configuration cannot be read",
-            mend="`dvc remote list` says why",
+            hint="`dvc remote list` says why",
         )  # fmt: skip
         return
     lines = [line.split() for line in listed.splitlines() if len(line.split()) >= 2]
     if not lines:
         yield Finding(
             about="dvc", state="warning", found="no remote: artifacts stay on this machine",
-            mend="dvc remote add -d NAME URL",
+            hint="dvc remote add -d NAME URL",
         )  # fmt: skip
     for name, url, *_ in lines:
         # A store that speaks S3 elsewhere than at Amazon.
@@ -67,7 +67,7 @@ def dvc(folder: Path) -> Iterator[Finding]:
             sys.executable, "-m", "dvc", "config", f"remote.{name}.endpointurl", folder=folder,
             seconds=60,
         ) if url.startswith("s3:") else None  # fmt: skip
-        yield _store(printable(name), (endpoint or "").strip() or url)
+        yield _store(sanitize(name), (endpoint or "").strip() or url)
 
 
 def ray(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def ray(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
         return
     yield Finding(
         about="ray cluster", state="problem", found="nobody answers at RAY_ADDRESS",
-        mend="start it (`ray up ray_cluster.yaml`), mend the address, or unset RAY_ADDRESS",
+        hint="start it (`ray up ray_cluster.yaml`), fix the address, or unset RAY_ADDRESS",
     )  # fmt: skip
 
 
@@ -98,25 +98,25 @@ def network(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
         yield Finding(
             about="network", state="problem",
             found=f"GLOO_SOCKET_IFNAME names an interface that is not here ({shown})",
-            mend="set it to one of these, or cluster.network_interface in params.yaml",
+            hint="set it to one of these, or cluster.network_interface in params.yaml",
         )  # fmt: skip
     elif chosen is None and names and _loops_back():
         yield Finding(
             about="network", state="warning",
             found=f"this machine's own name leads to the loopback; interfaces: {shown}",
-            mend="to train on several machines, set cluster.network_interface in params.yaml",
+            hint="to train on several machines, set cluster.network_interface in params.yaml",
         )  # fmt: skip
     else:
         yield Finding(about="network", state="ok", found=f"interfaces: {shown}")
 
 
 def _remote(name: str, here: set[str], folder: Path) -> Iterator[Finding]:
-    about = f"git {printable(name)}"
+    about = f"git {sanitize(name)}"
     listed = ask("git", "ls-remote", "--tags", "--refs", "--", name, folder=folder)
     if listed is None:
         yield Finding(
             about=about, state="problem", found="does not answer",
-            mend=f"`git ls-remote {printable(name)}` says why",
+            hint=f"`git ls-remote {sanitize(name)}` says why",
         )  # fmt: skip
         return
     there = {line.partition("refs/tags/")[2] for line in listed.splitlines()}
@@ -125,12 +125,12 @@ def _remote(name: str, here: set[str], folder: Path) -> Iterator[Finding]:
     if missing:
         yield Finding(
             about=about, state="problem", found=f"{len(missing)} tags of releases are not here",
-            mend=f"git fetch --tags {printable(name)}",
+            hint=f"git fetch --tags {sanitize(name)}",
         )  # fmt: skip
     if unpushed:
         yield Finding(
             about=about, state="warning", found=f"{len(unpushed)} tags of releases are only here",
-            mend=f"git push {printable(name)} --tags",
+            hint=f"git push {sanitize(name)} --tags",
         )  # fmt: skip
     if not missing and not unpushed:
         found = f"answers; {len(released)} tags of releases, all here"
@@ -143,19 +143,19 @@ def _store(name: str, url: str) -> Finding:
     if not place.scheme:
         folder = Path(url)
         good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
-        mend = "" if good else "mount or make it, or `dvc remote modify`"
+        hint = "" if good else "mount or make it, or `dvc remote modify`"
         found = "a folder that is there" if good else "a folder that is not there, or not readable"
-        return Finding(about=about, state="ok" if good else "problem", found=found, mend=mend)
+        return Finding(about=about, state="ok" if good else "problem", found=found, hint=hint)
     host, port = _host_and_port(place.netloc)
     if place.scheme not in _PORTS or not host:
-        kind = printable(place.scheme)
+        kind = sanitize(place.scheme)
         found = f"{kind}: whether it answers was not tried"
-        return Finding(about=about, state="ok", found=found, mend="`dvc status --cloud` tries it")
+        return Finding(about=about, state="ok", found=found, hint="`dvc status --cloud` tries it")
     if _answers(host, port or _PORTS[place.scheme]):
         return Finding(about=about, state="ok", found="its host answers")
     return Finding(
         about=about, state="problem", found="its host does not answer",
-        mend="mend the network or the address: `dvc remote modify`",
+        hint="fix the network or the address: `dvc remote modify`",
     )  # fmt: skip
 
 

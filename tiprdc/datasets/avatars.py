@@ -22,7 +22,7 @@ from resvg_py import svg_to_bytes
 
 from tiprdc.datasets.reader import Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute
-from tiprdc.errors import ConfigError, suggestion, within
+from tiprdc.errors import ConfigError, check_range, suggestion
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "skin_tone": ("light", "dark"),
@@ -166,9 +166,9 @@ class AvatarsConfig:
 
     def __post_init__(self) -> None:
         where = "prepare.avatars"
-        within(f"{where}.people", self.people, 100, 10_000_000)
-        within(f"{where}.size", self.size, 16, 256)
-        within(f"{where}.correlation", self.correlation, -1, 1)
+        check_range(f"{where}.people", self.people, 100, 10_000_000)
+        check_range(f"{where}.size", self.size, 16, 256)
+        check_range(f"{where}.correlation", self.correlation, -1, 1)
         if not self.private:
             raise ConfigError(f"{where}.private", "empty", "at least one attribute")
         for key in ("private", "utility", "correlate"):
@@ -176,7 +176,7 @@ class AvatarsConfig:
                 if name not in ATTRIBUTES:
                     raise ConfigError(
                         f"{where}.{key}", name, f"one of {', '.join(ATTRIBUTES)}",
-                        mend=suggestion(name, ATTRIBUTES),
+                        hint=suggestion(name, ATTRIBUTES),
                     )  # fmt: skip
         binary = [len(ATTRIBUTES[name]) == 2 for name in self.correlate]
         if len(set(self.correlate)) != 2 or not all(binary):

@@ -21,7 +21,7 @@ import pandas as pd
 from tiprdc.datasets.images import list_pictures
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
 from tiprdc.datasets.table_files import Source, read_lines, refuse_repeats, require_columns, shown
-from tiprdc.errors import DataError, within
+from tiprdc.errors import DataError, check_range
 
 _PICTURES = "img_align_celeba"
 _ATTRIBUTES = "list_attr_celeba.txt"
@@ -51,7 +51,7 @@ class CelebaConfig:
 
     def __post_init__(self) -> None:
         check_labels("prepare.celeba", self.private, self.utility)
-        within("prepare.celeba.size", self.size, 8, 512)
+        check_range("prepare.celeba.size", self.size, 8, 512)
 
 
 def celeba_reader(config: CelebaConfig) -> ManifestReader:
@@ -150,7 +150,7 @@ def _read_attributes(path: Path, config: CelebaConfig) -> pd.DataFrame:
                 where,
                 f"{path.name}, line {number:,}, is not a picture with {len(names)} attributes",
                 "a picture's name, then -1 or 1 for each attribute",
-                "copy the file again, or mend the line",
+                "copy the file again, or fix the line",
             )
         pictures.append(fields[0])
         for name, label in labels.items():
@@ -175,7 +175,7 @@ def _read_codes(
                 where,
                 f"{path.name}, line {number:,}, is not a picture with a known number",
                 f"a picture's name, then {said or 'the number of a person'}",
-                "copy the file again, or mend the line",
+                "copy the file again, or fix the line",
             )
         named.append(fields[0])
         codes.append(meaning[fields[1]] if meaning else fields[1])

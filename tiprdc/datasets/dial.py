@@ -32,7 +32,7 @@ import pandas as pd
 
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
 from tiprdc.datasets.table_files import Source, read_lines
-from tiprdc.errors import ConfigError, DataError, suggestion, within
+from tiprdc.errors import ConfigError, DataError, check_range, suggestion
 
 FILES = ("pos_pos", "pos_neg", "neg_pos", "neg_neg")
 _VOCABULARY = "vocab"
@@ -68,8 +68,8 @@ class DialConfig:
 
     def __post_init__(self) -> None:
         check_labels("prepare.dial", self.private, self.utility)
-        within("prepare.dial.length", self.length, 4, 4096)
-        within("prepare.dial.vocabulary", self.vocabulary, 300, 100_000)
+        check_range("prepare.dial.length", self.length, 4, 4096)
+        check_range("prepare.dial.vocabulary", self.vocabulary, 300, 100_000)
         allowed = ("race", self.task)
         for key in ("private", "utility"):
             for name in getattr(self, key):

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from tiprdc.datasets.images import list_pictures
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
 from tiprdc.datasets.table_files import Source, read_lines, refuse_repeats, require_columns, shown
-from tiprdc.errors import DataError, within
+from tiprdc.errors import DataError, check_range
 
 GROUPS = {
     "race": ("Asian", "Black", "Indian", "White"),
@@ -57,7 +57,7 @@ class LfwConfig:
 
     def __post_init__(self) -> None:
         check_labels("prepare.lfw", self.private, self.utility)
-        within("prepare.lfw.size", self.size, 8, 512)
+        check_range("prepare.lfw.size", self.size, 8, 512)
 
 
 def lfw_reader(config: LfwConfig) -> ManifestReader:
@@ -155,13 +155,13 @@ class _Scores:
             raise self.refusal(int(bad[0]), f"has no number for {' or '.join(names)}", "numbers")
         return numbers
 
-    def refusal(self, row: int, given: str, allowed: str) -> DataError:
+    def refusal(self, row: int, given: str, expected: str) -> DataError:
         """What is wrong with a row."""
         return DataError(
             "prepare.lfw.root",
             f"{self.path.name}, line {self.first + row:,}, {given}",
-            f"{allowed} in every row",
-            "copy the file again, or mend or delete the line",
+            f"{expected} in every row",
+            "copy the file again, or fix or delete the line",
         )
 
 

@@ -17,7 +17,7 @@ from tiprdc.datasets.reader import RESERVED, Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute, Modality
 from tiprdc.datasets.table_files import Source, read_source, require_columns
 from tiprdc.datasets.tables import encode_column, fit_column
-from tiprdc.errors import ConfigError, DataError, within
+from tiprdc.errors import ConfigError, DataError, check_range
 
 MOST_CLASSES = 50
 _INPUT = "x:"
@@ -56,9 +56,9 @@ class ManifestConfig:
     def __post_init__(self) -> None:
         where = "prepare.manifest"
         check_labels(where, self.private, self.utility)
-        within(f"{where}.size", self.size, 8, 512)
-        within(f"{where}.length", self.length, 4, 4096)
-        within(f"{where}.vocabulary", self.vocabulary, 300, 100_000)
+        check_range(f"{where}.size", self.size, 8, 512)
+        check_range(f"{where}.length", self.length, 4, 4096)
+        check_range(f"{where}.vocabulary", self.vocabulary, 300, 100_000)
         _refuse_twice(f"{where}.x", self.x)
         for name in self.x:
             if name in (*self.labels, self.person, self.split):
@@ -299,7 +299,7 @@ class ManifestReader(Reader):
             f"{self.section}.root",
             f"{self.root} is not a folder here",
             "a folder that this machine, and every worker of a cluster, can see",
-            "mend the path, or put the pictures on storage that all machines share",
+            "fix the path, or put the pictures on storage that all machines share",
         )
 
 

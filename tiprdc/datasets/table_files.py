@@ -202,10 +202,10 @@ def _filled(table: pd.DataFrame, path: Path, where: str) -> pd.DataFrame:
     return table
 
 
-def _refuse_absent(path: Path, where: str, allowed: str) -> NoReturn:
+def _refuse_absent(path: Path, where: str, expected: str) -> NoReturn:
     near = suggestion(path.name, [p.name for p in path.parent.glob("*") if p.is_file()])
     given = f"{path} is a folder" if path.is_dir() else f"{path} does not exist"
-    raise DataError(where, given, allowed, near or "check the path")
+    raise DataError(where, given, expected, near or "check the path")
 
 
 def _refuse_encoding(path: Path, where: str, first: str) -> NoReturn:

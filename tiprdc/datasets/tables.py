@@ -38,7 +38,7 @@ def fit_column(name: str, values: pd.Series[str], where: str) -> Column:
             f"{name!r} has {len(categories):,} different texts, and {len(present) - len(finite):,} "
             "of its values are not numbers",
             f"numbers, or at most {MOST_CATEGORIES:,} categories",
-            f"mend the values, or leave {name!r} out",
+            f"fix the values, or leave {name!r} out",
         )
     return Column(name=name, categories=categories)
 

@@ -17,8 +17,8 @@ from tiprdc.export.onnx_export import (
     Parity,
     compare,
     difference,
-    exact_features,
     export,
+    features_before_noise,
     torch_features,
     write_manifest,
 )
@@ -35,7 +35,7 @@ def build(
     shards: Path,
     checkpoint: Path,
     release: Path,
-    control: Path,
+    unprotected: Path,
 ) -> None:
     """Export both extractors, compare each with torch on real records, describe the one that ships.
 
@@ -44,7 +44,7 @@ def build(
         shards: Folder of `prepare`.
         checkpoint: Folder of `train`.
         release: Folder for `extractor.onnx`, `manifest.json` and, for text, `tokenizer.json`.
-        control: Folder for `unprotected.onnx`, which never ships.
+        unprotected: Folder for `unprotected.onnx`, which never ships.
 
     Raises:
         ModelError: A checkpoint is damaged, or a file differs from torch.
@@ -52,8 +52,8 @@ def build(
     schema = read_schema(shards)
     x = _some_records(shards, schema, config.parity_records)
     twin = load_extractor(checkpoint / "unprotected")
-    export(twin, control / "unprotected.onnx", config)
-    compare(twin, control / "unprotected.onnx", x, config)
+    export(twin, unprotected / "unprotected.onnx", config)
+    compare(twin, unprotected / "unprotected.onnx", x, config)
     extractor = load_extractor(checkpoint / "protected")
     export(extractor, release / MODEL, config)
     parity = compare(extractor, release / MODEL, x, config)
@@ -88,8 +88,8 @@ def build_variant(
     # Ranges are part of what is released: no person whom attackers know may shape them.
     ranges = read_split(shards, schema, "extractor-train").x[: config.calibration_records]
     quantise(source, target, variant, ranges)
-    found = exact_features(target)
-    apart = difference(exact_features(source), found, x)
+    found = features_before_noise(target)
+    apart = difference(features_before_noise(source), found, x)
     # Written so that NaN fails too.
     if not apart.mean_abs <= config.variants_tolerance:
         raise ModelError(

@@ -22,16 +22,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc import __version__
-from tiprdc.errors import ConfigError, ModelError, suggestion, within
+from tiprdc.errors import ConfigError, ModelError, check_range, suggestion
 from tiprdc.formats.files import sha256
-from tiprdc.formats.manifest import VARIANTS, artifact_of
+from tiprdc.formats.manifest import MANIFEST_VERSION, VARIANTS, artifact_of
 from tiprdc.models.capacity import attribute_bits, channel_bits
 from tiprdc.models.channel import Channel
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 from tiprdc.runtime.session import open_session
 
-MANIFEST_VERSION = 1
 _MOST_RECORDS = 2**20
 _EXACT = "exact"
 """Name in the graph of the features before noise and levels, where there are any."""
@@ -58,11 +57,11 @@ class ExportConfig:
     fewer."""
 
     def __post_init__(self) -> None:
-        within("export.opset", self.opset, 18, 23)
-        within("export.tolerance", self.tolerance, 1e-9, 0.1)
-        within("export.parity_records", self.parity_records, 1, 1_000_000)
-        within("export.variants_tolerance", self.variants_tolerance, 1e-9, 10)
-        within("export.calibration_records", self.calibration_records, 1, 1_000_000)
+        check_range("export.opset", self.opset, 18, 23)
+        check_range("export.tolerance", self.tolerance, 1e-9, 0.1)
+        check_range("export.parity_records", self.parity_records, 1, 1_000_000)
+        check_range("export.variants_tolerance", self.variants_tolerance, 1e-9, 10)
+        check_range("export.calibration_records", self.calibration_records, 1, 1_000_000)
         for name in self.variants:
             if name not in VARIANTS or self.variants.count(name) > 1:
                 raise ConfigError(
@@ -144,7 +143,7 @@ def compare(extractor: FeatureMaker, path: Path, x: NDArray[Any], config: Export
     Raises:
         ModelError: They differ by more than the tolerance, or a feature is not finite.
     """
-    parity = difference(torch_features(extractor), exact_features(path), x)
+    parity = difference(torch_features(extractor), features_before_noise(path), x)
     # Written so that NaN fails too.
     if not parity.max_abs <= config.tolerance:
         raise ModelError(
@@ -177,7 +176,7 @@ def difference(wanted: Features, found: Features, x: NDArray[Any]) -> Parity:
 def torch_features(extractor: FeatureMaker) -> Features:
     """The network's features before noise and levels, where it has any."""
     noisy = _noisy(extractor)
-    network = noisy.exact if noisy else extractor
+    network = noisy.features_before_noise if noisy else extractor
 
     def features(x: NDArray[Any]) -> NDArray[Any]:
         with torch.inference_mode():
@@ -187,7 +186,7 @@ def torch_features(extractor: FeatureMaker) -> Features:
     return features
 
 
-def exact_features(path: Path) -> Features:
+def features_before_noise(path: Path) -> Features:
     """A file's features before noise and levels, where it has any."""
     model = onnx.load(path, load_external_data=False)
     noisy = any(_EXACT in node.output for node in model.graph.node)
@@ -222,7 +221,7 @@ def _example(spec: InputSpec) -> Tensor:
 
 def _noisy(extractor: object) -> Extractor | None:
     """An extractor that sends through noise or levels; torch and file differ after them."""
-    if isinstance(extractor, Extractor) and not extractor.channel.exact:
+    if isinstance(extractor, Extractor) and not extractor.channel.is_deterministic:
         return extractor
     return None
 
@@ -235,7 +234,7 @@ class _Watched(nn.Module):
         self.extractor = extractor
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z = self.extractor.exact(x)
+        z = self.extractor.features_before_noise(x)
         return self.extractor.channel(z), z
 
 
@@ -286,12 +285,12 @@ def write_manifest(
             "name": "z",
             "dtype": "float32",
             "shape": ["batch", *shape],
-            "bounded": sent.bounded,
+            "clip": sent.clip,
             "noise": sent.noise,
             "bits": sent.bits,
         },
         "most_bits": {
-            "record": channel_bits(math.prod(shape), sent.bounded, sent.noise, sent.bits),
+            "record": channel_bits(math.prod(shape), sent.clip, sent.noise, sent.bits),
             "private": {name: attribute_bits(classes) for name, classes in private.items()},
         },
         "opset": config.opset,

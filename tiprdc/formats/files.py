@@ -34,7 +34,7 @@ def read_json(path: Path, *, links: bool = True) -> dict[str, Any]:
             more than 64 MiB, or lists in lists in lists without end.
     """
     data = read_bytes(path, _MOST_JSON, DataError, links=links)
-    where = printable(str(path))
+    where = sanitize(str(path))
     try:
         raw = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
         if not isinstance(raw, dict):
@@ -60,7 +60,7 @@ def read_bytes(path: Path, most: int, error: type[TiprdcError], *, links: bool =
         TiprdcError: Of the given class: there is no such file, it cannot be read, it is a folder,
             a device, a pipe, or a link where none may be, or it is too large.
     """
-    where = printable(str(path))
+    where = sanitize(str(path))
     try:
         if not links and path.is_symlink():
             raise error(where, "a symbolic link", "an ordinary file", "put the file itself there")
@@ -92,7 +92,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def printable(text: str) -> str:
+def sanitize(text: str) -> str:
     """Text without what could rewrite a terminal or turn a line around."""
     return _UNPRINTABLE.sub("\ufffd", text)
 
@@ -107,7 +107,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _printable(value: object) -> object:
     if isinstance(value, str):
-        return printable(value)
+        return sanitize(value)
     if isinstance(value, list):
         return [_printable(item) for item in value]
     if isinstance(value, dict):

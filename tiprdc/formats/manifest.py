@@ -15,7 +15,7 @@ from typing import Any
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.files import read_json
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 MODEL = "extractor.onnx"
 VARIANTS = ("int8", "fp16")
 """Smaller files that export can make of a release, each a release of its own."""
@@ -110,7 +110,7 @@ class Contract:
     output_name: str
     output_type: str
     features: tuple[int, ...]
-    bounded: float
+    clip: float
     noise: float
     bits: int
     most_bits: float | None
@@ -181,7 +181,7 @@ def _contract(raw: dict[str, Any]) -> Contract:
         output_name=str(given["name"]),
         output_type=str(given["dtype"]),
         features=_shape(given),
-        bounded=float(given.get("bounded", 0)),
+        clip=float(given.get("clip", 0)),
         noise=float(given.get("noise", 0)),
         bits=int(given.get("bits", 0)),
         most_bits=None if most["record"] is None else float(most["record"]),
@@ -220,7 +220,7 @@ def _check(contract: Contract) -> None:
     for shape in (contract.input_shape, contract.features):
         if not 1 <= len(shape) <= 4 or min(shape) < 1 or math.prod(shape) > MOST_NUMBERS:
             raise ValueError("a shape without sizes, or beyond what a record has")
-    numbers = [contract.bounded, contract.noise, contract.parity[0], *_check_variant(contract)]
+    numbers = [contract.clip, contract.noise, contract.parity[0], *_check_variant(contract)]
     if not all(map(math.isfinite, numbers + [column.mean for column in contract.columns])):
         raise ValueError("a number that is not finite")
     if contract.modality == "table" and len(contract.columns) != contract.input_shape[0]:

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
 from tiprdc.errors import ReleaseError
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 
 STATEMENT_VERSION = 1
 STATEMENT = "release.json"
@@ -104,7 +104,7 @@ def version_key(version: str) -> tuple[int, int, int]:
     """
     found = _VERSION.fullmatch(version)
     if not found:
-        raise ReleaseError("version", repr(printable(version)), "e.g. v1.2.0")
+        raise ReleaseError("version", repr(sanitize(version)), "e.g. v1.2.0")
     major, minor, patch = map(int, found.groups())
     return major, minor, patch
 
@@ -140,13 +140,13 @@ def parse_release(raw: dict[str, Any], where: str) -> Release:
     """
     version = raw.get("statement_version")
     if version != STATEMENT_VERSION:
-        raise ReleaseError(where, f"statement_version {printable(str(version))}", _ALLOWED)
+        raise ReleaseError(where, f"statement_version {sanitize(str(version))}", _ALLOWED)
     try:
         return _release(raw, where)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, ReleaseError):
             raise
-        said = printable(str(error))
+        said = sanitize(str(error))
         raise ReleaseError(
             where, f"not a release: {type(error).__name__} {said}", _ALLOWED
         ) from error
@@ -199,7 +199,7 @@ def _check_names(files: Mapping[str, ReleasedFile], where: str) -> None:
     """Plain names only, none of them twice on a file system that ignores case."""
     for name in files:
         if not _NAME.fullmatch(name) or name in (STATEMENT, BOM):
-            raise ReleaseError(where, f"a file named {printable(name)!r}", "plain file names")
+            raise ReleaseError(where, f"a file named {sanitize(name)!r}", "plain file names")
     if len({name.casefold() for name in files}) != len(files):
         raise ReleaseError(
             where, "two files whose names differ in case alone", "names of their own"
@@ -214,7 +214,7 @@ def _check_names(files: Mapping[str, ReleasedFile], where: str) -> None:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} where text belongs")
-    return printable(value)
+    return sanitize(value)
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str:

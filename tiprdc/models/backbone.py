@@ -20,7 +20,7 @@ from torchvision.models import resnet18
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.batch_norm import BatchNorm
-from tiprdc.models.trunk_output import Views
+from tiprdc.models.trunk_output import TrunkOutput
 
 BackboneFamily = Literal["vgg16_bn", "resnet18"]
 CUTS: dict[BackboneFamily, tuple[int, int]] = {"vgg16_bn": (1, 5), "resnet18": (0, 4)}
@@ -84,14 +84,14 @@ class Backbone(nn.Module):
         self.register_buffer("scale", (64 / 255 / std)[:, None, None], persistent=False)
         self.register_buffer("shift", ((0.5 - mean) / std)[:, None, None], persistent=False)
 
-    def forward(self, x: Tensor) -> Views:
+    def forward(self, x: Tensor) -> TrunkOutput:
         h = x * self.scale + self.shift
         pieces = h
         for number, layer in enumerate(self.layers):
             h = layer(h)
             if number == self.fine:
                 pieces = self.patches(h).flatten(2).transpose(1, 2)
-        return Views(pieces=pieces, mask=None, whole=self.out(self.grid(h).flatten(1)))
+        return TrunkOutput(local=pieces, mask=None, global_=self.out(self.grid(h).flatten(1)))
 
 
 def vgg16_bn_blocks(first: int, last: int) -> nn.Sequential:

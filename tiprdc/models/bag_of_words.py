@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tiprdc.distributed import ALONE, Peers
+from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 from tiprdc.models.embedding import embedding
-from tiprdc.models.trunk_output import Views
+from tiprdc.models.trunk_output import TrunkOutput
 
 _RAREST = 1e-3
 """Tokens that fewer of the texts hold weigh alike: no weight tells of a few people's words."""
@@ -32,7 +32,7 @@ class Bag(nn.Module):
         out: Width of the vector.
     """
 
-    peers: Peers = ALONE
+    group: BatchGroup = SINGLE_PROCESS
     weights: Tensor
     texts: Tensor
     holders: Tensor
@@ -47,7 +47,7 @@ class Bag(nn.Module):
         self.register_buffer("texts", torch.zeros((), dtype=torch.float64))
         self.register_buffer("holders", torch.zeros(vocabulary_size, dtype=torch.float64))
 
-    def forward(self, x: Tensor) -> Views:
+    def forward(self, x: Tensor) -> TrunkOutput:
         if self.training:
             self._count(x)
         there = x > 0
@@ -55,15 +55,15 @@ class Bag(nn.Module):
         embedded = self.embedding(x)
         length = weight.square().sum(1, keepdim=True).clamp(min=1e-6).sqrt()
         whole = self.out((embedded * weight.unsqueeze(2)).sum(1) / length)
-        return Views(pieces=embedded, mask=there.float(), whole=whole)
+        return TrunkOutput(local=embedded, mask=there.float(), global_=whole)
 
     @torch.no_grad()
     def _count(self, x: Tensor) -> None:
         """Count these texts, and weigh by all counted so far: about 0.7 for a token of every text
         to 6.9."""
         held = torch.zeros(len(x), len(self.holders), device=x.device).scatter_(1, x, 1.0).mean(0)
-        share, _ = self.peers.moments(held, held * (1 - held))
-        count = self.peers.records(len(x))
+        share, _ = self.group.moments(held, held * (1 - held))
+        count = self.group.records(len(x))
         self.texts.add_(count)
         self.holders.add_((share.double() * count).round())
         seen = (self.holders / self.texts).float().clamp(min=_RAREST)

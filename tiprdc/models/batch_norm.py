@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tiprdc.distributed import ALONE, Peers
+from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -19,16 +19,16 @@ class BatchNorm(nn.BatchNorm2d):
     A subclass, so that weights have torchvision's names in pretrained files and checkpoints.
     """
 
-    peers: Peers = ALONE
+    group: BatchGroup = SINGLE_PROCESS
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.peers.world == 1:
+        if not self.training or self.group.world == 1:
             return super().forward(x)
         with torch.autocast(x.device.type, enabled=False):
             wide = x.float()
             own = wide.var((0, 2, 3), correction=0)
-            mean, variance = self.peers.moments(wide.mean((0, 2, 3)), own)
-            count = self.peers.records(len(x)) * x.shape[2] * x.shape[3]
+            mean, variance = self.group.moments(wide.mean((0, 2, 3)), own)
+            count = self.group.records(len(x)) * x.shape[2] * x.shape[3]
             self._remember(mean.detach(), variance.detach() * count / (count - 1))
             scale = self.weight * (variance + self.eps).rsqrt()
             shape = (1, -1, 1, 1)

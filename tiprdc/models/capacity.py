@@ -23,17 +23,17 @@ def quantised_bits(features: int, bits: int) -> float:
     return float(features * bits)
 
 
-def gaussian_bits(features: int, bounded: float, noise: float) -> float:
+def gaussian_bits(features: int, clip: float, noise: float) -> float:
     """(D / 2) log2(1 + B^2 / s^2): features `[D]` in [-B, B], noise of deviation s > 0. In bits."""
-    return features / 2 * math.log2(1 + (bounded / noise) ** 2)
+    return features / 2 * math.log2(1 + (clip / noise) ** 2)
 
 
-def channel_bits(features: int, bounded: float, noise: float, bits: int) -> float | None:
+def channel_bits(features: int, clip: float, noise: float, bits: int) -> float | None:
     """The least bound that holds, in bits; None where there is none.
 
     Args:
         features: D.
-        bounded: B, or 0 if features are not bounded: then noise alone bounds nothing, since its
+        clip: B, or 0 if features are not bounded: then noise alone bounds nothing, since its
             power may be as small beside z as one likes.
         noise: s, or 0.
         bits: b, or 0.
@@ -41,8 +41,8 @@ def channel_bits(features: int, bounded: float, noise: float, bits: int) -> floa
     found = []
     if bits:
         found.append(quantised_bits(features, bits))
-    if noise and bounded:
-        found.append(gaussian_bits(features, bounded, noise))
+    if noise and clip:
+        found.append(gaussian_bits(features, clip, noise))
     return min(found, default=None)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tiprdc.distributed import ALONE, Peers
+from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 
 
 class Channel(nn.Module):
@@ -19,30 +19,30 @@ class Channel(nn.Module):
     `bits` a feature, and so that no low-order digit of the noisy number is left to read.
 
     Args:
-        bounded: b of the range [-b, b], or 0 for none.
+        clip: b of the range [-b, b], or 0 for none.
         noise: Standard deviation of Gaussian noise, drawn anew whenever z is made, or 0.
         bits: log2 of the number of levels from -b to b, or 0 for none; needs bounded.
     """
 
-    peers: Peers = ALONE
+    group: BatchGroup = SINGLE_PROCESS
 
-    def __init__(self, bounded: float, noise: float, bits: int) -> None:
+    def __init__(self, clip: float, noise: float, bits: int) -> None:
         super().__init__()
-        self.bounded, self.noise, self.bits = bounded, noise, bits
+        self.clip, self.noise, self.bits = clip, noise, bits
 
     @property
-    def exact(self) -> bool:
+    def is_deterministic(self) -> bool:
         """Whether what is sent is a smooth function of the record: no noise, no levels."""
         return not (self.noise or self.bits)
 
     def bound(self, z: Tensor) -> Tensor:
         """b tanh(z / b): close to z where z is small, within [-b, b] everywhere."""
-        return self.bounded * torch.tanh(z / self.bounded) if self.bounded else z
+        return self.clip * torch.tanh(z / self.clip) if self.clip else z
 
     def forward(self, z: Tensor) -> Tensor:
         """Noise and levels on features that are bounded already."""
         if self.noise:
-            drawn = self.peers.randn_like(z) if self.training else torch.randn_like(z)
+            drawn = self.group.randn_like(z) if self.training else torch.randn_like(z)
             z = z + self.noise * drawn
         if not self.bits:
             return z
@@ -52,7 +52,7 @@ class Channel(nn.Module):
         return z + (levels - z).detach() if self.training else levels
 
     def _nearest_level(self, z: Tensor) -> Tensor:
-        step = 2 * self.bounded / (2**self.bits - 1)
-        inside = z.clamp(-self.bounded, self.bounded)
-        level: Tensor = torch.round((inside + self.bounded) / step) * step - self.bounded
+        step = 2 * self.clip / (2**self.bits - 1)
+        inside = z.clamp(-self.clip, self.clip)
+        level: Tensor = torch.round((inside + self.clip) / step) * step - self.clip
         return level

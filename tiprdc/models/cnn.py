@@ -7,7 +7,7 @@ import math
 from torch import Tensor, nn
 
 from tiprdc.models.batch_norm import BatchNorm
-from tiprdc.models.trunk_output import Views
+from tiprdc.models.trunk_output import TrunkOutput
 
 _MOST_PATCHES = 16
 
@@ -40,11 +40,11 @@ class Cnn(nn.Module):
         self.patches: nn.Module = nn.Identity() if found == asked else pool
         self.places = asked[0] * asked[1]
 
-    def forward(self, x: Tensor) -> Views:
+    def forward(self, x: Tensor) -> TrunkOutput:
         fine = self.fine(x)
         whole = self.out(self.coarse(fine).flatten(1))
         pieces = self.patches(fine).flatten(2).transpose(1, 2)
-        return Views(pieces=pieces, mask=None, whole=whole)
+        return TrunkOutput(local=pieces, mask=None, global_=whole)
 
 
 def _blocks(channels: int, widths: list[int]) -> nn.Sequential:

@@ -24,7 +24,7 @@ _REBUILT, _READ = 32, 8
 there to learn from."""
 
 
-class Glimpse(nn.Module):
+class CoarseDecoder(nn.Module):
     """Features `[B, D]` -> a picture's coarse colours, or a table's columns, `[B, width]`.
 
     Args:
@@ -39,10 +39,12 @@ class Glimpse(nn.Module):
         super().__init__()
         if spec.modality == "text":
             raise ConfigError(
-                "train.game.decoding", "true, and the records are texts", "true for pictures and"
+                "train.objective.adversary_decoder",
+                "true, and the records are texts",
+                "true for pictures and"
                 " tables: what is rebuilt of a text is as wide as its vocabulary",
-                "set decoding to false",
-            )  # fmt: skip
+                "set adversary_decoder to false",
+            )
         self.columns = Columns(spec.columns) if spec.modality == "table" else None
         self.picture = spec.shape[:1] + tuple(min(side, _REBUILT) for side in spec.shape[1:])
         self.grid = tuple(min(side, _READ) for side in spec.shape[1:])

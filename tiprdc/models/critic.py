@@ -16,11 +16,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tiprdc.distributed import ALONE, Peers
+from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.mlp import perceptron
-from tiprdc.objectives.estimators import ESTIMATORS, Estimator, Keep
+from tiprdc.objectives.estimators import ESTIMATORS, Estimator, MiEstimator
 
 _LOCAL, _GLOBAL, _HIDDEN = 32, 128, 256
 
@@ -34,7 +34,7 @@ class Critic(nn.Module):
         classes: Total number of classes of all private attributes.
     """
 
-    peers: Peers = ALONE
+    group: BatchGroup = SINGLE_PROCESS
 
     def __init__(self, config: ExtractorConfig, spec: InputSpec, classes: int) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ class Critic(nn.Module):
         self.trunk = config.trunk(spec, out=_GLOBAL)
         self.local = perceptron(self.trunk.local_width, _GLOBAL, _LOCAL)
         self.places = perceptron(features + classes, _HIDDEN, self.trunk.places * _LOCAL)
-        self.whole = perceptron(features + classes, _HIDDEN, _GLOBAL)
+        self.global_ = perceptron(features + classes, _HIDDEN, _GLOBAL)
 
     def forward(
-        self, x: Tensor, z: Tensor, u: Tensor, negatives: int, keep: Keep = "jsd"
+        self, x: Tensor, z: Tensor, u: Tensor, negatives: int, mi_estimator: MiEstimator = "jsd"
     ) -> Tensor:
         """J of true triples against triples whose record is another one's.
 
@@ -58,19 +58,19 @@ class Critic(nn.Module):
                 workers' records. The batch is cut into groups of one more than that, in which each
                 is compared with all others: no true pair is among them. Records that fill no group
                 are left out.
-            keep: The estimator, in `ESTIMATORS`.
+            mi_estimator: The estimator, in `ESTIMATORS`.
 
         Returns:
             A scalar, higher where z keeps more.
         """
-        estimator = ESTIMATORS[keep]
+        estimator = ESTIMATORS[mi_estimator]
         views = self.trunk(self.normalise(x))
         zu = torch.cat([z, u], dim=1)
-        keys = self.local(views.pieces)
+        keys = self.local(views.local)
         queries = self.places(zu).view(len(z), -1, _LOCAL)
-        parts = [keys, queries, views.whole[:, None], self.whole(zu)[:, None]]
+        parts = [keys, queries, views.global_[:, None], self.global_(zu)[:, None]]
         parts += [] if views.mask is None else [views.mask]
-        keys, queries, whole, asked, *mask = self.peers.gather(*parts)
+        keys, queries, whole, asked, *mask = self.group.all_gather(*parts)
         queries = queries.expand(-1, keys.shape[1], -1)
         # Mixed precision ends before the scores.
         with torch.autocast(x.device.type, enabled=False):

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tiprdc.distributed import ALONE, Peers
-from tiprdc.errors import ConfigError, within
+from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
+from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.backbone import CUTS
 from tiprdc.models.channel import Channel
 from tiprdc.models.inputs import InputSpec, normaliser
-from tiprdc.models.leace import Guard
+from tiprdc.models.leace import LeaceLayer
 from tiprdc.models.trunk import Family, Trunk, resolve, trunk
 
 _FLATTEST = 3e-3
@@ -39,9 +39,9 @@ class ExtractorConfig:
     """Layers of a transformer, 1 to 12."""
     heads: int = 4
     """Attention heads in each layer of a transformer, 1 to 16; they divide four times the width."""
-    guard: bool = False
+    leace: bool = False
     """Whether what linear attackers would find is erased after training; of the twin never."""
-    bounded: float = 0.0
+    clip: float = 0.0
     """b: each feature is squashed into [-b, b], in standard deviations of z, 0.1 to 100; 0: not."""
     release_noise: float = 0.0
     """Gaussian noise on z in training and at release, in standard deviations of z, 0 to 100."""
@@ -53,19 +53,19 @@ class ExtractorConfig:
             raise ConfigError("train.extractor.width", self.width, "8 to 1024")
         if not 2 <= self.features <= 4096:
             raise ConfigError("train.extractor.features", self.features, "2 to 4096")
-        within("train.extractor.depth", self.depth, 1, 12)
-        within("train.extractor.heads", self.heads, 1, 16)
-        if self.bounded:
-            within("train.extractor.bounded", self.bounded, 0.1, 100)
-        within("train.extractor.release_noise", self.release_noise, 0, 100)
-        within("train.extractor.bits", self.bits, 0, 16)
-        if self.bits and not self.bounded:
+        check_range("train.extractor.depth", self.depth, 1, 12)
+        check_range("train.extractor.heads", self.heads, 1, 16)
+        if self.clip:
+            check_range("train.extractor.clip", self.clip, 0.1, 100)
+        check_range("train.extractor.release_noise", self.release_noise, 0, 100)
+        check_range("train.extractor.bits", self.bits, 0, 16)
+        if self.bits and not self.clip:
             raise ConfigError(
                 "train.extractor.bits", f"{self.bits} bits of features without bounds",
-                "levels between -bounded and bounded", "set train.extractor.bounded, such as 3",
+                "levels between -bounded and bounded", "set train.extractor.clip, such as 3",
             )  # fmt: skip
         if self.family in ("vgg16_bn", "resnet18"):
-            within("train.extractor.cut", self.cut, *CUTS[self.family])
+            check_range("train.extractor.cut", self.cut, *CUTS[self.family])
         elif self.pretrained:
             raise ConfigError(
                 "train.extractor.pretrained", f"a file for family {self.family}",
@@ -83,7 +83,7 @@ class ExtractorConfig:
 
     def unprotected(self) -> ExtractorConfig:
         """The same with neither guard, bound, noise nor levels: what the twin is."""
-        return replace(self, guard=False, bounded=0.0, release_noise=0.0, bits=0)
+        return replace(self, leace=False, clip=0.0, release_noise=0.0, bits=0)
 
     def trunk(self, spec: InputSpec, out: int) -> Trunk:
         """A new trunk of this architecture, whose `whole` is `[B, out]`."""
@@ -109,7 +109,7 @@ class Whitening(nn.Module):
         momentum: Share of a batch in the running mean and covariance.
     """
 
-    peers: Peers = ALONE
+    group: BatchGroup = SINGLE_PROCESS
     mean: Tensor
     covariance: Tensor
     transform: Tensor
@@ -126,7 +126,7 @@ class Whitening(nn.Module):
         with torch.autocast(h.device.type, enabled=False):
             h = h.float()
             if self.training:
-                self._update(*self.peers.gather(h.detach()))
+                self._update(*self.group.all_gather(h.detach()))
             return (h - self.mean) @ self.transform
 
     @torch.no_grad()
@@ -155,20 +155,20 @@ class Extractor(nn.Module):
         self.normalise = normaliser(spec)
         self.trunk = config.trunk(spec, out=config.features)
         self.whiten = Whitening(config.features)
-        self.guard = Guard(config.features) if config.guard else nn.Identity()
-        self.channel = Channel(config.bounded, config.release_noise, config.bits)
+        self.leace = LeaceLayer(config.features) if config.leace else nn.Identity()
+        self.channel = Channel(config.clip, config.release_noise, config.bits)
 
     def forward(self, x: Tensor) -> Tensor:
-        z: Tensor = self.channel(self.exact(x))
+        z: Tensor = self.channel(self.features_before_noise(x))
         return z
 
-    def exact(self, x: Tensor) -> Tensor:
+    def features_before_noise(self, x: Tensor) -> Tensor:
         """Features `[B, D]` before noise and levels: a smooth function of the record."""
-        return self.channel.bound(self.guard(self.whitened(x)))
+        return self.channel.bound(self.leace(self.whitened(x)))
 
     def whitened(self, x: Tensor) -> Tensor:
         """Features `[B, D]` before guard and channel: what a guard is fitted on."""
-        z: Tensor = self.whiten(self.trunk(self.normalise(x)).whole)
+        z: Tensor = self.whiten(self.trunk(self.normalise(x)).global_)
         return z
 
     def learn_scale(self) -> None:
@@ -177,7 +177,7 @@ class Extractor(nn.Module):
         How much of a feature survives is a matter of its scale (tiprdc/objectives/bottleneck.py).
         """
         self.whiten = nn.Identity()
-        self.channel = Channel(self.config.bounded, 1.0, self.config.bits)
+        self.channel = Channel(self.config.clip, 1.0, self.config.bits)
 
     @torch.no_grad()
     def fold(self) -> None:

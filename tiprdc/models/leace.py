@@ -27,7 +27,7 @@ _ALIKE = 1e-10
 """Covariances with u of whitened features up to this are rounding."""
 
 
-class Guard(nn.Module):
+class LeaceLayer(nn.Module):
     """Features `[B, D]` -> features `[B, D]`; the identity in training and until it is fitted.
 
     Args:

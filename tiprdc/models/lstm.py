@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tiprdc.models.embedding import embedding
-from tiprdc.models.trunk_output import Views
+from tiprdc.models.trunk_output import TrunkOutput
 
 
 class Lstm(nn.Module):
@@ -27,7 +27,7 @@ class Lstm(nn.Module):
         self.out = nn.Linear(2 * width, out)
         self.local_width, self.places = width, 1
 
-    def forward(self, x: Tensor) -> Views:
+    def forward(self, x: Tensor) -> TrunkOutput:
         mask = (x > 0).float()
         embedded = self.embedding(x)
         steps, _ = self.lstm(embedded)
@@ -35,4 +35,4 @@ class Lstm(nn.Module):
         mean = (steps * weight).sum(1) / weight.sum(1).clamp(min=1)
         top = (steps * weight - (1 - weight)).amax(1)
         whole = self.out(torch.cat([mean, top], dim=1))
-        return Views(pieces=embedded, mask=mask, whole=whole)
+        return TrunkOutput(local=embedded, mask=mask, global_=whole)

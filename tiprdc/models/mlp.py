@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Column
-from tiprdc.models.trunk_output import Views
+from tiprdc.models.trunk_output import TrunkOutput
 
 
 class Mlp(nn.Module):
@@ -26,19 +26,19 @@ class Mlp(nn.Module):
         numeric = [1 for c in columns if not c.categories]
         self.blocks = numeric + [len(c.categories) + 1 for c in columns if c.categories]
         self.local_width, self.places = max(self.blocks), len(self.blocks)
-        self.whole = nn.Sequential(
+        self.global_ = nn.Sequential(
             perceptron(sum(self.blocks), width, width), nn.ReLU(), nn.Linear(width, out)
         )
 
     @property
     def out(self) -> nn.Linear:
         """The layer that the vector comes from."""
-        return cast(nn.Linear, self.whole[-1])
+        return cast(nn.Linear, self.global_[-1])
 
-    def forward(self, x: Tensor) -> Views:
+    def forward(self, x: Tensor) -> TrunkOutput:
         blocks = torch.split(x, self.blocks, dim=1)
         pieces = [F.pad(block, (0, self.local_width - block.shape[1])) for block in blocks]
-        return Views(pieces=torch.stack(pieces, dim=1), mask=None, whole=self.whole(x))
+        return TrunkOutput(local=torch.stack(pieces, dim=1), mask=None, global_=self.global_(x))
 
 
 def perceptron(width_in: int, width: int, out: int, *, hidden: int = 1) -> nn.Sequential:

@@ -26,7 +26,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.pretrained import read, start_from
 
 
-class Players(NamedTuple):
+class Networks(NamedTuple):
     """All players of one game.
 
     Args:
@@ -42,13 +42,13 @@ class Players(NamedTuple):
     features: int
 
 
-MakePlayers = Callable[[ExtractorConfig, InputSpec, Mapping[str, int], int], Players]
+NetworkFactory = Callable[[ExtractorConfig, InputSpec, Mapping[str, int], int], Networks]
 """Architecture, record, private attribute -> classes, adversaries for each -> players."""
 
 
-def players(
+def build_networks(
     config: ExtractorConfig, spec: InputSpec, private: Mapping[str, int], adversaries: int
-) -> Players:
+) -> Networks:
     """The players of `train.extractor`.
 
     Args:
@@ -73,4 +73,4 @@ def players(
         for trunk in (extractor.trunk, critic.trunk):
             assert isinstance(trunk, Backbone)
             start_from(trunk, weights)
-    return Players(extractor, group, critic, config.features)
+    return Networks(extractor, group, critic, config.features)

@@ -21,13 +21,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from tiprdc.distributed import ALONE, Peers
+from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import vgg16_bn_blocks
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
-from tiprdc.models.networks import Players
-from tiprdc.objectives.estimators import ESTIMATORS, Keep
+from tiprdc.models.networks import Networks
+from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
 
 _CHANNELS = 512
 
@@ -76,7 +76,7 @@ class PublishedCritic(nn.Module):
         dropout: Share of them that is silenced in training.
     """
 
-    peers: Peers = ALONE
+    group: BatchGroup = SINGLE_PROCESS
 
     def __init__(
         self, spec: InputSpec, places: int, classes: int, *, width: int, dropout: float
@@ -88,7 +88,7 @@ class PublishedCritic(nn.Module):
         self.head = _head([2 * _CHANNELS * places + classes, width, width // 8, 1], dropout)
 
     def forward(
-        self, x: Tensor, z: Tensor, u: Tensor, negatives: int, keep: Keep = "jsd"
+        self, x: Tensor, z: Tensor, u: Tensor, negatives: int, mi_estimator: MiEstimator = "jsd"
     ) -> Tensor:
         """J of true triples against triples whose record is another one's.
 
@@ -97,19 +97,19 @@ class PublishedCritic(nn.Module):
             z: Features `[B, 128, H/4, W/4]`.
             u: One-hot private attributes, joined `[B, K]`.
             negatives: Other records to compare each record with, 1 to B - 1.
-            keep: The estimator, in `ESTIMATORS`; the paper's is jsd.
+            mi_estimator: The estimator, in `ESTIMATORS`; the paper's is jsd.
 
         Returns:
             A scalar, higher where z keeps more.
         """
         record = self.late(self.early(self.normalise(x))).flatten(1)
         known = torch.cat([self.late(z).flatten(1), u], dim=1)
-        (records,) = self.peers.exchange(record)
-        others = [self.peers.own(records.roll(r, 0)) for r in range(negatives + 1)]
+        (records,) = self.group.all_gather_with_grad(record)
+        others = [self.group.local_part(records.roll(r, 0)) for r in range(negatives + 1)]
         asked = torch.cat([torch.cat([other, known], dim=1) for other in others])
         scores = self.head(asked).float().view(negatives + 1, len(x))
-        scores = self.peers.gather(scores.T)[0].T
-        return ESTIMATORS[keep](scores[0], scores[1:], None)
+        scores = self.group.all_gather(scores.T)[0].T
+        return ESTIMATORS[mi_estimator](scores[0], scores[1:], None)
 
     def score(self, x: Tensor, z: Tensor, u: Tensor) -> Tensor:
         """T(x, z, u) `[B]`, all of it computed, as published."""
@@ -119,7 +119,7 @@ class PublishedCritic(nn.Module):
         return score.squeeze(1).float()
 
 
-def published_players(
+def published_networks(
     config: ExtractorConfig,
     spec: InputSpec,
     private: Mapping[str, int],
@@ -127,7 +127,7 @@ def published_players(
     *,
     width: int = 4096,
     dropout: float = 0.5,
-) -> Players:
+) -> Networks:
     """The paper's players, in place of `tiprdc.models.networks.players`.
 
     Args:
@@ -148,7 +148,7 @@ def published_players(
         )  # fmt: skip
     _, height, breadth = spec.shape
     places = (height // 32) * (breadth // 32)
-    return Players(
+    return Networks(
         extractor=PublishedExtractor(spec),
         adversaries=nn.ModuleList(
             nn.ModuleList(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.embedding import embedding
-from tiprdc.models.trunk_output import Views
+from tiprdc.models.trunk_output import TrunkOutput
 
 
 class Transformer(nn.Module):
@@ -53,7 +53,7 @@ class Transformer(nn.Module):
         self.out = nn.Linear(2 * width, out)
         self.local_width, self.places = width, 1
 
-    def forward(self, x: Tensor) -> Views:
+    def forward(self, x: Tensor) -> TrunkOutput:
         there = x > 0
         embedded = self.embedding(x)
         # The first place is always looked at: a text without tokens would divide 0 by 0.
@@ -65,4 +65,4 @@ class Transformer(nn.Module):
         mean = (steps * weight).sum(1) / weight.sum(1).clamp(min=1)
         top = (steps * weight - 1e4 * (1 - weight)).amax(1) * weight.amax(1)
         whole = self.out(torch.cat([mean, top], dim=1))
-        return Views(pieces=embedded, mask=there.float(), whole=whole)
+        return TrunkOutput(local=embedded, mask=there.float(), global_=whole)

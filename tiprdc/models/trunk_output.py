@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Views(NamedTuple):
+class TrunkOutput(NamedTuple):
     """Two views of a batch of records.
 
     Args:
@@ -16,6 +16,6 @@ class Views(NamedTuple):
         whole: `[B, D]`, one vector for the record.
     """
 
-    pieces: Tensor
+    local: Tensor
     mask: Tensor | None
-    whole: Tensor
+    global_: Tensor

@@ -15,11 +15,11 @@ from tiprdc.objectives.donsker_varadhan import donsker_varadhan
 from tiprdc.objectives.infonce import infonce
 from tiprdc.objectives.jsd import jsd
 
-Keep = Literal["jsd", "infonce", "donsker_varadhan"]
+MiEstimator = Literal["jsd", "infonce", "donsker_varadhan"]
 Estimator: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(joint `[B, ...]`, product `[R, B, ...]`, weight `[B, ...]` or None) -> scalar."""
 
-ESTIMATORS: dict[Keep, Estimator] = {
+ESTIMATORS: dict[MiEstimator, Estimator] = {
     "jsd": jsd,
     "infonce": infonce,
     "donsker_varadhan": donsker_varadhan,

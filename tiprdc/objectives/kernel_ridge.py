@@ -34,14 +34,14 @@ _HALF_BATCH_RIDGES = (0.1, 1.0, 10.0)
 _MEMORY_RIDGES = (0.1,)
 
 
-class Labelled(NamedTuple):
+class LabelledFeatures(NamedTuple):
     """Features `[N, D]` and their one-hot private attribute `[N, K]`."""
 
     z: Tensor
     u: Tensor
 
 
-class Explained(NamedTuple):
+class ExplainedVariance(NamedTuple):
     """What the adversary explains of u: scalars in [0, 1].
 
     Args:
@@ -54,7 +54,7 @@ class Explained(NamedTuple):
     chance: Tensor
 
 
-def explained_variance(batch: Labelled) -> Explained:
+def explained_variance(batch: LabelledFeatures) -> ExplainedVariance:
     """Fitted on one half of the batch and scored on the other, both ways, averaged.
 
     The gradient flows through the fit too: the extractor learns what the adversary will do next.
@@ -64,13 +64,13 @@ def explained_variance(batch: Labelled) -> Explained:
 
     """
     half = len(batch.z) // 2
-    first = Labelled(batch.z[:half], batch.u[:half])
-    second = Labelled(batch.z[half:], batch.u[half:])
+    first = LabelledFeatures(batch.z[:half], batch.u[:half])
+    second = LabelledFeatures(batch.z[half:], batch.u[half:])
     one, other = _score(first, second), _score(second, first)
-    return Explained((one.variance + other.variance) / 2, (one.chance + other.chance) / 2)
+    return ExplainedVariance((one.variance + other.variance) / 2, (one.chance + other.chance) / 2)
 
 
-class Remembered:
+class MemoryRidge:
     """The adversary fitted on the features of earlier batches.
 
     Twenty times the records see far fainter leaks. The fit takes no gradient, and is worth keeping
@@ -81,19 +81,19 @@ class Remembered:
     """
 
     @torch.no_grad()
-    def __init__(self, memory: Labelled) -> None:
+    def __init__(self, memory: LabelledFeatures) -> None:
         self.z = memory.z.clone()
         self.bandwidth = _bandwidth(self.z)
         systems = _systems(self.z, self.bandwidth, _MEMORY_RIDGES)
         self.weights = _solved(systems, memory.u - memory.u.mean(0))
 
-    def explained_variance(self, batch: Labelled) -> Explained:
+    def explained_variance(self, batch: LabelledFeatures) -> ExplainedVariance:
         """Scored on a batch of B >= 2 records; returns as the function of this name."""
         asked = _kernel(batch.z, self.z, self.bandwidth)
         return _both(asked @ self.weights, batch.u)
 
 
-def _score(fitted: Labelled, asked: Labelled) -> Explained:
+def _score(fitted: LabelledFeatures, asked: LabelledFeatures) -> ExplainedVariance:
     bandwidth = _bandwidth(fitted.z)
     systems = _systems(fitted.z, bandwidth, _HALF_BATCH_RIDGES)
     weights = _solved(systems, fitted.u - fitted.u.mean(0))
@@ -135,9 +135,9 @@ class _Solve(torch.autograd.Function):
         return -of_targets @ weights.mT, of_targets
 
 
-def _both(guess: Tensor, u: Tensor) -> Explained:
+def _both(guess: Tensor, u: Tensor) -> ExplainedVariance:
     # Records come in random order: the next one's label is as good as any other's.
-    return Explained(_best(guess, u), _best(guess.detach(), u.roll(1, 0)))
+    return ExplainedVariance(_best(guess, u), _best(guess.detach(), u.roll(1, 0)))
 
 
 def _best(guess: Tensor, u: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ _HEADROOM = 4.5
 and its memory did: roughly, on generated faces (docs/method.md)."""
 
 
-class Pressure(nn.Module):
+class PrivacyBudget(nn.Module):
     """One multiplier for each private attribute, 1 at the start.
 
     Args:
@@ -41,11 +41,11 @@ class Pressure(nn.Module):
     def __init__(self, classes: list[int], budget: float, rate: float) -> None:
         super().__init__()
         self.rate = rate
-        self.allowed = [allowed(budget, k) for k in classes]
+        self.allowed = [allowed_r2(budget, k) for k in classes]
         self.register_buffer("multiplier", torch.ones(len(classes)))
 
     @torch.no_grad()
-    def follow(self, attribute: int, shown: Tensor) -> None:
+    def update(self, attribute: int, shown: Tensor) -> None:
         """One step of the dual ascent.
 
         Args:
@@ -57,7 +57,7 @@ class Pressure(nn.Module):
         old.copy_((old * torch.exp(self.rate * error)).clamp(_LEAST, _MOST))
 
 
-def allowed(budget: float, classes: int) -> float:
+def allowed_r2(budget: float, classes: int) -> float:
     """What the adversary in training may explain of u if a fresh attacker is to stay in the budget.
 
     An attacker who decides by the sign of a Gaussian guess that correlates by rho with u of two

@@ -2,7 +2,8 @@
 
 A version is an annotated tag `extractor@v1.2.0` at the commit that made its files; its message
 holds the statement (formats/release_statement.py). A lifecycle stage is a tag
-`extractor#prod#3`, a version that was taken back one `extractor@v1.2.0!`, and a later audit one `extractor+v1.2.0+audit+1`, which
+`extractor#prod#3`, a version that was taken back one `extractor@v1.2.0!`, and a later audit one
+`extractor+v1.2.0+audit+1`, which
 is no tag of GTO's. DVC verifies nothing of what it fetches: whoever calls `fetch` compares.
 
 The only file that imports dvc and gto, and only when a function needs them.
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tiprdc.errors import ConfigError, ReleaseError, TiprdcError
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 from tiprdc.formats.release_statement import ReleasedFile, version_key
 from tiprdc.registry.git import Git, Tag
 from tiprdc.registry.versions import Assignment, Reaudit, Registry, Version, document
@@ -125,9 +126,9 @@ def provenance(repo: Any) -> dict[str, dict[str, dict[str, str]]]:
     """
     with _dvc_errors("dvc.lock"):
         return {
-            printable(str(stage.name)): {
-                "deps": {printable(str(d.def_path)): _hash(d) for d in stage.deps if d.def_path},
-                "outs": {printable(str(o.def_path)): _hash(o) for o in stage.outs},
+            sanitize(str(stage.name)): {
+                "deps": {sanitize(str(d.def_path)): _hash(d) for d in stage.deps if d.def_path},
+                "outs": {sanitize(str(o.def_path)): _hash(o) for o in stage.outs},
             }
             for stage in repo.index.stages
         }
@@ -146,7 +147,7 @@ def stale(folder: Path, stages: Sequence[str]) -> list[str]:
             # An absolute path: DVC takes others from where the process runs.
             targets = [f"{Path(repo.root_dir, 'dvc.yaml')}:{stage}" for stage in stages]
             found = repo.status(targets, with_deps=True)
-            return sorted(printable(str(name).rpartition(":")[2]) for name in found)
+            return sorted(sanitize(str(name).rpartition(":")[2]) for name in found)
 
 
 def remote_of(folder: Path) -> str:
@@ -199,7 +200,7 @@ def _plain(version: str) -> bool:
 def _reason(git: Git, tag: Tag | None) -> str | None:
     if tag is None:
         return None
-    return printable(git.message(tag).strip())[:300] or "no reason given"
+    return sanitize(git.message(tag).strip())[:300] or "no reason given"
 
 
 def _stages(events: list[tuple[int, bool, str, Tag]]) -> dict[str, Assignment]:
@@ -227,7 +228,7 @@ def _reaudit(git: Git, number: int, tag: Tag) -> Reaudit:
     """A later audit as its tag has it; an unreadable one speaks against the version."""
     try:
         raw = json.loads(document(git.message(tag), tag.name))
-        said: Mapping[str, str] = {k: printable(str(raw[k])) for k in _REAUDIT_KEYS}
+        said: Mapping[str, str] = {k: sanitize(str(raw[k])) for k in _REAUDIT_KEYS}
     except (ReleaseError, ValueError, KeyError, TypeError):
         said = dict.fromkeys(_REAUDIT_KEYS, "unreadable")
     return Reaudit(number=number, **said)
@@ -241,7 +242,7 @@ def _hash(entry: Any) -> str:
     if not info:
         return ""
     if isinstance(info.value, str):
-        return printable(f"{info.name}:{info.value}")
+        return sanitize(f"{info.name}:{info.value}")
     # Of settings DVC keeps the values themselves.
     text = json.dumps(info.value, sort_keys=True, default=str)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
@@ -276,7 +277,7 @@ def _dvc_errors(where: str) -> Iterator[None]:
             where, f"{error.name} is not installed", "DVC and GTO", 'pip install "tiprdc[pull]"'
         ) from error
     except Exception as error:
-        said = " ".join(printable(str(error)).split()) or type(error).__name__
+        said = " ".join(sanitize(str(error)).split()) or type(error).__name__
         raise ReleaseError(
             where, said[:300], "an answer",
             "is the DVC remote set, reachable and complete? `dvc remote list`, `dvc push`",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiprdc.errors import ReleaseError
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _ADVICE = ("hint:", "To ", "remote: \n")
@@ -47,13 +47,13 @@ class Git:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, *arguments: str, given: str | None = None, mend: str = "") -> str:
+    def __call__(self, *arguments: str, given: str | None = None, hint: str = "") -> str:
         """Run a command; its standard output.
 
         Raises:
             ReleaseError: It failed, or there is no git.
         """
-        return run(("-C", str(self.folder), *arguments), given=given, mend=mend)
+        return run(("-C", str(self.folder), *arguments), given=given, hint=hint)
 
     def blob(self, revision: str, path: str) -> bytes:
         """A file's bytes at a revision, as Git has them.
@@ -88,7 +88,7 @@ class Git:
         head, _, message = self("cat-file", "tag", tag.object).partition("\n\n")
         said = dict(line.partition(" ")[::2] for line in head.splitlines())
         if said.get("tag") != tag.name:
-            held = printable(str(said.get("tag")))
+            held = sanitize(str(said.get("tag")))
             raise ReleaseError(
                 tag.name, f"holds the tag {held}", "a tag of its own name",
                 "somebody moved it: ask who may push tags",
@@ -110,7 +110,7 @@ class Git:
         commands = "".join(f"create refs/tags/{name} {id_}\n" for name, id_ in objects.items())
         self(
             "update-ref", "--stdin", given=f"start\n{commands}prepare\ncommit\n",
-            mend="another release was faster: run the same command again",
+            hint="another release was faster: run the same command again",
         )  # fmt: skip
 
     def push_tags(self, remote: str, objects: Mapping[str, str]) -> None:
@@ -122,7 +122,7 @@ class Git:
         refs = [f"{id_}:refs/tags/{name}" for name, id_ in objects.items()]
         self(
             "push", "--quiet", "--atomic", remote, *refs,
-            mend="run the same command again: it takes over what others have released",
+            hint="run the same command again: it takes over what others have released",
         )  # fmt: skip
 
 
@@ -136,21 +136,21 @@ def clone(source: str, into: Path) -> Git:
     run(
         ("clone", "--quiet", "--no-checkout", "--no-local", "--no-recurse-submodules", "--",
          source, str(into)),
-        mend="give a folder or a URL that `git clone` takes",
+        hint="give a folder or a URL that `git clone` takes",
     )  # fmt: skip
     return Git(into)
 
 
-def run(arguments: tuple[str, ...], given: str | None = None, mend: str = "") -> str:
+def run(arguments: tuple[str, ...], given: str | None = None, hint: str = "") -> str:
     """Run git; its standard output.
 
     Raises:
         ReleaseError: It failed, or there is no git.
     """
-    return _run(arguments, given, mend).decode("utf-8", "replace")
+    return _run(arguments, given, hint).decode("utf-8", "replace")
 
 
-def _run(arguments: tuple[str, ...], given: str | None, mend: str) -> bytes:
+def _run(arguments: tuple[str, ...], given: str | None, hint: str) -> bytes:
     settings = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     # Inside a hook these name another repository.
     hooked = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
@@ -165,7 +165,7 @@ def _run(arguments: tuple[str, ...], given: str | None, mend: str) -> bytes:
     if done.returncode:
         verb = arguments[2] if arguments[0] == "-C" else arguments[0]
         said = _cause(done.stderr.decode("utf-8", "replace"))
-        raise ReleaseError(f"git {verb}", said, "a command that succeeds", mend)
+        raise ReleaseError(f"git {verb}", said, "a command that succeeds", hint)
     return done.stdout
 
 
@@ -174,4 +174,4 @@ def _cause(said: str) -> str:
     lines = [line.strip() for line in said.splitlines()]
     wanted = [line for line in lines if line.startswith(("fatal:", "error:", "!"))] or lines
     text = "; ".join(line for line in wanted[:2] if line and not line.startswith(_ADVICE))
-    return printable(_CREDENTIALS.sub("", text))[:300] or "it failed without a word"
+    return sanitize(_CREDENTIALS.sub("", text))[:300] or "it failed without a word"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tiprdc.errors import ConfigError
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 from tiprdc.formats.release_statement import AUDIT, Release
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import Git, clone
-from tiprdc.registry.pull import Checked, absolute, open_release
+from tiprdc.registry.pull import VerifiedRelease, absolute, open_release
 from tiprdc.registry.signing import TrustedKey
 from tiprdc.registry.versions import Version
 
@@ -34,7 +34,7 @@ class Lineage:
     """
 
     name: str
-    checked: Checked
+    checked: VerifiedRelease
     version: Version
     subject: str
     stages: Stages
@@ -96,7 +96,7 @@ def trace(source: str, name: str, trusted: Sequence[TrustedKey] | None) -> Linea
     """
     artifact, at, version_name = name.partition("@")
     if not at:
-        raise ConfigError("VERSION", printable(name), "NAME@vX.Y.Z, e.g. extractor@v1.2.0")
+        raise ConfigError("VERSION", sanitize(name), "NAME@vX.Y.Z, e.g. extractor@v1.2.0")
     with tempfile.TemporaryDirectory(prefix="tiprdc-") as scratch:
         git = clone(absolute(source), Path(scratch, "clone"))
         found = dvc_store.read(git, artifact)
@@ -108,13 +108,13 @@ def trace(source: str, name: str, trusted: Sequence[TrustedKey] | None) -> Linea
             name=name,
             checked=checked,
             version=version,
-            subject=printable(git("log", "-1", "--format=%s (%as)", version.tag.commit).strip()),
+            subject=sanitize(git("log", "-1", "--format=%s (%as)", version.tag.commit).strip()),
             stages=stages,
             broken=tuple(_broken(git, checked, stages)),
         )
 
 
-def _broken(git: Git, checked: Checked, stages: Stages) -> list[str]:
+def _broken(git: Git, checked: VerifiedRelease, stages: Stages) -> list[str]:
     """Links between the statement and its commit that do not hold."""
     release, said = checked.release, []
     if dvc_store.sha256_at(git, release.revision, "params.yaml") != release.params_sha256:

@@ -17,13 +17,13 @@ from tiprdc.formats.manifest import artifact_of
 from tiprdc.formats.release_statement import Envelope, Release
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import clone
-from tiprdc.registry.release_folder import arriving, check, read_statement, write_statement
-from tiprdc.registry.signing import TrustedKey, canonical_sha256, vouched
+from tiprdc.registry.release_folder import atomic_directory, check, read_statement, write_statement
+from tiprdc.registry.signing import TrustedKey, canonical_sha256, verify_signature
 from tiprdc.registry.versions import NO_TAGS, Registry, Version
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class VersionSelector:
     """Which version: of a name, in a lifecycle stage, or the newest.
 
     Args:
@@ -46,7 +46,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class VerifiedRelease:
     """A release whose files are those of its statement.
 
     Args:
@@ -62,11 +62,11 @@ class Checked:
 
 def pull(
     source: str,
-    wanted: Wanted,
+    wanted: VersionSelector,
     target: Path,
     trusted: Sequence[TrustedKey] | None,
     today: date | None = None,
-) -> Checked:
+) -> VerifiedRelease:
     """Fetch a version and check everything about it.
 
     Args:
@@ -81,7 +81,7 @@ def pull(
         ConfigError: The target is taken, or there is no such variant.
     """
     artifact = artifact_of(wanted.variant, wanted.artifact)
-    with arriving(target) as payload:
+    with atomic_directory(target) as payload:
         git = clone(absolute(source), payload.with_name("clone"))
         found = dvc_store.read(git, artifact)
         version = resolve(found, wanted)
@@ -94,12 +94,12 @@ def pull(
                 dvc_store.fetch(repo, file, payload / name)
         write_statement(envelope, payload)
         check(payload, release)
-    return Checked(release=release, key=key, stages=tuple(found.stages_of(version)))
+    return VerifiedRelease(release=release, key=key, stages=tuple(found.stages_of(version)))
 
 
 def verify(
     folder: Path, trusted: Sequence[TrustedKey] | None, today: date | None = None
-) -> Checked:
+) -> VerifiedRelease:
     """Check a folder that was pulled, offline.
 
     Raises:
@@ -108,10 +108,10 @@ def verify(
     envelope, release = read_statement(folder)
     key = _vouched(envelope, trusted, str(folder), today)
     check(folder, release)
-    return Checked(release=release, key=key)
+    return VerifiedRelease(release=release, key=key)
 
 
-def resolve(found: Registry, wanted: Wanted) -> Version:
+def resolve(found: Registry, wanted: VersionSelector) -> Version:
     """The version that is wanted; the newest that nobody objects to unless told which.
 
     Raises:
@@ -140,7 +140,7 @@ def resolve(found: Registry, wanted: Wanted) -> Version:
 
 def open_release(
     found: Registry, version: Version, trusted: Sequence[TrustedKey] | None
-) -> Checked:
+) -> VerifiedRelease:
     """A version's statement, with a look at its signature if anybody is trusted.
 
     Raises:
@@ -148,7 +148,7 @@ def open_release(
     """
     release = found.release(version)
     key = _vouched(found.envelope(version), trusted, version.tag.name, None)
-    return Checked(release=release, key=key, stages=tuple(found.stages_of(version)))
+    return VerifiedRelease(release=release, key=key, stages=tuple(found.stages_of(version)))
 
 
 def _vouched(
@@ -159,7 +159,9 @@ def _vouched(
 ) -> TrustedKey | None:
     if trusted is None:
         return None
-    return vouched(envelope.statement, "release", envelope.signatures, trusted, where, today)
+    return verify_signature(
+        envelope.statement, "release", envelope.signatures, trusted, where, today
+    )
 
 
 def _check_promotion(
@@ -174,7 +176,7 @@ def _check_promotion(
         return
     assignment = found.stages[stage]
     where, envelope = assignment.tag.name, found.promotion(assignment)
-    vouched(envelope.statement, "promotion", envelope.signatures, trusted, where, today)
+    verify_signature(envelope.statement, "promotion", envelope.signatures, trusted, where, today)
     expected = promotion_statement(release, stage, assignment.number)
     if envelope.statement != expected:
         raise ReleaseError(

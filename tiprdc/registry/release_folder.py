@@ -18,7 +18,7 @@ from typing import Any
 
 from tiprdc.errors import ConfigError, DataError, ReleaseError
 from tiprdc.formats.audit_report import read_audit
-from tiprdc.formats.files import printable, sha256
+from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import read_contract
 from tiprdc.formats.release_statement import (
     AUDIT,
@@ -36,7 +36,7 @@ _CHANGED = "do not use it: pull it again"
 
 
 @contextlib.contextmanager
-def arriving(target: Path) -> Iterator[Path]:
+def atomic_directory(target: Path) -> Iterator[Path]:
     """A new folder that becomes `target` if nothing is raised, and else is gone.
 
     Args:
@@ -48,7 +48,7 @@ def arriving(target: Path) -> Iterator[Path]:
     target = Path(os.path.abspath(target))  # noqa: PTH100  # links are refused, not followed
     _check_target(target)
     prefix = f".{target.name}.arriving-"
-    _sweep(target.parent, prefix)
+    _remove_stale(target.parent, prefix)
     work = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     lock = _locked(work)
     try:
@@ -117,7 +117,7 @@ def check_audit(audit_file: Path, manifest: Path, release: Release) -> None:
     try:
         audit, contract = read_audit(audit_file), read_contract(manifest)
     except DataError as error:
-        raise ReleaseError(error.where, error.given, error.allowed, _CHANGED) from error
+        raise ReleaseError(error.where, error.given, error.expected, _CHANGED) from error
     said = (audit.verdict, audit.model_sha256, audit.suite_version)
     if said != ("PASS", release.model_sha256, release.suite_version) or release.verdict != "PASS":
         raise ReleaseError(
@@ -142,7 +142,7 @@ def _check_listing(folder: Path, wanted: set[str]) -> None:
         raise ReleaseError(str(folder / name), "missing", "every file of the release", _CHANGED)
     for name in sorted(set(found) - wanted):
         raise ReleaseError(
-            str(folder / printable(name)), "not of the release", "its files alone", "take it away"
+            str(folder / sanitize(name)), "not of the release", "its files alone", "take it away"
         )
     for name, entry in sorted(found.items()):
         if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
@@ -181,7 +181,7 @@ def _check_target(target: Path) -> None:
         )
 
 
-def _sweep(parent: Path, prefix: str) -> None:
+def _remove_stale(parent: Path, prefix: str) -> None:
     """Take away what killed runs left: nobody holds its lock any more."""
     for left in (entry for entry in parent.iterdir() if entry.name.startswith(prefix)):
         with contextlib.suppress(OSError):

@@ -81,7 +81,7 @@ def sign(document: Mapping[str, Any], purpose: Purpose, key: Ed25519PrivateKey) 
     return {"key": _key_id(public), "ed25519": base64.b64encode(signature).decode()}
 
 
-def vouched(
+def verify_signature(
     document: Mapping[str, Any],
     purpose: Purpose,
     signatures: Sequence[Mapping[str, str]],
@@ -103,25 +103,27 @@ def vouched(
         ReleaseError: Nobody trusted signed, a signature is wrong, or its key expired.
     """
     _need_cryptography()
-    allowed = "a good signature by a key that you trust"
+    expected = "a good signature by a key that you trust"
     if not signatures:
-        raise ReleaseError(where, "nobody signed it", allowed, "ask for a release made with --sign")
+        raise ReleaseError(
+            where, "nobody signed it", expected, "ask for a release made with --sign"
+        )
     by_id = {key.id: key for key in trusted}
     known = [(by_id[s["key"]], s["ed25519"]) for s in signatures if s["key"] in by_id]
     if not known:
         ids = ", ".join(s["key"] for s in signatures)
-        raise ReleaseError(where, f"signed by {ids}, unknown to you", allowed)
+        raise ReleaseError(where, f"signed by {ids}, unknown to you", expected)
     signed, today = _signed(document, purpose), today or datetime.now(UTC).date()
     good = [key for key, signature in known if _verifies(key, signature, signed)]
     if not good:
         raise ReleaseError(
-            where, f"the signature of {known[0][0].name} does not fit", allowed, "do not use it"
+            where, f"the signature of {known[0][0].name} does not fit", expected, "do not use it"
         )
     for key in good:
         if key.expires is None or today <= key.expires:
             return key
     raise ReleaseError(
-        where, f"the key of {good[0].name} expired on {good[0].expires}", allowed,
+        where, f"the key of {good[0].name} expired on {good[0].expires}", expected,
         "ask for a release signed by a key that is valid, or for a newer trust file",
     )  # fmt: skip
 
@@ -195,19 +197,19 @@ def load_private(path: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    where, allowed = str(path), "an Ed25519 key, PKCS#8 PEM without a passphrase, mode 0600"
+    where, expected = str(path), "an Ed25519 key, PKCS#8 PEM without a passphrase, mode 0600"
     try:
         mode, pem = path.stat().st_mode, path.read_bytes()
     except OSError as error:
-        raise ConfigError(where, error.strerror or "unreadable", allowed, _KEYGEN) from None
+        raise ConfigError(where, error.strerror or "unreadable", expected, _KEYGEN) from None
     if stat.S_IMODE(mode) & 0o077:
-        raise ConfigError(where, "others may read it", allowed, f"chmod 600 {path}")
+        raise ConfigError(where, "others may read it", expected, f"chmod 600 {path}")
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
-        raise ConfigError(where, "not such a key", allowed, _KEYGEN) from None
+        raise ConfigError(where, "not such a key", expected, _KEYGEN) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(where, "another kind of key", allowed, _KEYGEN)
+        raise ConfigError(where, "another kind of key", expected, _KEYGEN)
     return key
 
 

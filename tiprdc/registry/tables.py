@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiprdc.errors import ReleaseError
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 from tiprdc.formats.release_statement import Release
 from tiprdc.registry.versions import Registry, Version
 from tiprdc.reports import wording
@@ -97,7 +97,7 @@ def _lost(release: Release) -> str:
 
 
 def _signed(found: Registry, version: Version) -> str:
-    keys = [printable(s["key"]) for s in found.envelope(version).signatures]
+    keys = [sanitize(s["key"]) for s in found.envelope(version).signatures]
     return ", ".join(keys) or "no"
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tiprdc.errors import ConfigError
 from tiprdc.formats.audit_report import Audit, Estimate, read_audit, read_audited
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract
 from tiprdc.reports import wording
 
@@ -147,7 +147,7 @@ def code(text: object) -> str:
 
 def quoted(text: object) -> str:
     """A YAML string: JSON's quotes are YAML's."""
-    return json.dumps(printable(str(text)), ensure_ascii=False)
+    return json.dumps(sanitize(str(text)), ensure_ascii=False)
 
 
 def metrics(audit: Audit) -> list[tuple[str, Estimate]]:

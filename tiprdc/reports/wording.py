@@ -110,8 +110,8 @@ def claim(attribute: PrivateAttribute, audit: Audit) -> str:
 def sent(contract: Contract) -> str:
     """What happens to features before they leave the device."""
     steps = []
-    if contract.bounded:
-        steps.append(f"squashed into {MINUS}{contract.bounded:g} to {contract.bounded:g}")
+    if contract.clip:
+        steps.append(f"squashed into {MINUS}{contract.clip:g} to {contract.clip:g}")
     if contract.noise:
         steps.append(f"with Gaussian noise of {contract.noise:g}, drawn anew at every run")
     if contract.bits:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from tiprdc.errors import DataError
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.runtime.feature_files import check_output, write_features
-from tiprdc.runtime.records import Failure, Intake
+from tiprdc.runtime.records import Failure, RecordSource
 
 PART = 1024
 """Records of a part, or one batch where that is more: what a kill may cost."""
@@ -63,7 +63,7 @@ class _Part:
 
 def extract(
     extractor: Extractor,
-    intake: Intake,
+    intake: RecordSource,
     output: Path,
     *,
     batch: int = 64,
@@ -115,7 +115,7 @@ def extract(
 
 def _work(
     extractor: Extractor,
-    intake: Intake,
+    intake: RecordSource,
     rows: range,
     batch: int,
     report: Callable[[int], None] | None,
@@ -203,7 +203,7 @@ def _finished(file: Path, shape: tuple[int, ...]) -> _Part:
 
 
 def _names(
-    files: list[Path], shape: tuple[int, ...], intake: Intake
+    files: list[Path], shape: tuple[int, ...], intake: RecordSource
 ) -> tuple[tuple[Failure, ...], list[str]]:
     """All failures, and the names of all others, in order."""
     failures: list[Failure] = []

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.errors import DataError, ModelError
-from tiprdc.formats.files import printable, read_bytes, read_json
+from tiprdc.formats.files import read_bytes, read_json, sanitize
 from tiprdc.formats.manifest import MOST_BYTES, Contract, parse_contract
 from tiprdc.runtime.columns import encode_columns
 from tiprdc.runtime.session import open_session
@@ -76,7 +76,7 @@ class Extractor:
         """
         folder = Path(folder)
         path = folder / MANIFEST
-        contract = parse_contract(read_json(path, links=False), printable(str(path)))
+        contract = parse_contract(read_json(path, links=False), sanitize(str(path)))
         files = {name: _verified(folder / name, contract) for name in contract.files}
         tokenizer = files.get(TOKENIZER)
         text = None if tokenizer is None else tokenizer.decode("utf-8", errors="replace")
@@ -159,7 +159,7 @@ class Extractor:
 def _verified(path: Path, contract: Contract) -> bytes:
     """The bytes of one file of a release, if they are those of the manifest."""
     digest, size = contract.files[path.name]
-    where = printable(str(path))
+    where = sanitize(str(path))
     data = read_bytes(path, MOST_BYTES, ModelError)
     if len(data) != size:
         raise ModelError(where, f"{len(data):,} bytes", f"the manifest's {size:,} bytes", _AGAIN)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tiprdc.datasets.images import SUFFIXES, read_picture
 from tiprdc.errors import ConfigError, DataError, suggestion
-from tiprdc.formats.files import printable, sha256
+from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import Contract
 from tiprdc.runtime.columns import MISSING, encode_columns, require_columns
 from tiprdc.runtime.extractor import Batch
@@ -36,7 +36,7 @@ class Failure:
     reason: str
 
 
-class Intake(ABC):
+class RecordSource(ABC):
     """Records that are there.
 
     Args:
@@ -60,9 +60,9 @@ class Intake(ABC):
         return len(self.ids)
 
 
-def open_intake(
+def open_records(
     path: Path, contract: Contract, *, column: str | None = None, id_column: str | None = None
-) -> Intake:
+) -> RecordSource:
     """What lies at a path, as the records that a release takes.
 
     Args:
@@ -78,21 +78,21 @@ def open_intake(
     """
     if not path.exists():
         near = suggestion(path.name, [p.name for p in path.parent.glob("*")])
-        raise DataError(printable(str(path)), "no such file or folder", "what is there", near)
+        raise DataError(sanitize(str(path)), "no such file or folder", "what is there", near)
     table = path.suffix.lower() in _SEPARATORS
     for option, given in (("--column", column), ("--id", id_column)):
         if given is not None and (not table or contract.modality == "image"):
-            raise ConfigError(option, printable(given), "only with a .csv or .tsv of texts or rows")
+            raise ConfigError(option, sanitize(given), "only with a .csv or .tsv of texts or rows")
     if contract.modality == "image":
         return Pictures(path, contract)
     if contract.modality == "table":
         if column is not None:
-            raise ConfigError("--column", printable(column), "for texts; a table has its columns")
+            raise ConfigError("--column", sanitize(column), "for texts; a table has its columns")
         return Rows(path, contract, id_column)
     return Texts(path, column, id_column)
 
 
-class Pictures(Intake):
+class Pictures(RecordSource):
     """Picture files, searched in a folder and its folders, or listed."""
 
     def __init__(self, path: Path, contract: Contract) -> None:
@@ -103,7 +103,7 @@ class Pictures(Intake):
         self._files = list(_pictures(path))
         if not self._files:
             wanted = f"pictures ({', '.join(SUFFIXES)})"
-            raise DataError(printable(str(path)), "no picture in it", wanted)
+            raise DataError(sanitize(str(path)), "no picture in it", wanted)
         self.ids = [name for name, _ in self._files]
         self.digest = _digest(f"{name}\0{_state(file)}" for name, file in self._files)
 
@@ -122,7 +122,7 @@ class Pictures(Intake):
         return np.stack(x) if x else np.zeros(shape, np.uint8), _places(kept), failures
 
 
-class Texts(Intake):
+class Texts(RecordSource):
     """One text a line, or one a row in a column of a table."""
 
     def __init__(self, path: Path, column: str | None, id_column: str | None) -> None:
@@ -148,12 +148,12 @@ class Texts(Intake):
         return texts, _places(rows), _failed(self._bad, self.ids, start, stop)
 
 
-class Rows(Intake):
+class Rows(RecordSource):
     """Rows of a table with the contract's columns."""
 
     def __init__(self, path: Path, contract: Contract, id_column: str | None) -> None:
         if path.suffix.lower() not in _SEPARATORS:
-            raise DataError(printable(str(path)), "no .csv or .tsv", "a .csv or .tsv file")
+            raise DataError(sanitize(str(path)), "no .csv or .tsv", "a .csv or .tsv file")
         table = _Table(path)
         require_columns(contract.columns, dict.fromkeys(table.names, ()))
         self.ids = table.ids(id_column)
@@ -161,7 +161,7 @@ class Rows(Intake):
         columns = {column.name: table.column(column.name) for column in contract.columns}
         self._x, no_numbers = encode_columns(contract.columns, columns)
         for row, name in no_numbers.items():
-            self._bad.setdefault(row, f"{printable(name)} is no number")
+            self._bad.setdefault(row, f"{sanitize(name)} is no number")
         self.digest = _digest([id_column or "", sha256(path)])
 
     def read(self, start: int, stop: int) -> tuple[Batch, NDArray[np.int64], dict[int, Failure]]:
@@ -173,7 +173,7 @@ class _Table:
     """A .csv or .tsv in memory, and the rows of it that are broken."""
 
     def __init__(self, path: Path) -> None:
-        self._where = where = printable(str(path))
+        self._where = where = sanitize(str(path))
         separator = _SEPARATORS[path.suffix.lower()]
         self.rows: list[list[str]] = []
         self.bad: dict[int, str] = {}
@@ -208,9 +208,9 @@ class _Table:
 
     def column(self, name: str) -> list[str]:
         if name not in self.names:
-            listed = ", ".join(map(printable, self.names[:30]))
+            listed = ", ".join(map(sanitize, self.names[:30]))
             near = suggestion(name, self.names)
-            given = f"no column {printable(name)!r}"
+            given = f"no column {sanitize(name)!r}"
             raise DataError(self._where, given, f"one of {listed}", near)
         place = self.names.index(name)
         return [row[place] for row in self.rows]
@@ -247,10 +247,10 @@ def _lines(path: Path) -> list[str]:
         text = path.read_bytes().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     except OSError as error:
         given = f"cannot be read ({type(error).__name__})"
-        raise DataError(printable(str(path)), given, "a file that can be read") from error
+        raise DataError(sanitize(str(path)), given, "a file that can be read") from error
     if "\0" in text or not text.strip():
         given = "empty" if not text.strip() else "no text"
-        raise DataError(printable(str(path)), given, "a text file in UTF-8, one record a line")
+        raise DataError(sanitize(str(path)), given, "a text file in UTF-8, one record a line")
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from tiprdc.errors import ModelError
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 
 
-def refused(where: str, given: str, allowed: str, mend: str = "") -> ModelError:
+def refused(where: str, given: str, expected: str, hint: str = "") -> ModelError:
     """The error to raise; its parts as `TiprdcError`'s."""
-    return ModelError(printable(where), given, allowed, mend)
+    return ModelError(sanitize(where), given, expected, hint)
 
 
 def quoted(name: str) -> str:
     """A stranger's name, short and without what could rewrite a terminal."""
-    text = printable(name).replace("\n", " ").replace("\t", " ")
+    text = sanitize(name).replace("\n", " ").replace("\t", " ")
     return repr(text if len(text) <= 60 else f"{text[:57]}...")

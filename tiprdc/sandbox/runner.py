@@ -6,7 +6,7 @@
     z = runner.run(Path("model.onnx"), x)        # float32 [N, ...], finite, one row a record
 
 Both refuse with a `ModelError` that says what was found, what is allowed and, where there is one,
-the mend. Neither raises anything else for what a file holds or does.
+a hint. Neither raises anything else for what a file holds or does.
 
 What happens:
 
@@ -43,8 +43,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.errors import DataError, ModelError, within
-from tiprdc.formats.files import printable, read_bytes
+from tiprdc.errors import DataError, ModelError, check_range
+from tiprdc.formats.files import read_bytes, sanitize
 from tiprdc.sandbox import worker
 from tiprdc.sandbox.model_info import ModelFacts
 
@@ -75,14 +75,14 @@ class Limits:
     """Numbers of one record's features, 1 to 2^30."""
 
     def __post_init__(self) -> None:
-        within("Limits.file", self.file, 1, 2**31 - 1)
-        within("Limits.memory", self.memory, 2**24, 2**40)
-        within("Limits.seconds", self.seconds, 1, 100_000)
-        within("Limits.output", self.output, 2**16, 2**40)
-        within("Limits.features", self.features, 1, 2**30)
+        check_range("Limits.file", self.file, 1, 2**31 - 1)
+        check_range("Limits.memory", self.memory, 2**24, 2**40)
+        check_range("Limits.seconds", self.seconds, 1, 100_000)
+        check_range("Limits.output", self.output, 2**16, 2**40)
+        check_range("Limits.features", self.features, 1, 2**30)
 
 
-def check(path: Path, *, limits: Limits | None = None) -> ModelFacts:
+def validate(path: Path, *, limits: Limits | None = None) -> ModelFacts:
     """Inspect an ONNX file and let onnxruntime load it, in a process with limits.
 
     Args:
@@ -119,13 +119,13 @@ def run(
         DataError: The records do not fit what the model takes.
         ModelError: As `check`; or features are not finite, or not one row for each record.
     """
-    within("batch", batch, 1, 4096)
+    check_range("batch", batch, 1, 4096)
     limits = limits or Limits()
-    facts = check(path, limits=limits)
-    x = _fitting(x, facts, printable(str(path)))
+    facts = validate(path, limits=limits)
+    x = _fitting(x, facts, sanitize(str(path)))
     again, z = _confined(path, x, batch, limits)
     if again != facts:
-        raise ModelError(printable(str(path)), "a file that changes", "one that stays as it is")
+        raise ModelError(sanitize(str(path)), "a file that changes", "one that stays as it is")
     assert z is not None
     return z
 
@@ -152,7 +152,7 @@ def _confined(
     path: Path, x: NDArray[Any] | None, batch: int, limits: Limits
 ) -> tuple[ModelFacts, NDArray[np.float32] | None]:
     """Let the other process do it, and read its answer as one from a stranger."""
-    where = printable(str(path))
+    where = sanitize(str(path))
     _require(where)
     data = read_bytes(path, limits.file, ModelError)
     with tempfile.TemporaryDirectory(prefix="tiprdc-") as name:
@@ -210,8 +210,8 @@ def _answer(path: Path, where: str) -> ModelFacts:
     try:
         answer = json.loads(read_bytes(path, _MOST_ANSWER, ModelError))
         if "error" in answer:
-            _, given, allowed, mend = map(str, answer["error"])
-            raise ModelError(where, printable(given), printable(allowed), printable(mend))
+            _, given, allowed, hint = map(str, answer["error"])
+            raise ModelError(where, sanitize(given), sanitize(allowed), sanitize(hint))
         return ModelFacts.from_json(answer["facts"])
     except ModelError:
         raise

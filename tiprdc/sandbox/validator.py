@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 import onnx
 from onnx import AttributeProto, NodeProto, ValueInfoProto
 
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 from tiprdc.sandbox.messages import quoted, refused
 from tiprdc.sandbox.model_info import ModelFacts, Shape
 from tiprdc.sandbox.tensors import DTYPES, check_tensors, tensors
@@ -252,5 +252,5 @@ def _declared(
 
 
 def _brief(error: Exception) -> str:
-    lines = [printable(line).strip() for line in str(error).splitlines()]
+    lines = [sanitize(line).strip() for line in str(error).splitlines()]
     return next(filter(None, lines), type(error).__name__)[:200]

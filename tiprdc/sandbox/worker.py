@@ -5,7 +5,7 @@ It finds a job in its working folder and leaves an answer there; both are JSON a
     job.json     {"where", "memory", "seconds", "output", "batch", "run"}
     model.onnx   the file
     x.npy        records, if it is to be run
-    answer.json  {"facts": ...} or {"error": [where, given, allowed, mend]}
+    answer.json  {"facts": ...} or {"error": [where, given, expected, hint]}
     z.npy        features float32 `[N, ...]`
 
 Before it looks at the file it gives up what it does not need any more: memory beyond a limit, time
@@ -42,11 +42,11 @@ def main() -> None:
     data = Path(MODEL).read_bytes()
     x = np.load(RECORDS, mmap_mode="r", allow_pickle=False) if job["run"] else None
     with Path(ANSWER).open("wb") as answer, Path(FEATURES).open("wb") as features:
-        give_up(job)
+        drop_privileges(job)
         try:
             found: dict[str, Any] = {"facts": _work(job, data, x, features)}
         except ModelError as error:
-            found = {"error": [error.where, error.given, error.allowed, error.mend]}
+            found = {"error": [error.where, error.given, error.expected, error.hint]}
         except MemoryError:
             found = {"error": _too_much(job)}
         # What nobody thought of is refused too.
@@ -56,7 +56,7 @@ def main() -> None:
         answer.write(json.dumps(found).encode())
 
 
-def give_up(job: dict[str, Any]) -> None:
+def drop_privileges(job: dict[str, Any]) -> None:
     """Lower the limits of this process for good.
 
     Args:
@@ -163,8 +163,8 @@ def _out_of_memory(error: Exception) -> bool:
 
 def _too_much(job: dict[str, Any]) -> list[str]:
     given = f"it needs more than {job['memory'] / 2**20:,.0f} MiB of memory"
-    allowed, mend = "a model within the limit", "raise Limits.memory, or take smaller batches"
-    return [job["where"], given, allowed, mend]
+    allowed, hint = "a model within the limit", "raise Limits.memory, or take smaller batches"
+    return [job["where"], given, allowed, hint]
 
 
 if __name__ == "__main__":

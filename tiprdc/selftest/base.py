@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks.base import Kind
-from tiprdc.errors import within
+from tiprdc.errors import check_range
 
 HIDDEN = -1
 """The signal of somebody who is not exposed."""
@@ -83,7 +83,7 @@ class Leak:
         Raises:
             ConfigError: It is not in [0.5, 1].
         """
-        within("accuracy", accuracy, 0.5, 1.0)
+        check_range("accuracy", accuracy, 0.5, 1.0)
         return 0.5 if self.channel == "none" else accuracy
 
     def draw(
@@ -94,8 +94,8 @@ class Leak:
         Raises:
             ConfigError: The accuracy is not in [0.5, 1], or there are fewer than 2 people.
         """
-        within("accuracy", accuracy, 0.5, 1.0)
-        within("people", people, 2, 10_000_000)
+        check_range("accuracy", accuracy, 0.5, 1.0)
+        check_range("people", people, 2, 10_000_000)
         u = balanced(people, rng)
         return self.plant(_told(u, accuracy, self.channel, rng), rng), u
 

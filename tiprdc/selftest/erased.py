@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tiprdc.attacks.base import Kind
-from tiprdc.errors import within
-from tiprdc.models.leace import Guard
+from tiprdc.errors import check_range
+from tiprdc.models.leace import LeaceLayer
 from tiprdc.selftest.base import balanced
 from tiprdc.selftest.columns import WIDTH
 
@@ -48,9 +48,9 @@ def _before(
 
 
 @functools.cache
-def _guard(accuracy: float) -> Guard:
+def _guard(accuracy: float) -> LeaceLayer:
     z, u = _before(FITTED_ON, accuracy, np.random.default_rng(17))
-    guard = Guard(WIDTH).eval()
+    guard = LeaceLayer(WIDTH).eval()
     guard.fit(torch.from_numpy(z), torch.from_numpy(np.eye(2)[u]))
     return guard
 
@@ -68,7 +68,7 @@ class Erased:
         Raises:
             ConfigError: It is not in [0.5, 0.999].
         """
-        within("accuracy", accuracy, 0.5, MOST)
+        check_range("accuracy", accuracy, 0.5, MOST)
         guard = _guard(accuracy)
         erase = (guard.inward.double() @ guard.outward.double()).numpy()
         delta = 2 * stats.norm.ppf(accuracy) * _mixing()[0] @ erase
@@ -84,7 +84,7 @@ class Erased:
         Raises:
             ConfigError: The accuracy is not in [0.5, 0.999].
         """
-        within("accuracy", accuracy, 0.5, MOST)
+        check_range("accuracy", accuracy, 0.5, MOST)
         z, u = _before(people, accuracy, rng)
         with torch.no_grad():
             return _guard(accuracy)(torch.from_numpy(z.astype(np.float32))).numpy(), u

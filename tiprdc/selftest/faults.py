@@ -88,7 +88,7 @@ def _replanned(**changes: Any) -> Fault:
 FAULTS: dict[str, Fault] = {
     "an attack was killed": _fails("released", "WorkerCrashedError"),
     "an attack ran out of memory": _fails("released", "OutOfMemoryError"),
-    "an attack timed out": _fails("released", "out of time (audit.most_seconds)"),
+    "an attack timed out": _fails("released", "out of time (cluster.most_seconds)"),
     "an attack met NaN": _fails("released", "ValueError: the attacker gives NaN"),
     "an attack scored NaN": lambda e: _rerun(e, "released", select=math.nan),
     "an attack has a score but failed": lambda e: _rerun(e, "released", status="failed: killed"),
@@ -115,7 +115,7 @@ FAULTS: dict[str, Fault] = {
     "labels were swapped": lambda e: _control("raw", 0.02)(e),
     "the released file was swapped": lambda e: replace(e, model_sha256=OTHER),
     "the released file was truncated": lambda e: replace(e, model_sha256=e.model_sha256[::-1]),
-    "the control's file was swapped": lambda e: replace(e, control_sha256=OTHER),
+    "the control's file was swapped": lambda e: replace(e, unprotected_sha256=OTHER),
     "the data were swapped": lambda e: replace(e, data_digest=OTHER),
     "the margin was edited after the attacks": _lenient,
     "an attack was struck from the plan": _edited(attacks=("logistic_regression",)),

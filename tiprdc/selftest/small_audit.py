@@ -28,7 +28,7 @@ from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.datasets.schema import SPLITS, Attribute, Column, Records, Schema
-from tiprdc.errors import ConfigError, within
+from tiprdc.errors import ConfigError, check_range
 from tiprdc.selftest.base import Fixture
 
 ATTRIBUTE = "u"
@@ -62,7 +62,7 @@ class Design:
 
     def __post_init__(self) -> None:
         for name, least in (("train", 40), ("select", 20), ("test", 40)):
-            within(f"design.{name}", getattr(self, name), least, 1_000_000)
+            check_range(f"design.{name}", getattr(self, name), least, 1_000_000)
         if self.test % 2:
             raise ConfigError("design.test", self.test, "an even number: half of each class")
 
@@ -83,14 +83,14 @@ class Case:
     Args:
         plan: As it is when the verdict is given.
         noted: Its sha256, as noted before attacker-test was attacked.
-        model_sha256, control_sha256, data_digest: Of what is there after the attacks.
+        model_sha256, unprotected_sha256, data_digest: Of what is there after the attacks.
         strongest, leakage, controls, attacks: As in `tiprdc.audit.verdict.judge`.
     """
 
     plan: Plan
     noted: str
     model_sha256: str
-    control_sha256: str | None
+    unprotected_sha256: str | None
     data_digest: str
     strongest: Estimate | None
     leakage: float | None
@@ -149,7 +149,7 @@ def gather(fixture: Fixture, accuracy: float, design: Design, seed: int) -> Case
         plan=plan,
         noted=plan.sha256,
         model_sha256=digests.model,
-        control_sha256=digests.control,
+        unprotected_sha256=digests.unprotected,
         data_digest=digests.data,
         strongest=scored.estimate(ATTRIBUTE, "released"),
         leakage=scored.leakage(ATTRIBUTE),
@@ -173,7 +173,7 @@ def conclude_on(case: Case) -> Finding:
         {ATTRIBUTE: report},
         reasons,
         model_sha256=case.model_sha256,
-        control_sha256=case.control_sha256,
+        unprotected_sha256=case.unprotected_sha256,
         data_digest=case.data_digest,
         plan_sha256=case.noted,
     )

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from tiprdc.objectives.club import club_of_features
-from tiprdc.training.trainer import Source, Trainer
+from tiprdc.training.trainer import RecordBatches, Trainer
 
 CLUB = "club_"
 """Before the name of a private attribute: the key of its figure in an epoch's summary."""
 _RECORDS = 1536
 
 
-def diagnose(trainer: Trainer, records: Source) -> dict[str, float]:
+def diagnose(trainer: Trainer, records: RecordBatches) -> dict[str, float]:
     """CLUB of each private attribute in the features of some of extractor-train.
 
     They are the same records after each epoch, so that a curve is about the extractor. Features are

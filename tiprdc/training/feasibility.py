@@ -43,7 +43,7 @@ class Pair:
         information: I(u; y) in bits, corrected likewise, >= 0.
         bias: What the plug-in estimate of I(u; y) says too much on average, in bits; taken off.
         floor: Balanced accuracy of an attacker who knows y, on people that it was not fitted on.
-        limit: What is allowed: prior and budget.
+        limit: What is expected: prior and budget.
     """
 
     private: str

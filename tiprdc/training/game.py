@@ -4,8 +4,8 @@
     critic and extractor  maximise   J(x; z, u)             (with weights 1 and 1 - lambda)
     extractor             minimises  lambda * what the adversaries know of u
 
-With a price on each nat of z (`train.game.bottleneck`) it also minimises lambda * price * KL, and
-needs no adversary: tiprdc/objectives/bottleneck.py.
+With a price on each nat of z (`train.objective.bottleneck`) it also minimises
+lambda * price * KL, and needs no adversary: tiprdc/objectives/bottleneck.py.
 
 One backward gives every player its own gradient: the way back from the critic into z is scaled by
 1 - lambda, and the adversaries are asked twice, once about z cut off from the extractor (they
@@ -26,43 +26,48 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tiprdc.distributed import ALONE, Peers
-from tiprdc.errors import ConfigError, within
-from tiprdc.models.coarse_decoder import Glimpse
+from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
+from tiprdc.errors import ConfigError, check_range
+from tiprdc.models.coarse_decoder import CoarseDecoder
 from tiprdc.models.decoder import Decoder
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.networks import MakePlayers, players
+from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.objectives.bottleneck import kl
 from tiprdc.objectives.entropy import certainty
-from tiprdc.objectives.estimators import Keep
-from tiprdc.objectives.kernel_ridge import Explained, Labelled, Remembered, explained_variance
-from tiprdc.objectives.privacy_budget import Pressure
+from tiprdc.objectives.estimators import MiEstimator
+from tiprdc.objectives.kernel_ridge import (
+    ExplainedVariance,
+    LabelledFeatures,
+    MemoryRidge,
+    explained_variance,
+)
+from tiprdc.objectives.privacy_budget import PrivacyBudget
 
 
 @dataclass(frozen=True, kw_only=True)
-class GameConfig:
-    """The rules of the game (`train.game`)."""
+class ObjectiveConfig:
+    """The rules of the game (`train.objective`)."""
 
     privacy_weight: float = 0.65
     """lambda, 0 to 1: 0 keeps everything, 1 only hides."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of a private attribute among several, > 0; 1 where it is not named."""
-    closed_form: float = 4.0
+    kernel_adversary: float = 4.0
     """Weight of the closed-form adversary at first, 0 to 1000; 0 does without."""
     budget: float = 0.06
     """Balanced accuracy above the best guess that an attacker may reach, 0.001 to 0.5."""
-    steering: float = 0.025
+    budget_step: float = 0.025
     """How fast that weight follows the budget, 0 to 0.5 a step (of its logarithm); 0: constant."""
     cross_fit: bool = False
     """Whether that adversary learns not u itself but what a classifier that has not seen a person
     believes of their u (tiprdc/attacks/cross_fitting.py): for few people and wide records."""
-    decoding: bool = False
+    adversary_decoder: bool = False
     """Whether that adversary reads, beside z, what a decoder rebuilds from z: against attackers who
     hold records. Pictures and tables."""
     memory: int = 2048
     """Records of earlier batches that the closed-form adversary is fitted on too, 0 to 65,536."""
-    refit: int = 16
+    refit_every: int = 16
     """Steps between two fits on memory, 1 to 1,000."""
     adversaries: int = 0
     """Trained adversaries for each private attribute, 0 to 8."""
@@ -73,9 +78,9 @@ class GameConfig:
     bottleneck: float = 0.0
     """Price of each nat of z, 0 to 1000, which hides without an adversary: z is drawn from
     N(m(x), 1) with m unwhitened, also in the exported file; 0 does without."""
-    objective: Literal["entropy", "cross_entropy"] = "entropy"
+    confusion_loss: Literal["entropy", "cross_entropy"] = "entropy"
     """How the extractor uses trained adversaries: bounded, or as published."""
-    keep: Keep = "infonce"
+    mi_estimator: MiEstimator = "infonce"
     """Estimator of the critic: infonce, jsd (as published) or donsker_varadhan."""
     negatives: int = 127
     """Other records of the batch that the critic compares each with, 1 to 4095; fewer if fewer."""
@@ -83,38 +88,41 @@ class GameConfig:
     """Standard deviation of Gaussian noise on z in training, in those of z, 0 to 2."""
 
     def __post_init__(self) -> None:
-        within("train.game.privacy_weight", self.privacy_weight, 0, 1)
-        within("train.game.closed_form", self.closed_form, 0, 1000)
-        within("train.game.budget", self.budget, 0.001, 0.5)
-        within("train.game.steering", self.steering, 0, 0.5)
-        within("train.game.memory", self.memory, 0, 65_536)
-        within("train.game.refit", self.refit, 1, 1000)
-        within("train.game.adversaries", self.adversaries, 0, 8)
-        within("train.game.reconstruction", self.reconstruction, 0, 1000)
-        within("train.game.bottleneck", self.bottleneck, 0, 1000)
-        within("train.game.adversary_steps", self.adversary_steps, 1, 20)
-        within("train.game.negatives", self.negatives, 1, 4095)
-        within("train.game.noise", self.noise, 0, 2)
+        check_range("train.objective.privacy_weight", self.privacy_weight, 0, 1)
+        check_range("train.objective.kernel_adversary", self.kernel_adversary, 0, 1000)
+        check_range("train.objective.budget", self.budget, 0.001, 0.5)
+        check_range("train.objective.budget_step", self.budget_step, 0, 0.5)
+        check_range("train.objective.memory", self.memory, 0, 65_536)
+        check_range("train.objective.refit_every", self.refit_every, 1, 1000)
+        check_range("train.objective.adversaries", self.adversaries, 0, 8)
+        check_range("train.objective.reconstruction", self.reconstruction, 0, 1000)
+        check_range("train.objective.bottleneck", self.bottleneck, 0, 1000)
+        check_range("train.objective.adversary_steps", self.adversary_steps, 1, 20)
+        check_range("train.objective.negatives", self.negatives, 1, 4095)
+        check_range("train.objective.noise", self.noise, 0, 2)
         for name, weight in self.weights.items():
-            within(f"train.game.weights.{name}", weight, 1e-6, 1e6)
-        against = (self.adversaries, self.closed_form, self.reconstruction, self.bottleneck)
+            check_range(f"train.objective.weights.{name}", weight, 1e-6, 1e6)
+        against = (self.adversaries, self.kernel_adversary, self.reconstruction, self.bottleneck)
         if self.privacy_weight and not any(against):
             raise ConfigError(
-                "train.game", "no adversary, trained or in closed form, and no bottleneck",
-                "at least one", "set adversaries, closed_form, reconstruction or bottleneck"
+                "train.objective", "no adversary, trained or in closed form, and no bottleneck",
+                "at least one", "set adversaries, kernel_adversary, reconstruction or bottleneck"
                 " above 0, or privacy_weight to 0",
             )  # fmt: skip
-        alone = {"cross_fit": "learns what is believed", "decoding": "reads what is rebuilt"}
+        alone = {
+            "cross_fit": "learns what is believed",
+            "adversary_decoder": "reads what is rebuilt",
+        }
         for key, what in alone.items():
-            if getattr(self, key) and not self.closed_form:
+            if getattr(self, key) and not self.kernel_adversary:
                 raise ConfigError(
-                    f"train.game.{key}", "true without a closed-form adversary",
-                    f"a closed_form above 0: nobody else {what}",
-                    f"set {key} to false, or closed_form above 0",
+                    f"train.objective.{key}", "true without a closed-form adversary",
+                    f"a kernel_adversary above 0: nobody else {what}",
+                    f"set {key} to false, or kernel_adversary above 0",
                 )  # fmt: skip
         if self.bottleneck and not self.privacy_weight:
             raise ConfigError(
-                "train.game.bottleneck", f"{self.bottleneck:g} with a privacy_weight of 0",
+                "train.objective.bottleneck", f"{self.bottleneck:g} with a privacy_weight of 0",
                 "a privacy_weight above 0: the price is multiplied by it",
                 "raise privacy_weight, or set bottleneck to 0",
             )  # fmt: skip
@@ -128,16 +136,22 @@ class GameConfig:
         if self.bottleneck and extractor.release_noise:
             raise ConfigError(
                 "train.extractor.release_noise", f"{extractor.release_noise:g} with a bottleneck",
-                "0: with train.game.bottleneck features are in units of their noise",
+                "0: with train.objective.bottleneck features are in units of their noise",
                 "set one of the two to 0",
             )  # fmt: skip
 
-    def unprotected(self) -> GameConfig:
+    def unprotected(self) -> ObjectiveConfig:
         """The rules of the unprotected twin: keep everything, and nobody looks for u."""
         return replace(
-            self, privacy_weight=0.0, adversaries=0, memory=0, cross_fit=False, decoding=False,
-            reconstruction=0.0, bottleneck=0.0,
-        )  # fmt: skip
+            self,
+            privacy_weight=0.0,
+            adversaries=0,
+            memory=0,
+            cross_fit=False,
+            adversary_decoder=False,
+            reconstruction=0.0,
+            bottleneck=0.0,
+        )
 
 
 class Losses(NamedTuple):
@@ -203,46 +217,48 @@ class Game(nn.Module):
         extractor_config: The extractor's architecture.
         spec: What a record is.
         private: Private attribute -> number of classes, in the order of u's columns.
-        make_players: Builds the networks.
+        network_factory: Builds the networks.
 
     Raises:
         ConfigError: Rules and architecture do not go together.
     """
 
-    peers: Peers = ALONE
+    group: BatchGroup = SINGLE_PROCESS
     memory_z: Tensor
     memory_believed: Tensor
 
     def __init__(
         self,
-        config: GameConfig,
+        config: ObjectiveConfig,
         extractor_config: ExtractorConfig,
         spec: InputSpec,
         private: Mapping[str, int],
-        make_players: MakePlayers = players,
+        network_factory: NetworkFactory = build_networks,
     ) -> None:
         super().__init__()
         config.agrees_with(extractor_config)
         self.config, self.private = config, dict(private)
         self.extractor_config, self.spec = extractor_config, spec
-        self.extractor, self.adversaries, self.critic, features = make_players(
+        self.extractor, self.adversaries, self.critic, features = network_factory(
             extractor_config, spec, private, config.adversaries
         )
         if config.bottleneck:
             cast(Extractor, self.extractor).learn_scale()
         self.rebuilder = nn.ModuleList([Decoder(spec, features)] if config.reconstruction else [])
-        self.glimpses = nn.ModuleList([Glimpse(spec, features)] if config.decoding else [])
-        self.read = [features, *(cast(Glimpse, one).width for one in self.glimpses)]
+        self.decoders = nn.ModuleList(
+            [CoarseDecoder(spec, features)] if config.adversary_decoder else []
+        )
+        self.read = [features, *(cast(CoarseDecoder, one).width for one in self.decoders)]
         # Until it is full of features, memory is noise with labels at random: it teaches nothing.
         labels = [torch.randint(k, (config.memory,)) for k in private.values()]
         self.register_buffer("memory_z", torch.randn(config.memory, sum(self.read)))
         at_random = torch.cat(self._one_hot(torch.stack(labels, dim=1)), 1)
         self.register_buffer("memory_believed", at_random)
         self.forget_fits()
-        self.pressure = Pressure(list(private.values()), config.budget, config.steering)
+        self.pressure = PrivacyBudget(list(private.values()), config.budget, config.budget_step)
         weights = torch.tensor([config.weights.get(name, 1.0) for name in private])
         self.weights = (weights / weights.sum()).tolist()
-        self.believable = [1.0] * len(private)
+        self.label_r2 = [1.0] * len(private)
 
     def forward(
         self, x: Tensor, u: Tensor, pressure: float, z: Tensor | None = None,
@@ -268,16 +284,18 @@ class Game(nn.Module):
         weight = self.config.privacy_weight * pressure
         z, paid = self._features(x)
         if self.config.noise:
-            z = z + self.config.noise * self.peers.randn_like(z)
-        negatives = min(self.config.negatives, self.peers.records(len(x)) - 1)
+            z = z + self.config.noise * self.group.randn_like(z)
+        negatives = min(self.config.negatives, self.group.records(len(x)) - 1)
         told = torch.cat(self._one_hot(u), 1)
-        kept = self.critic(x, scale_gradient(z, 1 - weight), told, negatives, self.config.keep)
+        kept = self.critic(
+            x, scale_gradient(z, 1 - weight), told, negatives, self.config.mi_estimator
+        )
         learns, known = self._trained(z, u, weight)
         seen, all_b = self._of_all(self._seen(z), told if believed is None else believed)
         rebuilds, rebuilt = self._rebuilding(x, z), self._rebuilt(x, z, seen)
         hidden, found, chance, m = self._closed_form(seen, all_b, weight, steered=pressure >= 1)
         self._remember(seen.detach(), all_b)
-        if self.config.objective == "entropy":
+        if self.config.confusion_loss == "entropy":
             hidden = hidden + known
         hidden = hidden + self.config.reconstruction * rebuilt + self.config.bottleneck * paid
         total = learns + rebuilds - kept + weight * hidden
@@ -291,8 +309,8 @@ class Game(nn.Module):
             return z, z.new_zeros(())
         extractor = cast(Extractor, self.extractor)
         # Half precision ends here: it would round the noise.
-        mean = extractor.exact(x).float()
-        return extractor.channel(mean), kl(*self.peers.gather(mean))
+        mean = extractor.features_before_noise(x).float()
+        return extractor.channel(mean), kl(*self.group.all_gather(mean))
 
     def _one_hot(self, u: Tensor) -> list[Tensor]:
         return [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.private.values())]
@@ -300,14 +318,14 @@ class Game(nn.Module):
     def _seen(self, z: Tensor) -> Tensor:
         """What the closed-form adversary reads `[B, V]`: z, and what is rebuilt from it."""
         flat = z.flatten(1)
-        rebuilt = [ask_frozen(one, flat) for one in self.glimpses]
+        rebuilt = [ask_frozen(one, flat) for one in self.decoders]
         return torch.cat([flat, *rebuilt], 1) if rebuilt else flat
 
     def _of_all(self, seen: Tensor, believed: Tensor) -> tuple[Tensor, Tensor]:
         """What is read `[B, V]` and what is to be hidden `[B, K]` of the whole batch, where
         somebody looks at it: z may be a large map."""
-        if self.config.closed_form or self.config.memory or self.rebuilder:
-            seen, believed = self.peers.gather(seen, believed)
+        if self.config.kernel_adversary or self.config.memory or self.rebuilder:
+            seen, believed = self.group.all_gather(seen, believed)
         return seen, believed
 
     def _adversary_loss(self, z: Tensor, u: Tensor) -> Tensor:
@@ -316,7 +334,7 @@ class Game(nn.Module):
     def _trained(self, z: Tensor, u: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         if not self.config.adversaries:
             return z.new_zeros(()), z.new_zeros(())
-        if self.config.objective == "cross_entropy":
+        if self.config.confusion_loss == "cross_entropy":
             # The extractor's share comes back through the reversed gradient of z.
             learns = self._adversary_loss(scale_gradient(z, -weight), u)
             with torch.no_grad():
@@ -330,9 +348,9 @@ class Game(nn.Module):
         rebuilds what the adversary in closed form reads."""
         loss, flat = z.new_zeros(()), z.detach().flatten(1)
         for decoder in self.rebuilder:
-            loss = loss + self.peers.mean(decoder(flat, x), cast(Decoder, decoder).weight(x))
-        for glimpse in self.glimpses:
-            loss = loss + self.peers.mean(cast(Glimpse, glimpse).lost(flat, x))
+            loss = loss + self.group.mean(decoder(flat, x), cast(Decoder, decoder).weight(x))
+        for glimpse in self.decoders:
+            loss = loss + self.group.mean(cast(CoarseDecoder, glimpse).lost(flat, x))
         return loss
 
     def _rebuilt(self, x: Tensor, z: Tensor, seen: Tensor) -> Tensor:
@@ -340,11 +358,11 @@ class Game(nn.Module):
         if not self.rebuilder:
             return z.new_zeros(())
         decoder, flat = cast(Decoder, self.rebuilder[0]), z.flatten(1)
-        lost = self.peers.mean(ask_frozen(decoder, flat, x), decoder.weight(x))
+        lost = self.group.mean(ask_frozen(decoder, flat, x), decoder.weight(x))
         with torch.no_grad():
             others = seen[:, : self.read[0]].roll(1, 0)
-            by_another = decoder(self.peers.own(others), x)
-            by_another = self.peers.mean(by_another, decoder.weight(x))
+            by_another = decoder(self.group.local_part(others), x)
+            by_another = self.group.mean(by_another, decoder.weight(x))
         share: Tensor = (1 - lost / by_another.clamp(min=1e-6)).clamp(min=0)
         return share
 
@@ -354,31 +372,33 @@ class Game(nn.Module):
         """What is to be lowered; what the closed-form adversary explains of u, what it would by
         chance, and how the budget has steered its weight: means over the attributes."""
         penalty, explained, chance, multiplier = (seen.new_zeros(()) for _ in range(4))
-        if not (weight and self.config.closed_form):
+        if not (weight and self.config.kernel_adversary):
             return penalty, explained, chance, multiplier
         with torch.autocast(seen.device.type, enabled=False):
             for i, (share, of) in enumerate(zip(self.weights, self._each(believed), strict=True)):
-                found, by_chance = self._explained(i, Labelled(seen.float(), of))
+                found, by_chance = self._explained(i, LabelledFeatures(seen.float(), of))
                 m = self.pressure.multiplier[i].clone()
                 if self.training and steered:
-                    self.pressure.follow(i, found - by_chance)
-                penalty = penalty + self.config.closed_form * share * m * found
+                    self.pressure.update(i, found - by_chance)
+                penalty = penalty + self.config.kernel_adversary * share * m * found
                 explained, chance = explained + share * found, chance + share * by_chance
                 multiplier = multiplier + share * m
         return penalty, explained, chance, multiplier
 
-    def _explained(self, attribute: int, batch: Labelled) -> tuple[Tensor, Tensor]:
+    def _explained(self, attribute: int, batch: LabelledFeatures) -> tuple[Tensor, Tensor]:
         """Of one attribute, from the batch itself and from memory, summed; and by chance."""
         found, by_chance = batch.z.new_zeros(()), batch.z.new_zeros(())
         for part, z in enumerate(torch.split(batch.z, self.read, dim=1)):
-            read = Labelled(z, batch.u)
+            read = LabelledFeatures(z, batch.u)
             for one in self._fitted(attribute, part, read):
                 found, by_chance = found + one.variance, by_chance + one.chance
         # Of u, so that a budget means the same: what is believed explains so much of it itself.
-        share = self.believable[attribute] / len(self.read)
+        share = self.label_r2[attribute] / len(self.read)
         return found * share, by_chance * share
 
-    def _fitted(self, attribute: int, part: int, read: Labelled) -> Iterator[Explained]:
+    def _fitted(
+        self, attribute: int, part: int, read: LabelledFeatures
+    ) -> Iterator[ExplainedVariance]:
         yield explained_variance(read)
         if self.config.memory:
             yield self._remembered(attribute, part).explained_variance(read)
@@ -389,13 +409,16 @@ class Game(nn.Module):
 
     def forget_fits(self) -> None:
         """Fit on memory anew at the next step: what a run that goes on from here does too."""
-        self._fits: dict[tuple[int, int], tuple[int, Remembered]] = {}
+        self._fits: dict[tuple[int, int], tuple[int, MemoryRidge]] = {}
 
-    def _remembered(self, attribute: int, part: int) -> Remembered:
-        age, fit = self._fits.get((attribute, part), (self.config.refit, None))
-        if fit is None or age >= self.config.refit:
+    def _remembered(self, attribute: int, part: int) -> MemoryRidge:
+        age, fit = self._fits.get((attribute, part), (self.config.refit_every, None))
+        if fit is None or age >= self.config.refit_every:
             z = torch.split(self.memory_z, self.read, dim=1)[part]
-            age, fit = 0, Remembered(Labelled(z, self._each(self.memory_believed)[attribute]))
+            age, fit = (
+                0,
+                MemoryRidge(LabelledFeatures(z, self._each(self.memory_believed)[attribute])),
+            )
         self._fits[attribute, part] = (age + 1, fit)
         return fit
 
@@ -414,4 +437,4 @@ class Game(nn.Module):
             for player in cast(nn.ModuleList, group):
                 logits = ask_frozen(player, z) if frozen else player(z)
                 total = total + self.weights[i] * score(logits, i) / self.config.adversaries
-        return self.peers.mean(total) if self.config.adversaries else total
+        return self.group.mean(total) if self.config.adversaries else total

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.models.published import PublishedCritic
-from tiprdc.objectives.estimators import ESTIMATORS, Keep
+from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
 from tiprdc.training.game import Game
 
 RATE, DECAY = 1e-4, 1e-4
@@ -67,7 +67,7 @@ class PublishedSchedule:
         wrong = self._cross_entropy(z, u)
         one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(game.private.values())]
         told = torch.cat(one_hot, 1)
-        kept = information(game.critic, x, z, told, rules.negatives, rules.keep)
+        kept = information(game.critic, x, z, told, rules.negatives, rules.mi_estimator)
         losses = (-weight * wrong - (1 - weight) * kept, wrong, -kept)
         own: list[list[Tensor | None]] = []
         for player, loss in zip(self.players, losses, strict=True):
@@ -90,7 +90,12 @@ class PublishedSchedule:
 
 
 def information(
-    critic: nn.Module, x: Tensor, z: Tensor, u: Tensor, negatives: int, keep: Keep = "jsd"
+    critic: nn.Module,
+    x: Tensor,
+    z: Tensor,
+    u: Tensor,
+    negatives: int,
+    mi_estimator: MiEstimator = "jsd",
 ) -> Tensor:
     """J; the published critic is run in full for each record that it is asked about.
 
@@ -100,11 +105,11 @@ def information(
         z: Features `[B, ...]`.
         u: One-hot private attributes, joined `[B, K]`.
         negatives: Other records to compare each record with, 1 to B - 1.
-        keep: The estimator, in `ESTIMATORS`.
+        mi_estimator: The estimator, in `ESTIMATORS`.
     """
     if not isinstance(critic, PublishedCritic):
-        kept: Tensor = critic(x, z, u, negatives, keep)
+        kept: Tensor = critic(x, z, u, negatives, mi_estimator)
         return kept
     joint = critic.score(x, z, u)
     product = [critic.score(x.roll(r, 0), z, u) for r in range(1, negatives + 1)]
-    return ESTIMATORS[keep](joint, torch.stack(product), None)
+    return ESTIMATORS[mi_estimator](joint, torch.stack(product), None)

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Records
-from tiprdc.distributed import Peers, join
-from tiprdc.errors import DataError, within
+from tiprdc.distributed import BatchGroup, attach_group
+from tiprdc.errors import DataError, check_range
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec, as_attacked
-from tiprdc.models.leace import Guard
-from tiprdc.models.networks import MakePlayers, players
-from tiprdc.training.game import Game, GameConfig, Losses
+from tiprdc.models.leace import LeaceLayer
+from tiprdc.models.networks import NetworkFactory, build_networks
+from tiprdc.training.game import Game, Losses, ObjectiveConfig
 
 _CHUNK = 1024
 """Records that go through the extractor at once where nothing is learnt."""
@@ -54,12 +54,12 @@ class ScheduleConfig:
     """bf16 runs the networks in mixed precision where the device has it."""
 
     def __post_init__(self) -> None:
-        within("train.schedule.epochs", self.epochs, 1, 10_000)
-        within("train.schedule.batch", self.batch, 8, 65_536)
-        within("train.schedule.warm_up", self.warm_up, 0, 10_000)
+        check_range("train.schedule.epochs", self.epochs, 1, 10_000)
+        check_range("train.schedule.batch", self.batch, 8, 65_536)
+        check_range("train.schedule.warm_up", self.warm_up, 0, 10_000)
         for name in ("extractor_rate", "critic_rate", "adversary_rate"):
-            within(f"train.schedule.{name}", getattr(self, name), 1e-8, 1)
-        within("train.schedule.weight_decay", self.weight_decay, 0, 1)
+            check_range(f"train.schedule.{name}", getattr(self, name), 1e-8, 1)
+        check_range("train.schedule.weight_decay", self.weight_decay, 0, 1)
 
     def fall(self, progress: float) -> float:
         """Share of their first rates that extractor and critic learn with, 1 to 0.05.
@@ -76,7 +76,7 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerContext:
     """Which worker this is, and where it computes.
 
     Args:
@@ -92,7 +92,7 @@ class Place:
     wrap: Callable[[nn.Module], nn.Module] = lambda module: module
 
 
-class Source(Protocol):
+class RecordBatches(Protocol):
     """Where records come from: `Records` in memory, or a network, a little ahead of their use."""
 
     def __len__(self) -> int: ...
@@ -102,14 +102,14 @@ class Source(Protocol):
         ...
 
 
-Believe = Callable[[Records, str, int, int], tuple[NDArray[np.float32], float]]
+CrossFit = Callable[[Records, str, int, int], tuple[NDArray[np.float32], float]]
 """Records as attacks see them, private attribute, its classes, seed -> what is believed `[N, K]`,
 and how much of the attribute that explains."""
 
 
-def nobody(records: Records, name: str, classes: int, seed: int) -> tuple[Any, float]:
+def no_cross_fit(records: Records, name: str, classes: int, seed: int) -> tuple[Any, float]:
     """No belief: whoever plays by `cross_fit` says who believes."""
-    raise ValueError("train.game.cross_fit, and nobody was named who believes")
+    raise ValueError("train.objective.cross_fit, and nobody was named who believes")
 
 
 class Step(NamedTuple):
@@ -143,36 +143,36 @@ class Trainer:
         private: Private attribute -> number of classes.
         seed: Seed of the first weights and of each epoch.
         place: Which worker this is.
-        make_players: Builds the networks.
-        believe: Asked once if the rules say `cross_fit`: `tiprdc.attacks.cross_fitting.cross_fit`.
+        network_factory: Builds the networks.
+        cross_fit: Called once if the objective has `cross_fit`, as `attacks.cross_fitting` does.
         resuming: Whether a checkpoint is loaded next, so that pretrained weights are not needed.
     """
 
     def __init__(
         self,
-        game_config: GameConfig,
+        game_config: ObjectiveConfig,
         extractor_config: ExtractorConfig,
         schedule: ScheduleConfig,
         spec: InputSpec,
         private: Mapping[str, int],
         *,
         seed: int,
-        place: Place = Place(),
-        make_players: MakePlayers = players,
-        believe: Believe = nobody,
+        place: WorkerContext = WorkerContext(),
+        network_factory: NetworkFactory = build_networks,
+        cross_fit: CrossFit = no_cross_fit,
         resuming: bool = False,
     ) -> None:
         torch.manual_seed(seed)
         self.schedule, self.seed, self.place = schedule, seed, place
         self.epoch, self.history = 0, list[dict[str, float]]()
         self._pressure = 0.0
-        self._believe = believe
+        self._believe = cross_fit
         self._believed: Tensor | None = None
         if resuming:
             extractor_config = extractor_config.started()
-        self.peers = Peers(place.rank, place.world)
-        self.game = Game(game_config, extractor_config, spec, private, make_players)
-        join(self.game, self.peers)
+        self.group = BatchGroup(place.rank, place.world)
+        self.game = Game(game_config, extractor_config, spec, private, network_factory)
+        attach_group(self.game, self.group)
         # Convolutions are fastest on maps whose channels lie side by side, and bf16's demand it.
         self.game.to(place.device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(
@@ -190,7 +190,7 @@ class Trainer:
                     "params": [
                         *self.game.adversaries.parameters(),
                         *self.game.rebuilder.parameters(),
-                        *self.game.glimpses.parameters(),
+                        *self.game.decoders.parameters(),
                     ],
                     "lr": schedule.adversary_rate,
                 },
@@ -201,8 +201,8 @@ class Trainer:
         )
         self._wrapped = place.wrap(self.game)
 
-    def play_epoch(
-        self, records: Source, watch: Callable[[Step], None] | None = None
+    def train_epoch(
+        self, records: RecordBatches, watch: Callable[[Step], None] | None = None
     ) -> dict[str, float]:
         """One pass over the records.
 
@@ -232,7 +232,7 @@ class Trainer:
             waited = time.perf_counter() - began
             losses = Losses(*(value.detach() for value in self._step(*batch)))
             sums += torch.stack([value.float() for value in losses])
-            waiting, seen = waiting + waited, seen + self.peers.records(len(rows))
+            waiting, seen = waiting + waited, seen + self.group.records(len(rows))
             if watch:
                 step = Step(
                     epoch=self.epoch + (number + 1) / len(batches),
@@ -275,10 +275,10 @@ class Trainer:
             parts = torch.split(torch.from_numpy(records.x), _CHUNK)
             return torch.cat([network(part.to(self.place.device)).cpu() for part in parts])
 
-    def _guard(self, records: Source) -> None:
+    def _guard(self, records: RecordBatches) -> None:
         """Erase what a linear attacker would find in the features that training ended with."""
         extractor = self.game.extractor
-        if isinstance(extractor, Extractor) and isinstance(extractor.guard, Guard):
+        if isinstance(extractor, Extractor) and isinstance(extractor.leace, LeaceLayer):
             z, u = [], []
             everyone = np.arange(len(records))
             rows = np.split(everyone, everyone[_CHUNK::_CHUNK])
@@ -287,7 +287,7 @@ class Trainer:
                 u.append(self._labels(chunk))
             labels, classes = torch.cat(u), self.game.private.values()
             hot = [F.one_hot(labels[:, i], k) for i, k in enumerate(classes)]
-            extractor.guard.fit(torch.cat(z), torch.cat(hot, dim=1))
+            extractor.leace.fit(torch.cat(z), torch.cat(hot, dim=1))
 
     def _placed(self, batch: Records) -> tuple[Tensor, Tensor]:
         """x `[B, *shape]` and u `[B, A]`, where they are worked on."""
@@ -299,14 +299,14 @@ class Trainer:
         private = [torch.from_numpy(records.labels[name]) for name in self.game.private]
         return torch.stack(private, dim=1)
 
-    def _cross_fitted(self, records: Source) -> Tensor:
+    def _cross_fitted(self, records: RecordBatches) -> Tensor:
         """What is believed of everyone's private attributes, joined `[N, K]`."""
         everyone = np.arange(len(records))
         (every,) = records.batches([everyone])
         spec, found = self.game.spec, []
         every = Records(as_attacked(every.x, spec), every.labels, every.person)
         for i, (name, classes) in enumerate(self.game.private.items()):
-            beliefs, self.game.believable[i] = self._believe(every, name, classes, self.seed)
+            beliefs, self.game.label_r2[i] = self._believe(every, name, classes, self.seed)
             found.append(torch.from_numpy(beliefs))
         return torch.cat(found, dim=1)
 
@@ -347,7 +347,7 @@ class Trainer:
             )  # fmt: skip
         order = np.random.default_rng([self.seed, self.epoch]).permutation(records)
         for start in range(0, records - size + 1, size):
-            yield self.peers.split(torch.from_numpy(order[start : start + size]))
+            yield self.group.split(torch.from_numpy(order[start : start + size]))
 
     def _set_rates(self, progress: float) -> None:
         """Rates and pressure at a moment, in epochs since the start."""

@@ -48,8 +48,8 @@ def test_a_file_and_a_socket_that_are_asked_for_are_counted(
     script = (
         "import socket\n"
         "from benchmarks.robustness.onnx_fuzz import LIMITS\n"
-        "from tiprdc.sandbox.worker import give_up\n"
-        f"give_up(LIMITS) if {limits} else None\n"
+        "from tiprdc.sandbox.worker import drop_privileges\n"
+        f"drop_privileges(LIMITS) if {limits} else None\n"
         "for ask in (lambda: open('/etc/hostname'), socket.socket):\n"
         "    try:\n        ask()\n    except OSError:\n        pass\n"
     )

@@ -51,9 +51,9 @@ class Project:
 
     def release(self, weights: np.ndarray, *ops: str) -> None:
         digest = write_model(self.root / "release" / "extractor.onnx", self.schema, weights, *ops)
-        write_model(self.root / "control" / "unprotected.onnx", self.schema, np.eye(self.width))
+        write_model(self.root / "unprotected" / "unprotected.onnx", self.schema, np.eye(self.width))
         manifest = {
-            "manifest_version": 1,
+            "manifest_version": 2,
             "name": "extractor",
             "tiprdc_version": "0",
             "private": ["secret"],
@@ -79,7 +79,7 @@ class Project:
             ClusterConfig(num_cpus=2, log=""),
             shards=self.root / "shards",
             release=self.root / "release",
-            control=self.root / "control",
+            unprotected=self.root / "unprotected",
             out=self.root / out,
         )
 
@@ -148,7 +148,7 @@ def test_constant_features_of_pictures_leave_the_prior(
 ) -> None:
     project = Project(tmp_path, make_shards, "image", 120)
     project.release(np.zeros((project.width, 3)))
-    write_model(tmp_path / "control" / "unprotected.onnx", project.schema, _halves())
+    write_model(tmp_path / "unprotected" / "unprotected.onnx", project.schema, _halves())
     report = project.audit(replace(CONFIG, reconstruction=True))
     secret = report.attributes["secret"]
     assert secret.strongest is not None
@@ -211,7 +211,7 @@ def _dies_as_kernel(job: Any, *given: Any) -> Any:
 @pytest.mark.ray
 def test_a_file_that_onnxruntime_refuses_is_said(table: Project, local_ray: None) -> None:
     table.release(HIDES)
-    broken = table.root / "control" / "unprotected.onnx"
+    broken = table.root / "unprotected" / "unprotected.onnx"
     broken.write_bytes(broken.read_bytes()[:50])
     with pytest.raises(ModelError, match="ONNX file"):
         table.audit()
@@ -262,7 +262,7 @@ def test_a_release_made_from_other_people_is_refused(table: Project) -> None:
 
 def test_a_missing_file_is_named(table: Project) -> None:
     table.release(HIDES)
-    (table.root / "control" / "unprotected.onnx").unlink()
+    (table.root / "unprotected" / "unprotected.onnx").unlink()
     with pytest.raises(ModelError, match="no such file"):
         table.audit()
 

@@ -29,7 +29,7 @@ from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.statistics.binomial import prior
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig
 
 ROOT = Path(__file__).parents[3]
@@ -204,7 +204,9 @@ def test_every_section_of_the_comparisons_params_can_be_read(
     schema = make_shards(tmp_path, "table", people=40)
     for name in sections["datasets"]:
         budget = sections["budgets"][name]
-        assert comparison(name, schema).methods.game == GameConfig(memory=0, budget=budget)
+        assert comparison(name, schema).methods.objective == ObjectiveConfig(
+            memory=0, budget=budget
+        )
         load(name, PrepareConfig, GRAPH / "params.yaml")
     listed = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
     assert set(sections) == listed
@@ -214,7 +216,7 @@ def test_every_section_of_the_comparisons_params_can_be_read(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("avatars: 0.7", r"budgets.avatars: 0.7\n  allowed: 0.001 to 0.5"),
+        ("avatars: 0.7", r"budgets.avatars: 0.7\n  expected: 0.001 to 0.5"),
         ("avatar: 0.1", r"budgets.avatar: no data set of this name(?s:.*)'avatars'\?"),
         ("avatars: low", "budgets.avatars: 'low' (?s:.*) a number"),
     ],

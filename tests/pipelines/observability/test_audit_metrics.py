@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.audit_metrics import Scoreboard, judged
 from pipelines.observability.event_log import read
-from pipelines.observability.stage_monitor import Watch
+from pipelines.observability.stage_monitor import StageMonitor
 from tiprdc.attacks.suite import Trial
 from tiprdc.audit.plan import Job
 
@@ -17,7 +17,7 @@ def trial(select: float | None) -> Trial:
 
 
 def test_attacks_are_counted_and_the_best_seed_is_shown(tmp_path: Path) -> None:
-    seen = Watch("audit", ClusterConfig(log=str(tmp_path)))
+    seen = StageMonitor("audit", ClusterConfig(log=str(tmp_path)))
 
     def value(name: str, **labels: str) -> float | None:
         return seen.metrics.registry.get_sample_value(
@@ -38,7 +38,7 @@ def test_attacks_are_counted_and_the_best_seed_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_verdict_is_one_of_three_and_dated(tmp_path: Path) -> None:
-    seen = Watch("audit", ClusterConfig(log=str(tmp_path)))
+    seen = StageMonitor("audit", ClusterConfig(log=str(tmp_path)))
     strongest = SimpleNamespace(balanced_accuracy=0.57, high=0.59)
     found: Any = SimpleNamespace(
         verdict="INCONCLUSIVE", model_sha256="3f" * 32,

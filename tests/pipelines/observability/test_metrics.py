@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipelines.cluster import ClusterConfig
 from pipelines.observability import metrics as module
 from pipelines.observability.metrics import METRICS, Metrics, offered
-from pipelines.observability.stage_monitor import nothing_known, watch
+from pipelines.observability.stage_monitor import monitor_stage, nothing_known
 from tiprdc.errors import ClusterError, ConfigError, DataError
 
 UNITS = (
@@ -84,7 +84,7 @@ def test_an_unknown_label_is_a_bug() -> None:
 def test_metrics_are_served_while_the_stage_runs_and_no_longer() -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
-    with watch("train", ClusterConfig(log="", metrics_port=port)) as seen:
+    with monitor_stage("train", ClusterConfig(log="", metrics_port=port)) as seen:
         seen.done("protected", 1, 4)
         found = figures(fetch(url))
         assert found["tiprdc_stage_running", "train"] == 1
@@ -101,7 +101,7 @@ def test_a_taken_port_is_refused_before_the_work() -> None:
             pytest.raises(
                 ClusterError, match=r"cluster.metrics_port: 127.0.0.1:\d+: Address already"
             ),
-            watch("train", config),
+            monitor_stage("train", config),
         ):
             pytest.fail("started")
 
@@ -109,12 +109,12 @@ def test_a_taken_port_is_refused_before_the_work() -> None:
 def test_the_file_tells_how_the_stage_ended(tmp_path: Path) -> None:
     config = ClusterConfig(log=str(tmp_path / "logs"), metrics_folder=str(tmp_path / "prom"))
     path = tmp_path / "prom" / "tiprdc_audit.prom"
-    with watch("audit", config):
+    with monitor_stage("audit", config):
         assert figures(path.read_text())["tiprdc_stage_running", "audit"] == 1
     found = figures(path.read_text())
     assert found["tiprdc_stage_running", "audit"] == found["tiprdc_stage_failed", "audit"] == 0
     assert ("tiprdc_stage_success_time_seconds", "audit") in found
-    with pytest.raises(DataError), watch("audit", config):
+    with pytest.raises(DataError), monitor_stage("audit", config):
         raise DataError("column", "age of person 17", "one of sex, race")
     found = figures(path.read_text())
     assert found["tiprdc_stage_failed", "audit"] == 1
@@ -128,7 +128,10 @@ def test_the_file_tells_how_the_stage_ended(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     config = ClusterConfig(log="", metrics_folder=str(tmp_path / "file" / "prom"))
-    with pytest.raises(ClusterError, match=r"cluster\.metrics_folder"), watch("audit", config):
+    with (
+        pytest.raises(ClusterError, match=r"cluster\.metrics_folder"),
+        monitor_stage("audit", config),
+    ):
         pytest.fail("started")
 
 
@@ -136,7 +139,7 @@ def test_a_pushgateway_that_is_away_is_said_once_and_disturbs_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     gateway = f"127.0.0.1:{free_port()}"
-    with watch("train", ClusterConfig(log="", pushgateway=gateway)):
+    with monitor_stage("train", ClusterConfig(log="", pushgateway=gateway)):
         pass
     said = capsys.readouterr().err
     assert said.count(f"warning: Pushgateway {gateway}") == 1

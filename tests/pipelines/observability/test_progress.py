@@ -25,7 +25,7 @@ def test_a_users_mistake_is_said_without_a_traceback() -> None:
     stage = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert stage.returncode == 2
     assert stage.stdout == ""
-    assert stage.stderr == ("\nprepare.path: people[0].csv\n  allowed: a file\n  mend: copy it\n")
+    assert stage.stderr == ("\nprepare.path: people[0].csv\n  expected: a file\n  hint: copy it\n")
 
 
 def test_a_full_disk_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,10 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipelines.cluster import ClusterConfig
 from pipelines.observability import train_metrics as pulsing
 from pipelines.observability.event_log import read
-from pipelines.observability.stage_monitor import Watch
-from pipelines.observability.train_events import News, Teller
-from pipelines.observability.train_metrics import Pulse, of_players
-from tiprdc.training.game import GameConfig, Losses
+from pipelines.observability.stage_monitor import StageMonitor
+from pipelines.observability.train_events import EventReceiver, EventSender
+from pipelines.observability.train_metrics import StepMetrics, of_players
+from tiprdc.training.game import Losses, ObjectiveConfig
 from tiprdc.training.trainer import Step
 
 SUMMARY = {
@@ -45,7 +45,7 @@ def step(epoch: float, records: int = 64, waiting: float = 0.5, seconds: float =
     return Step(epoch, records, waiting, seconds, 0.65, losses)
 
 
-def shown(seen: Watch) -> dict[tuple[str, ...], float]:
+def shown(seen: StageMonitor) -> dict[tuple[str, ...], float]:
     text = generate_latest(seen.metrics.registry).decode()
     return {
         (s.name.removeprefix("tiprdc_train_"), *s.labels.values()): s.value
@@ -54,15 +54,15 @@ def shown(seen: Watch) -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture
-def wired(tmp_path: Path) -> tuple[Teller, News, Watch]:
+def wired(tmp_path: Path) -> tuple[EventSender, EventReceiver, StageMonitor]:
     wire: queue.Queue[Any] = queue.Queue()
-    seen = Watch("train", ClusterConfig(log=str(tmp_path)))
-    news = News(wire, seen, {"protected": ("protected-1a2b", GameConfig())}, epochs=4)
-    return Teller(wire, "protected", first=True), news, seen
+    seen = StageMonitor("train", ClusterConfig(log=str(tmp_path)))
+    news = EventReceiver(wire, seen, {"protected": ("protected-1a2b", ObjectiveConfig())}, epochs=4)
+    return EventSender(wire, "protected", first=True), news, seen
 
 
 def test_epochs_arrive_once_with_every_players_figures(
-    wired: tuple[Teller, News, Watch], tmp_path: Path
+    wired: tuple[EventSender, EventReceiver, StageMonitor], tmp_path: Path
 ) -> None:
     teller, news, seen = wired
     teller.tell("started", 0, resumed=False, history=[])
@@ -98,7 +98,7 @@ def test_epochs_arrive_once_with_every_players_figures(
 
 
 def test_an_epoch_that_a_killed_stage_did_not_write_is_written_later(
-    wired: tuple[Teller, News, Watch], tmp_path: Path
+    wired: tuple[EventSender, EventReceiver, StageMonitor], tmp_path: Path
 ) -> None:
     teller, news, _ = wired
     teller.tell("started", 2, resumed=True, history=[SUMMARY, {**SUMMARY, "epoch": 2}])
@@ -108,7 +108,9 @@ def test_an_epoch_that_a_killed_stage_did_not_write_is_written_later(
 
 
 def test_waiting_for_storage_is_said_once_for_an_epoch(
-    wired: tuple[Teller, News, Watch], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wired: tuple[EventSender, EventReceiver, StageMonitor],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     teller, news, _ = wired
     for _ in range(3):
@@ -122,14 +124,14 @@ def test_waiting_for_storage_is_said_once_for_an_epoch(
 
 
 def test_a_pulse_tells_means_over_the_steps_since_the_last(
-    wired: tuple[Teller, News, Watch], monkeypatch: pytest.MonkeyPatch
+    wired: tuple[EventSender, EventReceiver, StageMonitor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulsing, "Gauge", FakeGauge)
     monkeypatch.setattr(FakeGauge, "told", {})
     teller, news, seen = wired
     clock = iter([0.0, 1.0, 4.0, 4.0, 4.0, 4.5])
     monkeypatch.setattr(pulsing.time, "perf_counter", lambda: next(clock))
-    pulse = Pulse("protected", GameConfig(adversaries=1), 2, teller.beat, every=4.0)
+    pulse = StepMetrics("protected", ObjectiveConfig(adversaries=1), 2, teller.report, every=4.0)
     pulse(step(0.1))
     pulse(step(0.2, waiting=1.5, seconds=6.0))
     pulse(step(0.3))
@@ -150,21 +152,21 @@ def test_a_pulse_tells_means_over_the_steps_since_the_last(
 def test_ray_hears_what_the_diagnosis_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulsing, "Gauge", FakeGauge)
     monkeypatch.setattr(FakeGauge, "told", {})
-    Pulse("protected", GameConfig(), 1, lambda _: None).told(SUMMARY)
+    StepMetrics("protected", ObjectiveConfig(), 1, lambda _: None).report_epoch(SUMMARY)
     assert FakeGauge.told == {("tiprdc_train_club_nats", "protected", "skin_tone"): 0.25}
 
 
 def test_other_workers_are_silent() -> None:
     wire: queue.Queue[Any] = queue.Queue()
-    Teller(wire, "protected", first=False).tell("epoch", 1, summary=SUMMARY)
+    EventSender(wire, "protected", first=False).tell("epoch", 1, summary=SUMMARY)
     assert wire.empty()
 
 
 def test_a_player_that_does_not_take_part_has_no_figure() -> None:
-    names = set(of_players(SUMMARY, GameConfig(privacy_weight=0.0, adversaries=0)))
+    names = set(of_players(SUMMARY, ObjectiveConfig(privacy_weight=0.0, adversaries=0)))
     assert names == {
         "train_player_loss/total", "train_player_loss/critic", "train_mutual_information_score",
     }  # fmt: skip
-    priced = of_players(SUMMARY, GameConfig(bottleneck=0.3, closed_form=0.0))
+    priced = of_players(SUMMARY, ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0))
     assert set(priced) == names | {"train_kl_nats"}
     assert priced["train_kl_nats"] == 6.5

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from pipelines.params import load
 from pipelines.release import __main__ as command
 from pipelines.release import lifecycle, publish
-from pipelines.release.checks import Asked, RefusedError, check
+from pipelines.release.checks import RefusedError, ReleaseRequest, check
 from tests.helpers.release_project import Lab, audit_report, release, write_release
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit import release_gate
@@ -27,11 +27,11 @@ from tiprdc.errors import ReleaseError
 from tiprdc.formats.files import sha256
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import Git
-from tiprdc.registry.pull import Wanted, pull
+from tiprdc.registry.pull import VersionSelector, pull
 
 AUDIT, MANIFEST = "reports/audit.json", "artifacts/release/manifest.json"
 MODEL = "artifacts/release/extractor.onnx"
-MINOR = Asked(bump="minor", push=True)
+MINOR = ReleaseRequest(bump="minor", push=True)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def lab(audited_lab: Lab, tmp_path: Path) -> Lab:
     return audited_lab.copy(tmp_path / "lab")
 
 
-def reasons(lab: Lab, asked: Asked = MINOR) -> list[str]:
+def reasons(lab: Lab, asked: ReleaseRequest = MINOR) -> list[str]:
     """Why it is refused; nothing may have come of it."""
     before = lab.tags(), lab.tags(lab.project), sorted(lab.store.rglob("*"))
     with pytest.raises(RefusedError) as refused:
@@ -206,7 +206,7 @@ def test_every_reason_is_given_at_once(lab: Lab, tmp_path: Path) -> None:
     lab.edit("code.txt", "x")
     lab.git("remote", "remove", "origin")
     (lab.project / "reports/model_card.md").unlink()
-    found = reasons(lab, Asked(bump="minor", push=True, key=tmp_path / "none.pem"))
+    found = reasons(lab, ReleaseRequest(bump="minor", push=True, key=tmp_path / "none.pem"))
     for words in ("not committed", "out of date", "says FAIL", "origin", "model_card", "--sign"):
         assert any(words in reason for reason in found), words
     assert len(found) >= 6
@@ -226,7 +226,7 @@ def test_nobody_releases_without_a_name(lab: Lab, monkeypatch: pytest.MonkeyPatc
 
 def test_a_key_that_others_may_read_is_a_reason(lab: Lab) -> None:
     lab.key.chmod(0o644)
-    asked = Asked(bump="minor", key=lab.key)
+    asked = ReleaseRequest(bump="minor", key=lab.key)
     assert any("others may read it" in reason for reason in reasons(lab, asked))
 
 
@@ -286,12 +286,12 @@ def test_the_same_command_again_changes_nothing(released_lab: Lab, tmp_path: Pat
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (Asked(bump="major"), "registered already, as extractor@v0.2.0"),
-        (Asked(bump="patch"), "registered already, as extractor@v0.2.0"),
+        (ReleaseRequest(bump="major"), "registered already, as extractor@v0.2.0"),
+        (ReleaseRequest(bump="patch"), "registered already, as extractor@v0.2.0"),
     ],
 )
 def test_a_commit_is_one_version(
-    released_lab: Lab, tmp_path: Path, asked: Asked, words: str
+    released_lab: Lab, tmp_path: Path, asked: ReleaseRequest, words: str
 ) -> None:
     lab = released_lab.copy(tmp_path / "lab")
     assert any(words in reason for reason in reasons(lab, asked))
@@ -299,13 +299,13 @@ def test_a_commit_is_one_version(
 
 def test_what_was_registered_unsigned_is_not_signed_later(lab: Lab) -> None:
     release(lab)
-    assert any("unsigned" in r for r in reasons(lab, Asked(bump="minor", key=lab.key)))
+    assert any("unsigned" in r for r in reasons(lab, ReleaseRequest(bump="minor", key=lab.key)))
 
 
 def test_a_tag_made_by_hand_is_no_release(lab: Lab) -> None:
     lab.git("tag", "extractor@v0.1.0")
     with pytest.raises(ReleaseError, match="without a statement"):
-        check(lab.project, Asked(bump="minor"))
+        check(lab.project, ReleaseRequest(bump="minor"))
 
 
 # --- two at once, and killed ---------------------------------------------------------------------
@@ -327,7 +327,7 @@ def test_of_two_releases_at_once_one_is_refused(lab: Lab) -> None:
 
 
 def test_of_two_releases_in_one_clone_one_is_refused(lab: Lab) -> None:
-    asked = Asked(bump="minor", stage="prod")
+    asked = ReleaseRequest(bump="minor", stage="prod")
     ready = check(lab.project, asked)
     assert publish.make(lab.project, asked, ready)
     before = lab.tags(lab.project)
@@ -338,7 +338,7 @@ def test_of_two_releases_in_one_clone_one_is_refused(lab: Lab) -> None:
 
 def test_of_several_tags_all_or_none_arrive(lab: Lab) -> None:
     """The stage's name is taken on the remote: the version does not arrive either."""
-    asked = Asked(bump="minor", stage="prod", push=True)
+    asked = ReleaseRequest(bump="minor", stage="prod", push=True)
     ready = check(lab.project, asked)
     lab.git("tag", "extractor#prod#1", "main", at=lab.origin)
     with pytest.raises(ReleaseError, match="git push"):
@@ -368,7 +368,7 @@ KILLED = """
 import json, os, pkgutil, signal, sys
 from pathlib import Path
 from pipelines.release import publish
-from pipelines.release.checks import Asked, Part, Ready
+from pipelines.release.checks import PlannedArtifact, ReleasePlan, ReleaseRequest
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import Git
 root, step, moment, statement = sys.argv[1:]
@@ -380,12 +380,12 @@ def killed(*arguments):
         real(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(place, name, killed)
-part = Part(
+part = PlannedArtifact(
     found=dvc_store.read(Git(Path(root)), "extractor"), registered=False,
     statement=json.loads(statement),
 )
-ready = Ready(version="v0.1.0", parts=(part,))
-publish.make(Path(root), Asked(bump="minor", stage="prod", push=True), ready)
+ready = ReleasePlan(version="v0.1.0", parts=(part,))
+publish.make(Path(root), ReleaseRequest(bump="minor", stage="prod", push=True), ready)
 """
 
 
@@ -393,7 +393,7 @@ publish.make(Path(root), Asked(bump="minor", stage="prod", push=True), ready)
 def test_killed_at_a_step_there_is_no_half_and_the_same_command_ends_it(
     lab: Lab, tmp_path: Path, step: str
 ) -> None:
-    asked = Asked(bump="minor", stage="prod", push=True)
+    asked = ReleaseRequest(bump="minor", stage="prod", push=True)
     statement = json.dumps(check(lab.project, asked).parts[0].statement)
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(lab.project), *STEPS[step], statement],
@@ -404,11 +404,11 @@ def test_killed_at_a_step_there_is_no_half_and_the_same_command_ends_it(
     for side in (lab.origin, lab.project):
         assert set(lab.tags(side)) in (set(), whole)
     if lab.tags():
-        assert pull(str(lab.origin), Wanted(stage="prod"), tmp_path / "early", None)
+        assert pull(str(lab.origin), VersionSelector(stage="prod"), tmp_path / "early", None)
     release(lab, stage="prod")
     assert lab.tags() == lab.tags(lab.project)
     assert set(lab.tags()) == whole
-    assert pull(str(lab.origin), Wanted(stage="prod"), tmp_path / "late", None)
+    assert pull(str(lab.origin), VersionSelector(stage="prod"), tmp_path / "late", None)
 
 
 def test_what_was_released_here_is_pushed_later(lab: Lab) -> None:

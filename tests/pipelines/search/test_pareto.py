@@ -8,7 +8,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.params import build
-from pipelines.search.pareto import best, near_front, on_front, over_seeds, said, write
+from pipelines.search.pareto import (
+    aggregate_seeds,
+    format_proposal,
+    pareto_candidates,
+    pareto_front,
+    proposals,
+    write,
+)
 from pipelines.search.space import TuneConfig
 from pipelines.training.run import TrainConfig
 
@@ -31,19 +38,19 @@ def test_the_front_is_what_nothing_beats_in_both() -> None:
     table = pd.DataFrame(
         {"advantage": [0.1, 0.2, 0.3, 0.1], "utility": [0.7, 0.9, 0.8, 0.7]}, index=[5, 6, 7, 8]
     )
-    assert on_front(table).to_dict() == {5: True, 6: True, 7: False, 8: True}
+    assert pareto_front(table).to_dict() == {5: True, 6: True, 7: False, 8: True}
 
 
 def test_near_the_front_is_what_nothing_surely_beats() -> None:
     rows = [row(0.9, 0.10, 0.80), row(0.8, 0.11, 0.79), row(0.3, 0.30, 0.60)]
-    near = near_front(pd.DataFrame(rows), most=10)
+    near = pareto_candidates(pd.DataFrame(rows), most=10)
     assert near["privacy_weight"].tolist() == [0.9, 0.8]
-    assert near_front(pd.DataFrame(rows), most=1)["privacy_weight"].tolist() == [0.9]
+    assert pareto_candidates(pd.DataFrame(rows), most=1)["privacy_weight"].tolist() == [0.9]
 
 
 def test_seeds_of_a_setting_become_one_row_between_joined_bounds() -> None:
     rows = [row(0.5, 0.10, 0.80), row(0.5, 0.16, 0.80), row(0.7, 0.05, 0.70)]
-    table = over_seeds(pd.DataFrame(rows), SEARCHED)
+    table = aggregate_seeds(pd.DataFrame(rows), SEARCHED)
     assert table["privacy_weight"].tolist() == [0.7, 0.5]
     one, two = table.to_dict("records")
     assert (one["seeds"], two["seeds"]) == (1, 2)
@@ -59,18 +66,21 @@ def test_seeds_of_a_setting_become_one_row_between_joined_bounds() -> None:
 
 def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
     rows = [row(0.9, 0.15, 0.80), row(0.8, 0.17, 0.85), row(0.7, 0.19, 0.95)]
-    table = over_seeds(pd.DataFrame(rows), SEARCHED)
-    small, large = best(table, CONFIG)
+    table = aggregate_seeds(pd.DataFrame(rows), SEARCHED)
+    small, large = proposals(table, CONFIG)
     assert small == {"limit": 0.05, "none": "the least upper bound is 0.170"}
     # 0.19 with an upper bound of 0.21 is not within 0.2, though it keeps most.
     assert large["limit"] == 0.2
-    assert large["train"]["game"] == {"privacy_weight": 0.8, "budget": 0.1}
+    assert large["train"]["objective"] == {"privacy_weight": 0.8, "budget": 0.1}
     assert large["train"]["extractor"] == {"features": 16}
     # 16.0 would be refused in params.yaml.
     assert type(large["train"]["extractor"]["features"]) is int
     assert large["found"]["utility"] == 0.85
-    assert said(small) == "advantage of at most 0.05: no setting; the least upper bound is 0.170"
-    assert said(large) == (
+    assert (
+        format_proposal(small)
+        == "advantage of at most 0.05: no setting; the least upper bound is 0.170"
+    )
+    assert format_proposal(large) == (
         "advantage of at most 0.2: utility 0.850, advantage 0.170 with budget 0.1, "
         "privacy_weight 0.8, features 16"
     )
@@ -79,16 +89,16 @@ def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
 def test_what_is_written_is_a_table_a_picture_and_sections_of_params(tmp_path: Path) -> None:
     config = TuneConfig(family=("cnn",), adversaries=(2,), limits=(0.2,))
     rows = [{**row(0.9, 0.1, 0.8), "family": "cnn", "adversaries": 2}]
-    write(over_seeds(pd.DataFrame(rows), config.searched()), config, tmp_path)
+    write(aggregate_seeds(pd.DataFrame(rows), config.searched()), config, tmp_path)
     table = pd.read_csv(tmp_path / "front.csv")
     assert {"advantage", "utility", "front", "seeds", "family"} <= set(table.columns)
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "front.html").read_text()
     assert "family cnn" in page
     assert "advantage 0.100 (0.080 to 0.120), utility 0.800" in page
-    assert "<pre>train:\n  game:" in page
+    assert "<pre>train:\n  objective:" in page
     (proposal,) = YAML(typ="safe").load(tmp_path / "best.yaml")
     taken = build(TrainConfig, proposal["train"], "train")
-    assert taken.game.adversaries == 2
-    assert taken.game.privacy_weight == 0.9
+    assert taken.objective.adversaries == 2
+    assert taken.objective.privacy_weight == 0.9
     assert taken.extractor.family == "cnn"

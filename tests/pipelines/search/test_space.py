@@ -10,7 +10,7 @@ from pipelines.training.run import TrainConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 
 MakeShards = Callable[..., Schema]
 
@@ -28,7 +28,7 @@ def test_what_is_not_listed_stays_as_train_has_it() -> None:
     # The warm-up is the same share of a shorter training.
     assert (schedule.epochs, schedule.warm_up) == (2, 0.25)
     assert snippet(point) == {
-        "game": {"privacy_weight": 0.7, "budget": 0.05, "adversaries": 2},
+        "objective": {"privacy_weight": 0.7, "budget": 0.05, "adversaries": 2},
         "extractor": {"release_noise": 0.5},
     }
 
@@ -38,8 +38,8 @@ def test_what_is_not_listed_stays_as_train_has_it() -> None:
     [
         ({"family": ("mlp", "cnn")}, r"tune.family, train.extractor.family: cnn\n.*for table"),
         ({"features": (8, 1)}, "tune.features, train.extractor.features: 1"),
-        ({"adversaries": (9,)}, "tune.adversaries, train.game.adversaries: 9"),
-        ({"bottleneck": (-1.0,)}, "tune.bottleneck, train.game.bottleneck: -1"),
+        ({"adversaries": (9,)}, "tune.adversaries, train.objective.adversaries: 9"),
+        ({"bottleneck": (-1.0,)}, "tune.bottleneck, train.objective.bottleneck: -1"),
         ({"release_noise": (-1.0,)}, "tune.release_noise, train.extractor.release_noise: -1"),
     ],
 )
@@ -55,7 +55,7 @@ def test_choices_that_no_trial_could_be_made_of_are_refused_before_any(
 def test_noise_is_not_searched_where_features_are_in_units_of_it(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
-    base = TrainConfig(game=GameConfig(bottleneck=0.3))
+    base = TrainConfig(objective=ObjectiveConfig(bottleneck=0.3))
     with pytest.raises(ConfigError, match=r"tune.release_noise, .*: 0.5 with a bottleneck"):
         check(TuneConfig(release_noise=(0.0, 0.5)), base, make_shards(tmp_path, "table"))
     noisy = TrainConfig(extractor=ExtractorConfig(release_noise=0.5))

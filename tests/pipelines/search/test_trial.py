@@ -74,7 +74,7 @@ def test_what_is_believed_is_found_once_for_all_trials(
 
     monkeypatch.setattr(GradientBoostingAttack, "fit", counted)
     data = read_data(tmp_path, CONFIG.people).believing(0)
-    base = replace(BASE, game=replace(BASE.game, cross_fit=True, memory=0))
+    base = replace(BASE, objective=replace(BASE.objective, cross_fit=True, memory=0))
     for seed in (0, 1):
         assert not run({"budget": 0.1, "features": 8}, CONFIG, base, data, seed)["diverged"]
     assert len(fitted) == 8
@@ -87,7 +87,7 @@ def test_a_trial_that_comes_to_nan_is_the_worst_and_is_not_attacked(
     make_shards(tmp_path, "table")
     data = read_data(tmp_path, 80)
     losses = {"total": float("nan"), "mutual_information": 0.0}
-    monkeypatch.setattr("pipelines.search.trial.Trainer.play_epoch", lambda self, records: losses)
+    monkeypatch.setattr("pipelines.search.trial.Trainer.train_epoch", lambda self, records: losses)
     monkeypatch.setattr("pipelines.search.trial._judge", lambda *_: pytest.fail("attacked"))
     found = run(OPEN, CONFIG, BASE, data, 0)
     assert found["diverged"]

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.event_log import read
-from pipelines.observability.stage_monitor import Watch
+from pipelines.observability.stage_monitor import StageMonitor
 from pipelines.search.space import TuneConfig
 from pipelines.search.trial_table import TrialBoard
 
@@ -20,20 +20,20 @@ FIGURES = {"advantage": 0.1, "utility": 0.8, "seconds": 12.0, "diverged": False}
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> Watch:
-    return Watch("tune", ClusterConfig(log=str(tmp_path)))
+def seen(tmp_path: Path) -> StageMonitor:
+    return StageMonitor("tune", ClusterConfig(log=str(tmp_path)))
 
 
 def news(trial: str, event: str, **fields: Any) -> dict[str, Any]:
     return {"trial": trial, "event": event, **fields}
 
 
-def value(seen: Watch, name: str, **labels: str) -> float | None:
+def value(seen: StageMonitor, name: str, **labels: str) -> float | None:
     return seen.metrics.registry.get_sample_value(name, labels)
 
 
 def test_trials_are_counted_by_state_said_and_written_once(
-    seen: Watch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    seen: StageMonitor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wire: queue.Queue[dict[str, Any]] = queue.Queue()
     for piece in (
@@ -61,7 +61,7 @@ def test_trials_are_counted_by_state_said_and_written_once(
         "tune: trial 1 of 6: advantage 0.100, utility 0.800",
         "tune: trial 2 of 6: failed", "tune: trial 3 of 6: diverged",
     ]  # fmt: skip
-    again = Watch("tune", ClusterConfig(log=str(tmp_path)))
+    again = StageMonitor("tune", ClusterConfig(log=str(tmp_path)))
     TrialBoard("tune-1", TuneConfig(), again).restore("a", POINT, FIGURES)
     lines = [line for line in read(tmp_path / "tune.jsonl") if line["event"] == "trial"]
     assert [line["run"] for line in lines] == ["tune-1/a", "tune-1/b", "tune-1/c"]
@@ -69,7 +69,7 @@ def test_trials_are_counted_by_state_said_and_written_once(
     assert lines[1]["error"] == "DataError"
 
 
-def test_the_table_shows_what_runs_and_what_ended(seen: Watch) -> None:
+def test_the_table_shows_what_runs_and_what_ended(seen: StageMonitor) -> None:
     board = TrialBoard("tune-1", TuneConfig(trials=30, epochs=4), seen)
     for n in range(20):
         board.take(news(str(n), "started", point=POINT))

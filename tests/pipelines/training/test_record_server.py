@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.training import record_server
-from pipelines.training.record_server import Shelf
+from pipelines.training.record_server import RemoteRecords
 from tiprdc.datasets.schema import Records
 
 RECORDS = Records(
@@ -34,7 +34,7 @@ def test_batches_come_in_order_a_few_ahead_and_can_be_written_to(
 
     monkeypatch.setattr(record_server.ray, "get", lambda found: found)
     keeper: Any = SimpleNamespace(take=SimpleNamespace(remote=take))
-    coming: Iterator[Records] = Shelf(keeper, 20).batches(iter(order))
+    coming: Iterator[Records] = RemoteRecords(keeper, 20).batches(iter(order))
     first = next(coming)
     assert len(asked) == 1 + record_server._AHEAD
     found = [first, *coming]

@@ -22,8 +22,8 @@ from tiprdc.datasets.schema import Schema, read_split, write_shard
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training import checkpoint
-from tiprdc.training.game import GameConfig
-from tiprdc.training.trainer import Place, ScheduleConfig
+from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.trainer import ScheduleConfig, WorkerContext
 
 MakeShards = Callable[..., Schema]
 CONFIG = TrainConfig(
@@ -104,12 +104,19 @@ def test_the_first_worker_diagnoses_each_epoch_and_the_others_nothing(
     written: list[dict[str, float]] = []
     to_ray: list[dict[str, float]] = []
     monkeypatch.setattr(run.ray.train, "get_checkpoint", lambda: None)
-    monkeypatch.setattr(run, "place", lambda: Place(rank=rank))
+    monkeypatch.setattr(run, "worker_context", lambda: WorkerContext(rank=rank))
     monkeypatch.setattr(run, "writer", lambda *_: lambda losses: written.append(dict(losses)))
-    monkeypatch.setattr(run.Pulse, "_to_ray", lambda _, figures: to_ray.append(figures))
+    monkeypatch.setattr(run.StepMetrics, "_to_ray", lambda _, figures: to_ray.append(figures))
     wire: queue.Queue[Any] = queue.Queue()
     settings = run._settings(CONFIG, "protected", tmp_path, schema)
-    more = {"schema": schema, "queue": wire, "patience": 1.0, "shelf": None, "recovered": None}
+    more = {
+        "schema": schema,
+        "queue": wire,
+        "patience": 1.0,
+        "shelf": None,
+        "recovered": None,
+        "checkpoint_every": 1,
+    }
     run._work({**settings, **more})
     assert [losses["epoch"] for losses in written] == [1, 2]
     found = [losses["club_secret"] for losses in written if "club_secret" in losses]
@@ -130,7 +137,6 @@ def test_the_name_of_a_run_changes_with_what_it_learns_from(
         return str(run._settings(config, "protected", tmp_path, schema)["name"])
 
     same = name(CONFIG)
-    assert name(replace(CONFIG, retries=9)) == same
     assert name(replace(CONFIG, seed=1)) != same
     assert name(CONFIG, replace(schema, digest="other")) != same
 
@@ -139,8 +145,8 @@ def test_a_weight_for_an_attribute_that_is_not_private_is_refused(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     make_shards(tmp_path / "shards", "table")
-    config = replace(CONFIG, game=GameConfig(weights={"task": 2.0}))
-    with pytest.raises(DataError, match=r"train.game.weights.task: not a private attribute"):
+    config = replace(CONFIG, objective=ObjectiveConfig(weights={"task": 2.0}))
+    with pytest.raises(DataError, match=r"train.objective.weights.task: not a private attribute"):
         train(config, ClusterConfig(log=""), **_paths(tmp_path))
 
 
@@ -154,24 +160,24 @@ def test_more_workers_than_records_allow_is_refused(
 
 def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table")
-    config = replace(CONFIG, extractor=replace(CONFIG.extractor, guard=True))
+    config = replace(CONFIG, extractor=replace(CONFIG.extractor, leace=True))
     for role in run.ROLES:
         settings = run._settings(config, role, tmp_path, schema)
-        assert settings["extractor"]["guard"] == (role == "protected")
+        assert settings["extractor"]["leace"] == (role == "protected")
 
 
 def test_the_twin_pays_no_price(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table")
-    config = replace(CONFIG, game=GameConfig(bottleneck=0.3, closed_form=0.0))
+    config = replace(CONFIG, objective=ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0))
     for role in run.ROLES:
         settings = run._settings(config, role, tmp_path, schema)
-        assert bool(settings["game"]["bottleneck"]) == (role == "protected")
+        assert bool(settings["objective"]["bottleneck"]) == (role == "protected")
 
 
 def test_a_chosen_noise_beside_a_price_is_refused_where_the_settings_are_read() -> None:
     noisy = replace(CONFIG.extractor, release_noise=0.5)
     with pytest.raises(ConfigError, match=r"release_noise: 0.5 with a bottleneck"):
-        TrainConfig(extractor=noisy, game=GameConfig(bottleneck=0.3))
+        TrainConfig(extractor=noisy, objective=ObjectiveConfig(bottleneck=0.3))
 
 
 def _correlated_shards(folder: Path, schema: Schema) -> None:
@@ -195,8 +201,8 @@ def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
     assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
     strict = replace(CONFIG, infeasible="refuse")
     with pytest.raises(
-        DataError, match=r"cannot both be met: .*\n  allowed: .*train.game.budget \(0.06\)"
+        DataError, match=r"cannot both be met: .*\n  expected: .*train.objective.budget \(0.06\)"
     ):
         train(strict, ClusterConfig(log=""), **_paths(tmp_path))
-    generous = replace(strict, game=replace(strict.game, budget=0.5))
+    generous = replace(strict, objective=replace(strict.objective, budget=0.5))
     run.check_labels(generous, shards, schema)

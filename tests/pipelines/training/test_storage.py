@@ -21,7 +21,7 @@ from tiprdc.errors import ClusterError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig, Trainer
 
 MakeShards = Callable[..., Schema]
@@ -31,7 +31,7 @@ OLD, NEW = "checkpoint_2026-01-01_00-00-00.000001", "checkpoint_2026-01-01_00-00
 @pytest.fixture
 def trainer(tmp_path: Path, make_shards: MakeShards) -> Trainer:
     schema = make_shards(tmp_path / "shards", "table")
-    game, extractor = GameConfig(memory=8), ExtractorConfig(width=8, features=4)
+    game, extractor = ObjectiveConfig(memory=8), ExtractorConfig(width=8, features=4)
     return Trainer(game, extractor, ScheduleConfig(), InputSpec.of(schema), {"secret": 2}, seed=0)
 
 
@@ -105,9 +105,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_s3_is_storage_too(runs: Path, bucket: str) -> None:
     kept = Storage(bucket)
     assert not kept.exists("run")
-    assert not kept.comes_back("run", 0)
+    assert not kept.wait_until_writable("run", 0)
     copy_files(str(runs), "bucket/runs", destination_filesystem=FileSystem.from_uri(bucket)[0])
-    assert kept.comes_back("run", 0)
+    assert kept.wait_until_writable("run", 0)
     assert kept.recover("run") is None
     FileSystem.from_uri(bucket)[0].delete_file(f"bucket/runs/run/{storage.LIST}")
     found = kept.recover("run")
@@ -128,27 +128,27 @@ def test_a_run_is_forgotten_once_and_twice(runs: Path) -> None:
 
 def test_another_kind_of_uri_is_refused() -> None:
     with pytest.raises(
-        ClusterError, match=r"cluster.storage: nosuch://runs: .*\n  allowed: a fold"
+        ClusterError, match=r"cluster.storage: nosuch://runs: .*\n  expected: a fold"
     ):
         Storage("nosuch://runs")
 
 
 def test_storage_comes_back_or_not(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Storage(str(runs))
-    assert kept.comes_back("run", 0)
+    assert kept.wait_until_writable("run", 0)
     away = runs.rename(runs.with_name("away"))
-    assert not kept.comes_back("run", 0)
+    assert not kept.wait_until_writable("run", 0)
     monkeypatch.setattr(storage.time, "sleep", lambda _: away.rename(runs))
-    assert kept.comes_back("run", 60)
+    assert kept.wait_until_writable("run", 60)
     assert not list((runs / "run").glob("*probe*"))
 
 
 class _Heard:
     def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.report_epoch: list[tuple[str, dict[str, Any]]] = []
 
     def tell(self, event: str, epoch: float, **fields: Any) -> None:
-        self.told.append((event, fields))
+        self.report_epoch.append((event, fields))
 
 
 def _write(
@@ -174,7 +174,7 @@ def _write(
     monkeypatch.setattr(checkpoints.ray.train, "report", report)
     monkeypatch.setattr(checkpoints.time, "sleep", lambda _: None)
     writer(trainer, heard, patience)({})  # type: ignore[arg-type]  # hears, too
-    return heard.told
+    return heard.report_epoch
 
 
 def test_a_worker_waits_for_storage_that_is_full_or_gone(

@@ -14,12 +14,12 @@ import torch
 
 from pipelines.cluster import ClusterConfig
 from pipelines.training import workers
-from tiprdc.training.trainer import Place
+from tiprdc.training.trainer import WorkerContext
 
 _MIB = 2**18  # numbers of four bytes
 
 
-def allocate(settings: dict[str, Any], place: Place) -> None:
+def allocate(settings: dict[str, Any], place: WorkerContext) -> None:
     """Fill and free large tensors again and again, and leave how often memory was asked for."""
     faults = []
     for _ in range(8):
@@ -43,7 +43,7 @@ def test_a_worker_keeps_the_memory_of_a_step_for_the_next(tmp_path: Path, local_
 
 def test_what_somebody_set_for_the_allocator_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "3")
-    given = workers.surroundings()["env_vars"]
+    given = workers.worker_env()["env_vars"]
     assert given["MALLOC_ARENA_MAX"] == "3"
     assert given.keys() == workers.ALLOCATOR.keys()
     assert os.environ["MALLOC_ARENA_MAX"] == "3"

@@ -16,7 +16,7 @@ from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig, Trainer
 
 
@@ -57,16 +57,16 @@ def test_fewer_people_than_folds_are_refused() -> None:
     records = _texts(np.arange(7) % 2, np.ones(7, bool))
     with pytest.raises(DataError, match="7 people") as raised:
         cross_fit(records, "secret", 2, seed=0)
-    assert "cross_fit to false" in raised.value.mend
+    assert "cross_fit to false" in raised.value.hint
 
 
 def test_it_needs_the_adversary_in_closed_form() -> None:
-    with pytest.raises(ConfigError, match=r"train.game.cross_fit"):
-        GameConfig(cross_fit=True, closed_form=0.0, adversaries=1)
+    with pytest.raises(ConfigError, match=r"train.objective.cross_fit"):
+        ObjectiveConfig(cross_fit=True, kernel_adversary=0.0, adversaries=1)
 
 
 def test_the_twin_does_without() -> None:
-    assert not GameConfig(cross_fit=True).unprotected().cross_fit
+    assert not ObjectiveConfig(cross_fit=True).unprotected().cross_fit
 
 
 @pytest.mark.parametrize("modality", ["text", "table"])
@@ -78,25 +78,25 @@ def test_training_hides_what_is_believed_and_goes_on_as_if_never_stopped(
 
     def make() -> Trainer:
         return Trainer(
-            GameConfig(cross_fit=True, memory=32),
+            ObjectiveConfig(cross_fit=True, memory=32),
             ExtractorConfig(width=8, features=4),
             ScheduleConfig(epochs=3, batch=16, warm_up=0.0),
-            InputSpec.of(schema), {"secret": 2}, seed=0, believe=cross_fit,
+            InputSpec.of(schema), {"secret": 2}, seed=0, cross_fit=cross_fit,
         )  # fmt: skip
 
     whole = make()
-    whole.play_epoch(records)
+    whole.train_epoch(records)
     assert whole._believed is not None
     believed = {tuple(row) for row in whole._believed.tolist()}
     assert {tuple(row) for row in whole.game.memory_believed[:16].tolist()} <= believed
-    assert 0 <= whole.game.believable[0] <= 1
-    assert whole.history[0]["explained_variance"] <= 2 * whole.game.believable[0]
+    assert 0 <= whole.game.label_r2[0] <= 1
+    assert whole.history[0]["explained_variance"] <= 2 * whole.game.label_r2[0]
     checkpoint.save(whole, tmp_path / "ck")
-    whole.play_epoch(records)
+    whole.train_epoch(records)
 
     again = make()
     checkpoint.load(again, tmp_path / "ck")
-    again.play_epoch(records)
+    again.train_epoch(records)
     for name, tensor in whole.game.state_dict().items():
         assert torch.equal(tensor, again.game.state_dict()[name]), name
 
@@ -105,8 +105,12 @@ def test_whoever_plays_by_it_says_who_believes(tmp_path: Path) -> None:
     schema = make_shards(tmp_path / "shards", "text")
     records = read_split(tmp_path / "shards", schema, "extractor-train")
     trainer = Trainer(
-        GameConfig(cross_fit=True), ExtractorConfig(width=8, features=4), ScheduleConfig(batch=16),
-        InputSpec.of(schema), {"secret": 2}, seed=0,
-    )  # fmt: skip
+        ObjectiveConfig(cross_fit=True),
+        ExtractorConfig(width=8, features=4),
+        ScheduleConfig(batch=16),
+        InputSpec.of(schema),
+        {"secret": 2},
+        seed=0,
+    )
     with pytest.raises(ValueError, match="nobody was named"):
-        trainer.play_epoch(records)
+        trainer.train_epoch(records)

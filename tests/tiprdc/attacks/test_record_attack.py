@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import record_attack, suite
-from tiprdc.attacks.record_attack import MOST_PIXELS, RecordAttack, parted
+from tiprdc.attacks.record_attack import MOST_PIXELS, RecordAttack, train_holdout_split
 from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ConfigError
 
@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_bits_and_read_only_arrays_will_do(name: st
         array.flags.writeable = False
     attack = suite.ATTACKS[name]
     assert isinstance(attack, RecordAttack)
-    said = [attack.holding(x).fit(z, u, 3, 5, 2).probabilities(z) for _ in range(2)]
+    said = [attack.with_records(x).fit(z, u, 3, 5, 2).probabilities(z) for _ in range(2)]
     assert np.array_equal(said[0], said[1])
     assert said[0].shape == (60, 3)
 
@@ -137,7 +137,7 @@ def test_large_pictures_are_made_small_by_area() -> None:
 
 def test_a_map_is_chosen_on_pairs_that_it_was_not_fitted_on() -> None:
     z, u = np.arange(200)[:, None], np.arange(200) % 2
-    (inside, seen), (outside, wanted) = parted(z, 2 * z, u, 0)
+    (inside, seen), (outside, wanted) = train_holdout_split(z, 2 * z, u, 0)
     assert not {*inside[:, 0]} & {*outside[:, 0]}
     assert len(inside) + len(outside) == 200
     assert np.array_equal(seen, 2 * inside)

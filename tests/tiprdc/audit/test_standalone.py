@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from tests.helpers.known_leak import write_columns_model, write_table
 from tiprdc.audit import standalone
 from tiprdc.audit.config import AuditConfig, PolicyConfig
-from tiprdc.audit.foreign_inputs import Request
+from tiprdc.audit.foreign_inputs import AuditRequest
 from tiprdc.audit.report_document import AuditReport
 from tiprdc.cli.main import app
 from tiprdc.errors import ConfigError, DataError, ModelError
@@ -35,9 +35,9 @@ HIDES, SHOWS = np.eye(3)[:, 1:], np.eye(3)
 
 
 @pytest.fixture
-def request_(tmp_path: Path) -> Request:
+def request_(tmp_path: Path) -> AuditRequest:
     write_columns_model(tmp_path / "model.onnx", HIDES)
-    return Request(
+    return AuditRequest(
         models=(tmp_path / "model.onnx",),
         data=write_table(tmp_path / "people.csv", 400),
         private=("gender",),
@@ -46,17 +46,17 @@ def request_(tmp_path: Path) -> Request:
     )
 
 
-def audit(request: Request, config: AuditConfig = CONFIG, out: str = "report") -> AuditReport:
+def audit(request: AuditRequest, config: AuditConfig = CONFIG, out: str = "report") -> AuditReport:
     folder = request.data.with_name(out)
     return standalone.audit_alone(request, config, folder, lambda label, share: None)
 
 
-def test_what_hides_passes_and_the_page_says_whose_model_it_is(request_: Request) -> None:
+def test_what_hides_passes_and_the_page_says_whose_model_it_is(request_: AuditRequest) -> None:
     report = audit(request_)
     assert (report.verdict, report.reasons) == ("PASS", ())
     assert report.attributes["gender"].ceiling == 1
     assert report.attributes["gender"].controls["unprotected"] is None
-    assert report.plan["control_sha256"] is None
+    assert report.plan["unprotected_sha256"] is None
     assert report.mean_utility_loss is None
     assert report.model_sha256 == hashlib.sha256(request_.models[0].read_bytes()).hexdigest()
     folder = request_.data.with_name("report")
@@ -68,7 +68,7 @@ def test_what_hides_passes_and_the_page_says_whose_model_it_is(request_: Request
     assert "dvc repro" not in page
 
 
-def test_what_shows_fails(request_: Request) -> None:
+def test_what_shows_fails(request_: AuditRequest) -> None:
     write_columns_model(request_.models[0], SHOWS)
     report = audit(request_)
     assert report.verdict == "FAIL"
@@ -76,14 +76,14 @@ def test_what_shows_fails(request_: Request) -> None:
     assert report.attributes["gender"].strongest.low > 0.9
 
 
-def test_an_attribute_that_is_not_in_the_record_proves_nothing(request_: Request) -> None:
+def test_an_attribute_that_is_not_in_the_record_proves_nothing(request_: AuditRequest) -> None:
     """The raw record is the positive control: where it is silent, so is the verdict."""
     report = audit(replace(request_, x=("noise", "kind", "kind2"), data=_with_copies(request_)))
     assert report.verdict == "INCONCLUSIVE"
     assert any("prove nothing" in reason for reason in report.reasons)
 
 
-def _with_copies(request: Request) -> Path:
+def _with_copies(request: AuditRequest) -> Path:
     table = pd.read_csv(request.data)
     table["kind2"] = table["kind"]
     path = request.data.with_name("copies.csv")
@@ -91,7 +91,7 @@ def _with_copies(request: Request) -> Path:
     return path
 
 
-def test_two_audits_of_the_same_agree(request_: Request) -> None:
+def test_two_audits_of_the_same_agree(request_: AuditRequest) -> None:
     for out in ("first", "second"):
         audit(request_, out=out)
     texts = [
@@ -105,7 +105,7 @@ def test_two_audits_of_the_same_agree(request_: Request) -> None:
     assert texts[0] == texts[1]
 
 
-def test_named_training_people_are_not_attacked(request_: Request) -> None:
+def test_named_training_people_are_not_attacked(request_: AuditRequest) -> None:
     table = pd.read_csv(request_.data)
     table["part"] = np.where(np.arange(len(table)) < 100, "train", "fresh")
     table.to_csv(request_.data, index=False)
@@ -128,7 +128,7 @@ REFUSED: list[tuple[dict[str, object], type[Exception], str]] = [
 
 @pytest.mark.parametrize(("changes", "kind", "words"), REFUSED)
 def test_what_does_not_fit_is_refused(
-    request_: Request, changes: dict[str, object], kind: type[Exception], words: str
+    request_: AuditRequest, changes: dict[str, object], kind: type[Exception], words: str
 ) -> None:
     with pytest.raises(kind, match=words) as refused:
         audit(replace(request_, **changes))  # type: ignore[arg-type]
@@ -136,20 +136,20 @@ def test_what_does_not_fit_is_refused(
     assert not request_.data.with_name("report").exists()
 
 
-def test_too_few_people_are_refused(request_: Request) -> None:
+def test_too_few_people_are_refused(request_: AuditRequest) -> None:
     few = replace(CONFIG, policy=PolicyConfig(min_people=200))
     with pytest.raises(DataError, match="at least 200"):
         audit(request_, few)
 
 
-def test_a_model_that_is_none_is_refused(request_: Request) -> None:
+def test_a_model_that_is_none_is_refused(request_: AuditRequest) -> None:
     request_.models[0].write_bytes(b"no model")
     with pytest.raises(ModelError):
         audit(request_)
 
 
 def test_a_file_that_changes_meanwhile_is_never_a_pass(
-    request_: Request, monkeypatch: pytest.MonkeyPatch
+    request_: AuditRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standalone, "sha256_of", lambda path: "f" * 64)
     report = audit(request_)
@@ -166,7 +166,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 def test_the_command_ends_with_the_verdicts_code(
-    request_: Request, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    request_: AuditRequest, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setattr("tiprdc.audit.config.AuditConfig", lambda **given: replace(CONFIG, **given))
@@ -203,7 +203,7 @@ COMPARED = [
 
 @pytest.mark.parametrize(("first", "second", "answer", "code"), COMPARED)
 def test_two_models_are_compared_on_the_same_people(
-    request_: Request,
+    request_: AuditRequest,
     first: np.ndarray,
     second: np.ndarray,
     answer: str,
@@ -254,11 +254,11 @@ def picture_model(path: Path, kind: int, *, last: bool = False) -> None:
 def test_pictures_are_given_in_the_range_and_layout_that_the_model_takes(
     tmp_path: Path, pixels: str, last: bool, white: float | None
 ) -> None:
-    from tiprdc.audit.foreign_model import StrangersModel, picture_feed
+    from tiprdc.audit.foreign_model import ForeignModel, picture_feed
     from tiprdc.sandbox import runner
 
     picture_model(tmp_path / "m.onnx", TensorProto.FLOAT, last=last)
-    facts = runner.check(tmp_path / "m.onnx")
+    facts = runner.validate(tmp_path / "m.onnx")
     with pytest.raises(ConfigError, match="say how pictures were scaled"):
         picture_feed(facts, None, None)
     feed, size = picture_feed(facts, pixels, None)
@@ -266,7 +266,7 @@ def test_pictures_are_given_in_the_range_and_layout_that_the_model_takes(
     x = np.zeros((2, 3, 16, 16), np.uint8)
     x[1] = 255
     x[1, 0] = 0
-    z = StrangersModel(tmp_path / "m.onnx", facts, feed).features(x)
+    z = ForeignModel(tmp_path / "m.onnx", facts, feed).features(x)
     assert z.shape == (2, 768)
     red = z[1].reshape((16, 16, 3) if last else (3, 16, 16))[..., 0] if last else z[1][:256]
     black = z[0].min()

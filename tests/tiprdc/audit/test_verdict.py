@@ -27,7 +27,7 @@ from tiprdc.statistics.binomial import pass_probability
 
 PEOPLE = 2000
 SCHEMA = Path(audit_report.__file__).with_name("audit.schema.json")
-DIGESTS = {"model_sha256": "a" * 64, "control_sha256": "b" * 64, "data_digest": "c" * 64}
+DIGESTS = {"model_sha256": "a" * 64, "unprotected_sha256": "b" * 64, "data_digest": "c" * 64}
 PLAN = Plan(
     **DIGESTS,
     private={"secret": ("off", "on")},
@@ -152,7 +152,7 @@ def test_what_is_missing_does_not_hide_what_was_found(fault: str) -> None:
 
 SWAPPED: dict[str, tuple[dict[str, str], str]] = {
     "another model": ({"model_sha256": "f" * 64}, "released file"),
-    "another control": ({"control_sha256": "f" * 64}, "unprotected file"),
+    "another control": ({"unprotected_sha256": "f" * 64}, "unprotected file"),
     "other data": ({"data_digest": "f" * 64}, "data are not"),
     "an edited plan": ({"plan_sha256": "f" * 64}, "plan was changed"),
 }

@@ -16,7 +16,7 @@ from tiprdc.datasets.schema import Modality, Records, Schema, read_split
 from tiprdc.errors import ConfigError
 from tiprdc.export.onnx_export import ExportConfig, compare, export, features_shape
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
@@ -26,7 +26,7 @@ AS_IT_IS = {"image": (3, 16, 16), "table": (2 + 4 + 3,), "text": (12,)}
 CONFIG = MethodsConfig(
     extractor=ExtractorConfig(width=8, features=6),
     schedule=ScheduleConfig(epochs=2, batch=16, warm_up=0.5),
-    game=GameConfig(memory=32, refit=2),
+    objective=ObjectiveConfig(memory=32, refit_every=2),
     components=4,
 )
 

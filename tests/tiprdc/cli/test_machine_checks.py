@@ -1,4 +1,4 @@
-"""What stands in the way is found, with its mend; what does not is not reported."""
+"""What stands in the way is found, with a hint; what does not is not reported."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_versions_are_compared_with_the_pins(tmp_path: Path) -> None:
     numpy = only(machine_checks.versions(tmp_path), "numpy")
     assert numpy.state == "warning"
     assert numpy.found.endswith("and constraints.txt pins 0.1")
-    assert numpy.mend == "pip install -c constraints.txt numpy"
+    assert numpy.hint == "pip install -c constraints.txt numpy"
     assert only(machine_checks.versions(tmp_path), "typer").state == "ok"
 
 
@@ -73,7 +73,7 @@ def test_what_is_absent_names_its_extra(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(machine_checks, "version", none)
     findings = {f.about: f for f in machine_checks.versions(tmp_path)}
     assert (findings["gto"].state, findings["onnxruntime"].state) == ("warning", "problem")
-    assert findings["gto"].mend == "pip install 'tiprdc[pull]' if you need it"
+    assert findings["gto"].hint == "pip install 'tiprdc[pull]' if you need it"
 
 
 def test_tags_of_releases_are_looked_for_on_both_sides(clone: Path) -> None:
@@ -81,12 +81,12 @@ def test_tags_of_releases_are_looked_for_on_both_sides(clone: Path) -> None:
     assert only(network_checks.git(clone), about).state == "ok"
     git(clone, "tag", "extractor@v1.0.0")
     git(clone, "tag", "unrelated")
-    assert only(network_checks.git(clone), about).mend == "git push origin --tags"
+    assert only(network_checks.git(clone), about).hint == "git push origin --tags"
     git(clone, "push", "-q", "origin", "--tags")
     assert only(network_checks.git(clone), about).found == "answers; 1 tags of releases, all here"
     git(clone, "tag", "-d", "extractor@v1.0.0")
     lost = only(network_checks.git(clone), about)
-    assert (lost.state, lost.mend) == ("problem", "git fetch --tags origin")
+    assert (lost.state, lost.hint) == ("problem", "git fetch --tags origin")
 
 
 def test_a_remote_that_does_not_answer_a_shallow_clone_no_remote(
@@ -98,13 +98,13 @@ def test_a_remote_that_does_not_answer_a_shallow_clone_no_remote(
     git(clone, "push", "-q", "origin", "HEAD")
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{tmp_path}/origin.git", "shallow")
     assert (
-        only(network_checks.git(tmp_path / "shallow"), "git").mend == "git fetch --unshallow --tags"
+        only(network_checks.git(tmp_path / "shallow"), "git").hint == "git fetch --unshallow --tags"
     )
     shutil.rmtree(tmp_path / "origin.git")
     gone = only(network_checks.git(clone), "git origin")
     assert (gone.state, gone.found) == ("problem", "does not answer")
     git(clone, "remote", "remove", "origin")
-    assert only(network_checks.git(clone), "git").mend == "git remote add origin URL"
+    assert only(network_checks.git(clone), "git").hint == "git remote add origin URL"
     outside = tmp_path / "outside"
     outside.mkdir()
     assert only(network_checks.git(outside), "git").state == "warning"
@@ -117,7 +117,7 @@ def test_dvcs_remotes(clone: Path, listening: int) -> None:
         )
 
     dvc("init", "-q")
-    assert only(network_checks.dvc(clone), "dvc").mend == "dvc remote add -d NAME URL"
+    assert only(network_checks.dvc(clone), "dvc").hint == "dvc remote add -d NAME URL"
     (clone.parent / "store").mkdir()
     secret = "s3cr3t"
     dvc("remote", "add", "here", "../store")
@@ -140,8 +140,8 @@ def test_keys_are_for_their_owner_alone(clone: Path) -> None:
     trust.write_text("{}")
     key.chmod(0o644)
     trust.chmod(0o666)
-    assert only(machine_checks.keys(clone), "key").mend == "chmod 600 mine"
-    assert only(machine_checks.keys(clone), "trust").mend == "chmod go-w mine.trust.json"
+    assert only(machine_checks.keys(clone), "key").hint == "chmod 600 mine"
+    assert only(machine_checks.keys(clone), "trust").hint == "chmod go-w mine.trust.json"
     key.chmod(0o600)
     trust.chmod(0o644)
     assert {f.state for f in machine_checks.keys(clone)} == {"ok"}
@@ -187,5 +187,5 @@ def test_the_command_ends_with_1_if_something_stands_in_the_way(
     assert (code, told["problems"]) == (1, 1)
     (problem,) = (f for f in told["findings"] if f["state"] == "problem")
     assert problem["about"] == "release"
-    assert problem["mend"]
+    assert problem["hint"]
     assert run(capsys, "doctor", str(tmp_path / "nothing"))[0] == 2

@@ -44,7 +44,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def refusal(config: CelebaConfig) -> str:
     with pytest.raises(DataError) as refused:
         celeba_reader(config).index()
-    assert "allowed: " in str(refused.value)
+    assert "expected: " in str(refused.value)
     return str(refused.value)
 
 

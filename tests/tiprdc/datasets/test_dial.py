@@ -34,7 +34,7 @@ def layout(folder: Path, *, numbers: bool = True) -> DialConfig:
 def refusal(config: DialConfig) -> str:
     with pytest.raises(DataError) as refused:
         dial_reader(config).index()
-    assert "allowed: " in str(refused.value)
+    assert "expected: " in str(refused.value)
     return str(refused.value)
 
 

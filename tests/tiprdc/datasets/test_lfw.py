@@ -45,7 +45,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 def refusal(config: LfwConfig) -> str:
     with pytest.raises(DataError) as refused:
         lfw_reader(config).index()
-    assert "allowed: " in str(refused.value)
+    assert "expected: " in str(refused.value)
     return str(refused.value)
 
 

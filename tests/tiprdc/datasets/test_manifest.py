@@ -55,7 +55,7 @@ def pictures(path: Path, names: list[Any]) -> ManifestConfig:
 def refusal(config: ManifestConfig) -> str:
     with pytest.raises(DataError) as refused:
         ManifestReader(config).index()
-    assert "allowed: " in str(refused.value)
+    assert "expected: " in str(refused.value)
     return str(refused.value)
 
 

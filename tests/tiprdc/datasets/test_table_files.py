@@ -96,7 +96,7 @@ def test_what_is_wrong_with_a_file(tmp_path: Path, name: str, data: bytes, words
     said = str(refusal.value)
     assert said.startswith("prepare.manifest.path: ")
     assert words in said
-    assert "mend: " in said
+    assert "hint: " in said
 
 
 def test_a_missing_file_and_its_neighbour(tmp_path: Path) -> None:

@@ -32,22 +32,22 @@ from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.runtime.session import open_session
 from tiprdc.training import checkpoint
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig, Trainer
 
 MakeShards = Callable[..., Schema]
 TOKENIZER = '{"version": "1.0"}'
 CHANNELS: dict[str, dict[str, Any]] = {
     "noise": {"release_noise": 0.5},
-    "levels": {"bounded": 2.0, "bits": 3},
-    "both": {"bounded": 2.0, "release_noise": 0.5, "bits": 3},
+    "levels": {"clip": 2.0, "bits": 3},
+    "both": {"clip": 2.0, "release_noise": 0.5, "bits": 3},
 }
 
 
 def _checkpoints(folder: Path, schema: Schema, **architecture: Any) -> None:
     for role, weight in (("protected", 0.9), ("unprotected", 0.0)):
         trainer = Trainer(
-            GameConfig(privacy_weight=weight),
+            ObjectiveConfig(privacy_weight=weight),
             ExtractorConfig(width=8, features=6, **architecture),
             ScheduleConfig(),
             InputSpec.of(schema),
@@ -67,8 +67,11 @@ def test_a_release_of_every_kind_agrees_with_torch_on_any_batch(
     _checkpoints(tmp_path / "ck", schema)
     build(
         ExportConfig(parity_records=100),
-        shards=shards, checkpoint=tmp_path / "ck", release=release, control=tmp_path / "control",
-    )  # fmt: skip
+        shards=shards,
+        checkpoint=tmp_path / "ck",
+        release=release,
+        unprotected=tmp_path / "unprotected",
+    )
 
     manifest = json.loads((release / "manifest.json").read_text())
     assert manifest["input"]["shape"] == ["batch", *schema.shape]
@@ -87,7 +90,9 @@ def test_a_release_of_every_kind_agrees_with_torch_on_any_batch(
     for count in (1, 7):
         z = session.run(["z"], {"x": x[:count]})[0]
         np.testing.assert_allclose(z, wanted[:count], atol=1e-4)
-    assert sha256(release / "extractor.onnx") != sha256(tmp_path / "control" / "unprotected.onnx")
+    assert sha256(release / "extractor.onnx") != sha256(
+        tmp_path / "unprotected" / "unprotected.onnx"
+    )
 
 
 @pytest.mark.parametrize("family", ["bag", "lstm", "transformer"])
@@ -103,7 +108,7 @@ def test_a_text_becomes_the_same_features_with_nothing_but_the_release(
     _checkpoints(tmp_path / "ck", schema, family=family)
     build(
         ExportConfig(), shards=shards, checkpoint=tmp_path / "ck", release=release,
-        control=tmp_path / "control",
+        unprotected=tmp_path / "unprotected",
     )  # fmt: skip
 
     found = Tokenizer.from_file(str(release / "tokenizer.json")).encode_batch(texts)
@@ -182,10 +187,10 @@ def test_noise_and_levels_are_in_the_file_and_no_seed_is(tmp_path: Path, channel
     z, again = (session.run(["z"], {"x": x})[0] for _ in range(2))
     assert (z == again).all() == (not noises)
     with torch.inference_mode():
-        exact = extractor.exact(torch.from_numpy(x)).numpy()
+        exact = extractor.features_before_noise(torch.from_numpy(x)).numpy()
     if "bits" in settings:
         assert len(np.unique(z)) <= 2 ** settings["bits"]
-        assert np.abs(z).max() <= settings["bounded"]
+        assert np.abs(z).max() <= settings["clip"]
     else:
         assert (z - exact).std() == pytest.approx(0.5, rel=0.1)
     if not noises:
@@ -199,19 +204,19 @@ def test_what_has_a_price_is_sent_through_noise_of_deviation_1(
     schema = make_shards(tmp_path / "shards", "image", people=600)
     records = read_split(tmp_path / "shards", schema, "extractor-train")
     trainer = Trainer(
-        GameConfig(bottleneck=0.1, closed_form=0.0, memory=0),
+        ObjectiveConfig(bottleneck=0.1, kernel_adversary=0.0, memory=0),
         ExtractorConfig(width=8, features=4),
         ScheduleConfig(epochs=2, batch=60, extractor_rate=5e-3),
         InputSpec.of(schema), {"secret": 2}, seed=0,
     )  # fmt: skip
-    trainer.play_epoch(records)
+    trainer.train_epoch(records)
     checkpoint.save(trainer, tmp_path / "ck")
     path, extractor = tmp_path / "z.onnx", checkpoint.load_extractor(tmp_path / "ck")
     export(extractor, path, ExportConfig())
     assert compare(extractor, path, records.x, ExportConfig()).max_abs <= 1e-4
     z, again = (open_session(path).run(["z"], {"x": records.x})[0] for _ in range(2))
     with torch.inference_mode():
-        mean = extractor.exact(torch.from_numpy(records.x)).numpy()
+        mean = extractor.features_before_noise(torch.from_numpy(records.x)).numpy()
     for drawn in (z - mean, again - mean):
         assert drawn.std() == pytest.approx(1, rel=0.1)
         assert abs(drawn.mean()) < 0.1
@@ -224,20 +229,20 @@ def test_the_manifest_of_a_release_with_a_price_says_its_noise_and_no_bound_that
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     schema = make_shards(tmp_path / "shards", "table")
-    rules = GameConfig(bottleneck=0.1, closed_form=0.0, memory=0)
-    for bounded, most in ((0.0, None), (2.0, 3 * math.log2(5))):
+    rules = ObjectiveConfig(bottleneck=0.1, kernel_adversary=0.0, memory=0)
+    for clip, most in ((0.0, None), (2.0, 3 * math.log2(5))):
         for role, game in (("protected", rules), ("unprotected", rules.unprotected())):
-            config = ExtractorConfig(width=8, features=6, bounded=bounded)
+            config = ExtractorConfig(width=8, features=6, clip=clip)
             config = config.unprotected() if role == "unprotected" else config
             spec = InputSpec.of(schema)
             trainer = Trainer(game, config, ScheduleConfig(), spec, {"secret": 2}, seed=0)
             checkpoint.save(trainer, tmp_path / "ck" / role)
         build(
             ExportConfig(), shards=tmp_path / "shards", checkpoint=tmp_path / "ck",
-            release=tmp_path / "release", control=tmp_path / "control",
+            release=tmp_path / "release", unprotected=tmp_path / "unprotected",
         )  # fmt: skip
         contract = read_contract(tmp_path / "release" / "manifest.json")
-        assert (contract.bounded, contract.noise, contract.bits) == (bounded, 1.0, 0)
+        assert (contract.clip, contract.noise, contract.bits) == (clip, 1.0, 0)
         # The mean KL is of people; capacity is of anybody (tiprdc/models/capacity.py).
         assert contract.most_bits == (None if most is None else pytest.approx(most))
 
@@ -262,31 +267,31 @@ def test_the_manifest_says_what_features_can_tell_at_most(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     schema = make_shards(tmp_path / "shards", "table")
-    _checkpoints(tmp_path / "ck", schema, bounded=1.0, release_noise=10.0, bits=4)
+    _checkpoints(tmp_path / "ck", schema, clip=1.0, release_noise=10.0, bits=4)
     build(
         ExportConfig(), shards=tmp_path / "shards", checkpoint=tmp_path / "ck",
-        release=tmp_path / "release", control=tmp_path / "control",
+        release=tmp_path / "release", unprotected=tmp_path / "unprotected",
     )  # fmt: skip
     contract = read_contract(tmp_path / "release" / "manifest.json")
-    assert (contract.bounded, contract.noise, contract.bits) == (1.0, 10.0, 4)
+    assert (contract.clip, contract.noise, contract.bits) == (1.0, 10.0, 4)
     assert contract.most_bits == pytest.approx(3 * math.log2(1.01))
     assert contract.attribute_bits == {"secret": 1.0}
 
 
-@pytest.mark.parametrize("guard", [False, True])
+@pytest.mark.parametrize("leace", [False, True])
 def test_no_linear_attacker_finds_the_secret_in_the_file_that_has_a_guard(
-    tmp_path: Path, make_shards: MakeShards, guard: bool
+    tmp_path: Path, make_shards: MakeShards, leace: bool
 ) -> None:
     """On the people of extractor-train and in 64 bits, for the theorem is about no others."""
     schema = make_shards(tmp_path / "shards", "image", people=600)
     records = read_split(tmp_path / "shards", schema, "extractor-train")
     trainer = Trainer(
-        GameConfig(privacy_weight=0.0, closed_form=0.0, adversaries=0),
-        ExtractorConfig(width=8, features=6, guard=guard),
+        ObjectiveConfig(privacy_weight=0.0, kernel_adversary=0.0, adversaries=0),
+        ExtractorConfig(width=8, features=6, leace=leace),
         ScheduleConfig(epochs=1, batch=60),
         InputSpec.of(schema), {"secret": 2}, seed=0,
     )  # fmt: skip
-    trainer.play_epoch(records)
+    trainer.train_epoch(records)
     path, config = tmp_path / "extractor.onnx", ExportConfig()
     export(trainer.game.extractor.eval(), path, config)
     assert compare(trainer.game.extractor, path, records.x, config).max_abs <= 1e-4
@@ -295,7 +300,7 @@ def test_no_linear_attacker_finds_the_secret_in_the_file_that_has_a_guard(
     z, u = z - z.mean(0), u - u.mean()
     fit = np.linalg.lstsq(z, u, rcond=1e-14)[0]
     explained = 1 - np.square(u - z @ fit).sum() / np.square(u).sum()
-    assert explained < 0.02 if guard else explained > 0.3
+    assert explained < 0.02 if leace else explained > 0.3
 
 
 def _tiny(**channel: Any) -> Extractor:

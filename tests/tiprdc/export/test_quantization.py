@@ -21,7 +21,7 @@ from tests.helpers.release_samples import write_release
 from tiprdc.datasets.schema import Column, Modality, Schema, read_schema, read_split
 from tiprdc.errors import ConfigError, DataError, ModelError
 from tiprdc.export.build import build, build_variant
-from tiprdc.export.onnx_export import ExportConfig, difference, exact_features, export
+from tiprdc.export.onnx_export import ExportConfig, difference, export, features_before_noise
 from tiprdc.export.quantization import quantise
 from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import VARIANTS, read_contract
@@ -30,7 +30,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.runtime.extractor import Extractor as Deployed
 from tiprdc.runtime.session import open_session
 from tiprdc.training import checkpoint
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig, Trainer
 
 MakeShards = Callable[..., Schema]
@@ -59,12 +59,12 @@ def _release(root: Path, schema: Schema) -> dict[str, Path]:
     """A release of untrained networks; where its parts are."""
     for role in ("protected", "unprotected"):
         trainer = Trainer(
-            GameConfig(), ExtractorConfig(width=16, features=6), ScheduleConfig(),
+            ObjectiveConfig(), ExtractorConfig(width=16, features=6), ScheduleConfig(),
             InputSpec.of(schema), {"secret": 2}, seed=len(role),
         )  # fmt: skip
         checkpoint.save(trainer, root / "ck" / role)
     parts = {"shards": root / "shards", "checkpoint": root / "ck", "release": root / "release"}
-    build(CONFIG, **parts, control=root / "control")
+    build(CONFIG, **parts, unprotected=root / "unprotected")
     return parts
 
 
@@ -112,7 +112,9 @@ def test_a_variant_is_a_release_that_says_how_far_it_is_off(
         }  # fmt: skip
         assert contract == replace(original, **own)
 
-        wanted, z = (exact_features(f / "extractor.onnx")(x) for f in (parts["release"], out))
+        wanted, z = (
+            features_before_noise(f / "extractor.onnx")(x) for f in (parts["release"], out)
+        )
         apart = np.abs(z - wanted)
         assert 0 < apart.mean() <= 3 * said.mean_abs <= 3 * said.max_abs
         assert contract.parity == (pytest.approx(said.max_abs, abs=1e-4), 100)
@@ -125,7 +127,9 @@ def test_a_variant_is_smaller_and_near(
 ) -> None:
     target, x = tmp_path / "variant.onnx", _pictures(200)
     quantise(source, target, variant, x[:64])
-    assert difference(exact_features(source), exact_features(target), x).mean_abs < mean
+    assert (
+        difference(features_before_noise(source), features_before_noise(target), x).mean_abs < mean
+    )
     assert target.stat().st_size < share * source.stat().st_size
 
 
@@ -160,11 +164,11 @@ def test_ranges_come_from_records(tmp_path: Path, source: Path) -> None:
 
 def test_noise_and_levels_are_as_they_were(tmp_path: Path) -> None:
     source, x = tmp_path / "extractor.onnx", _pictures(200)
-    export(_network(bounded=2.0, release_noise=0.5, bits=3), source, CONFIG)
+    export(_network(clip=2.0, release_noise=0.5, bits=3), source, CONFIG)
     for variant in VARIANTS:
         target = tmp_path / variant
         quantise(source, target, variant, x[:64])
-        before, after = (exact_features(path)(x) for path in (source, target))
+        before, after = (features_before_noise(path)(x) for path in (source, target))
         assert 0 < np.abs(before - after).mean() < 0.03
         noises = [n for n in onnx.load(target).graph.node if n.op_type == "RandomNormalLike"]
         assert len(noises) == 1
@@ -183,7 +187,9 @@ def test_large_numbers_of_a_table_keep_32_bits(tmp_path: Path) -> None:
     export(_network(spec, width=8), source, CONFIG)
     x = (1e6 + 1e5 * np.random.default_rng(0).normal(size=(100, 2))).astype(np.float32)
     quantise(source, target, "fp16", x)
-    assert difference(exact_features(source), exact_features(target), x).max_abs < 1e-2
+    assert (
+        difference(features_before_noise(source), features_before_noise(target), x).max_abs < 1e-2
+    )
     with pytest.raises(ModelError, match="no layer that has integers is large enough"):
         quantise(source, target, "int8", x)
 

@@ -17,10 +17,10 @@ from tiprdc.export.onnx_export import ExportConfig, compare, export
 from tiprdc.models.backbone import CUTS, Backbone, BackboneFamily, vgg16_bn_blocks
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.networks import players
+from tiprdc.models.networks import build_networks
 from tiprdc.models.pretrained import read, start_from
 from tiprdc.training import checkpoint
-from tiprdc.training.game import GameConfig
+from tiprdc.training.game import ObjectiveConfig
 from tiprdc.training.trainer import ScheduleConfig, Trainer
 
 ALL = [(family, cut) for family, (low, high) in CUTS.items() for cut in range(low, high + 1)]
@@ -49,7 +49,7 @@ def _scrambled(network: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("family", "cut"), ALL)
 def test_every_cut_takes_a_picture_of_odd_sides(family: BackboneFamily, cut: int) -> None:
     torch.manual_seed(0)
-    made = players(_config(family, cut), SPEC, PRIVATE, 1)
+    made = build_networks(_config(family, cut), SPEC, PRIVATE, 1)
     x, u = _pictures(4), torch.eye(2)[torch.tensor([0, 1, 1, 0])]
     z = made.extractor(x)
     assert z.shape == (4, 5)
@@ -104,14 +104,14 @@ def test_too_small_a_picture_says_where_to_cut() -> None:
     with pytest.raises(ConfigError, match="5 blocks for pictures of 16 x 40") as e:
         Backbone("vgg16_bn", 5, (16, 40), 5)
     assert "at least 32 pixels a side" in str(e.value)
-    assert Backbone("vgg16_bn", 4, (16, 40), 5)(torch.randn(2, 3, 16, 40)).whole.shape == (2, 5)
+    assert Backbone("vgg16_bn", 4, (16, 40), 5)(torch.randn(2, 3, 16, 40)).global_.shape == (2, 5)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"family": "vgg16_bn", "cut": 0}, r"train.extractor.cut: 0\n  allowed: 1 to 5"),
-        ({"family": "resnet18", "cut": 5}, r"train.extractor.cut: 5\n  allowed: 0 to 4"),
+        ({"family": "vgg16_bn", "cut": 0}, r"train.extractor.cut: 0\n  expected: 1 to 5"),
+        ({"family": "resnet18", "cut": 5}, r"train.extractor.cut: 5\n  expected: 0 to 4"),
         ({"family": "cnn", "pretrained": "w.pt"}, "a file for family cnn"),
     ],
 )
@@ -130,7 +130,7 @@ def test_extractor_and_critic_start_from_a_file(tmp_path: Path, suffix: str) -> 
         torch.save(weights, path)
     else:
         save_file(weights, path)
-    made = players(_config("resnet18", 1, path), SPEC, PRIVATE, 0)
+    made = build_networks(_config("resnet18", 1, path), SPEC, PRIVATE, 0)
     for player in (made.extractor, made.critic):
         for name, value in player.trunk.layers.state_dict().items():  # type: ignore[union-attr]
             torch.testing.assert_close(value, weights[name])
@@ -191,12 +191,17 @@ def test_resuming_needs_no_pretrained_file(tmp_path: Path) -> None:
 
     def trainer(resuming: bool) -> Trainer:
         return Trainer(
-            GameConfig(memory=16), _config("resnet18", 0, path), ScheduleConfig(batch=8, epochs=2),
-            SPEC, PRIVATE, seed=0, resuming=resuming,
-        )  # fmt: skip
+            ObjectiveConfig(memory=16),
+            _config("resnet18", 0, path),
+            ScheduleConfig(batch=8, epochs=2),
+            SPEC,
+            PRIVATE,
+            seed=0,
+            resuming=resuming,
+        )
 
     first = trainer(resuming=False)
-    first.play_epoch(records)
+    first.train_epoch(records)
     checkpoint.save(first, tmp_path / "ck")
     path.unlink()
     again = trainer(resuming=True)

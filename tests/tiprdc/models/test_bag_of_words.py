@@ -21,7 +21,7 @@ def _bag(vocabulary: int = 11) -> Bag:
 
 def _whole(bag: Bag, *ids: int) -> torch.Tensor:
     with torch.inference_mode():
-        return bag.eval()(torch.tensor([ids])).whole
+        return bag.eval()(torch.tensor([ids])).global_
 
 
 def test_order_and_repetition_of_the_whole_text_do_not_count() -> None:

@@ -30,15 +30,15 @@ def test_a_gaussian_of_the_full_power_carries_exactly_the_bound(noise: float) ->
     assert gaussian_bits(5, 2.0, noise) == pytest.approx(-5 / 2 * math.log2(1 - rho2))
 
 
-def _sign_through_noise(bounded: float, noise: float) -> float:
+def _sign_through_noise(clip: float, noise: float) -> float:
     """I in bits of an even sign times `bounded`, seen through Gaussian noise, by integration."""
 
     def integrand(y: float) -> float:
-        each = stats.norm.pdf(y, [-bounded, bounded], noise)
+        each = stats.norm.pdf(y, [-clip, clip], noise)
         return float(-each.mean() * np.log2(each.mean()))
 
-    reach = bounded + 10 * noise
-    total, _ = integrate.quad(integrand, -reach, reach, points=[-bounded, bounded], limit=200)
+    reach = clip + 10 * noise
+    total, _ = integrate.quad(integrand, -reach, reach, points=[-clip, clip], limit=200)
     return float(total - 0.5 * math.log2(2 * math.pi * math.e * noise**2))
 
 

@@ -65,13 +65,13 @@ def test_the_gradient_goes_straight_through_the_levels() -> None:
 def test_the_extractor_sends_through_it_in_training_and_after(training: bool) -> None:
     torch.manual_seed(0)
     spec = InputSpec(modality="text", shape=(7,), vocabulary_size=11)
-    config = ExtractorConfig(width=8, features=5, bounded=1.0, release_noise=0.5, bits=1)
+    config = ExtractorConfig(width=8, features=5, clip=1.0, release_noise=0.5, bits=1)
     extractor = Extractor(config, spec).train(training)
     x = torch.randint(11, (9, 7), dtype=torch.int32)
     torch.testing.assert_close(extractor(x).abs(), torch.ones(9, 5))
-    assert extractor.exact(x).abs().max() < 1
+    assert extractor.features_before_noise(x).abs().max() < 1
     twin = config.unprotected()
-    assert Extractor(twin, spec).channel.exact
+    assert Extractor(twin, spec).channel.is_deterministic
     assert (twin.width, twin.features) == (8, 5)
 
 
@@ -79,8 +79,8 @@ def test_the_extractor_sends_through_it_in_training_and_after(training: bool) ->
     ("wrong", "said"),
     [
         ({"bits": 2}, r"train.extractor.bits: 2 bits of features without bounds"),
-        ({"bits": 17, "bounded": 1.0}, r"train.extractor.bits: 17"),
-        ({"bounded": 0.01}, r"train.extractor.bounded: 0.01"),
+        ({"bits": 17, "clip": 1.0}, r"train.extractor.bits: 17"),
+        ({"clip": 0.01}, r"train.extractor.clip: 0.01"),
         ({"release_noise": -1.0}, r"train.extractor.release_noise: -1.0"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tiprdc.datasets.schema import Column
-from tiprdc.models.coarse_decoder import Glimpse
+from tiprdc.models.coarse_decoder import CoarseDecoder
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training.game import ask_frozen
 
@@ -31,7 +31,7 @@ def _records(spec: InputSpec, count: int) -> tuple[Tensor, Tensor]:
 def test_it_learns_what_is_plainly_to_be_seen(spec: InputSpec, width: int) -> None:
     torch.manual_seed(0)
     z, x = _records(spec, 256)
-    glimpse = Glimpse(spec, 4)
+    glimpse = CoarseDecoder(spec, 4)
     assert glimpse(z).shape == (256, width) == (256, glimpse.width)
     learner = torch.optim.Adam(glimpse.parameters(), 1e-2)
     lost = []
@@ -50,7 +50,7 @@ def test_it_learns_what_is_plainly_to_be_seen(spec: InputSpec, width: int) -> No
 def test_reading_it_leads_to_the_features_and_not_to_its_weights() -> None:
     z, _ = _records(PICTURES, 5)
     z.requires_grad_()
-    glimpse = Glimpse(PICTURES, 4)
+    glimpse = CoarseDecoder(PICTURES, 4)
     ask_frozen(glimpse, z).square().sum().backward()
     assert z.grad is not None
     assert z.grad.abs().sum() > 0
@@ -58,4 +58,4 @@ def test_reading_it_leads_to_the_features_and_not_to_its_weights() -> None:
 
 
 def test_a_small_picture_is_seen_as_it_is() -> None:
-    assert Glimpse(InputSpec(modality="image", shape=(1, 6, 28)), 4).width == 6 * 8
+    assert CoarseDecoder(InputSpec(modality="image", shape=(1, 6, 28)), 4).width == 6 * 8

@@ -51,7 +51,7 @@ def test_the_critic_scores_every_kind_of_record(modality: str) -> None:
 
 
 def test_a_family_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"train.extractor.family: lstm\n  allowed: auto, cnn"):
+    with pytest.raises(ConfigError, match=r"train.extractor.family: lstm\n  expected: auto, cnn"):
         Extractor(ExtractorConfig(family="lstm"), SPECS["image"])
 
 

@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from tiprdc.models.leace import Guard
+from tiprdc.models.leace import LeaceLayer
 
 
 def _features(classes: int = 3, records: int = 4000, width: int = 8) -> tuple[Tensor, Tensor]:
@@ -23,8 +23,8 @@ def _features(classes: int = 3, records: int = 4000, width: int = 8) -> tuple[Te
     return (torch.randn(records, width) + shift) @ torch.randn(width, width) + 3, u
 
 
-def _fitted(z: Tensor, hot: Tensor) -> Guard:
-    guard = Guard(z.shape[1]).eval()
+def _fitted(z: Tensor, hot: Tensor) -> LeaceLayer:
+    guard = LeaceLayer(z.shape[1]).eval()
     guard.fit(z, hot)
     return guard
 
@@ -141,7 +141,7 @@ def test_it_does_not_stop_an_attacker_that_is_not_linear() -> None:
 
 def test_until_it_is_fitted_and_in_training_it_is_the_identity() -> None:
     z, u = _features()
-    guard = Guard(8).eval()
+    guard = LeaceLayer(8).eval()
     assert torch.equal(guard(z), z)
     guard.fit(z, one_hot(u, 3))
     assert not torch.allclose(guard(z), z, atol=0.1)

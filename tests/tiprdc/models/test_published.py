@@ -8,13 +8,13 @@ import torch
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.networks import Players
-from tiprdc.models.published import PublishedCritic, published_players
+from tiprdc.models.networks import Networks
+from tiprdc.models.published import PublishedCritic, published_networks
 
 
-def _players(*shape: int, width: int = 4096, dropout: float = 0.5) -> Players:
+def _players(*shape: int, width: int = 4096, dropout: float = 0.5) -> Networks:
     spec = InputSpec(modality="image", shape=shape)
-    return published_players(
+    return published_networks(
         ExtractorConfig(), spec, {"secret": 4}, 1, width=width, dropout=dropout
     )
 
@@ -60,4 +60,4 @@ def test_one_pass_of_the_critic_scores_as_separate_passes_do() -> None:
 def test_other_records_are_refused(shape: tuple[int, ...]) -> None:
     spec = InputSpec(modality="image" if len(shape) == 3 else "table", shape=shape)
     with pytest.raises(ConfigError, match="pictures with sides of at least 32 pixels"):
-        published_players(ExtractorConfig(), spec, {"secret": 2}, 1)
+        published_networks(ExtractorConfig(), spec, {"secret": 2}, 1)

@@ -63,7 +63,7 @@ def test_the_critic_looks_with_one_too() -> None:
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"heads: 5\n  allowed: a number that divides 32"):
+    with pytest.raises(ConfigError, match=r"heads: 5\n  expected: a number that divides 32"):
         _extractor(heads=5)
     with pytest.raises(ConfigError, match=r"train.extractor.depth: 0"):
         _extractor(depth=0)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tiprdc.objectives.donsker_varadhan import donsker_varadhan
-from tiprdc.objectives.estimators import ESTIMATORS, Keep
+from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
 from tiprdc.objectives.infonce import infonce
 from tiprdc.objectives.jsd import jsd
 
@@ -40,14 +40,15 @@ def _scores(
 
 
 def test_every_name_has_its_estimator() -> None:
-    assert tuple(ESTIMATORS) == get_args(Keep)
+    assert tuple(ESTIMATORS) == get_args(MiEstimator)
 
 
 @pytest.mark.parametrize(
-    ("keep", "score"), [("jsd", -2 * math.log(2)), ("infonce", 0.0), ("donsker_varadhan", 0.0)]
+    ("mi_estimator", "score"),
+    [("jsd", -2 * math.log(2)), ("infonce", 0.0), ("donsker_varadhan", 0.0)],
 )
-def test_a_zero_critic_finds_nothing(keep: Keep, score: float) -> None:
-    found = ESTIMATORS[keep](torch.zeros(8, 2), torch.zeros(3, 8, 2), None)
+def test_a_zero_critic_finds_nothing(mi_estimator: MiEstimator, score: float) -> None:
+    found = ESTIMATORS[mi_estimator](torch.zeros(8, 2), torch.zeros(3, 8, 2), None)
     assert found.item() == pytest.approx(score, abs=1e-6)
 
 
@@ -57,10 +58,10 @@ def test_donsker_varadhan_is_tight_at_the_best_critic(rho: float) -> None:
 
 
 @pytest.mark.parametrize("believed", [-0.8, 0.0, 0.4, 0.7, 0.9])
-@pytest.mark.parametrize("keep", get_args(Keep))
-def test_any_other_critic_finds_less(keep: Keep, believed: float) -> None:
+@pytest.mark.parametrize("mi_estimator", get_args(MiEstimator))
+def test_any_other_critic_finds_less(mi_estimator: MiEstimator, believed: float) -> None:
     best, other = _scores(RHO, 8), _scores(RHO, 8, believed=believed)
-    assert ESTIMATORS[keep](*other, None) < ESTIMATORS[keep](*best, None)
+    assert ESTIMATORS[mi_estimator](*other, None) < ESTIMATORS[mi_estimator](*best, None)
 
 
 def test_infonce_comes_up_to_the_truth_from_below() -> None:
@@ -83,26 +84,28 @@ def test_infonce_never_says_more_than_its_ceiling(negatives: int) -> None:
     assert sure == pytest.approx(ceiling)
 
 
-@pytest.mark.parametrize("keep", get_args(Keep))
-def test_more_dependence_scores_higher(keep: Keep) -> None:
-    found = [ESTIMATORS[keep](*_scores(rho, 4), None).item() for rho in (0.0, 0.3, 0.6, 0.9)]
+@pytest.mark.parametrize("mi_estimator", get_args(MiEstimator))
+def test_more_dependence_scores_higher(mi_estimator: MiEstimator) -> None:
+    found = [
+        ESTIMATORS[mi_estimator](*_scores(rho, 4), None).item() for rho in (0.0, 0.3, 0.6, 0.9)
+    ]
     assert found == sorted(found)
     assert found[-1] > found[0] + 0.2
 
 
-@pytest.mark.parametrize("keep", ["infonce", "donsker_varadhan"])
-def test_bounds_in_nats_do_not_depend_on_the_critics_zero(keep: Keep) -> None:
+@pytest.mark.parametrize("mi_estimator", ["infonce", "donsker_varadhan"])
+def test_bounds_in_nats_do_not_depend_on_the_critics_zero(mi_estimator: MiEstimator) -> None:
     joint, product = _scores(RHO, 4, records=500)
-    moved = ESTIMATORS[keep](joint + 7, product + 7, None)
-    torch.testing.assert_close(moved, ESTIMATORS[keep](joint, product, None))
+    moved = ESTIMATORS[mi_estimator](joint + 7, product + 7, None)
+    torch.testing.assert_close(moved, ESTIMATORS[mi_estimator](joint, product, None))
     assert jsd(joint + 7, product + 7) != pytest.approx(jsd(joint, product).item(), abs=0.1)
 
 
-@pytest.mark.parametrize("keep", get_args(Keep))
-def test_huge_scores_neither_overflow_nor_lose_the_gradient(keep: Keep) -> None:
+@pytest.mark.parametrize("mi_estimator", get_args(MiEstimator))
+def test_huge_scores_neither_overflow_nor_lose_the_gradient(mi_estimator: MiEstimator) -> None:
     joint = torch.tensor([1e4, -1e4], requires_grad=True)
     product = torch.tensor([[-1e4, 1e4]], requires_grad=True)
-    found = ESTIMATORS[keep](joint, product, None)
+    found = ESTIMATORS[mi_estimator](joint, product, None)
     found.backward()
     assert found.isfinite()
     assert joint.grad is not None
@@ -112,24 +115,24 @@ def test_huge_scores_neither_overflow_nor_lose_the_gradient(keep: Keep) -> None:
     assert product.grad.sum() < 0
 
 
-@pytest.mark.parametrize("keep", get_args(Keep))
-def test_equal_weights_are_no_weights(keep: Keep) -> None:
+@pytest.mark.parametrize("mi_estimator", get_args(MiEstimator))
+def test_equal_weights_are_no_weights(mi_estimator: MiEstimator) -> None:
     joint, product = torch.randn(6, 2), torch.randn(3, 6, 2)
-    plain = ESTIMATORS[keep](joint, product, None)
-    torch.testing.assert_close(ESTIMATORS[keep](joint, product, torch.ones(6, 2)), plain)
+    plain = ESTIMATORS[mi_estimator](joint, product, None)
+    torch.testing.assert_close(ESTIMATORS[mi_estimator](joint, product, torch.ones(6, 2)), plain)
 
 
-@pytest.mark.parametrize("keep", get_args(Keep))
-def test_a_piece_of_weight_zero_does_not_count(keep: Keep) -> None:
+@pytest.mark.parametrize("mi_estimator", get_args(MiEstimator))
+def test_a_piece_of_weight_zero_does_not_count(mi_estimator: MiEstimator) -> None:
     weight = torch.tensor([[1.0, 0.0]] * 4)
     joint, product = torch.randn(4, 2), torch.randn(3, 4, 2)
     joint_changed, product_changed = joint.clone(), product.clone()
     joint_changed[:, 1] += 100
     product_changed[..., 1] += 100
-    found = ESTIMATORS[keep](joint, product, weight)
-    assert found == ESTIMATORS[keep](joint_changed, product_changed, weight)
-    assert found != ESTIMATORS[keep](joint_changed, product_changed, None)
-    without = ESTIMATORS[keep](joint[:, 0], product[..., 0], None)
+    found = ESTIMATORS[mi_estimator](joint, product, weight)
+    assert found == ESTIMATORS[mi_estimator](joint_changed, product_changed, weight)
+    assert found != ESTIMATORS[mi_estimator](joint_changed, product_changed, None)
+    without = ESTIMATORS[mi_estimator](joint[:, 0], product[..., 0], None)
     torch.testing.assert_close(found, without)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from tiprdc.objectives import kernel_ridge
-from tiprdc.objectives.kernel_ridge import Labelled, Remembered, explained_variance
+from tiprdc.objectives.kernel_ridge import LabelledFeatures, MemoryRidge, explained_variance
 
 
 def _batch(records: int = 256, width: int = 16) -> tuple[Tensor, Tensor]:
@@ -16,8 +16,8 @@ def _batch(records: int = 256, width: int = 16) -> tuple[Tensor, Tensor]:
     return torch.randn(records, width), torch.randint(2, (records,))
 
 
-def _labelled(z: Tensor, u: Tensor) -> Labelled:
-    return Labelled(z, one_hot(u, 2).float())
+def _labelled(z: Tensor, u: Tensor) -> LabelledFeatures:
+    return LabelledFeatures(z, one_hot(u, 2).float())
 
 
 def _score(z: Tensor, u: Tensor) -> float:
@@ -79,7 +79,7 @@ def test_its_gradient_hides_the_bit() -> None:
 def _remembered(z: Tensor, u: Tensor, records: int) -> float:
     """Fitted on the first records, scored on the last 128."""
     memory, batch = _labelled(z[:records], u[:records]), _labelled(z[-128:], u[-128:])
-    return Remembered(memory).explained_variance(batch).variance.item()
+    return MemoryRidge(memory).explained_variance(batch).variance.item()
 
 
 def test_memory_sees_a_leak_that_is_too_faint_for_a_batch() -> None:
@@ -93,5 +93,5 @@ def test_memory_sees_a_leak_that_is_too_faint_for_a_batch() -> None:
 def test_a_memory_of_noise_explains_nothing() -> None:
     z, u = _batch(1024, 16)
     labels = torch.randint(2, (1024,))
-    batch = Labelled(z[-128:] + 4 * (u[-128:, None] - 0.5), one_hot(u[-128:], 2).float())
-    assert Remembered(_labelled(z[:896], labels[:896])).explained_variance(batch).variance < 0.05
+    batch = LabelledFeatures(z[-128:] + 4 * (u[-128:, None] - 0.5), one_hot(u[-128:], 2).float())
+    assert MemoryRidge(_labelled(z[:896], labels[:896])).explained_variance(batch).variance < 0.05

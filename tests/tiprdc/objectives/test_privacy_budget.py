@@ -7,19 +7,19 @@ from statistics import NormalDist
 import pytest
 import torch
 
-from tiprdc.objectives.privacy_budget import Pressure, allowed
+from tiprdc.objectives.privacy_budget import PrivacyBudget, allowed_r2
 
 
 def _after(shown: float, steps: int = 50, rate: float = 0.02) -> float:
-    pressure = Pressure([2, 3], budget=0.1, rate=rate)
+    pressure = PrivacyBudget([2, 3], budget=0.1, rate=rate)
     for _ in range(steps):
-        pressure.follow(0, torch.tensor(shown))
+        pressure.update(0, torch.tensor(shown))
     assert pressure.multiplier[1] == 1
     return float(pressure.multiplier[0])
 
 
 def test_it_grows_while_more_shows_than_is_allowed_and_falls_while_less_does() -> None:
-    limit = allowed(0.1, 2)
+    limit = allowed_r2(0.1, 2)
     assert _after(2 * limit) == pytest.approx(2.718, abs=0.01)
     assert _after(limit) == pytest.approx(1, abs=1e-4)
     assert _after(0.0) == pytest.approx(1 / 2.718, abs=0.01)
@@ -40,7 +40,7 @@ def test_it_stays_within_bounds() -> None:
 
 
 def test_an_attacker_with_what_is_allowed_to_it_is_right_as_often_as_the_budget_says() -> None:
-    rho2 = 4.5 * allowed(0.1, 2)
+    rho2 = 4.5 * allowed_r2(0.1, 2)
     torch.manual_seed(0)
     u = torch.randint(2, (400_000,)) * 2.0 - 1
     guess = u * (rho2 / (1 - rho2)) ** 0.5 + torch.randn(len(u))
@@ -53,4 +53,11 @@ def test_an_attacker_with_what_is_allowed_to_it_is_right_as_often_as_the_budget_
 
 
 def test_a_smaller_budget_allows_less() -> None:
-    assert 0 < allowed(0.01, 2) < allowed(0.1, 5) < allowed(0.1, 2) < allowed(0.5, 2) < 1 / 4.5
+    assert (
+        0
+        < allowed_r2(0.01, 2)
+        < allowed_r2(0.1, 5)
+        < allowed_r2(0.1, 2)
+        < allowed_r2(0.5, 2)
+        < 1 / 4.5
+    )

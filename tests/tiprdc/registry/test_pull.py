@@ -23,12 +23,12 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ConfigError, ReleaseError, TiprdcError
 from tiprdc.formats.files import sha256
 from tiprdc.registry.git import Git
-from tiprdc.registry.pull import Wanted, pull, verify
-from tiprdc.registry.release_folder import arriving
+from tiprdc.registry.pull import VersionSelector, pull, verify
+from tiprdc.registry.release_folder import atomic_directory
 from tiprdc.registry.signing import generate, load_private, read_trust, sign
 
-V1, V2 = Wanted(version="v0.1.0"), Wanted(version="v0.2.0")
-PROD, STAGING = Wanted(stage="prod"), Wanted(stage="staging")
+V1, V2 = VersionSelector(version="v0.1.0"), VersionSelector(version="v0.2.0")
+PROD, STAGING = VersionSelector(stage="prod"), VersionSelector(stage="staging")
 MODEL = "artifacts/release/extractor.onnx"
 EXPECTED = {
     "extractor.onnx",
@@ -56,8 +56,10 @@ def left_behind(target: Path) -> list[str]:
     return sorted(entry.name for entry in target.parent.iterdir())
 
 
-@pytest.mark.parametrize("wanted", [V1, PROD, V2, STAGING, Wanted()], ids=repr)
-def test_what_was_released_is_what_is_pulled(lab: Lab, target: Path, wanted: Wanted) -> None:
+@pytest.mark.parametrize("wanted", [V1, PROD, V2, STAGING, VersionSelector()], ids=repr)
+def test_what_was_released_is_what_is_pulled(
+    lab: Lab, target: Path, wanted: VersionSelector
+) -> None:
     checked = pull(str(lab.origin), wanted, target, read_trust(lab.trust))
     version = "v0.1.0" if wanted in (V1, PROD) else "v0.2.0"
     assert (checked.release.version, checked.release.verdict) == (version, "PASS")
@@ -234,6 +236,10 @@ def rewritten_and_said(lab: Lab) -> None:
     lab.retag("extractor@v0.2.0", lambda e: e["statement"].update(revision=commit))
 
 
+def no_change(lab: Lab) -> None:
+    pass
+
+
 def no_tags(lab: Lab) -> None:
     for name in lab.tags():
         lab.git("tag", "-d", name, at=lab.origin)
@@ -307,7 +313,7 @@ def gone(path: str) -> Break:
     return lambda lab: lab.stored(path).unlink()
 
 
-FAULTS: dict[str, tuple[Break, Wanted, bool, str]] = {
+FAULTS: dict[str, tuple[Break, VersionSelector, bool, str]] = {
     # DVC's remote
     "bit flip": (object_(flipped), V2, True, "sha256"),
     "bit flip, nobody trusted": (object_(flipped), V2, False, "sha256"),
@@ -333,12 +339,12 @@ FAULTS: dict[str, tuple[Break, Wanted, bool, str]] = {
     "rewritten history": (rewritten, V2, False, "says it is"),
     "rewritten history and statement": (rewritten_and_said, V2, True, "does not fit"),
     "missing tags": (no_tags, V2, True, "not registered"),
-    "missing tags, any version": (no_tags, Wanted(), True, "no version"),
+    "missing tags, any version": (no_tags, VersionSelector(), True, "no version"),
     "missing tags, by stage": (no_tags, PROD, True, "no version is in that stage"),
-    "unknown version": (lambda lab: None, Wanted(version="v7.0.0"), True, "not registered"),
-    "no version at all": (lambda lab: None, Wanted(version="latest"), True, "e.g. v1.2.0"),
-    "unknown artifact": (lambda lab: None, Wanted(artifact="other"), True, "no version"),
-    "unknown stage": (lambda lab: None, Wanted(stage="pro"), True, "did you mean 'prod'"),
+    "unknown version": (no_change, VersionSelector(version="v7.0.0"), True, "not registered"),
+    "no version at all": (no_change, VersionSelector(version="latest"), True, "e.g. v1.2.0"),
+    "unknown artifact": (no_change, VersionSelector(artifact="other"), True, "no version"),
+    "unknown stage": (no_change, VersionSelector(stage="pro"), True, "did you mean 'prod'"),
     "no DVC in the commit": (no_dvc, V2, False, "DVC"),
     "repository gone": (wiped("origin.git"), V2, True, "git clone"),
     # the statement
@@ -405,9 +411,9 @@ def test_the_newest_version_is_one_that_nobody_objects_to(
     lab: Lab, target: Path, fault: Break
 ) -> None:
     fault(lab)
-    assert pull(str(lab.origin), Wanted(), target, None).release.version == "v0.1.0"
+    assert pull(str(lab.origin), VersionSelector(), target, None).release.version == "v0.1.0"
     other = target.with_name("other")
-    wanted = Wanted(version="v0.2.0", objected=True)
+    wanted = VersionSelector(version="v0.2.0", objected=True)
     assert pull(str(lab.origin), wanted, other, None).release.version == "v0.2.0"
 
 
@@ -522,7 +528,7 @@ def test_a_killed_pull_leaves_nothing_after_the_next(lab: Lab, target: Path, mom
         "from tiprdc.registry import dvc_store, pull\n"
         f"place = dvc_store if {moment!r} == 'fetch' else pull\n"
         f"setattr(place, {moment!r}, lambda *a: os.kill(os.getpid(), signal.SIGKILL))\n"
-        "pull.pull(sys.argv[1], pull.Wanted(), Path(sys.argv[2]), None)\n"
+        "pull.pull(sys.argv[1], pull.VersionSelector(), Path(sys.argv[2]), None)\n"
     )
     killed = subprocess.run(
         [sys.executable, "-c", script, str(lab.origin), str(target)],
@@ -535,7 +541,7 @@ def test_a_killed_pull_leaves_nothing_after_the_next(lab: Lab, target: Path, mom
 
 
 def test_two_pulls_at_once_do_not_take_away_each_others_work(lab: Lab, target: Path) -> None:
-    with arriving(target) as payload:
+    with atomic_directory(target) as payload:
         (payload / "mine").write_text("mine")
         # The second sees the first one's folder, and that somebody holds its lock.
         assert pull(str(lab.origin), V2, target, None)

@@ -22,7 +22,7 @@ from tiprdc.registry.signing import (
     load_private,
     read_trust,
     sign,
-    vouched,
+    verify_signature,
 )
 
 DOCUMENT: dict[str, Any] = {"b": 1.0, "a": ["é", 1e-7, None], "c": {"y": 2, "x": True}}
@@ -72,7 +72,7 @@ def test_who_signs_vouches(tmp_path: Path) -> None:
     key, trusted = keys(tmp_path)
     _, others = keys(tmp_path, "them")
     signature = sign(DOCUMENT, "release", key)
-    found = vouched(DOCUMENT, "release", [signature], (*others, *trusted), "x")
+    found = verify_signature(DOCUMENT, "release", [signature], (*others, *trusted), "x")
     assert found.name == "us"
 
 
@@ -88,13 +88,13 @@ CHANGED: dict[str, Any] = {
 def test_a_changed_document_is_not_vouched_for(tmp_path: Path, name: str) -> None:
     key, trusted = keys(tmp_path)
     with pytest.raises(ReleaseError, match="does not fit"):
-        vouched(CHANGED[name], "release", [sign(DOCUMENT, "release", key)], trusted, "x")
+        verify_signature(CHANGED[name], "release", [sign(DOCUMENT, "release", key)], trusted, "x")
 
 
 def test_a_signature_counts_for_its_purpose_alone(tmp_path: Path) -> None:
     key, trusted = keys(tmp_path)
     with pytest.raises(ReleaseError, match="does not fit"):
-        vouched(DOCUMENT, "release", [sign(DOCUMENT, "promotion", key)], trusted, "x")
+        verify_signature(DOCUMENT, "release", [sign(DOCUMENT, "promotion", key)], trusted, "x")
 
 
 def test_one_good_signature_among_bad_ones_is_enough(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_one_good_signature_among_bad_ones_is_enough(tmp_path: Path) -> None:
     good = sign(DOCUMENT, "release", key)
     bad = {**good, "ed25519": base64.b64encode(bytes(64)).decode()}
     strange = {"key": "0" * 16, "ed25519": "not base64 at all"}
-    assert vouched(DOCUMENT, "release", [strange, bad, good], trusted, "x").name == "us"
+    assert verify_signature(DOCUMENT, "release", [strange, bad, good], trusted, "x").name == "us"
 
 
 def test_an_expired_key_beside_one_that_counts(tmp_path: Path) -> None:
@@ -110,9 +110,11 @@ def test_an_expired_key_beside_one_that_counts(tmp_path: Path) -> None:
     new, still = keys(tmp_path, "new", expires=date(2030, 1, 1))
     signatures = [sign(DOCUMENT, "release", key) for key in (old, new)]
     today = date(2026, 1, 2)
-    assert vouched(DOCUMENT, "release", signatures, (*gone, *still), "x", today).name == "new"
+    assert (
+        verify_signature(DOCUMENT, "release", signatures, (*gone, *still), "x", today).name == "new"
+    )
     with pytest.raises(ReleaseError, match="the key of old expired on 2026-01-01"):
-        vouched(DOCUMENT, "release", signatures, gone, "x", today)
+        verify_signature(DOCUMENT, "release", signatures, gone, "x", today)
 
 
 def rsa_key() -> bytes:
@@ -180,7 +182,7 @@ def test_the_bare_install_says_what_is_missing(
     _, trusted = keys(tmp_path)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=r'pip install "tiprdc\[verify\]"'):
-        vouched(DOCUMENT, "release", [{"key": "0", "ed25519": ""}], trusted, "x")
+        verify_signature(DOCUMENT, "release", [{"key": "0", "ed25519": ""}], trusted, "x")
     with pytest.raises(ConfigError, match="is not installed"):
         generate("us", tmp_path / "k", tmp_path / "t")
     with pytest.raises(ConfigError, match="is not installed"):

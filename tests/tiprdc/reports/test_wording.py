@@ -123,13 +123,13 @@ def test_names_as_a_reader_says_them() -> None:
     ("sent", "most", "said", "worth"),
     [
         (
-            {"bounded": 3.0, "bits": 2},
+            {"clip": 3.0, "bits": 2},
             256.0,
             f"squashed into {MINUS}3 to 3 and rounded to 4 levels (2 bits)",
             "no less than all of skin tone (log2 of its classes: 1): only attacks judge",
         ),
         (
-            {"bounded": 1.0, "noise": 40.0},
+            {"clip": 1.0, "noise": 40.0},
             0.058,
             f"squashed into {MINUS}1 to 1 and with Gaussian noise of 40, drawn anew at every run",
             "nobody can predict. That is less than all of skin tone",

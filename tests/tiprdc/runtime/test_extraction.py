@@ -23,7 +23,7 @@ from tiprdc.formats.manifest import read_contract
 from tiprdc.runtime import extraction
 from tiprdc.runtime.extraction import extract
 from tiprdc.runtime.extractor import Extractor
-from tiprdc.runtime.records import Intake, open_intake
+from tiprdc.runtime.records import RecordSource, open_records
 
 ROOT = Path(__file__).parents[3]
 
@@ -39,10 +39,10 @@ def table(path: Path, rows: int) -> Path:
     return path
 
 
-def opened(folder: Path, rows: int = 100) -> tuple[Extractor, Intake]:
+def opened(folder: Path, rows: int = 100) -> tuple[Extractor, RecordSource]:
     release = write_release(folder / "release", "table")
     contract = read_contract(release / "manifest.json")
-    intake = open_intake(table(folder / "in.csv", rows), contract, id_column="who")
+    intake = open_records(table(folder / "in.csv", rows), contract, id_column="who")
     return Extractor.load(release), intake
 
 
@@ -96,7 +96,7 @@ class PlugPulledError(Exception):
     """Somebody pulled the plug."""
 
 
-def stop_after(extractor: Extractor, intake: Intake, output: Path, records: int) -> None:
+def stop_after(extractor: Extractor, intake: RecordSource, output: Path, records: int) -> None:
     def report(done: int) -> None:
         if done > records:
             raise PlugPulledError
@@ -154,7 +154,7 @@ def test_what_lies_where_the_parts_go_is_not_deleted(tmp_path: Path) -> None:
 def test_a_record_whose_features_are_infinite_is_one_failure(tmp_path: Path) -> None:
     release = write_release(tmp_path / "release", "table", data=overflowing())
     (tmp_path / "in.csv").write_text("age,job,hours\n1,a,2\n1e30,a,2\n3,a,4\n")
-    intake = open_intake(tmp_path / "in.csv", read_contract(release / "manifest.json"))
+    intake = open_records(tmp_path / "in.csv", read_contract(release / "manifest.json"))
     outcome = extract(Extractor.load(release), intake, tmp_path / "z.npz")
     assert [(f.id, f.reason) for f in outcome.failures] == [("2", "its features are not finite")]
     assert loaded(tmp_path / "z.npz")["ids"].tolist() == ["1", "3"]

@@ -104,13 +104,13 @@ def test_without_the_package_tokenizers_the_mend_is_said(
 ) -> None:
     write_release(tmp_path, "text")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ModelError, match="mend: pip install tokenizers"):
+    with pytest.raises(ModelError, match="hint: pip install tokenizers"):
         Extractor.load(tmp_path)
 
 
 def test_a_batch_that_the_release_does_not_take_is_refused(tmp_path: Path) -> None:
     extractor = Extractor.load(write_release(tmp_path))
-    with pytest.raises(DataError, match=r"float64 .*\n  allowed: uint8 \[B, 3, 8, 8\]"):
+    with pytest.raises(DataError, match=r"float64 .*\n  expected: uint8 \[B, 3, 8, 8\]"):
         extractor(np.zeros((1, 3, 8, 8)))
     with pytest.raises(DataError, match="uint8"):
         extractor(np.zeros((1, 3, 9, 8), np.uint8))
@@ -119,7 +119,7 @@ def test_a_batch_that_the_release_does_not_take_is_refused(tmp_path: Path) -> No
     with pytest.raises(DataError, match="an array, for image"):
         extractor({"age": [1]})
     table = Extractor.load(write_release(tmp_path / "table", "table"))
-    with pytest.raises(DataError, match=r"no column 'job'\n.*\n  mend: did you mean 'jobs'"):
+    with pytest.raises(DataError, match=r"no column 'job'\n.*\n  hint: did you mean 'jobs'"):
         table({"age": [1], "jobs": ["a"], "hours": [1]})
     with pytest.raises(DataError, match="different lengths"):
         table({"age": [1], "job": ["a", "b"], "hours": [1]})
@@ -183,7 +183,7 @@ def test_a_release_that_the_project_made_opens(
     _checkpoints(tmp_path / "ck", schema)
     build(
         ExportConfig(parity_records=10), shards=shards, checkpoint=tmp_path / "ck",
-        release=release, control=tmp_path / "control",
+        release=release, unprotected=tmp_path / "unprotected",
     )  # fmt: skip
     x = read_split(shards, schema, "attacker-test").x[:5]
     assert Extractor.load(release)(x).shape == (5, 6)

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.helpers.release_samples import write_release
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract, read_contract
-from tiprdc.runtime.records import open_intake
+from tiprdc.runtime.records import open_records
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ class TestPictures:
         for name in ("b/2.png", "a.jpg", "b/1.PNG", "c/d/e.bmp"):
             save(tmp_path / "in" / name)
         (tmp_path / "in" / "notes.txt").write_text("no picture")
-        found = open_intake(tmp_path / "in", contract)
+        found = open_records(tmp_path / "in", contract)
         assert found.ids == ["a.jpg", "b/1.PNG", "b/2.png", "c/d/e.bmp"]
         x, kept, failed = found.read(1, 9)
         assert isinstance(x, np.ndarray)
@@ -48,7 +48,7 @@ class TestPictures:
         (tmp_path / "list.txt").write_text(
             "good.png\r\ncut.png\n\ntext.jpg\npipe.jpg\nabsent.png\ngood.png\n"
         )
-        found = open_intake(tmp_path / "list.txt", contract)
+        found = open_records(tmp_path / "list.txt", contract)
         _, kept, failed = found.read(0, len(found))
         assert kept.tolist() == [0, 5]
         assert {failure.id: failure.reason.split(":")[0] for failure in failed.values()} == {
@@ -62,27 +62,27 @@ class TestPictures:
         self, tmp_path: Path, contract: Contract
     ) -> None:
         save(tmp_path / "in" / os.fsdecode(b"caf\xe9.png"))
-        found = open_intake(tmp_path / "in", contract)
+        found = open_records(tmp_path / "in", contract)
         assert found.ids == ["caf\\xe9.png"]
         assert found.read(0, 1)[2] == {}
 
     def test_its_digest_changes_with_the_files(self, tmp_path: Path, contract: Contract) -> None:
         save(tmp_path / "in" / "a.png")
-        before = open_intake(tmp_path / "in", contract).digest
-        assert open_intake(tmp_path / "in", contract).digest == before
+        before = open_records(tmp_path / "in", contract).digest
+        assert open_records(tmp_path / "in", contract).digest == before
         os.utime(tmp_path / "in" / "a.png", ns=(1, 1))
-        touched = open_intake(tmp_path / "in", contract).digest
+        touched = open_records(tmp_path / "in", contract).digest
         save(tmp_path / "in" / "b.png")
-        assert len({before, touched, open_intake(tmp_path / "in", contract).digest}) == 3
+        assert len({before, touched, open_records(tmp_path / "in", contract).digest}) == 3
 
     def test_nothing_to_read_is_said(self, tmp_path: Path, contract: Contract) -> None:
         (tmp_path / "empty").mkdir()
         with pytest.raises(DataError, match="no picture in it"):
-            open_intake(tmp_path / "empty", contract)
+            open_records(tmp_path / "empty", contract)
         with pytest.raises(DataError, match=r"no such file(.|\n)*did you mean 'empty'"):
-            open_intake(tmp_path / "empti", contract)
+            open_records(tmp_path / "empti", contract)
         with pytest.raises(ConfigError, match="--column"):
-            open_intake(tmp_path / "empty", contract, column="text")
+            open_records(tmp_path / "empty", contract, column="text")
 
 
 @pytest.mark.parametrize("contract", ["text"], indirect=True)
@@ -91,7 +91,7 @@ class TestTexts:
         (tmp_path / "in.txt").write_bytes(
             "\ufeffone\r\n\ntwo\u2028still two\n".encode() + b"\xff\n"
         )
-        found = open_intake(tmp_path / "in.txt", contract)
+        found = open_records(tmp_path / "in.txt", contract)
         x, kept, failed = found.read(0, 10)
         assert (x, kept.tolist()) == (["one", "two\u2028still two"], [0, 2])
         assert {f.id: f.reason for f in failed.values()} == {"2": "an empty text", "4": "not UTF-8"}
@@ -99,7 +99,7 @@ class TestTexts:
     def test_a_column(self, tmp_path: Path, contract: Contract) -> None:
         path = tmp_path / "in.csv"
         path.write_text('name,post\nann,"one, with\na break"\nbob,NA\n,three\nx,y,z\n')
-        found = open_intake(path, contract, column="post", id_column="name")
+        found = open_records(path, contract, column="post", id_column="name")
         x, _, failed = found.read(0, 10)
         assert x == ["one, with\na break", "three"]
         assert list(found.ids) == ["ann", "bob", "row 3", "row 4"]
@@ -108,9 +108,9 @@ class TestTexts:
             "3 fields, and the header has 2",
         ]
         with pytest.raises(ConfigError, match="--column: not given"):
-            open_intake(path, contract)
+            open_records(path, contract)
         with pytest.raises(DataError, match="did you mean 'post'"):
-            open_intake(path, contract, column="pots")
+            open_records(path, contract, column="pots")
 
 
 @pytest.mark.parametrize("contract", ["table"], indirect=True)
@@ -120,7 +120,7 @@ class TestRows:
         path.write_bytes(
             b"who\thours\tjob \t age\nann\t20\tState-gov\t30\nbob\t\tother\tforty\ncy\t1\t\xff\t2\n"
         )
-        found = open_intake(path, contract, id_column="who")
+        found = open_records(path, contract, id_column="who")
         x, kept, failed = found.read(0, 3)
         assert isinstance(x, np.ndarray)
         assert (x.tolist(), kept.tolist()) == ([[30, 1, 20]], [0])
@@ -142,4 +142,4 @@ class TestRows:
     ) -> None:
         (tmp_path / "in.csv").write_text(text)
         with pytest.raises(DataError, match=said):
-            open_intake(tmp_path / "in.csv", contract)
+            open_records(tmp_path / "in.csv", contract)

@@ -17,7 +17,7 @@ from tests.helpers.hostile_onnx import MANIFESTS, OUTSIDE, REFUSED, STOPPED
 from tests.helpers.release_samples import write_release
 from tiprdc.errors import DataError, ModelError, TiprdcError
 from tiprdc.runtime.extractor import Extractor
-from tiprdc.runtime.records import open_intake
+from tiprdc.runtime.records import open_records
 from tiprdc.sandbox import runner
 from tiprdc.sandbox.runner import Limits
 
@@ -62,7 +62,7 @@ def refused_well(error: TiprdcError) -> None:
     """Where, what, the rule; short, and nothing that could rewrite a terminal."""
     text = str(error)
     assert error.where
-    assert error.allowed
+    assert error.expected
     assert len(text) < 1500
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
     assert "Traceback" not in text
@@ -72,7 +72,7 @@ def refused_well(error: TiprdcError) -> None:
 def test_a_hostile_model_is_refused_before_onnxruntime_sees_it(name: str, folder: Path) -> None:
     make, words = REFUSED[name]
     with pytest.raises(ModelError, match=words) as refused:
-        runner.check(put(folder, make()), limits=LIMITS)
+        runner.validate(put(folder, make()), limits=LIMITS)
     refused_well(refused.value)
     assert not re.search("does not load|crashed", str(refused.value))
 
@@ -124,7 +124,7 @@ def test_what_is_no_ordinary_file_is_not_opened(name: str, kind: str, folder: Pa
     else:
         path.symlink_to("/dev/zero")
     with pytest.raises((DataError, ModelError), match=r"link|folder, a device or a pipe"):
-        runner.check(path) if name == "model.onnx" else Extractor.load(folder)
+        runner.validate(path) if name == "model.onnx" else Extractor.load(folder)
 
 
 def test_a_picture_that_unpacks_to_200_megapixels_is_one_failure(folder: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_picture_that_unpacks_to_200_megapixels_is_one_failure(folder: Path) -
     bomb.parent.mkdir()
     Image.new("1", (14_000, 14_000)).save(bomb)
     Image.new("RGB", (9, 9)).save(folder / "in" / "good.png")
-    found = open_intake(bomb.parent, Extractor.load(release).contract)
+    found = open_records(bomb.parent, Extractor.load(release).contract)
     _, kept, failed = found.read(0, 2)
     assert kept.tolist() == [1]
     assert [failure.id for failure in failed.values()] == ["bomb.png"]
@@ -147,4 +147,4 @@ def test_the_environment_is_not_inherited(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(folder)
     make, words = REFUSED["If"]
     with pytest.raises(ModelError, match=words):
-        runner.check(put(folder, make()))
+        runner.validate(put(folder, make()))

@@ -49,7 +49,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_its_facts_are_those_of_the_file(model: Path) -> None:
-    facts = runner.check(model)
+    facts = runner.validate(model)
     assert (facts.input_name, facts.input_dtype, facts.input_shape) == ("x", "float32", (4,))
     assert (facts.output_name, facts.output_dtype, facts.output_shape) == ("z", "float32", (3,))
     assert (facts.batch, facts.opset, facts.nodes, facts.parameters) == (None, 20, 2, 12)
@@ -66,14 +66,14 @@ def test_its_features_are_those_that_onnxruntime_gives_here(model: Path, batch: 
 def test_a_model_of_whole_batches_gets_whole_batches(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(linear(batch=4).SerializeToString())
-    assert runner.check(path).batch == 4
+    assert runner.validate(path).batch == 4
     np.testing.assert_allclose(runner.run(path, X), X @ np.arange(12).reshape(4, 3), rtol=1e-5)
 
 
 def test_records_that_do_not_fit_are_refused_before_anything_runs(
     model: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=r"records of 5\n  allowed: what the model takes, 4"):
+    with pytest.raises(DataError, match=r"records of 5\n  expected: what the model takes, 4"):
         runner.run(model, np.zeros((2, 5), np.float32))
     with pytest.raises(DataError, match="records of type float64"):
         runner.run(model, X.astype(np.float64))
@@ -85,13 +85,13 @@ def test_records_that_do_not_fit_are_refused_before_anything_runs(
 
 
 def test_limits_are_checked() -> None:
-    with pytest.raises(ConfigError, match=r"Limits\.seconds: 0\n  allowed: 1 to"):
+    with pytest.raises(ConfigError, match=r"Limits\.seconds: 0\n  expected: 1 to"):
         Limits(seconds=0)
 
 
 def test_a_file_of_more_than_the_limit_is_not_read(model: Path) -> None:
     with pytest.raises(ModelError, match="at most 10 bytes"):
-        runner.check(model, limits=Limits(file=10))
+        runner.validate(model, limits=Limits(file=10))
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_a_file_that_changes_while_it_is_attacked_is_no_pass() -> None:
     same = Digests.of(evidence)
     for found in (
         same, replace(same, model="f" * 64), replace(same, data="f" * 64),
-        replace(same, control="f" * 64),
+        replace(same, unprotected="f" * 64),
     ):  # fmt: skip
         audited = run(plan, evidence, InProcess(), 1e6, lambda found=found: found, Ledger(None))  # type: ignore[misc]  # bound now
         changed = any("not the planned one" in reason for reason in audited.report.reasons)

@@ -14,7 +14,7 @@ import pytest
 from tiprdc.attacks import suite
 from tiprdc.attacks.base import Attack
 from tiprdc.audit.config import PolicyConfig
-from tiprdc.audit.executor import LATE, InProcess
+from tiprdc.audit.executor import TIMED_OUT, InProcess
 from tiprdc.audit.report_document import Estimate, Verdict
 from tiprdc.audit.verdict import conclude
 from tiprdc.selftest.faults import FAULTS
@@ -73,9 +73,14 @@ def test_a_release_passes_only_if_every_attribute_does() -> None:
     for verdict in get_args(Verdict):
         reports = {"u": good, "v": replace(good, verdict=verdict)}
         found[verdict], _ = conclude(
-            plan, reports, (), model_sha256=plan.model_sha256, control_sha256=plan.control_sha256,
-            data_digest=plan.data_digest, plan_sha256=plan.sha256,
-        )  # fmt: skip
+            plan,
+            reports,
+            (),
+            model_sha256=plan.model_sha256,
+            unprotected_sha256=plan.unprotected_sha256,
+            data_digest=plan.data_digest,
+            plan_sha256=plan.sha256,
+        )
     assert found == {verdict: verdict for verdict in get_args(Verdict)}
 
 
@@ -125,7 +130,7 @@ class Killing(InProcess):
             yield key, self.lost if killed else result
 
 
-LOST = [ChildProcessError("killed"), MemoryError(), TimeoutError(LATE)]
+LOST = [ChildProcessError("killed"), MemoryError(), TimeoutError(TIMED_OUT)]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 3])

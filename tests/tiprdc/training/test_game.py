@@ -15,20 +15,20 @@ from torch.distributions import Normal, kl_divergence
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.networks import MakePlayers, players
-from tiprdc.models.published import published_players
+from tiprdc.models.networks import NetworkFactory, build_networks
+from tiprdc.models.published import published_networks
 from tiprdc.objectives.entropy import certainty
-from tiprdc.objectives.estimators import ESTIMATORS, Keep
-from tiprdc.objectives.kernel_ridge import Labelled, Remembered, explained_variance
-from tiprdc.training.game import Game, GameConfig, scale_gradient
+from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
+from tiprdc.objectives.kernel_ridge import LabelledFeatures, MemoryRidge, explained_variance
+from tiprdc.training.game import Game, ObjectiveConfig, scale_gradient
 from tiprdc.training.published_schedule import PublishedSchedule, information
 
 SPEC = InputSpec(modality="image", shape=(3, 16, 16))
 PRIVATE = {"first": 2, "second": 3}
 # Without dropout: separate passes would silence other units than one pass does.
-PAPERS = functools.partial(published_players, width=64, dropout=0.0)
-NETWORKS: dict[str, tuple[MakePlayers, InputSpec, int]] = {
-    "ours": (players, SPEC, 16),
+PAPERS = functools.partial(published_networks, width=64, dropout=0.0)
+NETWORKS: dict[str, tuple[NetworkFactory, InputSpec, int]] = {
+    "ours": (build_networks, SPEC, 16),
     "the paper's": (PAPERS, InputSpec(modality="image", shape=(3, 38, 33)), 6),
 }
 
@@ -37,7 +37,7 @@ def _game(networks: str = "ours", **rules: Any) -> tuple[Game, Tensor, Tensor]:
     torch.manual_seed(0)
     make, spec, batch = NETWORKS[networks]
     config = ExtractorConfig(width=8, features=6)
-    game = Game(GameConfig(**{"adversaries": 1, **rules}), config, spec, PRIVATE, make)
+    game = Game(ObjectiveConfig(**{"adversaries": 1, **rules}), config, spec, PRIVATE, make)
     x = torch.randint(256, (batch, *spec.shape), dtype=torch.uint8)
     u = torch.stack([torch.randint(k, (batch,)) for k in PRIVATE.values()], dim=1)
     return game, x, u
@@ -73,21 +73,21 @@ def _assert_near(found: list[Tensor], wanted: list[Tensor]) -> None:
         assert rounding or close
 
 
-@pytest.mark.parametrize("keep", ESTIMATORS)
-@pytest.mark.parametrize("closed_form", [0.0, 3.0])
-@pytest.mark.parametrize("objective", ["entropy", "cross_entropy"])
+@pytest.mark.parametrize("mi_estimator", ESTIMATORS)
+@pytest.mark.parametrize("kernel_adversary", [0.0, 3.0])
+@pytest.mark.parametrize("confusion_loss", ["entropy", "cross_entropy"])
 @pytest.mark.parametrize("networks", NETWORKS)
 def test_one_backward_equals_three(
-    networks: str, objective: str, closed_form: float, keep: Keep
+    networks: str, confusion_loss: str, kernel_adversary: float, mi_estimator: MiEstimator
 ) -> None:
     game, x, u = _game(
         networks,
         privacy_weight=0.7,
         adversaries=2 if networks == "ours" else 1,
-        closed_form=closed_form,
+        kernel_adversary=kernel_adversary,
         memory=64,
-        objective=objective,
-        keep=keep,
+        confusion_loss=confusion_loss,
+        mi_estimator=mi_estimator,
         negatives=2,
     )
     twin = copy.deepcopy(game)
@@ -96,25 +96,25 @@ def test_one_backward_equals_three(
 
     z = twin.extractor(x)
     hot = _hot(u)
-    kept = information(twin.critic, x, z, torch.cat(hot, 1), 2, keep)
+    kept = information(twin.critic, x, z, torch.cat(hot, 1), 2, mi_estimator)
     wrong = _adversaries(twin, z, lambda logits, i: F.cross_entropy(logits, u[:, i]))
     sure = _adversaries(twin, z, lambda logits, _: certainty(logits))
     explained = torch.zeros(())
     for i, (weight, one_hot) in enumerate(zip(twin.weights, hot, strict=True)):
-        batch = Labelled(z.flatten(1), one_hot)
-        memory = Labelled(twin.memory_z, twin._each(twin.memory_believed)[i])
+        batch = LabelledFeatures(z.flatten(1), one_hot)
+        memory = LabelledFeatures(twin.memory_z, twin._each(twin.memory_believed)[i])
         explained = explained + weight * explained_variance(batch).variance
-        explained = explained + weight * Remembered(memory).explained_variance(batch).variance
-    hides = sure if objective == "entropy" else -wrong
+        explained = explained + weight * MemoryRidge(memory).explained_variance(batch).variance
+    hides = sure if confusion_loss == "entropy" else -wrong
     objectives = {
-        "extractor": -0.3 * kept + 0.7 * (closed_form * explained + hides),
+        "extractor": -0.3 * kept + 0.7 * (kernel_adversary * explained + hides),
         "adversaries": wrong,
         "critic": -kept,
     }
     torch.testing.assert_close(losses.mutual_information, kept, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(losses.adversary, wrong, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(losses.certainty, sure, rtol=1e-3, atol=1e-5)
-    if closed_form:
+    if kernel_adversary:
         torch.testing.assert_close(losses.explained_variance, explained, rtol=1e-3, atol=1e-5)
     for player, objective_of in objectives.items():
         separate = _gradients(twin, objective_of, player)
@@ -122,21 +122,25 @@ def test_one_backward_equals_three(
         _assert_near(fused, separate)
 
 
-@pytest.mark.parametrize("closed_form", [0.0, 3.0])
+@pytest.mark.parametrize("kernel_adversary", [0.0, 3.0])
 @pytest.mark.parametrize("adversaries", [0, 1])
 def test_one_backward_equals_two_where_each_nat_has_its_price(
-    adversaries: int, closed_form: float
+    adversaries: int, kernel_adversary: float
 ) -> None:
     game, x, u = _game(
-        privacy_weight=0.7, bottleneck=0.4, closed_form=closed_form, adversaries=adversaries,
-        memory=0, negatives=2,
-    )  # fmt: skip
+        privacy_weight=0.7,
+        bottleneck=0.4,
+        kernel_adversary=kernel_adversary,
+        adversaries=adversaries,
+        memory=0,
+        negatives=2,
+    )
     twin = copy.deepcopy(game)
     torch.manual_seed(1)
     losses, _ = game(x, u, 1.0)
     losses.total.backward()
 
-    mean = twin.extractor.trunk(twin.extractor.normalise(x)).whole
+    mean = twin.extractor.trunk(twin.extractor.normalise(x)).global_
     torch.manual_seed(1)
     z = mean + torch.randn_like(mean)
     hot = _hot(u)
@@ -148,8 +152,8 @@ def test_one_backward_equals_two_where_each_nat_has_its_price(
     if adversaries:
         hides = hides + _adversaries(twin, z, lambda logits, _: certainty(logits))
     for weight, one_hot in zip(twin.weights, hot, strict=True):
-        found = explained_variance(Labelled(z, one_hot)).variance
-        hides = hides + closed_form * weight * found
+        found = explained_variance(LabelledFeatures(z, one_hot)).variance
+        hides = hides + kernel_adversary * weight * found
     torch.testing.assert_close(losses.kl, paid, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(losses.mutual_information, kept, rtol=1e-3, atol=1e-5)
     objectives = {"extractor": -0.3 * kept + 0.7 * hides, "critic": -kept}
@@ -160,7 +164,7 @@ def test_one_backward_equals_two_where_each_nat_has_its_price(
 
 
 def test_in_the_warm_up_nothing_has_a_price() -> None:
-    game, x, u = _game(bottleneck=5.0, closed_form=0.0, adversaries=0, memory=0)
+    game, x, u = _game(bottleneck=5.0, kernel_adversary=0.0, adversaries=0, memory=0)
     losses, _ = game(x, u, 0.0)
     torch.testing.assert_close(losses.total, -losses.mutual_information)
     assert losses.kl > 0
@@ -168,7 +172,12 @@ def test_in_the_warm_up_nothing_has_a_price() -> None:
 
 @pytest.mark.parametrize("networks", NETWORKS)
 def test_one_backward_equals_the_published_schedule(networks: str) -> None:
-    published = {"objective": "cross_entropy", "keep": "jsd", "negatives": 1, "closed_form": 0.0}
+    published = {
+        "confusion_loss": "cross_entropy",
+        "mi_estimator": "jsd",
+        "negatives": 1,
+        "kernel_adversary": 0.0,
+    }
     game, x, u = _game(networks, privacy_weight=0.66, **published)
     schedule = PublishedSchedule(copy.deepcopy(game))
     losses, _ = game(x, u, 1.0)
@@ -185,7 +194,7 @@ def test_one_backward_equals_the_published_schedule(networks: str) -> None:
 
 
 def test_a_step_of_the_published_schedule_moves_every_player() -> None:
-    game, x, u = _game("the paper's", closed_form=0.0, memory=0, negatives=1)
+    game, x, u = _game("the paper's", kernel_adversary=0.0, memory=0, negatives=1)
     before = copy.deepcopy(game)
     PublishedSchedule(game).step(x, u)
     for player in ("extractor", "adversaries", "critic"):
@@ -234,39 +243,49 @@ def test_scale_gradient_keeps_values_and_scales_the_way_back() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"privacy_weight": 1.5}, "train.game.privacy_weight: 1.5\n  allowed: 0 to 1"),
-        ({"negatives": 0}, "train.game.negatives: 0"),
-        ({"weights": {"sex": 0.0}}, "train.game.weights.sex: 0.0"),
+        ({"privacy_weight": 1.5}, "train.objective.privacy_weight: 1.5\n  expected: 0 to 1"),
+        ({"negatives": 0}, "train.objective.negatives: 0"),
+        ({"weights": {"sex": 0.0}}, "train.objective.weights.sex: 0.0"),
         (
-            {"adversaries": 0, "closed_form": 0.0},
+            {"adversaries": 0, "kernel_adversary": 0.0},
             "no adversary, trained or in closed form, and no bottleneck",
         ),
-        ({"bottleneck": -0.1}, "train.game.bottleneck: -0.1\n  allowed: 0 to 1000"),
+        ({"bottleneck": -0.1}, "train.objective.bottleneck: -0.1\n  expected: 0 to 1000"),
         (
             {"bottleneck": 0.5, "privacy_weight": 0.0},
-            "train.game.bottleneck: 0.5 with a privacy_weight of 0",
+            "train.objective.bottleneck: 0.5 with a privacy_weight of 0",
         ),
     ],
 )
 def test_rules_out_of_range_are_refused(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        GameConfig(**rules)
+        ObjectiveConfig(**rules)
 
 
 def test_a_bottleneck_is_enough_to_hide_by_and_the_twin_has_none() -> None:
-    rules = GameConfig(bottleneck=0.5, closed_form=0.0, adversaries=0)
+    rules = ObjectiveConfig(bottleneck=0.5, kernel_adversary=0.0, adversaries=0)
     twin = rules.unprotected()
     assert (twin.bottleneck, twin.privacy_weight) == (0, 0)
-    assert twin.closed_form == rules.closed_form
+    assert twin.kernel_adversary == rules.kernel_adversary
 
 
 def test_noise_of_a_chosen_size_beside_a_bottleneck_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"train.extractor.release_noise: 0.5 with a bottleneck"):
-        Game(GameConfig(bottleneck=0.5), ExtractorConfig(width=8, release_noise=0.5), SPEC, PRIVATE)
+        Game(
+            ObjectiveConfig(bottleneck=0.5),
+            ExtractorConfig(width=8, release_noise=0.5),
+            SPEC,
+            PRIVATE,
+        )
 
 
 def test_the_reconstruction_adversary_learns_and_the_extractor_opposes_it() -> None:
-    rules = {"adversaries": 0, "closed_form": 0.0, "privacy_weight": 1.0, "reconstruction": 1.0}
+    rules = {
+        "adversaries": 0,
+        "kernel_adversary": 0.0,
+        "privacy_weight": 1.0,
+        "reconstruction": 1.0,
+    }
     game, x, u = _game(**rules)
     learner = torch.optim.Adam(game.rebuilder.parameters(), 1e-2)
     shown = []
@@ -290,7 +309,9 @@ def test_without_its_weight_there_is_no_reconstruction_adversary() -> None:
 
 
 def test_what_is_rebuilt_is_hidden_too_and_who_rebuilds_it_only_does_that() -> None:
-    game, x, u = _game(adversaries=0, closed_form=3.0, privacy_weight=0.7, decoding=True, memory=64)
+    game, x, u = _game(
+        adversaries=0, kernel_adversary=3.0, privacy_weight=0.7, adversary_decoder=True, memory=64
+    )
     assert game.memory_z.shape == (64, 6 + 3 * 8 * 8)
     twin = copy.deepcopy(game)
     losses, _ = game(x, u, 1.0)
@@ -299,35 +320,39 @@ def test_what_is_rebuilt_is_hidden_too_and_who_rebuilds_it_only_does_that() -> N
     z = twin.extractor(x)
     hot = _hot(u)
     kept = information(twin.critic, x, z, torch.cat(hot, 1), 127, "infonce")
-    made = twin.glimpses[0].network(z)  # type: ignore[operator]  # a perceptron
+    made = twin.decoders[0].network(z)  # type: ignore[operator]  # a perceptron
     seen = (z.flatten(1), F.avg_pool2d(made.view(x.shape), 2).flatten(1))
     explained = torch.zeros(())
     for part, past in zip(seen, twin.memory_z.split([6, 192], dim=1), strict=True):
         for i, (weight, one_hot) in enumerate(zip(twin.weights, hot, strict=True)):
-            batch = Labelled(part, one_hot)
-            memory = Remembered(Labelled(past, twin._each(twin.memory_believed)[i]))
+            batch = LabelledFeatures(part, one_hot)
+            memory = MemoryRidge(LabelledFeatures(past, twin._each(twin.memory_believed)[i]))
             found = explained_variance(batch).variance + memory.explained_variance(batch).variance
             explained = explained + weight * found / 2
     rebuilds = (made - 4 * (x.float() / 255 - 0.5).flatten(1)).square().mean()
-    objectives = {"extractor": -0.3 * kept + 0.7 * 3 * explained, "glimpses": rebuilds}
+    objectives = {"extractor": -0.3 * kept + 0.7 * 3 * explained, "decoders": rebuilds}
     torch.testing.assert_close(losses.explained_variance, explained)
-    for player, objective in objectives.items():
+    for player, confusion_loss in objectives.items():
         found_gradients = [p.grad for p in getattr(game, player).parameters()]
         assert all(g is not None for g in found_gradients)
-        _assert_near(found_gradients, _gradients(twin, objective, player))
+        _assert_near(found_gradients, _gradients(twin, confusion_loss, player))
 
 
 def test_a_decoder_that_nobody_reads_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"train.game.decoding: true without a closed-form"):
-        GameConfig(decoding=True, closed_form=0.0, adversaries=1)
+    with pytest.raises(
+        ConfigError, match=r"train.objective.adversary_decoder: true without a closed-form"
+    ):
+        ObjectiveConfig(adversary_decoder=True, kernel_adversary=0.0, adversaries=1)
     words = InputSpec(modality="text", shape=(8,), vocabulary_size=50)
-    with pytest.raises(ConfigError, match=r"train.game.decoding: true, and the records are texts"):
-        Game(GameConfig(decoding=True), ExtractorConfig(width=8), words, PRIVATE)
-    assert not GameConfig(decoding=True).unprotected().decoding
+    with pytest.raises(
+        ConfigError, match=r"train.objective.adversary_decoder: true, and the records are texts"
+    ):
+        Game(ObjectiveConfig(adversary_decoder=True), ExtractorConfig(width=8), words, PRIVATE)
+    assert not ObjectiveConfig(adversary_decoder=True).unprotected().adversary_decoder
 
 
 def test_the_budget_steers_the_weight_of_hiding_while_training_only() -> None:
-    game, x, u = _game(steering=0.1)
+    game, x, u = _game(budget_step=0.1)
     game.eval()
     game(x, u, 1.0)
     assert game.pressure.multiplier.tolist() == [1, 1]
@@ -337,6 +362,6 @@ def test_the_budget_steers_the_weight_of_hiding_while_training_only() -> None:
     losses, _ = game(x, u, 1.0)
     assert losses.multiplier == 1
     assert 1 not in game.pressure.multiplier.tolist()
-    constant, x, u = _game(steering=0.0)
+    constant, x, u = _game(budget_step=0.0)
     constant(x, u, 1.0)
     assert constant.pressure.multiplier.tolist() == [1, 1]

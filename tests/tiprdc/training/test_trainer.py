@@ -20,8 +20,8 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
 from tiprdc.training.diagnostics import diagnose
-from tiprdc.training.game import GameConfig
-from tiprdc.training.trainer import Place, ScheduleConfig, Trainer
+from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.trainer import ScheduleConfig, Trainer, WorkerContext
 
 MakeShards = Callable[..., Schema]
 MakeTrainer = Callable[..., Trainer]
@@ -38,17 +38,17 @@ def make_trainer(planted: tuple[Schema, Records]) -> MakeTrainer:
     schema, _ = planted
 
     def make(
-        *, features: int = 8, guard: bool = False, place: Place | None = None,
-        game: GameConfig | None = None, **schedule: Any,
+        *, features: int = 8, leace: bool = False, place: WorkerContext | None = None,
+        game: ObjectiveConfig | None = None, **schedule: Any,
     ) -> Trainer:  # fmt: skip
         return Trainer(
-            game or GameConfig(noise=0.1, adversaries=1),
-            ExtractorConfig(width=8, features=features, guard=guard),
+            game or ObjectiveConfig(noise=0.1, adversaries=1),
+            ExtractorConfig(width=8, features=features, leace=leace),
             ScheduleConfig(**{"epochs": 3, "batch": 16, "warm_up": 0.5, **schedule}),
             InputSpec.of(schema),
             {"secret": 2},
             seed=3,
-            place=place or Place(),
+            place=place or WorkerContext(),
         )
 
     return make
@@ -59,14 +59,14 @@ def test_going_on_from_a_checkpoint_equals_never_stopping(
 ) -> None:
     _, records = planted
     whole = make_trainer()
-    whole.play_epoch(records)
+    whole.train_epoch(records)
     checkpoint.save(whole, tmp_path / "ck")
-    whole.play_epoch(records)
+    whole.train_epoch(records)
 
     again = make_trainer()
     checkpoint.load(again, tmp_path / "ck")
     assert again.epoch == 1
-    again.play_epoch(records)
+    again.train_epoch(records)
 
     for name, tensor in whole.game.state_dict().items():
         assert torch.equal(tensor, again.game.state_dict()[name]), name
@@ -78,7 +78,7 @@ def test_mixed_precision_plays_the_same_game(
     planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:
     exact, mixed = (make_trainer(precision=p, warm_up=0.0) for p in ("fp32", "bf16"))
-    wanted, found = exact.play_epoch(planted[1]), mixed.play_epoch(planted[1])
+    wanted, found = exact.train_epoch(planted[1]), mixed.train_epoch(planted[1])
     for name in ("mutual_information", "adversary", "explained_variance"):
         assert found[name] == pytest.approx(wanted[name], rel=0.1), name
         assert found[name] != wanted[name], name
@@ -89,7 +89,7 @@ def test_the_checkpoint_holds_every_player_and_no_pickle(
     tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:
     trainer = make_trainer()
-    trainer.play_epoch(planted[1])
+    trainer.train_epoch(planted[1])
     checkpoint.save(trainer, tmp_path)
     assert {p.name for p in tmp_path.iterdir() if p.is_file()} == {
         "checkpoint.json", "players.safetensors", "optimiser.safetensors",
@@ -106,7 +106,7 @@ def test_the_extractor_alone_gives_the_same_features(
     tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:
     trainer = make_trainer()
-    trainer.play_epoch(planted[1])
+    trainer.train_epoch(planted[1])
     checkpoint.save(trainer, tmp_path)
     alone = checkpoint.load_extractor(tmp_path)
     with torch.inference_mode():
@@ -122,7 +122,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(
         ModelError, match=r'a checkpoint of another extractor: .*"features": 8'
     ) as e:
         checkpoint.load(make_trainer(features=9), tmp_path)
-    assert "mend: delete this folder" in str(e.value)
+    assert "hint: delete this folder" in str(e.value)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_missing_checkpoint_says_what_to_run(tmp_path: Path) -> None:
 
 def test_workers_share_each_step_of_one_order(make_trainer: MakeTrainer) -> None:
     alone = list(make_trainer()._batches(80))
-    shares = [list(make_trainer(place=Place(rank=r, world=2))._batches(80)) for r in (0, 1)]
+    shares = [list(make_trainer(place=WorkerContext(rank=r, world=2))._batches(80)) for r in (0, 1)]
     assert len(alone) == 5
     for whole, first, second in zip(alone, *shares, strict=True):
         assert torch.cat([first, second]).tolist() == whole.tolist()
@@ -164,7 +164,7 @@ def test_pressure_waits_for_the_warm_up_and_rates_fall(make_trainer: MakeTrainer
 
 def test_too_few_records_for_the_workers_is_refused(make_trainer: MakeTrainer) -> None:
     with pytest.raises(DataError, match="6 records for 2 workers"):
-        list(make_trainer(place=Place(world=2))._batches(6))
+        list(make_trainer(place=WorkerContext(world=2))._batches(6))
 
 
 @pytest.fixture(scope="module")
@@ -177,13 +177,13 @@ def priced(tmp_path_factory: pytest.TempPathFactory) -> dict[float, dict[str, fl
     for price in (0.01, 0.2, 5.0):
         rates = {"extractor_rate": 5e-3, "critic_rate": 5e-3}
         trainer = Trainer(
-            GameConfig(privacy_weight=0.5, bottleneck=price, closed_form=0.0, memory=0),
+            ObjectiveConfig(privacy_weight=0.5, bottleneck=price, kernel_adversary=0.0, memory=0),
             ExtractorConfig(width=8, features=4),
             ScheduleConfig(epochs=20, batch=60, warm_up=2.0, **rates),
             InputSpec.of(schema), {"secret": 2}, seed=0,
         )  # fmt: skip
         while trainer.epoch < 20:
-            losses = trainer.play_epoch(parts["extractor-train"])
+            losses = trainer.train_epoch(parts["extractor-train"])
         train, test = parts["attacker-train"], parts["attacker-test"]
         z, asked = trainer.features(train), trainer.features(test)
         found[price] = {"kl": losses["kl"]} | {
@@ -209,40 +209,40 @@ def test_a_higher_price_of_each_nat_hides_the_secret_before_it_takes_the_task(
 def test_going_on_from_a_checkpoint_with_a_price_equals_never_stopping(
     tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:
-    rules = GameConfig(bottleneck=0.3, closed_form=0.0, memory=0)
+    rules = ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0, memory=0)
     whole = make_trainer(game=rules)
-    whole.play_epoch(planted[1])
+    whole.train_epoch(planted[1])
     checkpoint.save(whole, tmp_path / "ck")
-    whole.play_epoch(planted[1])
+    whole.train_epoch(planted[1])
     again = make_trainer(game=rules)
     checkpoint.load(again, tmp_path / "ck")
-    again.play_epoch(planted[1])
+    again.train_epoch(planted[1])
     for name, tensor in whole.game.state_dict().items():
         assert torch.equal(tensor, again.game.state_dict()[name]), name
     with pytest.raises(ModelError, match="a checkpoint of another bottleneck: true"):
-        checkpoint.load(make_trainer(game=GameConfig(memory=0)), tmp_path / "ck")
+        checkpoint.load(make_trainer(game=ObjectiveConfig(memory=0)), tmp_path / "ck")
 
 
 def test_mixed_precision_does_not_round_the_noise(
     planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:
-    rules = GameConfig(bottleneck=0.3, closed_form=0.0, memory=0)
+    rules = ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0, memory=0)
     exact, mixed = (make_trainer(game=rules, precision=p) for p in ("fp32", "bf16"))
-    wanted, found = exact.play_epoch(planted[1]), mixed.play_epoch(planted[1])
+    wanted, found = exact.train_epoch(planted[1]), mixed.train_epoch(planted[1])
     assert found["kl"] == pytest.approx(wanted["kl"], rel=0.1)
     assert found["kl"] != wanted["kl"]
 
 
-@pytest.mark.parametrize("guard", [False, True])
+@pytest.mark.parametrize("leace", [False, True])
 def test_the_diagnosis_is_the_same_again_and_disturbs_nothing(
-    planted: tuple[Schema, Records], make_trainer: MakeTrainer, guard: bool
+    planted: tuple[Schema, Records], make_trainer: MakeTrainer, leace: bool
 ) -> None:
     _, records = planted
-    alone, watched = make_trainer(guard=guard, epochs=2), make_trainer(guard=guard, epochs=2)
+    alone, watched = make_trainer(leace=leace, epochs=2), make_trainer(leace=leace, epochs=2)
     found = []
     for _ in range(2):
-        alone.play_epoch(records)
-        watched.play_epoch(records)
+        alone.train_epoch(records)
+        watched.train_epoch(records)
         found.append(diagnose(watched, records))
         assert diagnose(watched, records) == found[-1]
     for name, tensor in alone.game.state_dict().items():
@@ -254,16 +254,16 @@ def test_the_diagnosis_is_the_same_again_and_disturbs_nothing(
 def test_the_diagnosis_follows_from_seed_and_epoch_where_features_are_random(
     tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:
-    rules = GameConfig(bottleneck=0.3, closed_form=0.0, memory=0)
+    rules = ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0, memory=0)
     whole = make_trainer(game=rules)
     for _ in range(2):
-        whole.play_epoch(planted[1])
+        whole.train_epoch(planted[1])
         found = diagnose(whole, planted[1])
         if whole.epoch == 1:
             checkpoint.save(whole, tmp_path)
     again = make_trainer(game=rules)
     checkpoint.load(again, tmp_path)
-    again.play_epoch(planted[1])
+    again.train_epoch(planted[1])
     assert diagnose(again, planted[1]) == found
 
 
@@ -283,7 +283,7 @@ def test_the_diagnosis_asks_for_some_records_once_and_finds_what_is_there(
                 asked.append(len(np.unique(wanted)))
                 yield records.take(wanted)
 
-    plain = make_trainer(game=GameConfig(privacy_weight=0.0))
+    plain = make_trainer(game=ObjectiveConfig(privacy_weight=0.0))
     assert diagnose(plain, Watched())["club_secret"] > 0.3
     assert asked == [1536]
     shuffled = records.labels["secret"][np.random.default_rng(0).permutation(len(records))]
@@ -292,7 +292,7 @@ def test_the_diagnosis_asks_for_some_records_once_and_finds_what_is_there(
 
 
 def test_a_schedule_out_of_range_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"train.schedule.batch: 2\n  allowed: 8 to 65536"):
+    with pytest.raises(ConfigError, match=r"train.schedule.batch: 2\n  expected: 8 to 65536"):
         ScheduleConfig(batch=2)
 
 
@@ -300,12 +300,12 @@ def test_the_guard_is_fitted_after_the_last_epoch_and_comes_back_with_the_checkp
     tmp_path: Path, planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:
     _, records = planted
-    trainer = make_trainer(guard=True, epochs=2)
-    guard = trainer.game.extractor.guard
-    trainer.play_epoch(records)
-    assert torch.equal(guard.inward, torch.eye(8))
-    trainer.play_epoch(records)
-    assert torch.linalg.matrix_rank(guard.inward) == 7
+    trainer = make_trainer(leace=True, epochs=2)
+    leace = trainer.game.extractor.leace
+    trainer.train_epoch(records)
+    assert torch.equal(leace.inward, torch.eye(8))
+    trainer.train_epoch(records)
+    assert torch.linalg.matrix_rank(leace.inward) == 7
     checkpoint.save(trainer, tmp_path / "ck")
     z = checkpoint.load_extractor(tmp_path / "ck")(torch.from_numpy(records.x))
     np.testing.assert_allclose(z.detach(), trainer.features(records), atol=1e-4)
@@ -315,8 +315,8 @@ def test_the_reconstruction_adversary_takes_further_steps_as_others_do(
     planted: tuple[Schema, Records], make_trainer: MakeTrainer
 ) -> None:
     def steps(count: int) -> dict[str, int]:
-        trainer = make_trainer(game=GameConfig(reconstruction=1.0, adversary_steps=count))
-        trainer.play_epoch(planted[1])
+        trainer = make_trainer(game=ObjectiveConfig(reconstruction=1.0, adversary_steps=count))
+        trainer.train_epoch(planted[1])
         (decoder,) = trainer.game.rebuilder
         taken = trainer.optimiser.state
         return {

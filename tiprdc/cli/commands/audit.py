@@ -13,13 +13,13 @@ from tiprdc.cli import terminal
 from tiprdc.cli.commands.inspect import show_audit, summary
 from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.progress import Progress
-from tiprdc.errors import ConfigError, within
+from tiprdc.errors import ConfigError, check_range
 from tiprdc.formats.audit_report import EXIT_CODE, read_audit
 from tiprdc.reports import wording
 
 if TYPE_CHECKING:
     from tiprdc.audit.config import AuditConfig
-    from tiprdc.audit.foreign_inputs import Request
+    from tiprdc.audit.foreign_inputs import AuditRequest
     from tiprdc.statistics.paired import PairedDifference
 
 ANSWERS = {"NOT LEAKIER": 0, "LEAKIER": 1, "UNDECIDED": 2}
@@ -103,21 +103,22 @@ def audit(
     ] = False,
 ) -> None:
     """Attack a model's features. Exit code 0: PASS, 1: FAIL, 2: inconclusive, or no audit."""
-    from tiprdc.audit.foreign_inputs import Request
+    from tiprdc.audit.foreign_inputs import AuditRequest
     from tiprdc.audit.standalone import audit_alone
 
     _check(models, compare=compare, modality=modality, seed=seed, tolerance=tolerance)
-    request = Request(
+    request = AuditRequest(
         models=tuple(models), data=data, root=root, private=tuple(private),
         utility=tuple(utility or ()), x=tuple(x or ()), person=person, split=split,
         modality=cast(Literal["auto", "image", "table", "text"], modality),
         pixels=pixels, size=size, tokenizer=tokenizer, seed=seed,
     )  # fmt: skip
-    config = _config(policy, budget, seconds, seed)
+    check_range("--seconds", seconds, 10, 1_000_000)
+    config = _config(policy, budget, seed)
     if compare:
-        raise typer.Exit(_compare(request, config, tolerance, out, as_json=as_json))
+        raise typer.Exit(_compare(request, config, tolerance, out, seconds, as_json=as_json))
     with Progress() as progress:
-        audit_alone(request, config, out, progress)
+        audit_alone(request, config, out, progress, seconds)
     found = read_audit(out / "audit.json")
     page = str(out / "index.html")
     if as_json:
@@ -141,29 +142,35 @@ def _check(
         )
     if modality not in MODALITIES:
         raise ConfigError("--modality", modality, f"one of {', '.join(MODALITIES)}")
-    within("--tolerance", tolerance, 0, 0.5)
-    within("--seed", seed, 0, 2**31 - 1)
+    check_range("--tolerance", tolerance, 0, 0.5)
+    check_range("--seed", seed, 0, 2**31 - 1)
 
 
-def _config(policy: Path | None, budget: int, seconds: int, seed: int) -> AuditConfig:
+def _config(policy: Path | None, budget: int, seed: int) -> AuditConfig:
     from tiprdc.audit.config import AuditConfig, PolicyConfig
     from tiprdc.audit.policy import read_policy
 
     return AuditConfig(
         policy=read_policy(policy) if policy else PolicyConfig(),
-        budget=budget, most_seconds=seconds, sample_seed=seed,
+        budget=budget, sample_seed=seed,
     )  # fmt: skip
 
 
 def _compare(
-    request: Request, config: AuditConfig, tolerance: float, out: Path, *, as_json: bool
+    request: AuditRequest,
+    config: AuditConfig,
+    tolerance: float,
+    out: Path,
+    seconds: int,
+    *,
+    as_json: bool,
 ) -> int:
     """Compare two models; the exit code of the answer."""
     from tiprdc.audit.comparison import FILE
     from tiprdc.audit.comparison import compare as compare_models
 
     with Progress() as progress:
-        found = compare_models(request, config, tolerance, out, progress)
+        found = compare_models(request, config, tolerance, out, progress, seconds)
     if as_json:
         terminal.print_json(asdict(found))
         return ANSWERS[found.answer]

@@ -1,4 +1,4 @@
-"""`tiprdc doctor`: what stands in the way on this machine, and the mend of each."""
+"""`tiprdc doctor`: what stands in the way on this machine, and a hint for each."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def doctor(
         told = {"problems": problems, "findings": [asdict(finding) for finding in findings]}
         terminal.print_json(told)
     else:
-        rows = [(f.state, f.about, f.found, f.mend) for f in findings]
-        terminal.print_table(terminal.console(), ("", "what", "found", "mend"), rows)
+        rows = [(f.state, f.about, f.found, f.hint) for f in findings]
+        terminal.print_table(terminal.console(), ("", "what", "found", "hint"), rows)
         warnings = sum(finding.state == "warning" for finding in findings)
         said = f"{problems} problems, {warnings} warnings."
         terminal.say(terminal.console(), Text(said, style="bold red" if problems else "bold"))

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from tiprdc.cli import terminal
-from tiprdc.formats.files import printable
+from tiprdc.formats.files import sanitize
 from tiprdc.reports import wording
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def extract(
     from tiprdc.runtime import extraction
     from tiprdc.runtime.extractor import Extractor
     from tiprdc.runtime.feature_files import check_output
-    from tiprdc.runtime.records import open_intake
+    from tiprdc.runtime.records import open_records
 
     check_output(output)
     extractor = Extractor.load(release, threads=threads)
-    records = open_intake(source, extractor.contract, column=column, id_column=id_column)
+    records = open_records(source, extractor.contract, column=column, id_column=id_column)
     try:
         with _progress(len(records)) as report:
             outcome = extraction.extract(extractor, records, output, batch=batch, report=report)
@@ -115,7 +115,7 @@ def _print_sentences(outcome: Outcome, output: Path, features: tuple[int, ...]) 
     done = f"{wording.count(outcome.records)} records, {shape} features each: {output}"
     if outcome.reused:
         done += f" ({wording.count(outcome.reused)} were finished by an earlier run)"
-    terminal.say(terminal.console(), Text(printable(done)))
+    terminal.say(terminal.console(), Text(sanitize(done)))
     for failure in outcome.failures[:SHOWN]:
         _say(f"{failure.id}: {failure.reason}")
     if outcome.failures:
@@ -124,4 +124,4 @@ def _print_sentences(outcome: Outcome, output: Path, features: tuple[int, ...]) 
 
 
 def _say(sentence: str) -> None:
-    Console(stderr=True, highlight=False).print(Text(printable(sentence)), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(Text(sanitize(sentence)), soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 
 from tiprdc.cli import terminal
 from tiprdc.cli.commands.verify import said, show
-from tiprdc.registry.pull import Wanted
+from tiprdc.registry.pull import VersionSelector
 from tiprdc.registry.pull import pull as fetch
 from tiprdc.registry.signing import read_trust
 
@@ -33,7 +33,7 @@ def pull(
 ) -> None:
     """Fetch a version, compare all of it with what Git says, or refuse and leave nothing."""
     trusted = None if trust is None else read_trust(trust)
-    wanted = Wanted(
+    wanted = VersionSelector(
         artifact=artifact, stage=stage, version=version, variant=variant, objected=objected
     )
     checked = fetch(repo, wanted, out, trusted)

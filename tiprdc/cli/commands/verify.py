@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from tiprdc.cli import terminal
-from tiprdc.registry.pull import Checked
+from tiprdc.registry.pull import VerifiedRelease
 from tiprdc.registry.pull import verify as check
 from tiprdc.registry.signing import read_trust
 
@@ -29,7 +29,7 @@ def verify(
     show(checked, f"in {folder}")
 
 
-def said(checked: Checked) -> dict[str, Any]:
+def said(checked: VerifiedRelease) -> dict[str, Any]:
     """A checked release for programs."""
     release = checked.release
     return {
@@ -44,7 +44,7 @@ def said(checked: Checked) -> dict[str, Any]:
     }
 
 
-def show(checked: Checked, place: str) -> None:
+def show(checked: VerifiedRelease, place: str) -> None:
     """A checked release for a person: what it is, and who says so."""
     console, release = terminal.console(), checked.release
     what = f"{release.artifact}@{release.version} {place}: {len(release.files)} files as stated; "
