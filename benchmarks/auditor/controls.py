@@ -48,7 +48,7 @@ from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.schema import SPLITS, Records, Schema
 from tiprdc.export.onnx_export import ExportConfig, export
 from tiprdc.statistics.binomial import lower_bound
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 HERE = Path(__file__).parent
 COLUMNS = (

@@ -14,7 +14,7 @@ from pipelines.params import build, load
 from pipelines.sharding import PrepareConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError, suggestion
-from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.objective_config import ObjectiveConfig
 
 HERE = Path(__file__).parent
 PARAMS = HERE / "params.yaml"

@@ -31,9 +31,11 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
 from tiprdc.models.published import published_networks
-from tiprdc.training.game import Game, ObjectiveConfig
+from tiprdc.training.game import Game
+from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.published_schedule import PublishedSchedule
-from tiprdc.training.trainer import ScheduleConfig, Trainer, WorkerContext
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer, WorkerContext
 
 AS_PUBLISHED = {
     "privacy_weight": 0.66,

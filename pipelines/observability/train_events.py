@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from pipelines.observability.progress import console
 from pipelines.observability.stage_monitor import StageMonitor, nothing_known
 from pipelines.observability.train_metrics import Figures, diagnosed, of_players
-from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.objective_config import ObjectiveConfig
 
 
 class Queue(Protocol):

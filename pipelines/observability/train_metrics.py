@@ -14,7 +14,7 @@ from ray.util.metrics import Gauge
 
 from pipelines.observability.metrics import METRICS, labelled
 from tiprdc.training.diagnostics import CLUB
-from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.trainer import Step
 
 Figures = dict[str, float]

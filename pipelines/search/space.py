@@ -20,8 +20,8 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.trunk import Family, resolve
 from tiprdc.objectives.estimators import MiEstimator
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 _GAME = ("budget", "privacy_weight", "bottleneck", "mi_estimator", "adversaries", "adversary_steps")
 _EXTRACTOR = ("family", "cut", "features", "release_noise")

@@ -41,8 +41,10 @@ from tiprdc.models.networks import build_networks
 from tiprdc.training import checkpoint
 from tiprdc.training.diagnostics import CLUB, diagnose
 from tiprdc.training.feasibility import assess, infeasible
-from tiprdc.training.game import Losses, ObjectiveConfig
-from tiprdc.training.trainer import RecordBatches, ScheduleConfig, Trainer
+from tiprdc.training.game import Losses
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import RecordBatches, Trainer
 
 Role = Literal["protected", "unprotected"]
 ROLES: tuple[Role, ...] = ("protected", "unprotected")

@@ -15,7 +15,7 @@ from pipelines.search.space import TuneConfig
 from pipelines.training.run import TrainConfig
 from tiprdc.datasets.schema import Modality, Schema
 from tiprdc.errors import ConfigError
-from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.objective_config import ObjectiveConfig
 
 ROOT = Path(__file__).parents[2]
 MakeShards = Callable[..., Schema]

@@ -26,7 +26,7 @@ from pipelines.tuning import tune
 from tiprdc.datasets.schema import Schema, read_schema, read_split, write_schema, write_shard
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
 ROOT = Path(__file__).parents[2]

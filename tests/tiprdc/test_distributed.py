@@ -24,8 +24,9 @@ from tiprdc.models.batch_norm import BatchNorm
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import Networks, build_networks
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig, Trainer, WorkerContext
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer, WorkerContext
 
 MakeShards = Callable[..., Schema]
 Found = dict[str, Any]

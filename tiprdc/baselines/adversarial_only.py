@@ -11,8 +11,8 @@ from dataclasses import replace
 from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.train_game import play
 from tiprdc.models.extractor import Extractor
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 
 class AdversarialOnly(Method):

@@ -11,8 +11,8 @@ from tiprdc.datasets.schema import Records, Schema
 from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import FeatureMaker, InputSpec
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 Report = Callable[[int], None]
 """Told after each epoch how many are done."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.train_game import play
 from tiprdc.models.extractor import Extractor
-from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.objective_config import ObjectiveConfig
 
 
 class Bottleneck(Method):

@@ -25,8 +25,9 @@ from tiprdc.baselines.train_game import play
 from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor
 from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
-from tiprdc.training.game import Game, ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.game import Game
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 LAMBDA = 0.66
 _WARM_UP_SHARE = 2 / 3

@@ -8,8 +8,10 @@ from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.baselines.base import Given
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec
-from tiprdc.training.game import Game, ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig, Trainer
+from tiprdc.training.game import Game
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer
 
 
 def play(

@@ -29,8 +29,8 @@ from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.statistics.binomial import prior
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 ROOT = Path(__file__).parents[3]
 GRAPH = ROOT / "benchmarks" / "comparison"

@@ -10,7 +10,7 @@ from pipelines.training.run import TrainConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.training.game import ObjectiveConfig
+from tiprdc.training.objective_config import ObjectiveConfig
 
 MakeShards = Callable[..., Schema]
 

@@ -16,7 +16,7 @@ from tiprdc.attacks.decensoring import DecensoringAttack
 from tiprdc.attacks.gradient_boosting import GradientBoostingAttack
 from tiprdc.datasets.schema import Schema
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
 BASE = TrainConfig(

@@ -22,8 +22,9 @@ from tiprdc.datasets.schema import Schema, read_split, write_shard
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training import checkpoint
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig, WorkerContext
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import WorkerContext
 
 MakeShards = Callable[..., Schema]
 CONFIG = TrainConfig(

@@ -21,8 +21,9 @@ from tiprdc.errors import ClusterError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig, Trainer
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer
 
 MakeShards = Callable[..., Schema]
 OLD, NEW = "checkpoint_2026-01-01_00-00-00.000001", "checkpoint_2026-01-01_00-00-09.000001"

@@ -16,8 +16,9 @@ from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig, Trainer
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer
 
 
 def _texts(u: NDArray[np.int64], told: NDArray[np.bool_]) -> Records:

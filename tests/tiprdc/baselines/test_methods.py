@@ -16,8 +16,8 @@ from tiprdc.datasets.schema import Modality, Records, Schema, read_split
 from tiprdc.errors import ConfigError
 from tiprdc.export.onnx_export import ExportConfig, compare, export, features_shape
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
 MODALITIES: tuple[Modality, ...] = ("image", "table", "text")

@@ -13,8 +13,9 @@ from tiprdc.baselines import adversarial_only, bottleneck, tiprdc_published
 from tiprdc.baselines.base import MethodsConfig
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.training.game import Game, ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig
+from tiprdc.training.game import Game
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
 
 CONFIG = MethodsConfig(schedule=ScheduleConfig(epochs=6, extractor_rate=2e-3))
 

@@ -32,8 +32,9 @@ from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.runtime.session import open_session
 from tiprdc.training import checkpoint
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig, Trainer
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer
 
 MakeShards = Callable[..., Schema]
 TOKENIZER = '{"version": "1.0"}'

@@ -20,8 +20,9 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
 from tiprdc.models.pretrained import read, start_from
 from tiprdc.training import checkpoint
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig, Trainer
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer
 
 ALL = [(family, cut) for family, (low, high) in CUTS.items() for cut in range(low, high + 1)]
 SPEC = InputSpec(modality="image", shape=(3, 33, 46))

@@ -20,7 +20,8 @@ from tiprdc.models.published import published_networks
 from tiprdc.objectives.entropy import certainty
 from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
 from tiprdc.objectives.kernel_ridge import LabelledFeatures, MemoryRidge, explained_variance
-from tiprdc.training.game import Game, ObjectiveConfig, scale_gradient
+from tiprdc.training.game import Game, scale_gradient
+from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.published_schedule import PublishedSchedule, information
 
 SPEC = InputSpec(modality="image", shape=(3, 16, 16))

@@ -20,8 +20,9 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
 from tiprdc.training.diagnostics import diagnose
-from tiprdc.training.game import ObjectiveConfig
-from tiprdc.training.trainer import ScheduleConfig, Trainer, WorkerContext
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer, WorkerContext
 
 MakeShards = Callable[..., Schema]
 MakeTrainer = Callable[..., Trainer]
