@@ -1,6 +1,6 @@
-"""Models and manifests that somebody made to do harm, each with the words of its refusal.
+"""Hostile models and manifests, each with a pattern of the error message that refuses it.
 
-A model is a function that gives bytes. `OUTSIDE` stands for a file that nobody may open.
+A model is a function that returns bytes. `OUTSIDE` stands for a file that must never be opened.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 OUTSIDE = "/nowhere/tiprdc-outside"
-"""Replaced by the path of a file that lies beside the folder."""
+"""Replaced by the path of a file next to the folder."""
 
 Model = Callable[[], bytes]
 HUGE = 2**40
@@ -29,7 +29,7 @@ def base(
     shape: list[Any] | None = None,
     domains: tuple[str, ...] = ("",),
 ) -> ModelProto:
-    """z = x W with x float32 [batch, 4], or what these nodes make of x and w."""
+    """z = x W with x float32 [batch, 4], or the given nodes on x and w."""
     nodes = nodes or [helper.make_node("MatMul", ["x", "w"], ["z"])]
     graph = helper.make_graph(
         nodes, "g",
@@ -41,7 +41,7 @@ def base(
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
-def changed(change: Callable[[ModelProto], object]) -> Model:
+def modified(change: Callable[[ModelProto], object]) -> Model:
     def make() -> bytes:
         model = base()
         change(model)
@@ -50,9 +50,9 @@ def changed(change: Callable[[ModelProto], object]) -> Model:
     return make
 
 
-def built(*nodes: NodeProto, tensors: dict[str, Any] | None = None) -> Model:
-    given = [numpy_helper.from_array(np.asarray(v), n) for n, v in (tensors or {}).items()]
-    return lambda: bytes(base(list(nodes), given).SerializeToString())
+def graph(*nodes: NodeProto, tensors: dict[str, Any] | None = None) -> Model:
+    initializers = [numpy_helper.from_array(np.asarray(v), n) for n, v in (tensors or {}).items()]
+    return lambda: bytes(base(list(nodes), initializers).SerializeToString())
 
 
 node = helper.make_node
@@ -66,11 +66,11 @@ def external(location: str, field: str = "location") -> Model:
         tensor.external_data.add(key=field, value=location)
         tensor.external_data.add(key="length", value="48")
 
-    return changed(change)
+    return modified(change)
 
 
 def branch(kind: str) -> NodeProto:
-    """A graph inside a node."""
+    """A node that contains a graph."""
     out = helper.make_tensor_value_info("o", TensorProto.FLOAT, None)
     inner = helper.make_graph([node("Identity", ["x"], ["o"])], "inner", [], [out])
     if kind == "If":
@@ -113,7 +113,7 @@ def dims(*sizes: int) -> Model:
         del model.graph.initializer[0].dims[:]
         model.graph.initializer[0].dims.extend(sizes)
 
-    return changed(change)
+    return modified(change)
 
 
 def input_dims(*sizes: int) -> Model:
@@ -126,7 +126,7 @@ def weight_of(value: float, dtype: Any = np.float32) -> Model:
         weight[2, 1] = value
         model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weight, "w"))
 
-    return changed(change)
+    return modified(change)
 
 
 def typed_nan(model: ModelProto) -> None:
@@ -139,7 +139,7 @@ def input_of(kind: int) -> Model:
     def change(model: ModelProto) -> None:
         model.graph.input[0].type.tensor_type.elem_type = kind
 
-    return changed(change)
+    return modified(change)
 
 
 def many_nodes() -> bytes:
@@ -166,13 +166,13 @@ def deep_types() -> bytes:
 
 
 def _size(number: int) -> bytes:
-    """As protobuf writes a length."""
-    found = b""
+    """A length as a protobuf varint."""
+    varint = b""
     while True:
         number, low = divmod(number, 128)
-        found += bytes([low | (128 if number else 0)])
+        varint += bytes([low | (128 if number else 0)])
         if not number:
-            return found
+            return varint
 
 
 def int64s(*numbers: int) -> Any:
@@ -190,7 +190,7 @@ def terminal_escapes(model: ModelProto) -> None:
 LOADED = "onnxruntime does not load it|onnx's checker refuses it|fails when it runs it"
 MEMORY = "MiB of memory|onnxruntime does not load it|fails when it runs it|features, or no space"
 
-# What the inspection refuses by itself, before onnxruntime is asked.
+# Files that the validator refuses before onnxruntime loads them.
 REFUSED: dict[str, tuple[Model, str]] = {
     "empty": (lambda: b"", "no graph"),
     "random bytes": (lambda: bytes(range(256)) * 40, "no ONNX model"),
@@ -203,7 +203,7 @@ REFUSED: dict[str, tuple[Model, str]] = {
     "a length of 2^63": (lambda: b"\x3a" + b"\xff" * 8 + b"\x7f", "no ONNX model"),
     "twenty million empty nodes": (many_empty_nodes, "MiB of memory|no ONNX model|operator ''"),
     "types 5,000 deep": (deep_types, "no ONNX model"),
-    "no nodes": (changed(lambda m: m.graph.ClearField("node")), "without nodes"),
+    "no nodes": (modified(lambda m: m.graph.ClearField("node")), "without nodes"),
     "external data, absolute": (external(OUTSIDE), "lies in another file"),
     "external data, ..": (external("../tiprdc-outside"), "lies in another file"),
     "external data, beside": (external("weights.bin"), "lies in another file"),
@@ -233,39 +233,39 @@ REFUSED: dict[str, tuple[Model, str]] = {
         ).SerializeToString(),
         "'PythonOp'",
     ),
-    "a function of its own": (changed(with_function), "functions of its own"),
-    "training graphs": (changed(lambda m: m.training_info.add()), "for training"),
-    "If": (built(branch("If"), tensors={"c": np.array(True)}), "the operator 'If'"),
+    "a function of its own": (modified(with_function), "functions of its own"),
+    "training graphs": (modified(lambda m: m.training_info.add()), "for training"),
+    "If": (graph(branch("If"), tensors={"c": np.array(True)}), "the operator 'If'"),
     "Loop": (
-        built(branch("Loop"), tensors={"n": int64s(2**62), "c": np.array(True)}),
+        graph(branch("Loop"), tensors={"n": int64s(2**62), "c": np.array(True)}),
         "the operator 'Loop'",
     ),
-    "Scan": (built(branch("Scan")), "the operator 'Scan'"),
-    "SequenceMap": (built(node("SequenceMap", ["x"], ["z"])), "the operator 'SequenceMap'"),
-    "ImageDecoder": (built(node("ImageDecoder", ["x"], ["z"])), "the operator 'ImageDecoder'"),
+    "Scan": (graph(branch("Scan")), "the operator 'Scan'"),
+    "SequenceMap": (graph(node("SequenceMap", ["x"], ["z"])), "the operator 'SequenceMap'"),
+    "ImageDecoder": (graph(node("ImageDecoder", ["x"], ["z"])), "the operator 'ImageDecoder'"),
     "RegexFullMatch": (
-        built(node("RegexFullMatch", ["x"], ["z"], pattern="(a+)+$")),
+        graph(node("RegexFullMatch", ["x"], ["z"], pattern="(a+)+$")),
         "the operator 'RegexFullMatch'",
     ),
-    "unknown operator": (changed(terminal_escapes), r"the operator 'Evil\ufffd\]0;owned"),
-    "a graph under another type": (changed(hidden_graph), "no number, text or tensor"),
+    "unknown operator": (modified(terminal_escapes), r"the operator 'Evil\ufffd\]0;owned"),
+    "a graph under another type": (modified(hidden_graph), "no number, text or tensor"),
     "an unknown attribute type": (
-        changed(lambda m: m.graph.node[0].attribute.add(name="a")), "no number, text or tensor",
+        modified(lambda m: m.graph.node[0].attribute.add(name="a")), "no number, text or tensor",
     ),
     "an attribute of 2^60": (
-        built(node("MaxPool", ["x"], ["z"], kernel_shape=[2**60])), r"beyond 2\^31",
+        graph(node("MaxPool", ["x"], ["z"], kernel_shape=[2**60])), r"beyond 2\^31",
     ),
     "an attribute of NaN": (
-        built(node("LeakyRelu", ["x"], ["z"], alpha=float("nan"))), "not finite",
+        graph(node("LeakyRelu", ["x"], ["z"], alpha=float("nan"))), "not finite",
     ),
     "a cycle": (
-        built(node("Add", ["x", "b"], ["a"]), node("Neg", ["a"], ["b"]), node("Neg", ["a"], ["z"])),
+        graph(node("Add", ["x", "b"], ["a"]), node("Neg", ["a"], ["b"]), node("Neg", ["a"], ["z"])),
         "'b' before anything makes it",
     ),
-    "a node that feeds itself": (built(node("Add", ["x", "z"], ["z"])), "before anything makes it"),
-    "made twice": (built(node("Neg", ["x"], ["z"]), node("Abs", ["x"], ["z"])), "made twice"),
-    "the input made again": (built(node("Neg", ["x"], ["x"])), "made twice"),
-    "an output from nowhere": (built(node("Neg", ["x"], ["y"])), "nothing makes the output 'z'"),
+    "a node that feeds itself": (graph(node("Add", ["x", "z"], ["z"])), "before anything makes it"),
+    "made twice": (graph(node("Neg", ["x"], ["z"]), node("Abs", ["x"], ["z"])), "made twice"),
+    "the input made again": (graph(node("Neg", ["x"], ["x"])), "made twice"),
+    "an output from nowhere": (graph(node("Neg", ["x"], ["y"])), "nothing makes the output 'z'"),
     "25,001 nodes": (many_nodes, "at most 20,000 nodes"),
     "weights of 2^40 numbers": (dims(HUGE), "holds more or fewer"),
     "weights of 2^62 x 2^62": (dims(2**62, 2**62), "holds more or fewer"),
@@ -273,33 +273,33 @@ REFUSED: dict[str, tuple[Model, str]] = {
     "weights of -1": (dims(-1, 4, -3), "impossible sizes"),
     "weights with 4,000 axes": (dims(*[1] * 4000), "impossible sizes"),
     "weights cut short": (
-        changed(lambda m: setattr(m.graph.initializer[0], "raw_data", b"\0" * 44)),
+        modified(lambda m: setattr(m.graph.initializer[0], "raw_data", b"\0" * 44)),
         "holds more or fewer",
     ),
     "weights of texts": (
-        changed(lambda m: setattr(m.graph.initializer[0], "data_type", TensorProto.STRING)),
+        modified(lambda m: setattr(m.graph.initializer[0], "data_type", TensorProto.STRING)),
         "of type 8",
     ),
     "weights of no type": (
-        changed(lambda m: setattr(m.graph.initializer[0], "data_type", 77)), "of type 77",
+        modified(lambda m: setattr(m.graph.initializer[0], "data_type", 77)), "of type 77",
     ),
     "sparse weights": (
-        changed(lambda m: m.graph.sparse_initializer.add()), "sparse tensors",
+        modified(lambda m: m.graph.sparse_initializer.add()), "sparse tensors",
     ),
     "a NaN weight": (weight_of(float("nan")), "holds NaN"),
     "a NaN weight, 16 bits": (weight_of(float("nan"), np.float16), "holds NaN"),
-    "NaN weights as numbers": (changed(typed_nan), "holds NaN"),
+    "NaN weights as numbers": (modified(typed_nan), "holds NaN"),
     "an input of 2^40": (input_dims(1, HUGE), "numbers"),
     "an input of 2^30 x 2^30": (input_dims(1, 2**30, 2**30), "numbers"),
     "an input of 0": (input_dims(1, 0), "1 to 67,108,864 numbers"),
     "an input of -4": (input_dims(1, -4), "1 to 67,108,864 numbers"),
     "a batch of 2^24": (input_dims(2**24, 4), "batches of 16777216"),
     "an input without axes": (
-        changed(lambda m: m.graph.input[0].type.tensor_type.shape.ClearField("dim")),
+        modified(lambda m: m.graph.input[0].type.tensor_type.shape.ClearField("dim")),
         "with 0 axes",
     ),
     "an input without a shape": (
-        changed(lambda m: m.graph.input[0].type.tensor_type.ClearField("shape")),
+        modified(lambda m: m.graph.input[0].type.tensor_type.ClearField("shape")),
         "without a shape|checker",
     ),
     "an input with 9 axes": (input_dims(*[1] * 9), "with 9 axes"),
@@ -307,66 +307,66 @@ REFUSED: dict[str, tuple[Model, str]] = {
     "an input of complex numbers": (input_of(TensorProto.COMPLEX64), "of type 14"),
     "an input of no type": (input_of(99), "of type 99|checker"),
     "an input that is a sequence": (
-        changed(lambda m: m.graph.input[0].type.sequence_type.elem_type.tensor_type.SetInParent()),
+        modified(lambda m: m.graph.input[0].type.sequence_type.elem_type.tensor_type.SetInParent()),
         "is no tensor|checker",
     ),
-    "no input": (changed(lambda m: m.graph.ClearField("input")), "0 inputs"),
+    "no input": (modified(lambda m: m.graph.ClearField("input")), "0 inputs"),
     "two inputs": (
-        changed(lambda m: m.graph.input.append(helper.make_tensor_value_info("y", 1, [1, 1]))),
+        modified(lambda m: m.graph.input.append(helper.make_tensor_value_info("y", 1, [1, 1]))),
         r"2 inputs \('x', 'y'\)",
     ),
-    "no output": (changed(lambda m: m.graph.ClearField("output")), "0 outputs"),
+    "no output": (modified(lambda m: m.graph.ClearField("output")), "0 outputs"),
     "two outputs": (
-        changed(lambda m: m.graph.output.append(helper.make_tensor_value_info("w", 1, [4, 3]))),
+        modified(lambda m: m.graph.output.append(helper.make_tensor_value_info("w", 1, [4, 3]))),
         "2 outputs",
     ),
     "operator set 3": (
-        changed(lambda m: setattr(m.opset_import[0], "version", 3)), "operator set 3",
+        modified(lambda m: setattr(m.opset_import[0], "version", 3)), "operator set 3",
     ),
     "operator set 2^31": (
-        changed(lambda m: setattr(m.opset_import[0], "version", 2**31)), "operator set 2147483648",
+        modified(lambda m: setattr(m.opset_import[0], "version", 2**31)), "operator set 2147483648",
     ),
-    "no operator set": (changed(lambda m: m.ClearField("opset_import")), "0 versions"),
+    "no operator set": (modified(lambda m: m.ClearField("opset_import")), "0 versions"),
     "a name that is no UTF-8": (bad_name, "UTF-8|no ONNX model|the operator"),
-    "too many arguments": (built(node("Neg", ["x", "x", "x"], ["z"])), "checker refuses"),
+    "too many arguments": (graph(node("Neg", ["x", "x", "x"], ["z"])), "checker refuses"),
 }  # fmt: skip
 
-# What looks harmless and is not: stopped when it is loaded or run, by the limits or by its result.
-# The models are given ten records [10, 4].
+# Files that pass the validator and are stopped when loaded or run, by the limits or by their
+# result. The models get ten records [10, 4].
 STOPPED: dict[str, tuple[Model, str]] = {
     "Expand to a terabyte": (
-        built(
+        graph(
             node("Expand", ["x", "n"], ["b"]), node("ReduceSum", ["b"], ["z"]),
             tensors={"n": int64s(2**36, 1, 4)},
         ),
         MEMORY,
     ),
     "Expand of a constant to a terabyte": (
-        built(
+        graph(
             node("Expand", ["w", "n"], ["b"]), node("ReduceMax", ["b", "a"], ["c"]),
             node("MatMul", ["x", "c"], ["z"]), tensors={"n": int64s(2**36, 4, 3), "a": int64s(0)},
         ),
         MEMORY,
     ),
     "Tile a million times": (
-        built(node("Tile", ["x", "n"], ["z"]), tensors={"n": int64s(1, 10**9)}), MEMORY,
+        graph(node("Tile", ["x", "n"], ["z"]), tensors={"n": int64s(1, 10**9)}), MEMORY,
     ),
     "Tile of Tile of Tile": (
-        built(
+        graph(
             node("Tile", ["x", "n"], ["a"]), node("Tile", ["a", "n"], ["b"]),
             node("Tile", ["b", "n"], ["z"]), tensors={"n": int64s(1, 10**4)},
         ),
         MEMORY,
     ),
     "ConstantOfShape of a terabyte": (
-        built(
+        graph(
             node("ConstantOfShape", ["n"], ["b"]), node("ReduceMax", ["b"], ["c"], keepdims=0),
             node("Add", ["x", "c"], ["z"]), tensors={"n": int64s(2**38)},
         ),
         MEMORY,
     ),
     "Range to 2^62": (
-        built(
+        graph(
             node("Range", ["a", "n", "s"], ["r"]), node("Cast", ["r"], ["f"], to=1),
             node("ReduceMax", ["f"], ["c"], keepdims=0), node("Add", ["x", "c"], ["z"]),
             tensors={"a": np.int64(0), "n": np.int64(2**62), "s": np.int64(1)},
@@ -374,21 +374,21 @@ STOPPED: dict[str, tuple[Model, str]] = {
         MEMORY,
     ),
     "Pad by 2^40": (
-        built(node("Pad", ["x", "n"], ["z"]), tensors={"n": int64s(0, 2**40, 0, 0)}), MEMORY,
+        graph(node("Pad", ["x", "n"], ["z"]), tensors={"n": int64s(0, 2**40, 0, 0)}), MEMORY,
     ),
     "Pad by less than there is": (
-        built(node("Pad", ["x", "n"], ["z"]), tensors={"n": int64s(0, -(2**40), 0, 0)}),
+        graph(node("Pad", ["x", "n"], ["z"]), tensors={"n": int64s(0, -(2**40), 0, 0)}),
         f"{MEMORY}|features of each",
     ),
     "Resize a million times": (
-        built(
+        graph(
             node("Resize", ["x", "", "s"], ["z"]),
             tensors={"s": np.array([1e6, 1e6], np.float32)},
         ),
         f"{MEMORY}|features of each",
     ),
     "OneHot of 2^40": (
-        built(
+        graph(
             node("Cast", ["x"], ["i"], to=7), node("OneHot", ["i", "n", "v"], ["o"]),
             node("Flatten", ["o"], ["z"]),
             tensors={"n": np.int64(2**40), "v": np.array([0, 1], np.float32)},
@@ -396,61 +396,61 @@ STOPPED: dict[str, tuple[Model, str]] = {
         MEMORY,
     ),
     "EyeLike of a terabyte": (
-        built(
+        graph(
             node("Expand", ["x", "n"], ["b"]), node("EyeLike", ["b"], ["z"]),
             tensors={"n": int64s(10, 2**36, 4)},
         ),
         f"{MEMORY}|checker",
     ),
     "Reshape to another number": (
-        built(node("Reshape", ["x", "n"], ["z"]), tensors={"n": int64s(7, 13)}), LOADED,
+        graph(node("Reshape", ["x", "n"], ["z"]), tensors={"n": int64s(7, 13)}), LOADED,
     ),
     "Reshape to 2^62 x 4": (
-        built(node("Reshape", ["x", "n"], ["z"]), tensors={"n": int64s(2**62, 4)}), LOADED,
+        graph(node("Reshape", ["x", "n"], ["z"]), tensors={"n": int64s(2**62, 4)}), LOADED,
     ),
     "Gather out of range": (
-        built(
+        graph(
             node("Gather", ["w", "i"], ["g"]), node("MatMul", ["x", "g"], ["z"]),
             tensors={"i": int64s(0, 1, 2, 2**40)},
         ),
         LOADED,
     ),
     "Gather far before the start": (
-        built(
+        graph(
             node("Gather", ["w", "i"], ["g"]), node("MatMul", ["x", "g"], ["z"]),
             tensors={"i": int64s(-(2**62), 0, 1, 2)},
         ),
         LOADED,
     ),
     "ScatterND out of range": (
-        built(
+        graph(
             node("ScatterND", ["w", "i", "u"], ["g"]), node("MatMul", ["x", "g"], ["z"]),
             tensors={"i": int64s(2**40, 2).reshape(1, 2), "u": np.ones(1, np.float32)},
         ),
         LOADED,
     ),
     "Div of integers by 0": (
-        built(
+        graph(
             node("Cast", ["x"], ["i"], to=7), node("Div", ["i", "o"], ["d"]),
             node("Cast", ["d"], ["z"], to=1), tensors={"o": np.int64(0)},
         ),
         "crashed on it|fails when it runs it|does not load",
     ),
     "Mod by 0": (
-        built(
+        graph(
             node("Cast", ["x"], ["i"], to=7), node("Mod", ["i", "o"], ["d"]),
             node("Cast", ["d"], ["z"], to=1), tensors={"o": np.int64(0)},
         ),
         "crashed on it|fails when it runs it|does not load",
     ),
     "log of less than 0": (
-        built(
+        graph(
             node("Abs", ["x"], ["a"]), node("Neg", ["a"], ["n"]), node("Log", ["n"], ["z"]),
         ),
         "features of 10 records are not finite",
     ),
     "infinity for one record": (
-        built(
+        graph(
             node("Gather", ["x", "i"], ["c"], axis=1), node("Equal", ["c", "v"], ["e"]),
             node("Where", ["e", "inf", "c"], ["z"]),
             tensors={"i": int64s(0), "v": np.float32(2.5), "inf": np.float32("inf")},
@@ -458,27 +458,27 @@ STOPPED: dict[str, tuple[Model, str]] = {
         "features of 1 records are not finite",
     ),
     "one row for all records": (
-        built(node("ReduceMean", ["x", "a"], ["z"]), tensors={"a": int64s(0)}),
+        graph(node("ReduceMean", ["x", "a"], ["z"]), tensors={"a": int64s(0)}),
         "features for 10 records",
     ),
     "no row": (
-        built(
+        graph(
             node("Slice", ["x", "a", "a"], ["z"]), tensors={"a": int64s(0)},
         ),
         "features for 10 records",
     ),
     "a number instead of rows": (
-        built(node("ReduceSum", ["x"], ["z"], keepdims=0)), "features|does not load",
+        graph(node("ReduceSum", ["x"], ["z"], keepdims=0)), "features|does not load",
     ),
     "records in reverse, twice": (
-        built(node("Concat", ["x", "x"], ["z"], axis=0)), "features for 10 records",
+        graph(node("Concat", ["x", "x"], ["z"], axis=0)), "features for 10 records",
     ),
     "shapes that do not fit": (
-        built(node("MatMul", ["x", "v"], ["z"]), tensors={"v": np.ones((5, 3), np.float32)}),
+        graph(node("MatMul", ["x", "v"], ["z"]), tensors={"v": np.ones((5, 3), np.float32)}),
         LOADED,
     ),
     "work without end": (
-        built(
+        graph(
             node("Expand", ["x", "n"], ["b"]), node("Expand", ["y", "m"], ["c"]),
             *(node("MatMul", ["c", "c"] if n == 0 else [f"c{n - 1}", "c"], [f"c{n}"])
               for n in range(60)),
@@ -492,22 +492,22 @@ STOPPED: dict[str, tuple[Model, str]] = {
 
 
 def edited(**changes: Any) -> Callable[[dict[str, Any]], str]:
-    """A manifest with other values; a key `a__b` is b in a."""
+    """A manifest with changed values; the key `a__b` is b in a."""
 
     def make(manifest: dict[str, Any]) -> str:
         for key, value in changes.items():
             *path, last = key.split("__")
-            at = manifest
+            section = manifest
             for step in path:
-                at = at[step]
-            at[last] = value
+                section = section[step]
+            section[last] = value
         return json.dumps(manifest)
 
     return make
 
 
 def listing(name: str) -> Callable[[dict[str, Any]], str]:
-    """A manifest that lists another file."""
+    """A manifest that lists an additional file."""
 
     def make(manifest: dict[str, Any]) -> str:
         manifest["files"][name] = {"sha256": "0" * 64, "bytes": 14}
@@ -524,7 +524,7 @@ def _file(**changes: Any) -> Callable[[dict[str, Any]], str]:
     return make
 
 
-# What is written in place of manifest.json; given the honest one.
+# Content written in place of manifest.json, from the valid manifest.
 MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], str | bytes], str]] = {
     "empty": (lambda _: "", "cannot be read as JSON"),
     "a list": (lambda _: "[]", "a JSON list"),

@@ -24,7 +24,7 @@ from tiprdc.datasets.schema import SPLITS, Column, Modality, Records, Schema
 from tiprdc.errors import ConfigError, DataError, ModelError, TiprdcError
 from tiprdc.formats.manifest import MODEL, Contract, read_contract
 from tiprdc.sandbox import runner
-from tiprdc.sandbox.model_info import ModelFacts
+from tiprdc.sandbox.model_info import ModelInfo
 
 MOST_UNREADABLE = 0.01
 """Share of the records that may be left out because they cannot be read."""
@@ -106,7 +106,7 @@ def _evidence(schema: Schema, parts: Mapping[str, Records], model: Model) -> Evi
     return Evidence(schema, train, select, test, {"released": model}, trained)
 
 
-def _contract(path: Path, facts: ModelFacts) -> Contract | None:
+def _contract(path: Path, facts: ModelInfo) -> Contract | None:
     """What a manifest.json beside the file says of exactly these bytes, if there is one."""
     beside = path.with_name("manifest.json")
     if not beside.is_file():
@@ -120,7 +120,7 @@ def _contract(path: Path, facts: ModelFacts) -> Contract | None:
     return contract
 
 
-def _modality(request: AuditRequest, facts: ModelFacts, contract: Contract | None) -> Modality:
+def _modality(request: AuditRequest, facts: ModelInfo, contract: Contract | None) -> Modality:
     if request.modality != "auto":
         return request.modality
     if contract and contract.modality in get_args(Modality):
@@ -129,7 +129,7 @@ def _modality(request: AuditRequest, facts: ModelFacts, contract: Contract | Non
 
 
 def _feeds(
-    request: AuditRequest, facts: Mapping[Path, ModelFacts], modality: Modality
+    request: AuditRequest, facts: Mapping[Path, ModelInfo], modality: Modality
 ) -> tuple[dict[Path, InputAdapter], int]:
     """How each model takes a record, and the size of pictures."""
     if modality != "image":
@@ -179,7 +179,7 @@ def _fit(
     request: AuditRequest,
     reader: ManifestReader,
     people: pd.DataFrame,
-    facts: Mapping[Path, ModelFacts],
+    facts: Mapping[Path, ModelInfo],
     contract: Contract | None,
 ) -> Fitted:
     """What reading needs: from the release's own manifest where there is one."""
@@ -219,7 +219,7 @@ def _columns(contract: Contract) -> tuple[Column, ...]:
     )
 
 
-def _texts(request: AuditRequest, facts: ModelFacts) -> Fitted:
+def _texts(request: AuditRequest, facts: ModelInfo) -> Fitted:
     path = request.tokenizer or request.models[0].with_name("tokenizer.json")
     if not path.is_file():
         raise ConfigError(

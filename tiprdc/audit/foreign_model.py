@@ -13,7 +13,7 @@ from tiprdc.datasets.schema import Modality
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.formats.files import sha256
 from tiprdc.sandbox import runner
-from tiprdc.sandbox.model_info import ModelFacts
+from tiprdc.sandbox.model_info import ModelInfo
 
 Pixels = Literal["0..255", "0..1", "-1..1", "imagenet"]
 """What the numbers of a picture run over when a model sees it."""
@@ -69,7 +69,7 @@ class ForeignModel:
     """
 
     path: Path
-    facts: ModelFacts
+    facts: ModelInfo
     feed: InputAdapter
 
     @property
@@ -98,7 +98,7 @@ def sha256_of(path: Path) -> str:
 
 
 def picture_feed(
-    facts: ModelFacts, pixels: str | None, size: int | None
+    facts: ModelInfo, pixels: str | None, size: int | None
 ) -> tuple[InputAdapter, int]:
     """How a model takes pictures, and their size in pixels.
 
@@ -141,12 +141,12 @@ def picture_feed(
     return InputAdapter(dtype=facts.input_dtype, pixels=chosen, channels_last=last), known.pop()
 
 
-def modality_of(facts: ModelFacts) -> Modality:
+def modality_of(facts: ModelInfo) -> Modality:
     """What a model most likely takes: three sizes are a picture, whole numbers are token ids."""
     if len(facts.input_shape) == 3:
         return "image"
     return "text" if facts.input_dtype in ("int32", "int64") else "table"
 
 
-def _shape(facts: ModelFacts) -> str:
+def _shape(facts: ModelInfo) -> str:
     return " x ".join("any" if size is None else str(size) for size in facts.input_shape)

@@ -79,11 +79,11 @@ def collected(plan: Plan, evidence: Evidence, results: Mapping[Key, Any]) -> Fou
 
 def _missing(family: str, evidence: Evidence) -> str:
     if family == "linkability":
-        return f"fewer than {linkability.FEWEST} people of attacker-test have several records"
+        return f"fewer than {linkability.MIN_PEOPLE} people of attacker-test have several records"
     if family == "membership" and evidence.trained is None:
         return "who the extractor was trained on is not known"
     if family == "membership":
-        return f"fewer than {membership.FEWEST} people of a kind"
+        return f"fewer than {membership.MIN_PEOPLE} people of a kind"
     return "too few records"
 
 
@@ -96,8 +96,8 @@ def _representations(evidence: Evidence) -> tuple[str, ...]:
 def _linkability(
     plan: Plan, evidence: Evidence, executor: Executor, parts: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Any]]:
-    pairs = linkability.pairs_of(evidence.test.person, plan.sample_seed)
-    if len(pairs) < linkability.FEWEST:
+    pairs = linkability.record_pairs(evidence.test.person, plan.sample_seed)
+    if len(pairs) < linkability.MIN_PEOPLE:
         return
     person = tuple(part.person for part in evidence.parts.values())
     for name in _representations(evidence):
@@ -159,7 +159,7 @@ def _reconstruction(
     decoders: Mapping[str, Any],
 ) -> Iterator[tuple[str, Any]]:
     test = evidence.test
-    few = np.sort(_people(test.person, plan.sample_seed)[: reconstruction.MOST_SCORED])
+    few = np.sort(_people(test.person, plan.sample_seed)[: reconstruction.MAX_SCORED])
     for name, decoder in decoders.items():
         yield name, executor.submit(
             tasks.measure_retrieval, evidence.schema, decoder, parts["test"][name], test.x, few,

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks import membership, reconstruction
-from tiprdc.attacks.suite import ATTACKS, Trial
+from tiprdc.attacks.suite import ATTACKS, AttackTrial
 from tiprdc.audit import measures, tasks
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.plan import Job, Plan, jobs_of
 from tiprdc.datasets.schema import Records
-from tiprdc.models.inputs import as_attacked
+from tiprdc.models.inputs import attack_inputs
 from tiprdc.statistics.binomial import one_a_person
 
 _SLOWEST_FIRST = ("decoding", "gru", "decensoring", "cnn", "mlp", "kernel", "gradient_boosting")
@@ -46,7 +46,7 @@ class Results:
         reconstruction, pictures: None and empty where it was not tried or failed.
     """
 
-    trials: dict[Job, Trial]
+    trials: dict[Job, AttackTrial]
     chosen: dict[tuple[str, str], Job]
     said: dict[tuple[str, str], NDArray[np.float64] | str]
     features: tuple[int, ...]
@@ -66,7 +66,8 @@ class _Represented:
             parts["members"] = _members(evidence.trained)
         self.x = {name: executor.put(part.x) for name, part in parts.items()}
         self.raw = {
-            name: executor.put(as_attacked(part.x, evidence.schema)) for name, part in parts.items()
+            name: executor.put(attack_inputs(part.x, evidence.schema))
+            for name, part in parts.items()
         }
 
     def of(self, part: str) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, most_seconds: flo
         )
         for key, job in chosen.items()
     }  # fmt: skip
-    few = evidence.test.x[: reconstruction.MOST_SCORED]
+    few = evidence.test.x[: reconstruction.MAX_SCORED]
     rebuilt = {
         name: executor.submit(tasks.decode, evidence.schema, decoder, test[name], few)
         for name, decoder in decoders.items()
@@ -134,10 +135,10 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, most_seconds: flo
 def _members(trained: Records) -> Records:
     """Some people of extractor-train, one record each."""
     rows = one_a_person(trained.person, np.random.default_rng(0))
-    return trained.take(rows[: membership.MOST])
+    return trained.take(rows[: membership.MAX_MEMBERS])
 
 
-def choose(trials: Mapping[Job, Trial]) -> dict[tuple[str, str], Job]:
+def choose(trials: Mapping[Job, AttackTrial]) -> dict[tuple[str, str], Job]:
     """Of each target and representation the best job on attacker-select; the first wins a tie."""
     chosen: dict[tuple[str, str], tuple[float, Job]] = {}
     for job, trial in trials.items():
@@ -154,7 +155,7 @@ def _fit(
     train: Mapping[str, Any],
     select: Mapping[str, Any],
     deadline: float,
-) -> tuple[dict[Job, Trial], dict[Job, Any]]:
+) -> tuple[dict[Job, AttackTrial], dict[Job, Any]]:
     """Every job's trial, and what stands for its attacker."""
     jobs = jobs_of(plan)
     waiting, attackers = {}, {}
@@ -212,12 +213,12 @@ def _cost(job: Job) -> float:
     return _SECONDS.get(job.attack, 0.1) * job.budget * (_RAW if job.representation == "raw" else 1)
 
 
-def as_trial(found: Any) -> Trial:
+def as_trial(found: Any) -> AttackTrial:
     """A job's trial; one that failed where it ended with an exception."""
-    if isinstance(found, Trial):
+    if isinstance(found, AttackTrial):
         return found
     reason = str(found) if isinstance(found, TimeoutError) else type(found).__name__
-    return Trial(None, f"failed: {reason}", 0.0, None)
+    return AttackTrial(None, f"failed: {reason}", 0.0, None)
 
 
 def _rebuilt(
@@ -226,7 +227,7 @@ def _rebuilt(
     """Scores of each reconstruction beside the mean record's, and a few pictures."""
     if not found or any(isinstance(value, Exception) for value in found.values()):
         return None, {}
-    schema, few = evidence.schema, evidence.test.x[: reconstruction.MOST_SCORED]
+    schema, few = evidence.schema, evidence.test.x[: reconstruction.MAX_SCORED]
     scores = {name: found[name][0] for name in (*evidence.models, "without_features")}
     if schema.modality != "image":
         return scores, {}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks.measure import Measure
-from tiprdc.attacks.suite import Trial
+from tiprdc.attacks.suite import AttackTrial
 from tiprdc.attacks.worst_people import most_confident, subgroups
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.measures import Found, planned
@@ -98,7 +98,7 @@ class Scored:
             if job.target == target
         )
 
-    def _status(self, job: Job, trial: Trial) -> str:
+    def _status(self, job: Job, trial: AttackTrial) -> str:
         key = (job.target, job.representation)
         said = self.results.said.get(key)
         lost = self.results.chosen.get(key) == job and isinstance(said, str)

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
-from tiprdc.attacks.decoder import Decoder, presence
+from tiprdc.attacks.decoder import Decoder, token_presence
 from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.retrieval import retrieval
-from tiprdc.attacks.suite import Trial, try_attack
+from tiprdc.attacks.suite import AttackTrial, try_attack
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import Job
 from tiprdc.datasets.schema import Schema
@@ -36,12 +36,12 @@ def fit(
     u_select: NDArray[np.int64],
     classes: int,
     x: NDArray[Any] | None = None,
-) -> tuple[Trial, Any]:
+) -> tuple[AttackTrial, Any]:
     """A trial without its attacker, and the attacker, which stays where it was fitted."""
     torch.set_num_threads(1)
     train, select = (z_train, u_train), (z_select, u_select)
     trial = try_attack(job.attack, train, select, classes, job.seed, job.budget, x)
-    return Trial(trial.select, trial.status, trial.seconds, None), trial.attacker
+    return AttackTrial(trial.select, trial.status, trial.seconds, None), trial.attacker
 
 
 def say(attacker: Any, z: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -95,7 +95,7 @@ def measure_retrieval(
     """On these rows of attacker-test, one a person."""
     torch.set_num_threads(1)
     made = decoder(z[rows])
-    found = x[rows] if schema.modality != "text" else presence(x[rows], decoder.tokens)
+    found = x[rows] if schema.modality != "text" else token_presence(x[rows], decoder.tokens)
     return retrieval(made, found, schema.columns, confidence, representation)
 
 
@@ -110,7 +110,9 @@ def measure_linkability(
 ) -> tuple[Measure, ...]:
     """Of the three attackers' splits, with the persons of each."""
     z = (z_train, z_select, z_test)
-    train, select, test = (linkability.Side(*each) for each in zip(z, person, strict=True))
+    train, select, test = (
+        linkability.PersonFeatures(*each) for each in zip(z, person, strict=True)
+    )
     return linkability.linkability(train, select, test, confidence, seed, representation)
 
 

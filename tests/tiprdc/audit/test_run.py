@@ -63,7 +63,7 @@ def audit(evidence: Evidence, config: AuditConfig = CONFIG, **changes: Any) -> A
 def test_everything_that_is_planned_is_measured(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "FEWEST", 80)
+    monkeypatch.setattr(membership, "MIN_PEOPLE", 80)
     report = audit(evidence)
     assert (report.verdict, report.reasons) == ("PASS", ())
     assert set(report.measures) == {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tiprdc.attacks.suite import Trial
+from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import tasks
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.audit.evidence import Evidence
@@ -156,8 +156,8 @@ def test_every_attacker_has_the_seed_and_the_budget_of_its_job(monkeypatch: Patc
     assert fitted.count((3, 1)) == len(fitted) - 2
 
 
-def trial(select: float | None) -> Trial:
-    return Trial(select, "ok" if select is not None else "failed: x", 0.0, None)
+def trial(select: float | None) -> AttackTrial:
+    return AttackTrial(select, "ok" if select is not None else "failed: x", 0.0, None)
 
 
 def test_the_best_on_select_is_chosen_and_the_first_wins_a_tie() -> None:
