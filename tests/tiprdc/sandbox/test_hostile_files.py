@@ -13,7 +13,10 @@ import onnx
 import pytest
 from PIL import Image
 
-from tests.helpers.hostile_onnx import MANIFESTS, OUTSIDE, REFUSED, STOPPED
+from tests.helpers.costly_onnx import STOPPED
+from tests.helpers.hostile_manifests import MANIFESTS
+from tests.helpers.hostile_onnx import REFUSED
+from tests.helpers.onnx_builders import OUTSIDE
 from tests.helpers.release_samples import write_release
 from tiprdc.errors import DataError, ModelError, TiprdcError
 from tiprdc.runtime.extractor import Extractor
