@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[Model, str]] = {
     "no nodes": (modified(lambda m: m.graph.ClearField("node")), "without nodes"),
     "external data, absolute": (external(OUTSIDE), "lies in another file"),
     "external data, ..": (external("../tiprdc-outside"), "lies in another file"),
-    "external data, beside": (external("weights.bin"), "lies in another file"),
+    "external data, same folder": (external("weights.bin"), "lies in another file"),
     "external data, /dev/zero": (external("/dev/zero"), "lies in another file"),
     "external data, /proc/self/mem": (external("/proc/self/mem"), "lies in another file"),
     "external data, memory": (external("*/_ORT_MEM_ADDR_/*"), "lies in another file"),

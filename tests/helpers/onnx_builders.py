@@ -27,7 +27,7 @@ def base(
     shape: list[Any] | None = None,
     domains: tuple[str, ...] = ("",),
 ) -> ModelProto:
-    """z = x W with x float32 [batch, 4], or the given nodes on x and w."""
+    """z = x W with x float32 [batch, 4], or `nodes` on x and w."""
     nodes = nodes or [helper.make_node("MatMul", ["x", "w"], ["z"])]
     graph = helper.make_graph(
         nodes, "g",

@@ -1,4 +1,4 @@
-"""What a release must hold to, and who attacks it how hard (`params.yaml: audit`)."""
+"""Settings of an audit: attacks, effort and pass criteria (`params.yaml: audit`)."""
 
 from __future__ import annotations
 

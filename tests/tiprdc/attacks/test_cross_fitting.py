@@ -87,8 +87,8 @@ def test_training_on_predictions_resumes_bit_for_bit(tmp_path: Path, modality: s
     whole = make()
     whole.train_epoch(records)
     assert whole._believed is not None
-    believed = {tuple(row) for row in whole._believed.tolist()}
-    assert {tuple(row) for row in whole.game.memory_believed[:16].tolist()} <= believed
+    rows = {tuple(row) for row in whole._believed.tolist()}
+    assert {tuple(row) for row in whole.game.memory_believed[:16].tolist()} <= rows
     assert 0 <= whole.game.label_r2[0] <= 1
     assert whole.history[0]["explained_variance"] <= 2 * whole.game.label_r2[0]
     checkpoint.save(whole, tmp_path / "ck")

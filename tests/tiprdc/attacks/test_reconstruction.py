@@ -120,9 +120,9 @@ def test_token_scores_of_known_rankings() -> None:
     assert r.token_scores(first, present) == {"average_precision": 1, "found": 1}
     # The first text: its tokens come second and third; the second text: its one comes last.
     other = np.array([[3, 2, 4, 1], [4, 3, 2, 1], [1, 2, 3, 4]], np.float32)
-    found = r.token_scores(other, present)
-    assert found["average_precision"] == pytest.approx(((1 / 2 + 2 / 3) / 2 + 1 / 4) / 2)
-    assert found["found"] == pytest.approx((1 / 2 + 0) / 2)
+    scores = r.token_scores(other, present)
+    assert scores["average_precision"] == pytest.approx(((1 / 2 + 2 / 3) / 2 + 1 / 4) / 2)
+    assert scores["found"] == pytest.approx((1 / 2 + 0) / 2)
     assert r.token_scores(other[2:], present[2:]) == {"average_precision": 0, "found": 0}
 
 

@@ -169,7 +169,9 @@ def test_exit_code_follows_the_verdict(
     request_: AuditRequest, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
-    monkeypatch.setattr("tiprdc.audit.config.AuditConfig", lambda **given: replace(CONFIG, **given))
+    monkeypatch.setattr(
+        "tiprdc.audit.config.AuditConfig", lambda **changes: replace(CONFIG, **changes)
+    )
     folder = request_.data.parent
     policy = folder / "policy.yaml"
     policy.write_text("margin: 0.2\nmin_people: 20\n")
@@ -212,7 +214,9 @@ def test_two_models_are_compared_on_the_same_people(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
-    monkeypatch.setattr("tiprdc.audit.config.AuditConfig", lambda **given: replace(CONFIG, **given))
+    monkeypatch.setattr(
+        "tiprdc.audit.config.AuditConfig", lambda **changes: replace(CONFIG, **changes)
+    )
     monkeypatch.setattr("tiprdc.audit.config.PolicyConfig", lambda: CONFIG.policy)
     folder = request_.data.parent
     paths = [str(folder / name) for name in ("a.onnx", "b.onnx")]
