@@ -99,7 +99,7 @@ def test_scoring_on_training_people_is_detected(monkeypatch: Patch) -> None:
         evidence = draw(*args)
         return replace(evidence, test=evidence.train)
 
-    monkeypatch.setattr(small_audit, "draw", overlapping)
+    monkeypatch.setattr(small_audit, "draw_evidence", overlapping)
     assert failed(list(checks.false_alarms(10, no_tick)))
 
 
