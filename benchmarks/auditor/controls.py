@@ -1,14 +1,13 @@
-"""Whether whole audits say what must be said: of extractors that hide nothing, of one that tells
-nothing; the same when they are made again; and how long a large one takes.
+"""Controls of whole audits: verdicts on extractors with a known answer, repeatability and time.
 
     python -m benchmarks.auditor.controls --seeds 20          rows for controls.csv
     python -m benchmarks.auditor.controls --seeds 0 --large   10,000 people x 1,024 features, timed
     python -m benchmarks.auditor.controls --table                  the table of docs/auditor.md
 
-Every seed draws generated faces of its own, trains an unprotected extractor on some of them and
-audits its exported file on others, by every attack of the suite; and once more with features that
-are the same for everybody. Rows that are there already are not done again; rows of another version
-of the suite do not count.
+Each seed generates faces, trains an unprotected extractor on some of them and audits its exported
+file on others with every attack of the suite. A second audit has constant features, the same for
+everybody. Existing rows are not computed again; rows of another version of the suite do not
+count.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from pipelines.cluster import ClusterConfig, connect
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of
-from tiprdc.audit.executor import MOST_SECONDS, InProcess
+from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.report_document import AuditReport
@@ -64,31 +63,31 @@ LARGE = {
 }  # fmt: skip
 WIDTH = 1024
 LEAN = AuditConfig(seeds=(0,), measures=(), reconstruction=False)
-"""Every attack on the attribute; the measures, which decide nothing, are left out."""
+"""Every attack on the attribute, without the measures, which do not affect the verdict."""
 SHORT = MethodsConfig(schedule=ScheduleConfig(epochs=4))
-WANTED = {"unprotected": "FAIL", "constant": "PASS"}
+EXPECTED = {"unprotected": "FAIL", "constant": "PASS"}
 
 
 @dataclass(frozen=True)
-class Made:
-    """In place of an ONNX file: features `[N, width]` that a formula makes of records.
+class FormulaModel:
+    """Replaces an ONNX file: features `[N, width]` computed from records by a formula.
 
     Args:
         width: D.
-        telling: Whether they are a random projection of the record; else 0 for everybody.
+        informative: Whether features are a random projection of the record; else they are all 0.
     """
 
     width: int
-    telling: bool
+    informative: bool
 
     @property
     def sha256(self) -> str:
-        """Of what it does."""
-        return hashlib.sha256(f"{self.width} {self.telling}".encode()).hexdigest()
+        """Digest of its behaviour."""
+        return hashlib.sha256(f"{self.width} {self.informative}".encode()).hexdigest()
 
     def features(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """The features."""
-        if not self.telling:
+        """Features `[N, width]`."""
+        if not self.informative:
             return np.zeros((len(x), self.width), np.float32)
         flat = x.reshape(len(x), -1).astype(np.float32) / 255
         weights = np.random.default_rng(0).normal(size=(flat.shape[1], self.width))
@@ -96,47 +95,49 @@ class Made:
 
 
 def main(
-    seeds: Annotated[int, typer.Option(help="Populations, from 0 on.")] = 20,
-    large: Annotated[bool, typer.Option("--large", help="Also the large audit.")] = False,
-    cores: Annotated[int, typer.Option(help="1 does without Ray.")] = 2,
-    table: Annotated[bool, typer.Option("--table", help="Only write docs/auditor.md.")] = False,
-    out: Annotated[Path, typer.Option(help="CSV to add to.")] = HERE / "controls.csv",
+    seeds: Annotated[int, typer.Option(help="Number of populations, with seeds from 0.")] = 20,
+    large: Annotated[bool, typer.Option("--large", help="Also run the large audit.")] = False,
+    cores: Annotated[int, typer.Option(help="Cores; with 1, Ray is not used.")] = 2,
+    table: Annotated[
+        bool, typer.Option("--table", help="Only write the table of docs/auditor.md.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="CSV file to extend.")] = HERE / "controls.csv",
 ) -> None:
-    """Add rows to the CSV, or write the table."""
+    """Extend the CSV, or write the table."""
     if table:
-        put(HERE.parent / "docs" / "auditor.md", "controls", "\n".join(lines(read(out))))
+        put(HERE.parents[1] / "docs" / "auditor.md", "controls", "\n".join(lines(read(out))))
         return
     torch.set_num_threads(cores)
-    done = {(row["control"], row["seed"]) for row in read(out)}
+    existing = {(row["control"], row["seed"]) for row in read(out)}
     with connect(ClusterConfig(num_cpus=cores)) if cores > 1 else nullcontext():
         for seed in range(seeds):
-            if {(name, str(seed)) for name in WANTED} - done:
+            if {(name, str(seed)) for name in EXPECTED} - existing:
                 for row in population(seed, SMALL, LEAN, cores):
                     _add(out, row)
-        if large and ("large", "0") not in done:
+        if large and ("large", "0") not in existing:
             _add(out, largest(LARGE, AuditConfig(), cores))
 
 
 def population(
     seed: int, people: dict[str, int], config: AuditConfig, cores: int
 ) -> Iterator[dict[str, Any]]:
-    """Rows of one seed: both controls, each audited, and with the first seed again."""
+    """Rows of one seed: an audit of each control, repeated for the first seed."""
     schema, parts = faces(seed, people)
     models: dict[str, Model] = {
         "unprotected": _unprotected(schema, parts["extractor-train"], seed),
-        "constant": Made(24, telling=False),
+        "constant": FormulaModel(24, informative=False),
     }
     for control, model in models.items():
-        report = audited(schema, parts, model, config, cores)
-        again = audited(schema, parts, model, config, cores) if seed == 0 else None
-        same = "" if again is None else str(timeless(report) == timeless(again))
+        report = audit_model(schema, parts, model, config, cores)
+        repeat = audit_model(schema, parts, model, config, cores) if seed == 0 else None
+        same = "" if repeat is None else str(without_times(report) == without_times(repeat))
         yield _row(control, seed, report, cores, same)
 
 
 def largest(people: dict[str, int], config: AuditConfig, cores: int) -> dict[str, Any]:
-    """The row of a full audit, measures and all, of many people and features."""
+    """The row of a full audit, with all measures, of many people and features."""
     schema, parts = faces(0, people)
-    report = audited(schema, parts, Made(WIDTH, telling=True), config, cores)
+    report = audit_model(schema, parts, FormulaModel(WIDTH, informative=True), config, cores)
     return _row("large", 0, report, cores, "")
 
 
@@ -146,46 +147,46 @@ def faces(seed: int, people: dict[str, int]) -> tuple[Schema, dict[str, Records]
     reader = AvatarsReader(config, seed)
     index = reader.index()
     x = reader.read(index.records, reader.fit(index.records)).x
-    everybody = Records(
+    records = Records(
         x=x,
         labels={a.name: index.records[a.name].to_numpy(np.int64) for a in index.attributes},
         person=index.records["person"].to_numpy(dtype=np.str_),
     )
     ends = np.cumsum([people[split] for split in SPLITS])
     rows = dict(zip(SPLITS, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))
-    parts: dict[str, Records] = {split: everybody.take(some) for split, some in rows.items()}
+    parts: dict[str, Records] = {split: records.take(part) for split, part in rows.items()}
     schema = Schema(
         dataset="avatars", modality="image", shape=x.shape[1:], attributes=index.attributes,
         private=config.private,
         utility=tuple(name for name in config.utility if name not in config.private),
-        people=dict(people), records=dict(people), digest=digest_of(everybody),
+        people=dict(people), records=dict(people), digest=digest_of(records),
     )  # fmt: skip
     return schema, parts
 
 
-def audited(
+def audit_model(
     schema: Schema, parts: dict[str, Records], model: Model, config: AuditConfig, cores: int
 ) -> AuditReport:
-    """From plan to verdict."""
-    trained, train, select, test = (parts[split] for split in SPLITS)
-    evidence = Evidence(schema, train, select, test, {"released": model}, trained)
+    """Audit a model, from plan to verdict."""
+    members, train, select, test = (parts[split] for split in SPLITS)
+    evidence = Evidence(schema, train, select, test, {"released": model}, members)
     plan = make_plan(config, evidence, "draw more people")
-    again = Digests.of(evidence)
-    # No ledger: nobody's people were looked at.
+    digests = Digests.of(evidence)
+    # No ledger: the people are generated.
     executor = RayExecutor() if cores > 1 else InProcess()
-    found = run(plan, evidence, executor, MOST_SECONDS, lambda: again, Ledger(None))
-    return found.report
+    result = run(plan, evidence, executor, DEFAULT_TIMEOUT, lambda: digests, Ledger(None))
+    return result.report
 
 
-def timeless(report: AuditReport) -> str:
-    """`audit.json` without what a clock says."""
+def without_times(report: AuditReport) -> str:
+    """`audit.json` without durations."""
 
-    def without(value: Any) -> Any:
+    def strip(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: without(each) for key, each in value.items() if key != "seconds"}
-        return [without(each) for each in value] if isinstance(value, list | tuple) else value
+            return {key: strip(each) for key, each in value.items() if key != "seconds"}
+        return [strip(each) for each in value] if isinstance(value, list | tuple) else value
 
-    return json.dumps(without(asdict(report)))
+    return json.dumps(strip(asdict(report)))
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -198,25 +199,25 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def lines(rows: list[dict[str, str]]) -> Iterator[str]:
     """The table."""
-    yield "| control | wanted | found | at least, with 95 % | rates |"
+    yield "| control | expected | observed | at least, with 95 % | rates |"
     yield "|---|---|---|---|---|"
-    for control, verdict in WANTED.items():
-        of = [row for row in rows if row["control"] == control]
-        if of:
-            right = sum(row["verdict"] == verdict for row in of)
-            counts = Counter(row["verdict"] for row in of)
-            found = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-            rates = [float(row["value"]) for row in of]
-            least = 100 * lower_bound(right, len(of))
+    for control, verdict in EXPECTED.items():
+        these = [row for row in rows if row["control"] == control]
+        if these:
+            correct = sum(row["verdict"] == verdict for row in these)
+            counts = Counter(row["verdict"] for row in these)
+            observed = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+            rates = [float(row["value"]) for row in these]
+            least = 100 * lower_bound(correct, len(these))
             yield (
-                f"| {control} | {verdict} | {found} of {len(of)} | {least:.0f} % |"
+                f"| {control} | {verdict} | {observed} of {len(these)} | {least:.0f} % |"
                 f" {min(rates):.3f} to {max(rates):.3f} |"
             )
     twice = [row for row in rows if row["same"]]
     if twice:
         same = sum(row["same"] == "True" for row in twice)
         yield (
-            f"| the same plan again | the same `audit.json` but for `seconds` |"
+            f"| the same plan again | the same `audit.json` except `seconds` |"
             f" {same} of {len(twice)} | | |"
         )
     for row in rows:
@@ -230,7 +231,7 @@ def lines(rows: list[dict[str, str]]) -> Iterator[str]:
 
 
 def _unprotected(schema: Schema, records: Records, seed: int) -> OwnModel:
-    """The exported bytes of an extractor that hides nothing."""
+    """The exported bytes of an unprotected extractor."""
     network = Unprotected().fit(Given(records=records, schema=schema, config=SHORT, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "extractor.onnx"

@@ -1,14 +1,14 @@
-"""Does a test notice if the auditor is made wrong? One wrong thing at a time, in a copy.
+"""Mutation tests of the auditor: each mutant must make a test fail.
 
     python -m benchmarks.auditor.mutants [--only NAME] [--again] [--table]
 
-Each mutant of mutants.toml replaces a piece of one file, as a mistake would, in a copy
-of the repository, and runs the tests that should notice. It is killed if one fails. A piece of text
-that is no longer there, tests that fail without any mutant or a mutant that cannot be imported end
-the run: they would be counted as what they are not.
+Each mutant of mutants.toml introduces one error into one file of a copy of the repository and runs
+the tests that should fail. It is killed if one fails. The run ends with an error if a text to
+replace is missing, if tests fail without any mutant, or if a mutant cannot be imported, since such
+results would be wrong.
 
-Results are kept in mutants.csv: only what is not known to be killed is tried, unless `--again` is
-given, which starts anew. `--table` writes the results into docs/auditor.md.
+Results are stored in mutants.csv. Only mutants not recorded as killed are run, unless `--again` is
+given. `--table` writes the results into docs/auditor.md.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from rich.console import Console
 ROOT = Path(__file__).parents[2]
 COPIED = ("tiprdc", "tests", "pipelines", "stages", "benchmarks", "pyproject.toml")
 RESULTS = Path(__file__).with_name("mutants.csv")
-LONGEST = 600
-"""Seconds; a mutant that hangs is killed, and counts as noticed."""
+TIMEOUT = 600
+"""Seconds; a mutant that hangs longer counts as killed."""
 _CLOCK = itertools.count(1_000_000_000)
 LIBRARIES = (
     "jsonschema", "onnxruntime", "pandas", "pyarrow.parquet", "scipy.stats", "torch",
@@ -47,63 +47,68 @@ LIBRARIES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """One wrong thing.
+    """One error to introduce.
 
     Args:
-        says: What is wrong, in a few words.
-        file: Where.
-        old, new: The piece of text, which occurs there exactly once, and what it becomes.
+        description: Short description of the error.
+        file: File to change.
+        old, new: Text that occurs in the file exactly once, and its replacement.
         tests: Arguments of pytest.
     """
 
-    says: str
+    description: str
     file: str
     old: str
     new: str
     tests: tuple[str, ...]
 
     def apply(self, root: Path) -> None:
-        """Change the copy.
+        """Change the file in the copy at `root`.
 
         Raises:
-            ValueError: The piece is not there once.
+            ValueError: The text does not occur exactly once.
         """
         path = root / self.file
         text = path.read_text()
         if text.count(self.old) != 1:
             raise ValueError(
-                f"{self.says}: {self.file} has {self.old!r} {text.count(self.old)} times"
+                f"{self.description}: {self.file} has {self.old!r} {text.count(self.old)} times"
             )
         write(path, text.replace(self.old, self.new))
 
 
 def write(path: Path, text: str) -> None:
-    """With a time of its own: bytecode of a file of the same size and second would be run."""
+    """Write with a unique time: else Python could run stale bytecode of the same size and time."""
     path.write_text(text)
     os.utime(path, (next(_CLOCK),) * 2)
 
 
 def mutants() -> list[Mutant]:
-    """All of mutants.toml."""
+    """All mutants of mutants.toml."""
     raw = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text())
     return [
         Mutant(
-            says=one["says"], file=group["file"], old=one["old"], new=one["new"],
-            tests=tuple((one.get("tests") or group["tests"]).split()),
+            description=entry["description"], file=group["file"],
+            old=entry["old"], new=entry["new"],
+            tests=tuple((entry.get("tests") or group["tests"]).split()),
         )
-        for group in raw["group"] for one in group["mutant"]
+        for group in raw["group"] for entry in group["mutant"]
     ]  # fmt: skip
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Mutants whose description holds this.")] = "",
-    again: Annotated[bool, typer.Option("--again", help="Forget what was killed before.")] = False,
+    only: Annotated[
+        str, typer.Option(help="Run only mutants whose description contains this.")
+    ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Run all mutants, also those recorded as killed.")
+    ] = False,
     table: Annotated[bool, typer.Option("--table", help="Also write docs/auditor.md.")] = False,
 ) -> None:
-    """Run every mutant that is not known to be killed; exit code 1 if fewer than 95 % are."""
+    """Run all mutants not recorded as killed; exit code 1 if fewer than 95 % are killed."""
     console, every = Console(stderr=True), mutants()
     killed = {} if again else _read(every)
-    chosen = [m for m in every if only in m.says and not killed.get(m)]
+    chosen = [m for m in every if only in m.description and not killed.get(m)]
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
         for name in COPIED:
@@ -118,32 +123,40 @@ def main(
         for mutant in chosen:
             killed[mutant] = _killed(mutant, copy)
             state = "killed" if killed[mutant] else "SURVIVED"
-            console.print(f"{state:9} {mutant.says}", highlight=False)
+            console.print(f"{state:9} {mutant.description}", highlight=False)
             _write(killed)
     share = sum(killed.values()) / len(every)
     console.print(f"{sum(killed.values())} of {len(every)} killed ({share:.0%})", highlight=False)
     if table:
-        from benchmarks.auditor.tables import put  # loads our library: not before the forks
+        from benchmarks.auditor.tables import (
+            put,  # imports the library under test, so not before the forks
+        )
 
         put(ROOT / "docs" / "auditor.md", "mutants", "\n".join(_lines(every, killed)))
     raise SystemExit(share < 0.95)
 
 
 def _read(every: list[Mutant]) -> dict[Mutant, bool]:
-    """What is known of the mutants as they are."""
+    """Recorded results: whether each mutant was killed."""
     if not RESULTS.exists():
         return {}
     with RESULTS.open(newline="") as stream:
         known = {(row["file"], row["mutant"]): row["result"] for row in csv.DictReader(stream)}
-    return {m: known[m.file, m.says] == "killed" for m in every if (m.file, m.says) in known}
+    return {
+        m: known[m.file, m.description] == "killed"
+        for m in every
+        if (m.file, m.description) in known
+    }
 
 
 def _write(killed: dict[Mutant, bool]) -> None:
     with RESULTS.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["file", "mutant", "result"])
-        for mutant, dead in killed.items():
-            writer.writerow([mutant.file, mutant.says, "killed" if dead else "survived"])
+        for mutant, is_killed in killed.items():
+            writer.writerow(
+                [mutant.file, mutant.description, "killed" if is_killed else "survived"]
+            )
 
 
 def _check(chosen: list[Mutant], copy: Path) -> None:
@@ -164,7 +177,7 @@ def _killed(mutant: Mutant, copy: Path) -> bool:
 
 
 def _fails(copy: Path, tests: tuple[str, ...]) -> bool:
-    """Whether a test fails, in a fork that has loaded the libraries but nothing of ours.
+    """Whether a test fails, in a fork with loaded libraries but no modules of this project.
 
     Raises:
         RuntimeError: They did not run at all.
@@ -172,7 +185,7 @@ def _fails(copy: Path, tests: tuple[str, ...]) -> bool:
     log = copy / "log.txt"
     child = multiprocessing.get_context("fork").Process(target=_run, args=(copy, tests, log))
     child.start()
-    child.join(LONGEST)
+    child.join(TIMEOUT)
     if child.is_alive():
         child.kill()
         child.join()
@@ -188,14 +201,14 @@ def _run(copy: Path, tests: tuple[str, ...], log: Path) -> None:
         os.dup2(stream.fileno(), 2)
     os.chdir(copy)
     sys.path[:] = [str(copy), *(p for p in sys.path if p and Path(p).resolve() != ROOT)]
-    code = 98  # whatever ends otherwise than by pytest's own count is trouble, no failing test
+    code = 98  # any other end than pytest's own exit code is an error, not a failing test
     try:
         code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
     except BaseException:
         traceback.print_exc()
-    wrong = [n for n, m in sys.modules.items() if n.startswith("tiprdc.") and not _in(copy, m)]
+    outside = [n for n, m in sys.modules.items() if n.startswith("tiprdc.") and not _in(copy, m)]
     sys.stdout.flush()
-    os._exit(99 if wrong else code)
+    os._exit(99 if outside else code)
 
 
 def _in(copy: Path, module: ModuleType) -> bool:
@@ -203,17 +216,17 @@ def _in(copy: Path, module: ModuleType) -> bool:
 
 
 def _load_libraries() -> None:
-    """What every test imports and no mutant changes: seconds saved for each of them."""
+    """Import the libraries of all tests once, which saves seconds for each mutant."""
     for name in LIBRARIES:
         importlib.import_module(name)
 
 
 def _lines(every: list[Mutant], killed: dict[Mutant, bool]) -> list[str]:
     count = sum(killed.values())
-    said = {True: "killed", False: "**survived**", None: "not tried"}
-    rows = [f"| {m.says} | `{m.file}` | {said[killed.get(m)]} |" for m in every]
+    labels = {True: "killed", False: "**survived**", None: "not tried"}
+    rows = [f"| {m.description} | `{m.file}` | {labels[killed.get(m)]} |" for m in every]
     head = f"{count} of {len(every)} killed ({count / len(every):.0%})."
-    return [head, "", "| what is made wrong | where | |", "|---|---|---|", *rows]
+    return [head, "", "| error | file | result |", "|---|---|---|", *rows]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Whether the auditor's alarms are right: many whole audits of leaks whose size is known.
+"""Replications: many whole audits of leaks of known size measure the auditor's error rates.
 
     python -m benchmarks.auditor.replications [--minutes 30] [--only detection]
     python -m benchmarks.auditor.replications --table     tables of docs/auditor.md
 
 Each row is one audit from plan to verdict, by `tiprdc.audit` (tiprdc/selftest/small_audit.py), of
-people that nobody has drawn before. Rows that are there already are not done again, so that it can
-be stopped and goes on where it was; rows of another version of the suite do not count, unless it
-has the same attacks here (`ALIKE`). Replications of all experiments take turns: whenever it is
-stopped, every experiment has some.
+newly drawn people. Existing rows are not computed again, so a stopped run resumes where it ended.
+Rows of another version of the suite do not count, unless its attacks here are the same
+(`EQUIVALENT_SUITES`). The experiments take turns, so that each has replications whenever the run is
+stopped.
 """
 
 from __future__ import annotations
@@ -29,106 +29,110 @@ from benchmarks.csv_rows import append
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.selftest.fixtures import FIXTURES
-from tiprdc.selftest.small_audit import CHEAP, Design, audit_fixture
+from tiprdc.selftest.small_audit import FAST_ATTACKS, AuditSetup, audit_fixture
 
 HERE = Path(__file__).parent
 COLUMNS = (
     "experiment", "fixture", "accuracy", "bayes", "train", "select", "test", "seed", "suite",
     "verdict", "attack", "correct", "people", "low", "high", "seconds",
 )  # fmt: skip
-FAST = tuple(name for name in CHEAP["flat"] if name != "kernel")
+FAST = tuple(name for name in FAST_ATTACKS["flat"] if name != "kernel")
 FASTEST = ("logistic_regression", "quadratic", "gradient_boosting")
 POLICY = PolicyConfig(margin=0.10, min_people=20)
-SMALL = Design(train=400, select=200, test=400, policy=POLICY)
-MIDDLE = Design(train=2000, select=500, test=1000, attacks=FAST, policy=POLICY)
-LARGE = Design(train=20_000, select=5000, test=20_000, attacks=FAST, policy=POLICY)
-SHAPED = Design(train=5000, select=1000, test=5000, policy=POLICY)
-WEAK = Design(train=20_000, select=5000, test=2000, attacks=FAST, policy=POLICY)
-FAINT = Design(train=20_000, select=10_000, test=10_000, attacks=FASTEST, policy=POLICY)
+SMALL = AuditSetup(train=400, select=200, test=400, policy=POLICY)
+MIDDLE = AuditSetup(train=2000, select=500, test=1000, attacks=FAST, policy=POLICY)
+LARGE = AuditSetup(train=20_000, select=5000, test=20_000, attacks=FAST, policy=POLICY)
+SHAPED = AuditSetup(train=5000, select=1000, test=5000, policy=POLICY)
+WEAK = AuditSetup(train=20_000, select=5000, test=2000, attacks=FAST, policy=POLICY)
+FAINT = AuditSetup(train=20_000, select=10_000, test=10_000, attacks=FASTEST, policy=POLICY)
 LEAKS = ("linear", "xor", "norm", "cluster")
-ALIKE = ("1.1.0", SUITE_VERSION)
-"""Versions of the suite whose attacks in these audits are the same: 1.2.0 added attacks by records,
-which are not made here."""
+EQUIVALENT_SUITES = ("1.1.0", SUITE_VERSION)
+"""Versions of the suite with the same attacks in these audits: 1.2.0 added record attacks, which
+are not used here."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Audits that are alike but for the people.
+    """Audits that differ only in the people.
 
     Args:
-        name: Of the experiment.
-        fixture: What is planted.
+        name: Name of the experiment.
+        fixture: The planted leak.
         accuracy: Its Bayes balanced accuracy (for `erased`: before erasure).
-        design: People, attacks, policy.
-        replications: How many.
-        turn: How many a round.
+        setup: Numbers of people, attacks and policy.
+        replications: Number of audits.
+        turn: Audits in each round.
     """
 
     name: str
     fixture: str
     accuracy: float
-    design: Design
+    setup: AuditSetup
     replications: int
     turn: int = 1
 
 
 def experiments() -> Iterator[Experiment]:
-    """Everything that is measured."""
+    """All experiments."""
     yield Experiment(
-        name="false alarm", fixture="independent", accuracy=0.5, design=SMALL,
+        name="false alarm", fixture="independent", accuracy=0.5, setup=SMALL,
         replications=1000, turn=50,
     )  # fmt: skip
     yield Experiment(
-        name="false alarm", fixture="erased", accuracy=0.8, design=SMALL, replications=500, turn=25
+        name="false alarm", fixture="erased", accuracy=0.8, setup=SMALL, replications=500, turn=25
     )
     for fixture, replications in (("plain", 500), ("linear", 200)):
         yield Experiment(
-            name="false PASS", fixture=fixture, accuracy=0.6, design=MIDDLE,
+            name="false PASS", fixture=fixture, accuracy=0.6, setup=MIDDLE,
             replications=replications, turn=25,
         )  # fmt: skip
     for fixture in (*LEAKS, "parity", "ring"):
         yield Experiment(
-            name="detection", fixture=fixture, accuracy=0.55, design=WEAK, replications=100, turn=4
+            name="detection", fixture=fixture, accuracy=0.55, setup=WEAK, replications=100, turn=4
         )
     for train in (20_000, 100_000):
         for fixture in LEAKS:
             yield Experiment(
                 name="detection", fixture=fixture, accuracy=0.52,
-                design=replace(FAINT, train=train), replications=100, turn=3,
+                setup=replace(FAINT, train=train), replications=100, turn=3,
             )  # fmt: skip
     for fixture in ("plain", *LEAKS, "parity", "ring", "digit"):
         yield Experiment(
-            name="recovered", fixture=fixture, accuracy=0.8, design=LARGE, replications=5
+            name="recovered", fixture=fixture, accuracy=0.8, setup=LARGE, replications=5
         )
     for fixture in ("pattern", "order"):
         yield Experiment(
-            name="recovered", fixture=fixture, accuracy=0.8, design=SHAPED, replications=2
+            name="recovered", fixture=fixture, accuracy=0.8, setup=SHAPED, replications=2
         )
     for accuracy in (0.505, 0.515):
         yield Experiment(
             name="exposed", fixture="exposed", accuracy=accuracy,
-            design=replace(FAINT, attacks=FAST), replications=20,
+            setup=replace(FAINT, attacks=FAST), replications=20,
         )  # fmt: skip
 
 
 def main(
-    minutes: Annotated[float, typer.Option(help="Begin nothing new after this.")] = 30,
-    only: Annotated[str, typer.Option(help="Experiments of this name alone.")] = "",
-    table: Annotated[bool, typer.Option("--table", help="Only write docs/auditor.md.")] = False,
-    out: Annotated[Path, typer.Option(help="CSV to add to.")] = HERE / "replications.csv",
+    minutes: Annotated[
+        float, typer.Option(help="Start no new audit after this many minutes.")
+    ] = 30,
+    only: Annotated[str, typer.Option(help="Run only experiments of this name.")] = "",
+    table: Annotated[
+        bool, typer.Option("--table", help="Only write the tables of docs/auditor.md.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="CSV file to extend.")] = HERE / "replications.csv",
 ) -> None:
-    """Add replications to the CSV, or write the table."""
+    """Extend the CSV, or write the tables."""
     if table:
-        write_table(read(out), HERE.parent / "docs" / "auditor.md")
+        write_table(read(out), HERE.parents[1] / "docs" / "auditor.md")
         return
     torch.set_num_threads(1)
-    wanted = [e for e in experiments() if only in ("", e.name)]
-    done, end = {_key(row) for row in read(out)}, time.monotonic() + 60 * minutes
+    selected = [e for e in experiments() if only in ("", e.name)]
+    existing, end = {_key(row) for row in read(out)}, time.monotonic() + 60 * minutes
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
-        tasks = {e: bar.add_task(_label(e), total=e.replications) for e in wanted}
-        for experiment, seed in _in_turns(wanted):
-            if _key(_head(experiment, seed)) not in done:
+        tasks = {e: bar.add_task(_label(e), total=e.replications) for e in selected}
+        for experiment, seed in _in_turns(selected):
+            if _key(_head(experiment, seed)) not in existing:
                 if time.monotonic() > end:
                     break
                 append(out, COLUMNS, _replicate(experiment, seed))
@@ -136,17 +140,17 @@ def main(
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """The rows of this version of the suite, and of those that are alike."""
+    """The rows of this version of the suite and of equivalent ones."""
     if not path.exists():
         return []
     with path.open(newline="") as stream:
-        return [row for row in csv.DictReader(stream) if row["suite"] in ALIKE]
+        return [row for row in csv.DictReader(stream) if row["suite"] in EQUIVALENT_SUITES]
 
 
-def _in_turns(wanted: list[Experiment]) -> Iterator[tuple[Experiment, int]]:
-    rounds = max(-(-e.replications // e.turn) for e in wanted)
+def _in_turns(selected: list[Experiment]) -> Iterator[tuple[Experiment, int]]:
+    rounds = max(-(-e.replications // e.turn) for e in selected)
     for number in range(rounds):
-        for experiment in wanted:
+        for experiment in selected:
             first = number * experiment.turn
             for seed in range(first, min(first + experiment.turn, experiment.replications)):
                 yield experiment, seed
@@ -154,14 +158,14 @@ def _in_turns(wanted: list[Experiment]) -> Iterator[tuple[Experiment, int]]:
 
 def _replicate(experiment: Experiment, seed: int) -> dict[str, str]:
     start, fixture = time.monotonic(), FIXTURES[experiment.fixture]
-    found = audit_fixture(fixture, experiment.accuracy, experiment.design, seed)
-    strongest = found.report.strongest
+    result = audit_fixture(fixture, experiment.accuracy, experiment.setup, seed)
+    strongest = result.report.strongest
     if strongest is None:
-        raise RuntimeError(f"{experiment}: {found.reasons}")
+        raise RuntimeError(f"{experiment}: {result.reasons}")
     return {
         **_head(experiment, seed),
         "bayes": f"{fixture.bayes(experiment.accuracy):.5f}",
-        "verdict": found.verdict,
+        "verdict": result.verdict,
         "attack": strongest.attack,
         "correct": str(strongest.correct),
         "people": str(strongest.people),
@@ -172,11 +176,11 @@ def _replicate(experiment: Experiment, seed: int) -> dict[str, str]:
 
 
 def _head(experiment: Experiment, seed: int) -> dict[str, str]:
-    design = experiment.design
+    setup = experiment.setup
     return {
         "experiment": experiment.name, "fixture": experiment.fixture,
-        "accuracy": str(experiment.accuracy), "train": str(design.train),
-        "select": str(design.select), "test": str(design.test), "seed": str(seed),
+        "accuracy": str(experiment.accuracy), "train": str(setup.train),
+        "select": str(setup.select), "test": str(setup.test), "seed": str(seed),
         "suite": SUITE_VERSION,
     }  # fmt: skip
 
@@ -187,7 +191,7 @@ def _key(row: dict[str, str]) -> tuple[str, ...]:
 
 
 def _label(e: Experiment) -> str:
-    return f"{e.name}: {e.fixture} {e.accuracy}, {e.design.train:,} people"
+    return f"{e.name}: {e.fixture} {e.accuracy}, {e.setup.train:,} people"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rows of benchmarks/auditor/replications.csv as the tables of docs/auditor.md."""
+"""Writes the rows of replications.csv as the tables of docs/auditor.md."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ GROUP = ("experiment", "fixture", "accuracy", "train", "select", "test")
 
 
 def write_table(rows: list[Row], page: Path) -> None:
-    """Put the tables between the page's marks, and leave the rest as it is."""
+    """Write the tables between the page's marks; the rest stays."""
     put(page, "auditor", "\n".join(_lines(rows)))
 
 
 def put(page: Path, mark: str, text: str) -> None:
-    """Replace what stands between `<!-- mark -->` and `<!-- /mark -->`.
+    """Replace the text between `<!-- mark -->` and `<!-- /mark -->`.
 
     Raises:
         ValueError: The page has no such marks.
     """
-    whole = page.read_text()
+    document = page.read_text()
     between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
-    if not between.search(whole):
+    if not between.search(document):
         raise ValueError(f"{page}: no <!-- {mark} --> ... <!-- /{mark} -->")
-    page.write_text(between.sub(lambda found: f"{found[1]}{text}\n{found[2]}", whole))
+    page.write_text(between.sub(lambda match: f"{match[1]}{text}\n{match[2]}", document))
 
 
 def _lines(rows: list[Row]) -> Iterator[str]:
@@ -55,7 +55,7 @@ def _by_size(groups: Groups) -> Groups:
 
 
 def _alarms(groups: Groups) -> Iterator[str]:
-    yield "| what | wanted | found | 95 % bounds | audits |"
+    yield "| quantity | expected | observed | 95 % bounds | audits |"
     yield "|---|---|---|---|---|"
     for (fixture, _, *people), rows in _of(groups, "false alarm"):
         truth = float(rows[0]["bayes"])
@@ -65,7 +65,7 @@ def _alarms(groups: Groups) -> Iterator[str]:
         failed = sum(row["verdict"] == "FAIL" for row in rows)
         yield _row(f"false alarm {name}: lower bound above {truth:.3f}", "<= 7 %", above, rows)
         if fixture == "independent":
-            # Whatever an attacker says there, it is right in half of the cases: the rate is known.
+            # Any attacker is right in half of the cases there, so the true rate is known.
             yield _row("the truth lies above the lower bound, same audits", ">= 95 %",
                        len(rows) - above, rows)  # fmt: skip
             yield _row("the truth lies below the upper bound, same audits", ">= 95 %",
@@ -88,17 +88,17 @@ def _power() -> Iterator[str]:
 
 def _detection(groups: Groups) -> Iterator[str]:
     yield (
-        "| leak | best possible | attacker-train | attacker-test | found (lower bound > 0.5) |"
+        "| leak | best possible | attacker-train | attacker-test | detected (lower bound > 0.5) |"
         " 95 % bounds | audits | mean rate | chosen most often |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
     for experiment in ("detection", "exposed"):
         for (fixture, accuracy, train, _, test), rows in _of(groups, experiment):
-            found = sum(float(row["low"]) > prior(2) for row in rows)
+            detected = sum(float(row["low"]) > prior(2) for row in rows)
             attack, _ = Counter(row["attack"] for row in rows).most_common(1)[0]
             yield (
                 f"| `{fixture}` | {float(accuracy):.3f} | {int(train):,} | {int(test):,}"
-                f" | {_share(found, rows)} | {len(rows)} | {_rate(rows):.3f} | `{attack}` |"
+                f" | {_share(detected, rows)} | {len(rows)} | {_rate(rows):.3f} | `{attack}` |"
             )
     yield ""
 
@@ -112,16 +112,16 @@ def _recovered(groups: Groups) -> Iterator[str]:
     for (fixture, accuracy, *_), rows in _of(groups, "recovered"):
         share = (_rate(rows) - prior(2)) / (float(accuracy) - prior(2))
         verdicts = Counter(row["verdict"] for row in rows)
-        said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
         attack, _ = Counter(row["attack"] for row in rows).most_common(1)[0]
         yield (
             f"| `{fixture}` | {float(accuracy):.2f} | {_rate(rows):.3f} | {100 * share:.0f} % |"
-            f" {said} | {len(rows)} | `{attack}` |"
+            f" {counts} | {len(rows)} | `{attack}` |"
         )
 
 
-def _row(what: str, wanted: str, count: int, rows: list[Row]) -> str:
-    return f"| {what} | {wanted} | {_share(count, rows)} | {len(rows)} |"
+def _row(quantity: str, expected: str, count: int, rows: list[Row]) -> str:
+    return f"| {quantity} | {expected} | {_share(count, rows)} | {len(rows)} |"
 
 
 def _share(count: int, rows: list[Row]) -> str:

@@ -1,20 +1,21 @@
-"""Does any file near a valid model take us down, or reach a file? Mutants, one after another.
+"""Fuzzes the ONNX sandbox: no mutant of a valid model may crash us or open a file.
 
     python -m benchmarks.robustness.onnx_fuzz --seconds 600 [--json] [--keep DIR]
 
-Each mutant goes through what any untrusted file does (tiprdc/sandbox/runner.py): inspection, then
-onnxruntime, in a process with the same limits; the process takes many, so that there are many. If
-`strace` is there, every file and socket that the process tries to open after it has given up its
-rights is counted.
+Each mutant takes the path of any untrusted file (tiprdc/sandbox/runner.py): validation, then
+onnxruntime, in a process with the same limits. One process takes many mutants, which is faster. If
+`strace` is installed, every attempt of the process to open a file or socket after it dropped its
+privileges is counted.
 
     executions     mutants tried
-    refused        by the inspection, as a ModelError
+    refused        by the validator, as a ModelError
     stopped        by onnxruntime, at loading or running
     ran            to features
-    crashes        of onnxruntime in the process with limits: `strangers` says "crashed on it"
+    crashes        of onnxruntime in the process with limits; the sandbox reports "crashed on it"
     slow           stopped after 10 s
-    surprises      errors of the inspection that are no ModelError: must be 0
-    opened         files or sockets opened: must be 0; `tried` counts those that were refused
+    surprises      errors of the validator other than a ModelError: must be 0
+    opened         files or sockets opened: must be 0
+    tried          refused attempts to open one
 """
 
 from __future__ import annotations
@@ -49,37 +50,39 @@ LIMITS = {"memory": 2**29, "seconds": 100_000, "output": 2**20}
 TRACING = (
     "-f", "--seccomp-bpf", "-e", "trace=open,openat,openat2,creat,socket,setrlimit,prlimit64",
 )  # fmt: skip
-"""strace's words: only these calls are written down, and slowed."""
-_PATIENCE = 10.0
-_ROUND = 200
+"""Arguments of strace: only these calls are traced, and slowed."""
+_TIMEOUT = 10.0
+_ROUND_SIZE = 200
 _NAMES = {b"r": "refused", b"s": "stopped", b"o": "ran", b"!": "surprises"}
 _OPENING = re.compile(r"\b(open|openat|openat2|creat|socket)\(.* = (-?\d+)")
 
 
 def main(
-    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Duration in seconds.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    keep: Annotated[Path | None, typer.Option(help="Folder for mutants that crashed.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder for mutants that crash or surprise.")
+    ] = None,
     start: Annotated[int, typer.Option(help="Seed of the first round.")] = 0,
 ) -> None:
-    """Run mutants for some time and print what became of them."""
-    found = fuzz(seconds, keep=keep, start=start)
+    """Run mutants for some time and print the counts of outcomes."""
+    counts = fuzz(seconds, keep=keep, start=start)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(counts, indent=1))
     else:
-        for name, value in found.items():
+        for name, value in counts.items():
             typer.echo(f"{name:<12}{value}")
-    raise typer.Exit(int(bool(found["surprises"] or found["opened"])))
+    raise typer.Exit(int(bool(counts["surprises"] or counts["opened"])))
 
 
 def fuzz(seconds: float, *, keep: Path | None = None, start: int = 0) -> dict[str, Any]:
-    """What became of the mutants of so many seconds."""
+    """Counts of outcomes of the mutants tried in this many seconds."""
     counts: Counter[str] = Counter()
     end, number = time.monotonic() + seconds, start
     with tempfile.TemporaryDirectory() as name, _Worker(Path(name)) as worker:
 
         @settings(
-            max_examples=_ROUND, deadline=None, database=None, phases=[Phase.generate],
+            max_examples=_ROUND_SIZE, deadline=None, database=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(mutants())
@@ -104,7 +107,7 @@ def fuzz(seconds: float, *, keep: Path | None = None, start: int = 0) -> dict[st
 
 
 class _Worker:
-    """The process with limits; started again when a mutant took it down."""
+    """The process with limits, restarted after each crash."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._started, self._pid = folder, 0, 0
@@ -125,18 +128,18 @@ class _Worker:
         self._counts = {"opened": sum(opened), "tried": sum(tried)}
 
     def opened(self) -> dict[str, int | None]:
-        """Files and sockets, or None where nobody counted."""
+        """Counts of files and sockets; None where strace is missing."""
         return self._counts
 
     def execute(self, data: bytes) -> str:
-        """What became of one mutant."""
+        """Outcome of one mutant."""
         process = self._process or self._start()
         assert process.stdin
         assert process.stdout
         try:
             process.stdin.write(struct.pack("<I", len(data)) + data)
             process.stdin.flush()
-            ready, _, _ = select.select([process.stdout], [], [], _PATIENCE)
+            ready, _, _ = select.select([process.stdout], [], [], _TIMEOUT)
             answer = process.stdout.read(1) if ready else None
         except BrokenPipeError:
             answer = b""
@@ -167,7 +170,7 @@ class _Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        # strace shrugs off signals; it ends, and writes its log, when what it traces ends.
+        # strace ignores signals; it ends and writes its log when the traced process ends.
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
         process.wait(timeout=60)
@@ -177,7 +180,7 @@ class _Worker:
 
 
 def serve() -> None:
-    """In the process with limits: read mutants, answer a byte for each."""
+    """Main loop of the process with limits: read mutants, answer one byte each."""
     from tiprdc.runtime import session  # noqa: F401
     from tiprdc.sandbox import validator  # noqa: F401
 
@@ -197,29 +200,29 @@ def _next(source: IO[bytes]) -> bytes | None:
 
 def _outcome(data: bytes) -> bytes:
     from tiprdc.runtime.session import open_session
-    from tiprdc.sandbox.validator import inspect
+    from tiprdc.sandbox.validator import inspect_model
 
     try:
-        facts = inspect(data, "mutant")
+        info = inspect_model(data, "mutant")
     except (ModelError, MemoryError):
         return b"r"
     except Exception:
         return b"!"
-    x = np.ones([facts.batch or 2, *(size or 3 for size in facts.input_shape)], facts.input_dtype)
+    x = np.ones([info.batch or 2, *(size or 3 for size in info.input_shape)], info.input_dtype)
     try:
-        open_session(data, careful=True).run(None, {facts.input_name: x})
+        open_session(data, careful=True).run(None, {info.input_name: x})
     except Exception:
         return b"s"
     return b"o"
 
 
 def openings(log: str) -> tuple[int, int]:
-    """Files and sockets that a trace shows opened, and refused, once the last limit was lowered."""
+    """(opened, refused) files and sockets in a trace, after the last limit was lowered."""
     lines = log.splitlines()
     lowered = [n for n, line in enumerate(lines) if "RLIMIT_NOFILE, {rlim_cur=0" in line]
-    found = [_OPENING.search(line) for line in lines[lowered[-1] + 1 :]] if lowered else []
-    worked = [int(match[2]) >= 0 for match in found if match]
-    return sum(worked), len(worked) - sum(worked)
+    matches = [_OPENING.search(line) for line in lines[lowered[-1] + 1 :]] if lowered else []
+    succeeded = [int(match[2]) >= 0 for match in matches if match]
+    return sum(succeeded), len(succeeded) - sum(succeeded)
 
 
 if __name__ == "__main__":

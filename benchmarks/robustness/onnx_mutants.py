@@ -1,4 +1,4 @@
-"""Valid ONNX files, and what hypothesis makes of them: bytes that moved, graphs that changed."""
+"""Generates mutants of small valid ONNX files with hypothesis: changed bytes, changed graphs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from tiprdc.sandbox.validator import OPERATORS
 
 NUMBERS = (0, 1, -1, 2, 3, 7, 127, 255, 2**15, -(2**31), 2**31 - 1, 2**40, -(2**62), 2**63 - 1)
-"""Sizes and indices that programs get wrong."""
+"""Sizes and indices that often cause errors."""
 
 
 def _model(
@@ -31,7 +31,7 @@ def _model(
 
 
 def seeds() -> list[ModelProto]:
-    """A table's, a picture's and a text's extractor, as small as they get."""
+    """A very small extractor for tables, one for pictures and one for texts."""
     node, rng = helper.make_node, np.random.default_rng(0)
 
     def weight(*shape: int) -> NDArray[np.float32]:
@@ -71,7 +71,7 @@ _NUMBER = st.sampled_from(NUMBERS)
 
 @st.composite
 def mutants(draw: DrawFn) -> bytes:
-    """Bytes near a valid model."""
+    """Bytes of a mutated valid model."""
     data = draw(st.sampled_from(SEEDS))
     if draw(st.booleans()):
         model = ModelProto.FromString(data)
@@ -80,12 +80,12 @@ def mutants(draw: DrawFn) -> bytes:
         data = model.SerializeToString()
     if draw(st.booleans()):
         for _ in range(draw(st.integers(0, 4))):
-            data = _moved(draw, data)
+            data = _mutate_bytes(draw, data)
     return bytes(data)
 
 
-def _moved(draw: DrawFn, data: bytes) -> bytes:
-    """A byte changed, a piece put in, left out, or copied to another place."""
+def _mutate_bytes(draw: DrawFn, data: bytes) -> bytes:
+    """Change a byte, or insert, delete or copy a piece."""
     at = draw(_PLACES) % (len(data) + 1)
     size = draw(st.integers(1, 16))
     kind = draw(st.integers(0, 3))
@@ -99,40 +99,39 @@ def _moved(draw: DrawFn, data: bytes) -> bytes:
     return data[:at] + data[source : source + size] + data[at:]
 
 
-def _operator(draw: DrawFn, model: ModelProto) -> None:
+def _mutate_operator(draw: DrawFn, model: ModelProto) -> None:
     nodes = model.graph.node
     nodes[draw(_PLACES) % len(nodes)].op_type = draw(st.sampled_from(sorted(OPERATORS)))
 
 
-def _rewire(draw: DrawFn, model: ModelProto) -> None:
+def _mutate_inputs(draw: DrawFn, model: ModelProto) -> None:
     nodes, names = model.graph.node, ["x", "z", ""]
     names += [tensor.name for tensor in model.graph.initializer]
-    names += [name for one in nodes for name in one.output]
-    one = nodes[draw(_PLACES) % len(nodes)]
-    if one.input:
-        one.input[draw(_PLACES) % len(one.input)] = draw(st.sampled_from(names))
+    names += [name for node in nodes for name in node.output]
+    node = nodes[draw(_PLACES) % len(nodes)]
+    if node.input:
+        node.input[draw(_PLACES) % len(node.input)] = draw(st.sampled_from(names))
 
 
-def _integers(draw: DrawFn, model: ModelProto) -> None:
-    """Other sizes, starts, pads in a tensor of integers."""
-    found = [t for t in model.graph.initializer if t.data_type == TensorProto.INT64]
-    if found:
-        tensor = found[draw(_PLACES) % len(found)]
+def _mutate_integers(draw: DrawFn, model: ModelProto) -> None:
+    """Replace sizes, starts or pads in a tensor of integers."""
+    integers = [t for t in model.graph.initializer if t.data_type == TensorProto.INT64]
+    if integers:
+        tensor = integers[draw(_PLACES) % len(integers)]
         values = draw(st.lists(_NUMBER, min_size=1, max_size=4))
-        new = numpy_helper.from_array(np.array(values, np.int64), tensor.name)
-        tensor.CopyFrom(new)
+        tensor.CopyFrom(numpy_helper.from_array(np.array(values, np.int64), tensor.name))
 
 
-def _attribute(draw: DrawFn, model: ModelProto) -> None:
-    found = [a for n in model.graph.node for a in n.attribute]
-    if found:
-        one = found[draw(_PLACES) % len(found)]
-        one.i = draw(_NUMBER)
-        if one.ints:
-            one.ints[draw(_PLACES) % len(one.ints)] = draw(_NUMBER)
+def _mutate_attribute(draw: DrawFn, model: ModelProto) -> None:
+    attributes = [a for n in model.graph.node for a in n.attribute]
+    if attributes:
+        attribute = attributes[draw(_PLACES) % len(attributes)]
+        attribute.i = draw(_NUMBER)
+        if attribute.ints:
+            attribute.ints[draw(_PLACES) % len(attribute.ints)] = draw(_NUMBER)
 
 
-def _sizes(draw: DrawFn, model: ModelProto) -> None:
+def _mutate_sizes(draw: DrawFn, model: ModelProto) -> None:
     graph = model.graph
     if draw(st.booleans()):
         tensor = graph.initializer[draw(_PLACES) % len(graph.initializer)]
@@ -143,7 +142,7 @@ def _sizes(draw: DrawFn, model: ModelProto) -> None:
     shape.dim[draw(_PLACES) % len(shape.dim)].dim_value = draw(_NUMBER)
 
 
-def _types(draw: DrawFn, model: ModelProto) -> None:
+def _mutate_types(draw: DrawFn, model: ModelProto) -> None:
     kind, graph = draw(st.integers(0, 24)), model.graph
     if draw(st.booleans()):
         graph.initializer[draw(_PLACES) % len(graph.initializer)].data_type = kind
@@ -151,12 +150,15 @@ def _types(draw: DrawFn, model: ModelProto) -> None:
         graph.input[0].type.tensor_type.elem_type = kind
 
 
-def _elsewhere(draw: DrawFn, model: ModelProto) -> None:
-    """Weights in another file."""
+def _external_data(draw: DrawFn, model: ModelProto) -> None:
+    """Move weights to another file."""
     tensor = model.graph.initializer[draw(_PLACES) % len(model.graph.initializer)]
     tensor.data_location = TensorProto.EXTERNAL if draw(st.booleans()) else TensorProto.DEFAULT
-    where = ("/etc/passwd", "../x", "/proc/self/environ", "weights.bin")
-    tensor.external_data.add(key="location", value=draw(st.sampled_from(where)))
+    locations = ("/etc/passwd", "../x", "/proc/self/environ", "weights.bin")
+    tensor.external_data.add(key="location", value=draw(st.sampled_from(locations)))
 
 
-_CHANGES = (_operator, _rewire, _integers, _attribute, _sizes, _types, _elsewhere)
+_CHANGES = (
+    _mutate_operator, _mutate_inputs, _mutate_integers, _mutate_attribute, _mutate_sizes,
+    _mutate_types, _external_data,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""A project that is trained and hurt: its folder, its command, its head and its processes."""
+"""A small project for fault tests: its folder, training command, cluster head and processes."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ ROLES = ("protected", "unprotected")
 _PEOPLE, _COMMANDS, _SECONDS = 400, 3, 600.0
 _WORKER = "TrainWorker"
 _RAY = {"RAY_AUTH_MODE": "disabled"}
-"""A head that `ray start` makes asks for a token otherwise, and this one has none to give."""
+"""`ray start` would require a token otherwise, and this head has none."""
 
 
 class Project:
-    """A folder with shards, params.yaml and whatever `python -m stages.train` leaves.
+    """A folder with shards, params.yaml and the outputs of `python -m stages.train`.
 
     Args:
-        folder: A new one.
-        epochs, workers: Of training.
-        storage: Its folder of cluster.storage.
+        folder: An empty folder.
+        epochs, workers: Settings of training.
+        storage: Folder for cluster.storage.
     """
 
     def __init__(self, folder: Path, epochs: int, workers: int, storage: Path) -> None:
@@ -63,45 +63,48 @@ class Project:
         yaml.dump(params, folder / "params.yaml")
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Give the command."""
+        """Start the training command."""
         self.commands += 1
-        kept = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-        there = {"RAY_ADDRESS": self.address} if self.address else {}
-        with (self.folder / "said.txt").open("ab") as said:
+        environment = {
+            **{k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"},
+            **({"RAY_ADDRESS": self.address} if self.address else {}),
+            **_RAY, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        with (self.folder / "output.txt").open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "stages.train"], cwd=self.folder, stdout=said, stderr=said,
-                env={**kept, **there, **_RAY, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+                [sys.executable, "-m", "stages.train"],
+                cwd=self.folder, env=environment, stdout=output, stderr=output,
             )  # fmt: skip
 
     def finish(self, process: subprocess.Popen[bytes]) -> bool:
-        """Wait for the end; give the command again where it failed. Whether it came to an end."""
+        """Wait for the end, restarting the command when it fails; return whether it finished."""
         while True:
-            if _ends_well(process):
+            if _succeeds(process):
                 return True
             if self.commands >= _COMMANDS:
                 return False
             process = self.start()
 
     def events(self, event: str, role: str = "") -> list[dict[str, Any]]:
-        """Lines of the journal after each run's last fresh start."""
-        found: list[dict[str, Any]] = []
+        """Log lines of an event after each run's last start from scratch."""
+        events: list[dict[str, Any]] = []
         for line in read(self.folder / "logs" / "train.jsonl"):
             run = line.get("run", "")
             if line["event"] == "started" and not line["resumed"]:
-                found = [one for one in found if one.get("run") != run or event == "started"]
+                events = [e for e in events if e.get("run") != run or event == "started"]
             if line["event"] == event and run.startswith(role):
-                found.append(line)
-        return found
+                events.append(line)
+        return events
 
-    def once(self) -> bool:
-        """Whether curves and journal have each epoch of both runs once."""
-        wanted = list(range(1, self.epochs + 1))
+    def epochs_logged_once(self) -> bool:
+        """Whether curves and event log have each epoch of both runs exactly once."""
+        expected = list(range(1, self.epochs + 1))
         curves = pd.read_csv(self.folder / "reports" / "training.csv")
-        told = [[line["number"] for line in self.events("epoch", role)] for role in ROLES]
-        drawn = [curves[curves["run"] == role]["epoch"].tolist() for role in ROLES]
-        return all(numbers == wanted for numbers in [*told, *drawn])
+        logged = [[line["number"] for line in self.events("epoch", role)] for role in ROLES]
+        plotted = [curves[curves["run"] == role]["epoch"].tolist() for role in ROLES]
+        return all(numbers == expected for numbers in [*logged, *plotted])
 
-    def players(self) -> torch.Tensor:
+    def weights(self) -> torch.Tensor:
         """All weights of both runs `[P]`, float64."""
         files = [
             self.folder / "artifacts" / "checkpoint" / role / "players.safetensors"
@@ -112,18 +115,18 @@ class Project:
         )
 
     def start_head(self) -> None:
-        """A head of a cluster of its own, on a port that is free."""
+        """Start the head of a separate cluster on a free port."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
-        with (self.folder / "said.txt").open("ab") as said:
+        with (self.folder / "output.txt").open("ab") as output:
             self._head = subprocess.Popen(
                 [
                     sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
                     f"--port={port}", "--node-ip-address=127.0.0.1", "--include-dashboard=false",
                     f"--num-cpus={self.cores}",
                 ],
-                stdout=said, stderr=said, start_new_session=True,
+                stdout=output, stderr=output, start_new_session=True,
                 env={**os.environ, **_RAY, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
         self._wait_for_head(port)
@@ -137,7 +140,7 @@ class Project:
         raise TimeoutError("the head did not start")
 
     def kill_head(self) -> None:
-        """The head and all that it started, at once."""
+        """Kill the head and all processes that it started."""
         if self._head:
             kill_all([psutil.Process(self._head.pid), *descendants(self._head)])
             self._head.wait()
@@ -145,33 +148,33 @@ class Project:
 
 
 def training_workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Those of Ray Train that this process started."""
-    return [found for found in descendants(process) if _WORKER in _title(found)]
+    """Ray Train workers among this process's descendants."""
+    return [child for child in descendants(process) if _WORKER in _command_line(child)]
 
 
 def descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Everything that this process started, however deep."""
+    """All descendants of this process."""
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(process.pid).children(recursive=True)
     return []
 
 
 def kill_all(processes: list[psutil.Process]) -> int:
-    """Kill those of these that live; how many did."""
-    living = [process for process in processes if process.is_running()]
-    for process in living:
+    """Kill these processes; return how many were alive."""
+    alive = [process for process in processes if process.is_running()]
+    for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
-    return len(living)
+    return len(alive)
 
 
-def _title(process: psutil.Process) -> str:
+def _command_line(process: psutil.Process) -> str:
     with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
         return " ".join(process.cmdline())
     return ""
 
 
-def _ends_well(process: subprocess.Popen[bytes]) -> bool:
+def _succeeds(process: subprocess.Popen[bytes]) -> bool:
     try:
         return process.wait(_SECONDS) == 0
     except subprocess.TimeoutExpired:
@@ -181,7 +184,7 @@ def _ends_well(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _write_shards(folder: Path) -> None:
-    """A table of noise in which one column tells the secret and another the task."""
+    """A table of noise in which one column shows the secret and another the task."""
     rng, digests = np.random.default_rng(0), []
     splits: tuple[Split, ...] = ("extractor-train",)
     for split in splits:

@@ -1,21 +1,21 @@
-"""What training survives: a fault at a random moment, and the same result as without it.
+"""Fault tests of training: injects faults at random moments and compares the result.
 
     python -m benchmarks.robustness.training_faults [--times 5] [--only worker,driver] [--workers 1]
 
-Each trial trains both extractors on a small table, hurts it once, and gives the command again if it
-ended with an error, as a person would.
+Each fault run trains both extractors on a small table, injects one fault, and repeats the command
+if it ended with an error, as a user would.
 
     worker      a training worker is killed
-    preempted   a training worker is told to end (SIGTERM), as the notice of a spot machine does
-    driver      the stage is killed; the command is given again
-    head        the head of a cluster is killed and started again, so is the command
+    preempted   a training worker gets SIGTERM, as before the preemption of a spot machine
+    driver      the stage is killed; the command is repeated
+    head        the head of a cluster is killed and restarted; the command is repeated
     full        the disk of cluster.storage is full for some seconds (a small tmpfs; needs root)
-    gone        the folder of cluster.storage is away for some seconds
+    gone        the folder of cluster.storage is missing for some seconds
 
-A trial is good if training ends, each epoch is once in the curves and, after its last fresh start,
-once in the journal, and the players are those of an undisturbed run: bit for bit with one worker,
-else nearer than `--near` (relative norm of the difference). Only processes that this program
-started are hurt.
+A fault run passes if training finishes, each epoch is once in the curves and, after the last start
+from scratch, once in the event log, and the weights equal those of an undisturbed run: bit for bit
+with one worker, else within `--near` (relative norm of the difference). Only processes that this
+program started are killed.
 """
 
 from __future__ import annotations
@@ -43,23 +43,23 @@ from rich.table import Table
 
 from benchmarks.robustness.project import Project, descendants, kill_all, training_workers
 
-_DISK = "16m"
+_DISK_SIZE = "16m"
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What became of one fault.
+class FaultRun:
+    """Outcome of one fault run.
 
     Args:
-        fault: Which.
-        number: Of its trials.
-        moment: Epoch of the protected run after which it came.
-        commands: How often the command was given.
-        starts: How often a run's workers started, over both runs.
-        ended: Whether training came to its end.
-        once: Whether each epoch is told once.
-        difference: Relative norm of the difference from the undisturbed players.
-        left: Processes of the first command that outlived everything; they are killed then.
+        fault: Name of the fault.
+        number: Number of the run of this fault, from 0.
+        moment: Epoch of the protected run after which the fault came.
+        commands: How often the command was started.
+        starts: How often workers started, over both training runs.
+        finished: Whether training finished.
+        logged_once: Whether each epoch is logged exactly once.
+        difference: Relative norm of the difference from the undisturbed weights.
+        left: Processes of the first command that survived; they are killed then.
         seconds: From the first command to the end.
     """
 
@@ -68,8 +68,8 @@ class Trial:
     moment: int
     commands: int
     starts: int
-    ended: bool
-    once: bool
+    finished: bool
+    logged_once: bool
     difference: float
     left: int
     seconds: float
@@ -79,41 +79,49 @@ Fault = Callable[[Project, subprocess.Popen[bytes], random.Random], None]
 
 
 def main(
-    times: Annotated[int, typer.Option(min=1, help="Trials of each fault.")] = 5,
-    only: Annotated[str, typer.Option(help="Names of faults, with commas; all by default.")] = "",
-    workers: Annotated[int, typer.Option(min=1, help="Of each of the two runs.")] = 1,
-    epochs: Annotated[int, typer.Option(min=2, help="Of a trial.")] = 20,
-    near: Annotated[float, typer.Option(help="Difference allowed with several workers.")] = 0.01,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
-    out: Annotated[Path, typer.Option("--csv", help="For every trial.")] = Path("faults.csv"),
+    times: Annotated[int, typer.Option(min=1, help="Runs of each fault.")] = 5,
+    only: Annotated[
+        str, typer.Option(help="Names of faults, separated by commas; default: all.")
+    ] = "",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Workers of each of the two training runs.")
+    ] = 1,
+    epochs: Annotated[int, typer.Option(min=2, help="Epochs of a fault run.")] = 20,
+    near: Annotated[
+        float, typer.Option(help="Largest relative difference with several workers.")
+    ] = 0.01,
+    seed: Annotated[int, typer.Option(help="Seed of the moments.")] = 0,
+    out: Annotated[Path, typer.Option("--csv", help="CSV file for the outcomes.")] = Path(
+        "faults.csv"
+    ),
 ) -> None:
-    """Hurt training in every way, several times, and say what it survived."""
+    """Inject every fault several times and report which runs recovered."""
     names = only.split(",") if only else list(FAULTS)
     unknown = set(names) - set(FAULTS)
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: one of {', '.join(FAULTS)}")
-    log, rng, trials = Console(stderr=True), random.Random(seed), list[Trial]()
+    log, rng, runs = Console(stderr=True), random.Random(seed), list[FaultRun]()
     with _project("undisturbed", epochs, workers) as project:
         began = time.monotonic()
         if not project.finish(project.start()):
-            sys.exit((project.folder / "said.txt").read_text())
-        usual, wanted = time.monotonic() - began, project.players()
+            sys.exit((project.folder / "output.txt").read_text())
+        usual, expected = time.monotonic() - began, project.weights()
     log.print(f"undisturbed: {usual:.0f} s", highlight=False)
     for name in names:
         for number in range(times):
             with _project(name, epochs, workers) as project:
-                trials.append(_trial(name, number, project, rng, wanted))
-            log.print(trials[-1], highlight=False)
-            _write(trials, out)
+                runs.append(_run_fault(name, number, project, rng, expected))
+            log.print(runs[-1], highlight=False)
+            _write(runs, out)
     limit = 0.0 if workers == 1 else near
-    _print(trials, usual, limit)
-    if not all(_good(trial, limit) for trial in trials):
+    _print(runs, usual, limit)
+    if not all(_passed(run, limit) for run in runs):
         sys.exit(1)
 
 
-def _trial(
-    name: str, number: int, project: Project, rng: random.Random, wanted: torch.Tensor
-) -> Trial:
+def _run_fault(
+    name: str, number: int, project: Project, rng: random.Random, expected: torch.Tensor
+) -> FaultRun:
     moment = rng.randrange(project.epochs - 1)
     if name == "head":
         project.start_head()
@@ -123,33 +131,37 @@ def _trial(
     time.sleep(rng.uniform(0, 0.5))
     before = descendants(process)
     FAULTS[name](project, process, rng)
-    ended = project.finish(process)
+    finished = project.finish(process)
     project.kill_head()
     difference = float("nan")
-    if ended:
-        found = project.players()
-        difference = float((found - wanted).norm() / wanted.norm())
+    if finished:
+        difference = float((project.weights() - expected).norm() / expected.norm())
     else:
-        Console(stderr=True).print((project.folder / "said.txt").read_text()[-3000:], markup=False)
-    return Trial(
-        name, number, moment, project.commands, len(project.events("started")), ended,
-        ended and project.once(), difference, kill_all(before), round(time.monotonic() - began, 1),
+        Console(stderr=True).print(
+            (project.folder / "output.txt").read_text()[-3000:], markup=False
+        )
+    return FaultRun(
+        name, number, moment, project.commands, len(project.events("started")), finished,
+        finished and project.epochs_logged_once(), difference, kill_all(before),
+        round(time.monotonic() - began, 1),
     )  # fmt: skip
 
 
 def _kill_worker(project: Project, process: subprocess.Popen[bytes], rng: random.Random) -> None:
-    _hurt_worker(process, rng, signal.SIGKILL)
+    _signal_worker(process, rng, signal.SIGKILL)
 
 
 def _preempt(project: Project, process: subprocess.Popen[bytes], rng: random.Random) -> None:
-    _hurt_worker(process, rng, signal.SIGTERM)
+    _signal_worker(process, rng, signal.SIGTERM)
 
 
-def _hurt_worker(process: subprocess.Popen[bytes], rng: random.Random, how: int) -> None:
+def _signal_worker(
+    process: subprocess.Popen[bytes], rng: random.Random, signal_number: int
+) -> None:
     workers = training_workers(process)
     if workers:
         with suppress(psutil.NoSuchProcess):
-            rng.choice(workers).send_signal(how)
+            rng.choice(workers).send_signal(signal_number)
 
 
 def _kill_driver(project: Project, process: subprocess.Popen[bytes], rng: random.Random) -> None:
@@ -158,12 +170,12 @@ def _kill_driver(project: Project, process: subprocess.Popen[bytes], rng: random
 
 def _restart_head(project: Project, process: subprocess.Popen[bytes], rng: random.Random) -> None:
     project.kill_head()
-    # As a person does who sees that the cluster is gone.
+    # As a user does whose cluster is gone.
     process.kill()
     project.start_head()
 
 
-def _fill(project: Project, process: subprocess.Popen[bytes], rng: random.Random) -> None:
+def _fill_disk(project: Project, process: subprocess.Popen[bytes], rng: random.Random) -> None:
     filler = project.storage.parent / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
@@ -172,7 +184,7 @@ def _fill(project: Project, process: subprocess.Popen[bytes], rng: random.Random
     filler.unlink()
 
 
-def _take_away(project: Project, process: subprocess.Popen[bytes], rng: random.Random) -> None:
+def _remove_storage(project: Project, process: subprocess.Popen[bytes], rng: random.Random) -> None:
     away = project.storage.with_name("away")
     project.storage.rename(away)
     time.sleep(rng.uniform(2, 8))
@@ -185,64 +197,62 @@ FAULTS: dict[str, Fault] = {
     "preempted": _preempt,
     "driver": _kill_driver,
     "head": _restart_head,
-    "full": _fill,
-    "gone": _take_away,
+    "full": _fill_disk,
+    "gone": _remove_storage,
 }
 
 
 @contextmanager
 def _project(fault: str, epochs: int, workers: int) -> Iterator[Project]:
-    """A new folder, in which storage has a small disk of its own where that is to be filled."""
+    """A new project; for the fault `full`, storage is on a small disk of its own."""
     with tempfile.TemporaryDirectory() as folder:
         disk = Path(folder) / "disk"
         disk.mkdir()
         if fault == "full":
-            _disk("mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(disk))
+            _run_as_root("mount", "-t", "tmpfs", "-o", f"size={_DISK_SIZE}", "tmpfs", str(disk))
         try:
             yield Project(Path(folder), epochs, workers, disk / "runs")
         finally:
             if fault == "full":
-                _disk("umount", "--lazy", str(disk))
+                _run_as_root("umount", "--lazy", str(disk))
 
 
-def _disk(*command: str) -> None:
+def _run_as_root(*command: str) -> None:
     if subprocess.run(command).returncode:
-        sys.exit(
-            "The fault `full` needs a disk of its own: run it as root, or name others (--only)"
-        )
+        sys.exit("The fault `full` mounts a disk: run as root, or select other faults with --only.")
 
 
 def _wait_for(project: Project, process: subprocess.Popen[bytes], epoch: int) -> None:
-    """Until the protected run has started, and told of so many epochs."""
+    """Wait until the protected run has started and logged this epoch."""
     while process.poll() is None:
-        told = [line["number"] for line in project.events("epoch", "protected")]
-        if project.events("started", "protected") and max(told, default=0) >= epoch:
+        epochs = [line["number"] for line in project.events("epoch", "protected")]
+        if project.events("started", "protected") and max(epochs, default=0) >= epoch:
             return
         time.sleep(0.05)
 
 
-def _good(trial: Trial, limit: float) -> bool:
-    return trial.ended and trial.once and trial.difference <= limit
+def _passed(run: FaultRun, limit: float) -> bool:
+    return run.finished and run.logged_once and run.difference <= limit
 
 
-def _write(trials: list[Trial], out: Path) -> None:
+def _write(runs: list[FaultRun], out: Path) -> None:
     with out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(asdict(trials[0])))
+        writer = csv.DictWriter(file, list(asdict(runs[0])))
         writer.writeheader()
-        writer.writerows(asdict(trial) for trial in trials)
+        writer.writerows(asdict(run) for run in runs)
 
 
-def _print(trials: list[Trial], usual: float, limit: float) -> None:
-    table = Table("fault", "trials", "good", "commands", "difference", "left", "seconds lost")
+def _print(runs: list[FaultRun], usual: float, limit: float) -> None:
+    table = Table("fault", "runs", "passed", "commands", "difference", "left", "seconds lost")
     for name in FAULTS:
-        these = [trial for trial in trials if trial.fault == name]
+        these = [run for run in runs if run.fault == name]
         if these:
             table.add_row(
-                name, str(len(these)), str(sum(_good(trial, limit) for trial in these)),
-                str(max(trial.commands for trial in these)),
-                f"{max(trial.difference for trial in these):.1e}",
-                str(max(trial.left for trial in these)),
-                f"{median(trial.seconds for trial in these) - usual:.0f}",
+                name, str(len(these)), str(sum(_passed(run, limit) for run in these)),
+                str(max(run.commands for run in these)),
+                f"{max(run.difference for run in these):.1e}",
+                str(max(run.left for run in these)),
+                f"{median(run.seconds for run in these) - usual:.0f}",
             )  # fmt: skip
     Console().print(table)
 

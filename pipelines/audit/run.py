@@ -81,7 +81,7 @@ def _open(shards: Path, release: Path, unprotected: Path | None) -> Evidence:
         select=read_split(shards, schema, "attacker-select"),
         test=read_split(shards, schema, "attacker-test"),
         models=models,
-        trained=read_split(shards, schema, "extractor-train", fewest=membership.MOST),
+        members=read_split(shards, schema, "extractor-train", fewest=membership.MAX_MEMBERS),
     )
 
 

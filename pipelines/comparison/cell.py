@@ -26,7 +26,7 @@ from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
 from tiprdc.errors import ConfigError
 from tiprdc.export.onnx_export import ExportConfig, compare, export
-from tiprdc.models.inputs import FeatureMaker, as_attacked
+from tiprdc.models.inputs import FeatureMaker, attack_inputs
 from tiprdc.runtime.session import open_session, seed_noise
 from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.statistics.binomial import balanced_sample, interval, label_floor, prior
@@ -239,7 +239,7 @@ def _scores(
     """Every private attribute attacked, every task probed."""
     scores = {}
     # Whoever is sent records has nothing to learn from pairs of a record and itself.
-    held = None if method.sends_records else as_attacked(parts["attacker-train"].x, schema)
+    held = None if method.sends_records else attack_inputs(parts["attacker-train"].x, schema)
     for name in (*schema.private, *schema.utility):
         attacks = config.attacks if name in schema.private else config.probes
         if method.sends_records:
@@ -271,7 +271,7 @@ def _rebuilt(
         return {}
     pairs = {split: (sent[split], parts[split].x) for split in ATTACKERS}
     train, select, test = (pairs[split] for split in ATTACKERS)
-    few = slice(0, reconstruction.MOST_SCORED)
+    few = slice(0, reconstruction.MAX_SCORED)
     decoder = reconstruction.fit_decoder(schema, train, select)
     made = decoder(test[0][few])
     found = reconstruction.scores(schema, made, test[1][few], decoder.tokens)

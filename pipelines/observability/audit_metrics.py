@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from pipelines.observability.stage_monitor import StageMonitor
-from tiprdc.attacks.suite import Trial
+from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit.plan import Job
 from tiprdc.audit.protocol import as_trial
 from tiprdc.audit.report_document import AuditReport
@@ -31,7 +31,7 @@ class Scoreboard:
         if isinstance(key, Job):
             self.scored(key, as_trial(result))
 
-    def scored(self, job: Job, trial: Trial) -> None:
+    def scored(self, job: Job, trial: AttackTrial) -> None:
         """One attack is over: its score on attacker-select, or why there is none."""
         about = {"attribute": job.target, "representation": job.representation}
         about["attack"] = job.attack

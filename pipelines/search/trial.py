@@ -22,7 +22,7 @@ from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
 from tiprdc.attacks.record_attack import RecordAttack
 from tiprdc.attacks.suite import ATTACKS
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
-from tiprdc.models.inputs import InputSpec, as_attacked
+from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, balanced_sample, interval, prior
 from tiprdc.training.trainer import Trainer, WorkerContext
 
@@ -39,7 +39,7 @@ class Data:
 
     def believing(self, seed: int) -> Data:
         """The same, with what is believed of those it learns from: once, for all trials."""
-        seen = replace(self.learn, x=as_attacked(self.learn.x, self.schema))
+        seen = replace(self.learn, x=attack_inputs(self.learn.x, self.schema))
         found = {
             name: cross_fit(seen, name, self.schema.classes(name), seed)
             for name in self.schema.private
@@ -125,7 +125,7 @@ def _judge(trainer: Trainer, config: TuneConfig, data: Data, seed: int) -> dict[
     """The strongest attack over all private attributes, and the mean over the unseen tasks."""
     schema = data.schema
     z, z_select = trainer.features(data.attack), trainer.features(data.select)
-    held = as_attacked(data.attack.x, schema)
+    held = attack_inputs(data.attack.x, schema)
 
     def score(name: str, attack: str) -> Interval:
         k, labels = schema.classes(name), data.attack.labels[name]
@@ -135,7 +135,7 @@ def _judge(trainer: Trainer, config: TuneConfig, data: Data, seed: int) -> dict[
         attacker = one.fit(z, labels, k, seed, 1)
         truth = data.select.labels[name]
         rows = balanced_sample(truth, data.select.person, k, config.seed)
-        return interval(int((attacker.decide(z_select[rows]) == truth[rows]).sum()), len(rows))
+        return interval(int((attacker.predict(z_select[rows]) == truth[rows]).sum()), len(rows))
 
     found = []
     for name in schema.private:

@@ -1,4 +1,4 @@
-"""ONNX files whose leak is known, and manifests that they are run on."""
+"""ONNX files with a known leak, and CSV manifests to audit them on."""
 
 from __future__ import annotations
 
@@ -29,17 +29,13 @@ def write_model(path: Path, schema: Schema, weights: np.ndarray, *ops: str) -> s
         [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", weights.shape[1]])],
         [numpy_helper.from_array(weights.astype(np.float32), "w")],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.checker.check_model(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.SerializeToString())
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _save(path, graph)
 
 
 def write_columns_model(
     path: Path, weights: np.ndarray, *, name: str = "columns", dtype: int = TensorProto.FLOAT
 ) -> str:
-    """A stranger's: z = columns @ weights, with a stranger's names; returns its sha256."""
+    """A foreign model: z = columns @ weights, with names of its own; returns its sha256."""
     nodes = [
         helper.make_node("Cast", [name], ["a"], to=TensorProto.FLOAT),
         helper.make_node("MatMul", ["a", "w"], ["embedding"]),
@@ -51,6 +47,11 @@ def write_columns_model(
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", weights.shape[1]])],
         [numpy_helper.from_array(weights.astype(np.float32), "w")],
     )
+    return _save(path, graph)
+
+
+def _save(path: Path, graph: onnx.GraphProto) -> str:
+    """Write a valid model; returns its sha256."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def write_columns_model(
 
 
 def write_table(path: Path, people: int = 1200, records: int = 1) -> Path:
-    """A CSV: `gender` shows in column `level`, `task` in `kind`; `noise` is nothing."""
+    """A CSV: column `level` shows `gender`, `kind` shows `task`, and `noise` shows nothing."""
     rng = np.random.default_rng(0)
     gender, task = rng.integers(2, size=people), rng.integers(2, size=people)
     rows = ["who,gender,task,level,kind,noise"]

@@ -1,1 +1,1 @@
-"""Attacks on released features: one a file, one interface, fitted from scratch on frozen z."""
+"""Attacks on released features: one a file, one interface, each trained from scratch on fixed z."""

@@ -1,8 +1,8 @@
-"""Does more data still help the attacker? The chosen attack, on ever more of attacker-train.
+"""Attacker's learning curve: the selected attack on growing parts of attacker-train.
 
-Each step holds the people of the one before it. Scored on attacker-select, which chose the attack:
-the curve is a little too high, and its shape is what counts. Where it still rises at the end, an
-attacker with more people does better than the audit's.
+Each step contains the people of the step before it. The scores are on attacker-select, which also
+selected the attack, so the curve is a little too high; its shape is what counts. Where it still
+rises at the end, an attacker with more people does better than the audit's.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks.measure import Measure
-from tiprdc.attacks.suite import decisions, try_attack
+from tiprdc.attacks.suite import predict_classes, try_attack
 from tiprdc.statistics.binomial import balanced_sample
 from tiprdc.statistics.paired import paired_difference
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
-FEWEST = 20
-"""Records of the smallest step."""
+MIN_RECORDS = 20
+"""Fewest records of a step; smaller steps are left out."""
 
 
 def attacker_data(
@@ -32,17 +32,17 @@ def attacker_data(
     seed: int,
     x: NDArray[Any] | None = None,
 ) -> tuple[Measure, ...]:
-    """Accuracy on attacker-select by the number of records, and what the last doubling gave.
+    """Accuracy on attacker-select by the number of records, and the gain of the last doubling.
 
     Args:
         about: The private attribute.
-        attack: The chosen one.
+        attack: Name of the selected attack.
         train: Representations `[N, ...]` and class numbers `[N]`.
         select: The same, and persons.
         classes: K.
         confidence: Of each one-sided bound.
         seed: Of the attack.
-        x: Records of attacker-train, for an attack that needs them.
+        x: Records of attacker-train, for an attack that needs records.
 
     Raises:
         RuntimeError: The attack failed.
@@ -50,26 +50,26 @@ def attacker_data(
     order = np.random.default_rng(seed).permutation(len(train[0]))
     z, u, person = select
     rows = balanced_sample(u, person, classes, seed)
-    measures, right = [], []
+    measures, correct = [], []
     for share in SHARES:
         count = round(share * len(order))
-        some = np.sort(order[:count])
-        if count < FEWEST or len(np.unique(train[1][some])) < classes:
+        subset = np.sort(order[:count])
+        if count < MIN_RECORDS or len(np.unique(train[1][subset])) < classes:
             continue
-        held = None if x is None else x[some]
-        part = train[0][some], train[1][some]
-        trial = try_attack(attack, part, (z, u), classes, seed, x=held)
+        part = train[0][subset], train[1][subset]
+        part_x = None if x is None else x[subset]
+        trial = try_attack(attack, part, (z, u), classes, seed, x=part_x)
         if trial.attacker is None:
             raise RuntimeError(f"{attack} {trial.status}")
-        right.append(decisions(trial.attacker, z[rows]) == u[rows])
+        correct.append(predict_classes(trial.attacker, z[rows]) == u[rows])
         measures.append(
             Measure(
                 name=f"{attack} after {count:,} records", about=about,
-                value=float(right[-1].mean()), baseline=1 / classes, people=len(rows),
+                value=float(correct[-1].mean()), baseline=1 / classes, people=len(rows),
             )
         )  # fmt: skip
-    if len(right) > 1:
-        last = paired_difference(right[-2], right[-1], confidence)
+    if len(correct) > 1:
+        last = paired_difference(correct[-2], correct[-1], confidence)
         measures.append(
             Measure(
                 name="gained by the last doubling", about=about, value=last.difference,

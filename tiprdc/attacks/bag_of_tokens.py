@@ -1,4 +1,4 @@
-"""Logistic regression on which tokens occur: the strong plain attack on text records."""
+"""Logistic regression on tf-idf weights of tokens: the strong simple attack on text records."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class BagOfTokensAttack(Attack):
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
     ) -> Attacker:
         count = partial(token_counts, int(z.max()) + 1)
-        make = [partial(_machine, 30 * strength) for strength in STRENGTHS[:budget]]
+        make = [partial(_estimator, 30 * strength) for strength in STRENGTHS[:budget]]
         return fit_estimator(make, count, z, u, classes, seed)
 
 
-def _machine(strength: float) -> Any:
+def _estimator(strength: float) -> Any:
     return make_pipeline(
         TfidfTransformer(sublinear_tf=True),
         LogisticRegression(C=strength, max_iter=200, tol=1e-3),

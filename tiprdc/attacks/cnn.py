@@ -1,4 +1,4 @@
-"""Convolutional networks: on pictures, and on features that a learned linear map unflattens."""
+"""Convolutional networks on pictures, and on features that a linear layer reshapes to a map."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from tiprdc.attacks.base import Attack, Attacker, kind_of
 from tiprdc.attacks.scaling import whiten
-from tiprdc.attacks.torch_attack import Recipe, as_tensor, fit_network
+from tiprdc.attacks.torch_attack import NetworkSpec, as_tensor, fit_network
 
 PICTURE_WIDTHS = ((16, 32, 64), (32, 64, 128))
-"""Channels of each halving on pictures, in the order in which a budget admits them."""
+"""Channels after each halving on pictures; a budget of n tries the first n."""
 FEATURE_WIDTHS = ((8, 32, 64), (16, 64, 128))
-"""Channels of the unflattened 8 x 8 map and of each halving, in the same order."""
+"""Channels of the 8 x 8 map and after each halving; a budget of n tries the first n."""
 
 
 class CnnAttack(Attack):
-    """A small CNN of the data's own shape."""
+    """A small CNN that fits the shape of the representation."""
 
     name = "cnn"
     random = True
@@ -30,21 +30,21 @@ class CnnAttack(Attack):
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
     ) -> Attacker:
         if kind_of(z) == "picture":
-            recipes = [
-                Recipe(make=partial(on_picture, widths), epochs=14, rate=8e-3)
+            specs = [
+                NetworkSpec(build=partial(picture_network, widths), epochs=14, learning_rate=8e-3)
                 for widths in PICTURE_WIDTHS[:budget]
             ]
-            return fit_network(recipes, as_pixels, z, u, classes, seed)
-        recipes = [
-            Recipe(make=partial(_on_features, widths), epochs=15)
+            return fit_network(specs, as_pixels, z, u, classes, seed)
+        specs = [
+            NetworkSpec(build=partial(_feature_network, widths), epochs=15)
             for widths in FEATURE_WIDTHS[:budget]
         ]
         scaling = whiten(z, seed)
-        return fit_network(recipes, as_tensor(scaling), z, u, classes, seed)
+        return fit_network(specs, as_tensor(scaling), z, u, classes, seed)
 
 
 def as_pixels(z: NDArray[Any]) -> Tensor:
-    """What a network sees of pictures: uint8 `[N, C, H, W]` -> float in about [-2, 2]."""
+    """A network's input for pictures: uint8 `[N, C, H, W]` -> float in about [-2, 2]."""
     return (torch.tensor(z).float() - 127.5) / 64
 
 
@@ -53,8 +53,8 @@ def _halving(inputs: int, outputs: int) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
-def on_picture(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Module:
-    """A network of pictures whose last layer decides."""
+def picture_network(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Module:
+    """A network on pictures `[B, C, H, W]` whose last layer gives logits `[B, K]`."""
     layers: list[nn.Module] = []
     inputs = record.shape[0]
     for width in widths:
@@ -64,7 +64,7 @@ def on_picture(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Modu
     return nn.Sequential(*layers, *head, nn.Linear(16 * inputs, classes))
 
 
-def _on_features(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Module:
+def _feature_network(widths: tuple[int, ...], record: Tensor, classes: int) -> nn.Module:
     first, middle, last = widths
     unflatten = [nn.Linear(len(record), first * 64), nn.Unflatten(1, (first, 8, 8)), nn.ReLU()]
     layers = [*_halving(first, middle), *_halving(middle, last), nn.Flatten(), nn.Dropout(0.3)]

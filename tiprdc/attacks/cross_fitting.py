@@ -1,13 +1,13 @@
-"""What can be known of a private attribute from a record, by somebody who never saw its person.
+"""Cross-fitting: predicts the private attribute of each person by classifiers fitted on others.
 
-With few people and wide records an adversary that learns u on the extractor's own people leads
-astray. Most of what is to be said of u by a record is chance, a word that one person happened to
-use, and the extractor learns to hide that chance: its people are hidden and fresh ones are not
-(docs/method.md). What a classifier believes of people whom it was not fitted on is what an attacker
-will know of fresh ones, a plain function of the record, and to hide that is to hide it of everyone.
+With few people and wide records, an adversary that learns u on the extractor's own people misleads
+training. Most of the relation between a record and u is then chance, such as a word that one person
+happened to use. The extractor learns to hide that chance: its own people are hidden and fresh ones
+are not (docs/method.md). Out-of-fold predictions are what an attacker will know of fresh people: a
+plain function of the record, and to hide it is to hide it for everyone.
 
-Source: Schick 1986, Chernozhukov et al. 2018 (cross-fitting); to hide what is believed in place of
-what is true is ours.
+Source: Schick 1986, Chernozhukov et al. 2018 (cross-fitting). Hiding the prediction in place of the
+label is ours.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _CLASSIFIERS: dict[str, Attack] = {
 
 
 class OutOfFoldPredictions(NamedTuple):
-    """What is believed of the private attribute of some people.
+    """Predictions of the private attribute, each by a classifier that was not fitted on the person.
 
     Args:
         of: p(u | x) `[N, K]`, as if all classes were equally frequent.
-        explained: Share of u that they explain, a squared correlation, 0 to 1.
+        explained: Squared correlation of the predictions with u, 0 to 1.
     """
 
     of: NDArray[np.float32]
@@ -46,13 +46,14 @@ class OutOfFoldPredictions(NamedTuple):
 
 
 def cross_fit(records: Records, name: str, classes: int, seed: int) -> OutOfFoldPredictions:
-    """What a classifier fitted on the other people says of each record.
+    """Predict u for each record by a classifier fitted on other people.
 
     Args:
-        records: Of N people and more; x as attacks see it (tiprdc.models.inputs.as_attacked).
+        records: N records of at least 8 people; x as attacks read it
+            (tiprdc.models.inputs.attack_inputs).
         name: The private attribute.
         classes: K.
-        seed: The same gives the same.
+        seed: The same seed gives the same predictions.
 
     Raises:
         DataError: Fewer people than folds.
@@ -60,22 +61,20 @@ def cross_fit(records: Records, name: str, classes: int, seed: int) -> OutOfFold
     people = len(np.unique(records.person))
     if people < _FOLDS:
         raise DataError(
-            "extractor-train",
-            f"{people} people",
-            f"at least {_FOLDS} for train.objective.cross_fit",
-            "set train.objective.cross_fit to false, or prepare more people",
-        )
+            "extractor-train", f"{people} people are too few for train.objective.cross_fit",
+            f"at least {_FOLDS}", "set train.objective.cross_fit to false, or prepare more people",
+        )  # fmt: skip
     classifier, u = _CLASSIFIERS[kind_of(records.x)], records.labels[name]
-    found = np.zeros((len(records), classes), np.float32)
-    for others, own in GroupKFold(_FOLDS).split(records.x, u, records.person):
-        fitted = classifier.fit(records.x[others], u[others], classes, seed, 1)
-        found[own] = fitted.probabilities(records.x[own])
-    return OutOfFoldPredictions(found, _explained(found, u))
+    predictions = np.zeros((len(records), classes), np.float32)
+    for fit_rows, fold_rows in GroupKFold(_FOLDS).split(records.x, u, records.person):
+        fitted = classifier.fit(records.x[fit_rows], u[fit_rows], classes, seed, 1)
+        predictions[fold_rows] = fitted.probabilities(records.x[fold_rows])
+    return OutOfFoldPredictions(predictions, _explained(predictions, u))
 
 
-def _explained(found: NDArray[np.float32], u: NDArray[np.int64]) -> float:
-    """The squared correlation of beliefs `[N, K]` with u's one-hot columns, 0 to 1."""
-    hot = np.eye(found.shape[1], dtype=np.float32)[u]
-    guess, truth = found - found.mean(0), hot - hot.mean(0)
-    spread = max(float(np.square(guess).mean() * np.square(truth).mean()), 1e-12)
-    return max(float((guess * truth).mean()), 0.0) ** 2 / spread
+def _explained(predictions: NDArray[np.float32], u: NDArray[np.int64]) -> float:
+    """Squared correlation of predictions `[N, K]` with u's one-hot columns, 0 to 1."""
+    onehot = np.eye(predictions.shape[1], dtype=np.float32)[u]
+    predicted, truth = predictions - predictions.mean(0), onehot - onehot.mean(0)
+    variances = max(float(np.square(predicted).mean() * np.square(truth).mean()), 1e-12)
+    return max(float((predicted * truth).mean()), 0.0) ** 2 / variances

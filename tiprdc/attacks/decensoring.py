@@ -1,9 +1,9 @@
-"""De-censoring: released features are mapped back to those of an extractor that hides nothing.
+"""De-censoring attack: map released features to those of an unprotected extractor, then classify.
 
-The attacker trains that extractor: a small network that recognises u in the records x of
-attacker-train, without its last layer. Its features of the same people are what the map from z is
-taught, and the attribute is read off what the map gives. They tell how, and how clearly, u shows in
-each record; a label tells only which class it is.
+The attacker trains that extractor: a small network that predicts u from the records x of
+attacker-train, without its last layer. Its features of the same people are the targets of the map
+from z, and a kernel attack predicts the attribute from the map's output. These features carry how,
+and how clearly, u shows in each record; a label carries only the class.
 
 Source: Song and Shmatikov, "Overlearning Reveals Sensitive Attributes" (ICLR 2020), section 4.2,
 Algorithm 1.
@@ -22,42 +22,42 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from tiprdc.attacks.base import kind_of
-from tiprdc.attacks.cnn import PICTURE_WIDTHS, as_pixels, on_picture
+from tiprdc.attacks.cnn import PICTURE_WIDTHS, as_pixels, picture_network
 from tiprdc.attacks.decoder import fit_number_decoder
 from tiprdc.attacks.gru import known_tokens
 from tiprdc.attacks.mlp import perceptron
-from tiprdc.attacks.record_attack import Map, RecordAttack, train_holdout_split
+from tiprdc.attacks.record_attack import FeatureMap, RecordAttack, train_holdout_split
 from tiprdc.attacks.scaling import standardise
-from tiprdc.attacks.torch_attack import Recipe, as_tensor, fit_network
+from tiprdc.attacks.torch_attack import NetworkSpec, as_tensor, fit_network
 
 EPOCHS = 6
-"""Passes of the attacker's own extractor over attacker-train."""
+"""Passes over attacker-train of the attacker's own extractor."""
 WIDTH = 128
-"""Of its hidden layer on columns, and of its embedding of tokens."""
-KEPT = 64
-"""Principal components of its features that the map is taught."""
+"""Width of its hidden layer on columns, and of its embedding of tokens."""
+COMPONENTS = 64
+"""Principal components of its features that are targets of the map."""
 
 
 class DecensoringAttack(RecordAttack):
-    """A kernel on features as an extractor that hides nothing would give them."""
+    """A kernel attack on features mapped to those of an unprotected extractor."""
 
     name = "decensoring"
 
-    def learn(
+    def fit_map(
         self, x: NDArray[Any], z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int
-    ) -> Map:
-        """The map from released to uncensored features."""
-        wanted = _components(_uncensored(x, u, classes, seed), seed)
-        return fit_number_decoder(*train_holdout_split(z, wanted, u, seed), seed)
+    ) -> FeatureMap:
+        """Fit the map from released to uncensored features."""
+        targets = _principal_components(_uncensored_features(x, u, classes, seed), seed)
+        return fit_number_decoder(*train_holdout_split(z, targets, u, seed), seed)
 
 
-def _uncensored(
+def _uncensored_features(
     x: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int
 ) -> NDArray[np.float32]:
     """Features `[N, W]` of the attacker's own extractor."""
-    make, rate, prepare = _extractor(x)
-    recipe = Recipe(make=make, epochs=EPOCHS, rate=rate)
-    network = fit_network([recipe], prepare, x, u, classes, seed).network
+    build, learning_rate, prepare = _extractor_design(x)
+    spec = NetworkSpec(build=build, epochs=EPOCHS, learning_rate=learning_rate)
+    network = fit_network([spec], prepare, x, u, classes, seed).network
     assert isinstance(network, nn.Sequential)
     network.eval()
     with torch.no_grad():
@@ -65,27 +65,27 @@ def _uncensored(
     return np.asarray(torch.cat(parts).numpy())
 
 
-def _extractor(
+def _extractor_design(
     x: NDArray[Any],
 ) -> tuple[Callable[[Tensor, int], nn.Module], float, Callable[[NDArray[Any]], Tensor]]:
-    """How it is made, its learning rate, and what it sees of a record."""
+    """Builder of the attacker's extractor, its learning rate, and the preparation of records."""
     if kind_of(x) == "picture":
-        return partial(on_picture, PICTURE_WIDTHS[0]), 8e-3, as_pixels
+        return partial(picture_network, PICTURE_WIDTHS[0]), 8e-3, as_pixels
     if kind_of(x) == "text":
         vocabulary = int(x.max()) + 1
-        return partial(_mean_word, vocabulary), 8e-3, partial(known_tokens, vocabulary)
+        return partial(_mean_embedding, vocabulary), 8e-3, partial(known_tokens, vocabulary)
     return partial(perceptron, (WIDTH,), 0.2), 4e-3, as_tensor(standardise(x))
 
 
-def _mean_word(vocabulary: int, record: Tensor, classes: int) -> nn.Module:
-    """Logistic regression on the mean of learned word vectors."""
-    words = nn.EmbeddingBag(vocabulary, WIDTH, padding_idx=0)
-    return nn.Sequential(words, nn.Dropout(0.4), nn.Linear(WIDTH, classes))
+def _mean_embedding(vocabulary: int, record: Tensor, classes: int) -> nn.Module:
+    """Logistic regression on the mean of learned token embeddings."""
+    embedding = nn.EmbeddingBag(vocabulary, WIDTH, padding_idx=0)
+    return nn.Sequential(embedding, nn.Dropout(0.4), nn.Linear(WIDTH, classes))
 
 
-def _components(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Principal components `[N, P]`, scaled together to a mean variance of 1."""
-    kept = min(KEPT, *features.shape)
-    pca = PCA(kept, svd_solver="randomized", iterated_power=2, random_state=seed)
-    found = pca.fit_transform(features.astype(np.float64))
-    return np.asarray(found / (found.std() or 1.0), dtype=np.float32)
+def _principal_components(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Principal components `[N, P]`, scaled jointly to a mean variance of 1."""
+    count = min(COMPONENTS, *features.shape)
+    pca = PCA(count, svd_solver="randomized", iterated_power=2, random_state=seed)
+    components = pca.fit_transform(features.astype(np.float64))
+    return np.asarray(components / (components.std() or 1.0), dtype=np.float32)

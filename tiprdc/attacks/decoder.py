@@ -1,12 +1,11 @@
-"""Decoders: networks that learn from (z, x) of attacker-train what record had these features.
+"""Decoders: networks trained on pairs (z, x) of attacker-train to reconstruct records.
 
-No label is needed for that, and each record teaches as many targets as it has numbers: a decoder
-finds its way through features that a classifier, with one bit a person, does not.
+They need no labels, and each record gives as many targets as it has numbers. So a decoder learns
+from features where a classifier, with one bit a person, does not.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,26 +16,27 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tiprdc.attacks.best_pass import train_best_pass
 from tiprdc.attacks.scaling import Scaling, whiten
 from tiprdc.datasets.schema import Column
 from tiprdc.models.inputs import Columns
 
 Pairs = tuple[NDArray[Any], NDArray[Any]]
-"""Features `[N, D]` and what they are of `[N, ...]`."""
+"""Features `[N, D]` and the targets to decode from them `[N, ...]`."""
 PICTURE_EPOCHS, EPOCHS = 5, 15
-"""Passes of a decoder of pictures, of any other; the best one on held-out pairs is kept."""
-FEWEST_STEPS = 20
-"""Of a pass on average: more passes are made where people are few."""
+"""Passes of a picture decoder and of any other; the best pass on held-out pairs is kept."""
+MIN_STEPS = 20
+"""Fewest steps of a pass on average: with few people, more passes are made."""
 BATCH = 128
 MOST_TOKENS = 2000
-"""Tokens that a decoder of text asks for: the most frequent ones of attacker-train."""
+"""Most tokens that a text decoder predicts: the most frequent ones of attacker-train."""
 
 
 class Decoder:
-    """A trained decoder behind the scaling of its features.
+    """A trained decoder and the scaling of its features.
 
     Args:
-        tokens: Of text, the ids `[V]` that its outputs are about.
+        tokens: For text, the token ids `[V]` of its outputs.
     """
 
     def __init__(
@@ -54,76 +54,76 @@ class Decoder:
 
 
 def fit_picture_decoder(
-    train: Pairs, held: Pairs, seed: int, epochs: int = PICTURE_EPOCHS
+    train: Pairs, holdout: Pairs, seed: int, epochs: int = PICTURE_EPOCHS
 ) -> Decoder:
     """Learn pictures `[N, C, H, W]` uint8 from features `[N, D]`, by least squares.
 
     Args:
-        train: Of attacker-train.
-        held: Other pairs, which choose among the passes.
+        train: Pairs of attacker-train.
+        holdout: Other pairs, which select the pass.
         seed: The same seed gives the same decoder.
         epochs: Passes.
     """
-    network = partial(_Painter, train[1].shape[1:])
-    return _fit(network, train, held, _picture_loss, seed, epochs)
+    network = partial(_PictureDecoder, train[1].shape[1:])
+    return _fit(network, train, holdout, _picture_loss, seed, epochs)
 
 
 def fit_column_decoder(
-    train: Pairs, held: Pairs, columns: tuple[Column, ...], seed: int
+    train: Pairs, holdout: Pairs, columns: tuple[Column, ...], seed: int
 ) -> Decoder:
-    """Learn columns `[N, F]` from features `[N, D]`: numbers by squares, categories by entropy.
+    """Learn columns `[N, F]` from features `[N, D]`: squared error and cross-entropy.
 
     Args:
-        columns: What the F columns are.
-        train, held, seed: As for pictures.
+        columns: Descriptions of the F columns.
+        train, holdout, seed: As for pictures.
     """
     network = partial(_perceptron, Columns(columns).width)
-    return _fit(network, train, held, partial(_column_loss, columns), seed)
+    return _fit(network, train, holdout, partial(_column_loss, columns), seed)
 
 
-def fit_number_decoder(train: Pairs, held: Pairs, seed: int) -> Decoder:
-    """Learn any numbers `[N, F]` from features `[N, D]`, by least squares. Arguments as above."""
-    return _fit(partial(_perceptron, train[1].shape[1]), train, held, functional.mse_loss, seed)
+def fit_number_decoder(train: Pairs, holdout: Pairs, seed: int) -> Decoder:
+    """Learn numbers `[N, F]` from features `[N, D]` by least squares; arguments as for pictures."""
+    return _fit(partial(_perceptron, train[1].shape[1]), train, holdout, functional.mse_loss, seed)
 
 
-def fit_token_decoder(train: Pairs, held: Pairs, seed: int) -> Decoder:
-    """Learn which tokens are in a text, ids `[N, T]`, from features `[N, D]`: one logit each.
+def fit_token_decoder(train: Pairs, holdout: Pairs, seed: int) -> Decoder:
+    """Learn which tokens occur in a text, ids `[N, T]`, from features `[N, D]`: a logit a token.
 
     Args:
-        train, held, seed: As for pictures.
+        train, holdout, seed: As for pictures.
     """
     tokens = frequent_tokens(train[1], MOST_TOKENS)
-    there, also = ((z, presence(ids, tokens)) for z, ids in (train, held))
-    network = partial(_token_network, token_logits(there[1]))
-    return _fit(network, there, also, _token_loss, seed, tokens=tokens)
+    fit_pairs, select_pairs = ((z, token_presence(ids, tokens)) for z, ids in (train, holdout))
+    network = partial(_token_network, token_log_odds(fit_pairs[1]))
+    return _fit(network, fit_pairs, select_pairs, _token_loss, seed, tokens=tokens)
 
 
 def frequent_tokens(ids: NDArray[Any], most: int) -> NDArray[np.int64]:
-    """The most frequent token ids `[<= most]` of `[N, T]`; padding, 0, is none of them."""
+    """The most frequent token ids `[<= most]` of `[N, T]`, without padding (0)."""
     count = np.bincount(ids[ids > 0].ravel().astype(np.int64), minlength=2)
     order = np.argsort(-count, kind="stable")[:most]
     return np.asarray(order[count[order] > 0], dtype=np.int64)
 
 
-def presence(ids: NDArray[Any], tokens: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Whether each token is in each text: ids `[N, T]` -> 0 or 1 `[N, V]`."""
-    place = np.full(max(int(ids.max(initial=0)), int(tokens.max(initial=0))) + 1, len(tokens))
-    place[tokens] = np.arange(len(tokens))
-    there = np.zeros((len(ids), len(tokens) + 1), np.uint8)
-    there[np.arange(len(ids))[:, None], place[ids]] = 1
-    return there[:, :-1]
+def token_presence(ids: NDArray[Any], tokens: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Whether each token occurs in each text: ids `[N, T]` -> 0 or 1 `[N, V]`."""
+    column = np.full(max(int(ids.max(initial=0)), int(tokens.max(initial=0))) + 1, len(tokens))
+    column[tokens] = np.arange(len(tokens))
+    present = np.zeros((len(ids), len(tokens) + 1), np.uint8)
+    present[np.arange(len(ids))[:, None], column[ids]] = 1
+    return present[:, :-1]
 
 
-def token_logits(there: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What can be said of tokens without features: the log odds `[V]` of `[N, V]`."""
-    share = (there.sum(0, dtype=np.float64) + 0.5) / (len(there) + 1)
+def token_log_odds(present: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Log odds `[V]` of each token, from presence `[N, V]`: the best logits without features."""
+    share = (present.sum(0, dtype=np.float64) + 0.5) / (len(present) + 1)
     return np.asarray(np.log(share / (1 - share)), dtype=np.float32)
 
 
 def _fit(
-    make: Callable[[int], nn.Module],
+    build: Callable[[int], nn.Module],
     train: Pairs,
-    held: Pairs,
+    holdout: Pairs,
     loss_of: Callable[[Tensor, Tensor], Tensor],
     seed: int,
     epochs: int = EPOCHS,
@@ -131,45 +131,32 @@ def _fit(
 ) -> Decoder:
     scaling = whiten(train[0], seed)
     z, x = torch.from_numpy(scaling(train[0])), torch.tensor(train[1])
-    others = torch.from_numpy(scaling(held[0])), torch.tensor(held[1])
+    held_out = torch.from_numpy(scaling(holdout[0])), torch.tensor(holdout[1])
+    steps = -(-len(z) // BATCH)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = make(z.shape[1])
-        optimiser = torch.optim.AdamW(network.parameters(), 4e-3)
-        steps = -(-len(z) // BATCH)
-        epochs = max(epochs, -(-FEWEST_STEPS * epochs // steps))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, 4e-3, epochs=epochs, steps_per_epoch=steps
-        )
-        best, weights = np.inf, copy.deepcopy(network.state_dict())
-        for _ in range(epochs):
-            network.train()
-            for rows in torch.randperm(len(z)).tensor_split(steps):
-                loss = loss_of(network(z[rows]), x[rows])
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                optimiser.step()
-                schedule.step()
-            loss_held = _mean_loss(network, others, loss_of)
-            if loss_held < best:
-                best, weights = loss_held, copy.deepcopy(network.state_dict())
-    network.load_state_dict(weights)
+        network = build(z.shape[1])
+        train_best_pass(
+            network, torch.arange(len(z)), lambda rows: loss_of(network(z[rows]), x[rows]),
+            lambda: _mean_loss(network, held_out, loss_of),
+            passes=max(epochs, -(-MIN_STEPS * epochs // steps)), steps=steps, learning_rate=4e-3,
+        )  # fmt: skip
     return Decoder(scaling, network, tokens)
 
 
 @torch.no_grad()
 def _mean_loss(
     network: nn.Module,
-    held: tuple[Tensor, Tensor],
+    holdout: tuple[Tensor, Tensor],
     loss_of: Callable[[Tensor, Tensor], Tensor],
 ) -> float:
     network.eval()
-    parts = zip(*(torch.split(each, 512) for each in held), strict=True)
-    return sum(float(loss_of(network(z), x)) * len(z) for z, x in parts) / len(held[0])
+    parts = zip(*(torch.split(each, 512) for each in holdout), strict=True)
+    return sum(float(loss_of(network(z), x)) * len(z) for z, x in parts) / len(holdout[0])
 
 
-class _Painter(nn.Module):
-    """Three doublings from a map of an eighth of the picture's size."""
+class _PictureDecoder(nn.Module):
+    """Three upsamplings by 2, from a map of an eighth of the picture's size."""
 
     def __init__(self, shape: Sequence[int], features: int) -> None:
         super().__init__()
@@ -199,25 +186,25 @@ def _perceptron(outputs: int, features: int) -> nn.Module:
     )  # fmt: skip
 
 
-def _picture_loss(made: Tensor, x: Tensor) -> Tensor:
-    return (made - x.float() / 255).square().mean()
+def _picture_loss(decoded: Tensor, x: Tensor) -> Tensor:
+    return (decoded - x.float() / 255).square().mean()
 
 
-def _column_loss(columns: tuple[Column, ...], made: Tensor, x: Tensor) -> Tensor:
-    wanted: Tensor = Columns(columns)(x)
+def _column_loss(columns: tuple[Column, ...], decoded: Tensor, x: Tensor) -> Tensor:
+    target: Tensor = Columns(columns)(x)
     numeric = sum(not column.categories for column in columns)
-    loss: Tensor = (made[:, :numeric] - wanted[:, :numeric]).square().sum(1).mean()
-    place = numeric
+    loss: Tensor = (decoded[:, :numeric] - target[:, :numeric]).square().sum(1).mean()
+    start = numeric
     for column in columns:
         if column.categories:
-            part = slice(place, place + len(column.categories) + 1)
-            loss = loss + functional.cross_entropy(made[:, part], wanted[:, part])
-            place = part.stop
+            part = slice(start, start + len(column.categories) + 1)
+            loss = loss + functional.cross_entropy(decoded[:, part], target[:, part])
+            start = part.stop
     return loss
 
 
 def _token_network(prior: NDArray[np.float32], features: int) -> nn.Module:
-    """It begins with how frequent each token is."""
+    """A perceptron whose output starts at the token frequencies."""
     network = _perceptron(len(prior), features)
     last = list(network.modules())[-1]
     assert isinstance(last, nn.Linear)
@@ -226,5 +213,5 @@ def _token_network(prior: NDArray[np.float32], features: int) -> nn.Module:
     return network
 
 
-def _token_loss(made: Tensor, there: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(made, there.float())
+def _token_loss(decoded: Tensor, present: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(decoded, present.float())

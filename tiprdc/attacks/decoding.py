@@ -1,4 +1,4 @@
-"""Decoding: the record is rebuilt from its features, and the attribute read off what was rebuilt.
+"""Decoding attack: reconstruct the record from its features, then classify the reconstruction.
 
 Source: Mahendran and Vedaldi, "Understanding Deep Image Representations by Inverting Them" (2015),
 for the inversion of features; a decoder learnt from pairs as in Dosovitskiy and Brox, "Inverting
@@ -22,7 +22,7 @@ from tiprdc.attacks.decoder import (
     fit_picture_decoder,
     fit_token_decoder,
 )
-from tiprdc.attacks.record_attack import Map, RecordAttack, train_holdout_split
+from tiprdc.attacks.record_attack import FeatureMap, RecordAttack, train_holdout_split
 
 _DECODERS: dict[Kind, Callable[[Pairs, Pairs, int], Decoder]] = {
     "picture": partial(fit_picture_decoder, epochs=10),
@@ -32,12 +32,12 @@ _DECODERS: dict[Kind, Callable[[Pairs, Pairs, int], Decoder]] = {
 
 
 class DecodingAttack(RecordAttack):
-    """A kernel on rebuilt pictures, on columns, or on how likely each token is."""
+    """A kernel attack on reconstructed pictures, columns, or token logits."""
 
     name = "decoding"
 
-    def learn(
+    def fit_map(
         self, x: NDArray[Any], z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int
-    ) -> Map:
-        """The decoder."""
+    ) -> FeatureMap:
+        """Fit the decoder."""
         return _DECODERS[kind_of(x)](*train_holdout_split(z, x, u, seed), seed)

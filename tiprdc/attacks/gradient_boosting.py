@@ -1,4 +1,4 @@
-"""Gradient boosted trees: thresholds and interactions of few columns."""
+"""Gradient-boosted trees: find thresholds and interactions of few columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"max_leaf_nodes": 31, "learning_rate": 0.05, "max_features": 0.3},
     {"max_leaf_nodes": 6, "learning_rate": 0.2, "max_features": 0.5},
 )
-"""In the order in which a budget admits them."""
+"""Settings; a budget of n tries the first n."""
 
 
 class GradientBoostingAttack(Attack):
@@ -31,8 +31,8 @@ class GradientBoostingAttack(Attack):
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
     ) -> Attacker:
         common = {"max_iter": 200, "max_bins": 127, "n_iter_no_change": 15, "random_state": seed}
-        make = [
-            partial(HistGradientBoostingClassifier, early_stopping=True, **common, **chosen)
-            for chosen in CONFIGURATIONS[:budget]
+        candidates = [
+            partial(HistGradientBoostingClassifier, early_stopping=True, **common, **settings)
+            for settings in CONFIGURATIONS[:budget]
         ]
-        return fit_estimator(make, whiten(z, seed), z, u, classes, seed)
+        return fit_estimator(candidates, whiten(z, seed), z, u, classes, seed)

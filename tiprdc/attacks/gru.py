@@ -1,4 +1,4 @@
-"""A recurrent network on token ids: word order, where the record itself is attacked."""
+"""A recurrent network on token ids: uses word order, where the text record itself is attacked."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc.attacks.base import Attack, Attacker
-from tiprdc.attacks.torch_attack import Recipe, fit_network
+from tiprdc.attacks.torch_attack import NetworkSpec, fit_network
 
 WIDTHS = (64, 128)
-"""Embedding and state width, in the order in which a budget admits them."""
+"""Embedding and state width; a budget of n tries the first n."""
 
 
 class GruAttack(Attack):
@@ -28,19 +28,19 @@ class GruAttack(Attack):
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
     ) -> Attacker:
         vocabulary = int(z.max()) + 1
-        recipes = [
-            Recipe(make=partial(_Reader, vocabulary, width), epochs=6, rate=4e-3)
+        specs = [
+            NetworkSpec(build=partial(_GruNetwork, vocabulary, width), epochs=6, learning_rate=4e-3)
             for width in WIDTHS[:budget]
         ]
-        return fit_network(recipes, partial(known_tokens, vocabulary), z, u, classes, seed)
+        return fit_network(specs, partial(known_tokens, vocabulary), z, u, classes, seed)
 
 
 def known_tokens(vocabulary: int, z: NDArray[Any]) -> Tensor:
-    """Ids `[N, T]` int64; those beyond attacker-train's vocabulary become padding (0)."""
+    """Ids `[N, T]` int64; ids beyond attacker-train's vocabulary become padding (0)."""
     return torch.from_numpy(np.where(z < vocabulary, z, 0).astype(np.int64))
 
 
-class _Reader(nn.Module):
+class _GruNetwork(nn.Module):
     def __init__(self, vocabulary: int, width: int, record: Tensor, classes: int) -> None:
         super().__init__()
         self.embed = nn.Embedding(vocabulary, width, padding_idx=0)

@@ -1,4 +1,4 @@
-"""One figure of an attack other than attribute inference: its value, its interval, its baseline."""
+"""A figure of an attack other than attribute inference: value, interval and baseline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tiprdc.statistics.binomial import interval
 
 Family = Literal["worst_people", "linkability", "membership", "attacker_data"]
 FAMILIES: tuple[Family, ...] = ("worst_people", "linkability", "membership", "attacker_data")
-"""Kinds of measures, as in `audit.measures`."""
+"""Families of measures, by their names in `audit.measures`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +20,13 @@ class Measure:
     """One figure.
 
     Args:
-        name: What it is, for people.
-        about: Private attribute, or nothing.
-        representation: On what: released, unprotected or raw.
+        name: Name of the figure in reports.
+        about: Private attribute, or empty.
+        representation: What was attacked: released, unprotected or raw.
         value: The figure.
-        low, high: One-sided bounds; None where there are none.
-        baseline: What somebody gets without the features; None where that says nothing.
-        people: On how many people.
+        low, high: One-sided confidence bounds; None where there are none.
+        baseline: What is reached without the features; None where that has no meaning.
+        people: Number of people that it was measured on.
     """
 
     name: str
@@ -41,16 +41,16 @@ class Measure:
 
 def proportion(
     name: str,
-    right: NDArray[np.bool_],
+    correct: NDArray[np.bool_],
     confidence: float,
     *,
     baseline: float | None,
     about: str = "",
     representation: str = "released",
 ) -> Measure:
-    """A share of people `[N]` with exact bounds, N >= 1."""
-    found = interval(int(right.sum()), len(right), confidence)
+    """The share of true values among people `[N]`, N >= 1, with exact bounds."""
+    share = interval(int(correct.sum()), len(correct), confidence)
     return Measure(
-        name=name, about=about, representation=representation, value=found.value,
-        low=found.low, high=found.high, baseline=baseline, people=len(right),
+        name=name, about=about, representation=representation, value=share.value,
+        low=share.low, high=share.high, baseline=baseline, people=len(correct),
     )  # fmt: skip

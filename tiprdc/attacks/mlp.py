@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons: the attacker that the method's own adversary resembles most."""
+"""Multi-layer perceptrons: the attack that is most like the method's own adversary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tiprdc.attacks.base import Attack, Attacker
 from tiprdc.attacks.scaling import whiten
-from tiprdc.attacks.torch_attack import Recipe, as_tensor, fit_network
+from tiprdc.attacks.torch_attack import NetworkSpec, as_tensor, fit_network
 
 SIZES: tuple[tuple[tuple[int, ...], float], ...] = (
     ((512,), 0.5),
@@ -19,7 +19,7 @@ SIZES: tuple[tuple[tuple[int, ...], float], ...] = (
     ((1024,), 0.6),
     ((128, 128, 128), 0.2),
 )
-"""Hidden widths and dropout, in the order in which a budget admits them."""
+"""Hidden widths and dropout; a budget of n tries the first n."""
 
 
 class MlpAttack(Attack):
@@ -32,15 +32,15 @@ class MlpAttack(Attack):
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
     ) -> Attacker:
         scaling = whiten(z, seed)
-        recipes = [
-            Recipe(make=partial(perceptron, sizes, dropout), epochs=15, rate=4e-3)
+        specs = [
+            NetworkSpec(build=partial(perceptron, sizes, dropout), epochs=15, learning_rate=4e-3)
             for sizes, dropout in SIZES[:budget]
         ]
-        return fit_network(recipes, as_tensor(scaling), z, u, classes, seed)
+        return fit_network(specs, as_tensor(scaling), z, u, classes, seed)
 
 
 def perceptron(sizes: tuple[int, ...], dropout: float, record: Tensor, classes: int) -> nn.Module:
-    """Hidden layers of these sizes, and a last layer that decides."""
+    """Hidden layers of these sizes, and a last layer that gives logits `[B, K]`."""
     layers: list[nn.Module] = []
     width = len(record)
     for size in sizes:

@@ -1,4 +1,4 @@
-"""Nearest neighbours: clusters, and people whose features are nearly those of others."""
+"""Nearest neighbours: finds clusters, and people with nearly the same features as others."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tiprdc.attacks.scaling import whiten
 from tiprdc.attacks.sklearn_attack import fit_estimator
 
 NEIGHBOURS = (15, 40, 5, 100, 1)
-"""Numbers of neighbours in the order in which a budget admits them."""
+"""Numbers of neighbours; a budget of n tries the first n."""
 
 
 class NearestNeighboursAttack(Attack):
-    """k nearest neighbours, near ones counting more, by exact search."""
+    """k nearest neighbours weighted by inverse distance, by exact search."""
 
     name = "nearest_neighbours"
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
     ) -> Attacker:
-        make = [
+        candidates = [
             partial(KNeighborsClassifier, min(k, len(u) // 4 + 1), weights="distance",
                     algorithm="brute")
             for k in NEIGHBOURS[:budget]
         ]  # fmt: skip
-        return fit_estimator(make, whiten(z, seed), z, u, classes, seed)
+        return fit_estimator(candidates, whiten(z, seed), z, u, classes, seed)

@@ -1,8 +1,8 @@
-"""One attribute, several attacks: choose on attacker-select, score the chosen on attacker-test.
+"""Scores several attacks on one attribute: selected on attacker-select, scored on attacker-test.
 
-What the audit does with tasks on a cluster, on arrays in one process: for comparisons, where the
-same suite attacks many methods. A representation is attacked by those attacks that can read it, and
-by those that hold records where these are given.
+It does on arrays in one process what the audit does with tasks on a cluster. Comparisons use it,
+where the same suite attacks many methods. A representation is attacked by the attacks that can read
+it, and by those that need records where records are given.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks.base import kind_of
-from tiprdc.attacks.suite import ATTACKS, Trial, decisions, try_attack
+from tiprdc.attacks.suite import ATTACKS, AttackTrial, predict_classes, try_attack
 from tiprdc.datasets.schema import Records, Split
 from tiprdc.statistics.binomial import Interval, balanced_sample, interval, one_a_person
 
-_SEEN: tuple[Split, ...] = ("attacker-train", "attacker-select")
+_FIT_SPLITS: tuple[Split, ...] = ("attacker-train", "attacker-select")
 
 
 @dataclass(frozen=True)
 class Score:
-    """What the chosen attack does on attacker-test.
+    """Accuracy of the selected attack on attacker-test.
 
     Args:
         attack: Its name.
         balanced: Balanced accuracy, on as many people of each class.
-        plain: Share of all people recognised, each with one record, the classes as frequent as
-            they are. The same attacker, who now guesses by the shares of attacker-train.
+        plain: Share of all people recognised, one record each, at the classes' own frequencies. The
+            same attacker then predicts by the class frequencies of attacker-train.
     """
 
     attack: str
@@ -53,29 +53,29 @@ def score(
 
     Args:
         attacks: Names of attacks.
-        seeds: Each attack that depends on chance is fitted once for each.
+        seeds: Each attack that depends on chance is fitted once with each seed.
         z: Representations `[N, ...]` of the three attackers' splits.
         records: The same records with their labels.
         name: The attribute or task.
         classes: K.
-        sample_seed: Decides who of attacker-test is in the balanced sample.
-        x: Records of attacker-train, as attacks see them; without, attacks that need them are left
-            out.
+        sample_seed: Draws the balanced sample of attacker-test.
+        x: Records of attacker-train, as attacks read them; without, attacks that need records are
+            left out.
 
     Raises:
-        ValueError: No attack can read such representations, or all need records.
-        RuntimeError: An attack failed: a method must not look private because of that.
+        ValueError: No attack can read such representations, or all of them need records.
+        RuntimeError: An attack failed; a method must not look private because of that.
     """
-    train, select = ((z[split], records[split].labels[name]) for split in _SEEN)
-    suiting = [
+    train, select = ((z[split], records[split].labels[name]) for split in _FIT_SPLITS)
+    applicable = [
         attack for attack in attacks
         if kind_of(train[0]) in ATTACKS[attack].kinds
         and not (ATTACKS[attack].needs_records and x is None)
     ]  # fmt: skip
-    if not suiting:
+    if not applicable:
         raise ValueError(f"none of {', '.join(attacks)} can read {kind_of(train[0])} records")
-    best: tuple[float, str, Trial] | None = None
-    for attack in suiting:
+    best: tuple[float, str, AttackTrial] | None = None
+    for attack in applicable:
         for seed in seeds if ATTACKS[attack].random else seeds[:1]:
             trial = try_attack(attack, train, select, classes, seed, x=x)
             if trial.select is None:
@@ -87,11 +87,11 @@ def score(
     assert attacker is not None
     truth = test.labels[name]
     rows = balanced_sample(truth, test.person, classes, sample_seed)
-    recognised = decisions(attacker, z["attacker-test"][rows]) == truth[rows]
+    correct = predict_classes(attacker, z["attacker-test"][rows]) == truth[rows]
     people = one_a_person(test.person, np.random.default_rng(sample_seed))
-    guessed = np.argmax(attacker.posterior(z["attacker-test"][people]), axis=1)
+    predicted = np.argmax(attacker.posterior(z["attacker-test"][people]), axis=1)
     return Score(
         attack=best[1],
-        balanced=interval(int(recognised.sum()), len(rows)),
-        plain=interval(int(np.sum(guessed == truth[people])), len(people)),
+        balanced=interval(int(correct.sum()), len(rows)),
+        plain=interval(int(np.sum(predicted == truth[people])), len(people)),
     )

@@ -1,4 +1,4 @@
-"""What the attacks by scikit-learn share: a search on an inner holdout and the fitted attacker."""
+"""Common base of the attacks by scikit-learn: model choice on a holdout, the fitted attacker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from tiprdc.attacks.base import Attacker, class_shares, inner_holdout, log_loss
+from tiprdc.attacks.base import Attacker, class_frequencies, inner_holdout, log_loss
 
 HOLDOUT = 0.2
 """Share of attacker-train on which configurations are compared."""
@@ -29,20 +29,21 @@ class Estimator(Protocol):
 
 
 class EstimatorAttacker(Attacker):
-    """A fitted estimator behind what it wants to see of z."""
+    """A fitted estimator and the preparation of its input."""
 
     def __init__(
         self,
-        shares: NDArray[np.float64],
+        frequencies: NDArray[np.float64],
         prepare: Callable[[NDArray[Any]], Any],
         estimator: Estimator,
     ) -> None:
-        super().__init__(shares)
+        super().__init__(frequencies)
         self.prepare, self.estimator = prepare, estimator
 
     def posterior(self, z: NDArray[Any]) -> NDArray[np.float64]:
         """p(u | z) `[N, K]`; a class without a training record gets 0."""
-        full = np.zeros((len(z), len(self.shares)))
+        # z may be a sparse array, which has no length.
+        full = np.zeros((z.shape[0], len(self.frequencies)))
         full[:, self.estimator.classes_] = self.estimator.predict_proba(self.prepare(z))
         return full
 
@@ -55,30 +56,32 @@ def fit_estimator(
     classes: int,
     seed: int,
 ) -> EstimatorAttacker:
-    """Choose among the candidates on an inner holdout, then fit the best on all of attacker-train.
+    """Select a candidate on an inner holdout, then fit it on all of attacker-train.
 
     Args:
-        candidates: Each makes an unfitted estimator; the first wins a tie.
-        prepare: Fitted on attacker-train, z -> what the estimators see.
+        candidates: Each builds an unfitted estimator; the first wins a tie.
+        prepare: Fitted on attacker-train, z -> input of the estimators.
         z, u, classes, seed: As in `Attack.fit`.
     """
-    shares, seen = class_shares(u, classes), prepare(z)
+    frequencies, inputs = class_frequencies(u, classes), prepare(z)
     best = 0
     if len(candidates) > 1:
         inside, outside = inner_holdout(u, HOLDOUT, np.random.default_rng(seed))
-        tried = [_fitted(make(), seen[inside], u[inside]) for make in candidates]
-        held = seen[outside]
+        fitted = [_fitted(build(), inputs[inside], u[inside]) for build in candidates]
+        holdout = inputs[outside]
         losses = [
-            log_loss(EstimatorAttacker(shares, lambda x: x, e).probabilities(held), u[outside])
-            for e in tried
+            log_loss(
+                EstimatorAttacker(frequencies, lambda x: x, one).probabilities(holdout), u[outside]
+            )
+            for one in fitted
         ]
         best = int(np.argmin(losses))
-    return EstimatorAttacker(shares, prepare, _fitted(candidates[best](), seen, u))
+    return EstimatorAttacker(frequencies, prepare, _fitted(candidates[best](), inputs, u))
 
 
 def _fitted(estimator: Estimator, z: Any, u: NDArray[np.int64]) -> Estimator:
     with warnings.catch_warnings():
-        # Stopped at its iteration limit it is still an attacker, judged by what it recognises.
+        # An attacker that stopped at its iteration limit is still scored by its accuracy.
         warnings.simplefilter("ignore", ConvergenceWarning)
         estimator.fit(z, u)
     return estimator

@@ -1,4 +1,4 @@
-"""The attacks by name, and one guarded run of one of them."""
+"""The attack suite: every attack by its name, and a run of one attack that never raises."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics.binomial import balanced_accuracy
 
 SUITE_VERSION = "1.2.0"
-"""Raised whenever an attack or a default becomes stronger or weaker."""
+"""Version of the attacks and their defaults: raised when one becomes stronger or weaker."""
 
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
@@ -44,18 +44,18 @@ ATTACKS: dict[str, Attack] = {
         BagOfTokensAttack(),
     )
 }
-"""Every attack on an attribute, by its name in params.yaml."""
+"""Every attribute-inference attack by its name in params.yaml."""
 
 
 def attack_named(name: str, where: str, *, records: bool = False) -> Attack:
     """The attack of this name.
 
     Args:
-        where: The params key to blame.
-        records: Whether the attacker holds records there, beside their features.
+        where: The params key that an error names.
+        records: Whether attackers have the records there as well as the features.
 
     Raises:
-        ConfigError: There is none, or it needs records that nobody has there.
+        ConfigError: There is no such attack, or it needs records that attackers do not have there.
     """
     if name not in ATTACKS:
         names = ", ".join(ATTACKS)
@@ -68,8 +68,8 @@ def attack_named(name: str, where: str, *, records: bool = False) -> Attack:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One fitted attack, scored on attacker-select, or why there is none.
+class AttackTrial:
+    """One fitted attack with its score on attacker-select, or the reason why it failed.
 
     Args:
         select: Balanced accuracy on attacker-select in [0, 1]; None if it failed.
@@ -92,7 +92,7 @@ def try_attack(
     seed: int = 0,
     budget: int = 1,
     x: NDArray[Any] | None = None,
-) -> Trial:
+) -> AttackTrial:
     """Fit one attack on attacker-train and score it on attacker-select; never raises.
 
     Args:
@@ -100,38 +100,38 @@ def try_attack(
         train, select: Representations `[N, ...]` and class numbers `[N]`.
         classes: K.
         seed, budget: As in `Attack.fit`.
-        x: Records of attacker-train, as attacks see them, for those that need them.
+        x: Records of attacker-train, as attacks read them, for attacks that need records.
     """
     start = time.perf_counter()
     try:
         for z, _ in (train, select):
             if not np.isfinite(z).all():
-                raise ValueError("the representation holds NaN or infinity")
+                raise ValueError("the representation contains NaN or infinity")
         attack = ATTACKS[name]
         if isinstance(attack, RecordAttack):
             attack = attack.with_records(x)
         attacker = attack.fit(*train, classes, seed, budget)
-        score = balanced_accuracy(decisions(attacker, select[0]), select[1], classes)
-    except Exception as error:  # a broken attack is a fact for the report, not the audit's end
-        return Trial(None, f"failed: {_reason(error)}", time.perf_counter() - start, None)
-    return Trial(score, "ok", time.perf_counter() - start, attacker)
+        score = balanced_accuracy(predict_classes(attacker, select[0]), select[1], classes)
+    except Exception as error:  # the report states a failed attack; the audit continues
+        return AttackTrial(None, f"failed: {_reason(error)}", time.perf_counter() - start, None)
+    return AttackTrial(score, "ok", time.perf_counter() - start, attacker)
 
 
-def decisions(attacker: Attacker, z: NDArray[Any]) -> NDArray[np.int64]:
-    """What the attacker decides `[N]`.
+def predict_classes(attacker: Attacker, z: NDArray[Any]) -> NDArray[np.int64]:
+    """The attacker's predicted class numbers `[N]`.
 
     Raises:
-        ValueError: It gives NaN in place of probabilities.
+        ValueError: Its probabilities are not finite.
     """
-    said = attacker.probabilities(z)
-    if not np.isfinite(said).all():
+    probabilities = attacker.probabilities(z)
+    if not np.isfinite(probabilities).all():
         raise ValueError("the attacker gives NaN")
-    return np.asarray(np.argmax(said, axis=1))
+    return np.asarray(np.argmax(probabilities, axis=1))
 
 
 def _reason(error: Exception) -> str:
-    first = str(error).strip().splitlines()[:1]
-    return f"{type(error).__name__}: {first[0][:200]}" if first else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 def strongest(
@@ -142,16 +142,16 @@ def strongest(
     seed: int = 0,
     budget: int = 1,
 ) -> tuple[str, float]:
-    """The attack that recognises most on attacker-select, and its balanced accuracy there.
+    """The attack with the highest balanced accuracy on attacker-select, and that accuracy.
 
-    For tuning, where a fresh attacker judges every setting: choose settings by it, report another
-    split.
+    Tuning uses it: new attackers judge every setting. Select settings by this figure and report
+    another split.
 
     Raises:
-        RuntimeError: An attack failed: a setting must not look private because of that.
+        RuntimeError: An attack failed; a setting must not look private because of that.
     """
-    suiting = [n for n in names if kind_of(train[0]) in ATTACKS[n].kinds]
-    trials = {name: try_attack(name, train, select, classes, seed, budget) for name in suiting}
+    applicable = [n for n in names if kind_of(train[0]) in ATTACKS[n].kinds]
+    trials = {name: try_attack(name, train, select, classes, seed, budget) for name in applicable}
     scores: dict[str, float] = {}
     for name, trial in trials.items():
         if trial.select is None:

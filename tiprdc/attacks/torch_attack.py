@@ -1,8 +1,7 @@
-"""What the attacks by a network share: training, the pass that is kept, the fitted attacker."""
+"""Common base of the attacks by a neural network: training, model choice, the fitted attacker."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,41 +13,42 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tiprdc.attacks.base import Attacker, class_shares, inner_holdout, log_loss
+from tiprdc.attacks.base import Attacker, class_frequencies, inner_holdout, log_loss
+from tiprdc.attacks.best_pass import train_best_pass
 from tiprdc.attacks.scaling import Scaling
 
 HOLDOUT = 0.15
-"""Share of attacker-train that chooses among passes and configurations."""
+"""Share of attacker-train that selects the pass and the configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How one network is trained.
+class NetworkSpec:
+    """How one network is built and trained.
 
     Args:
-        make: (one prepared record, K) -> network giving logits `[B, K]`.
-        epochs: Passes over attacker-train, all of them made: a leak is often found only after the
-            holdout has looked hopeless for a while. The best of them on the holdout is kept.
-        rate: Peak learning rate of AdamW.
-        decay: Its weight decay.
+        build: (one prepared record, K) -> network giving logits `[B, K]`.
+        epochs: Passes over attacker-train. All are made, since a leak is often found only after the
+            holdout loss has stalled for a while; the best one on the holdout is kept.
+        learning_rate: Peak learning rate of AdamW.
+        weight_decay: Weight decay of AdamW.
     """
 
-    make: Callable[[Tensor, int], nn.Module]
+    build: Callable[[Tensor, int], nn.Module]
     epochs: int
-    rate: float = 2e-3
-    decay: float = 1e-2
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
 
 
 class NetworkAttacker(Attacker):
-    """A trained network behind what it wants to see of z."""
+    """A trained network and the preparation of its input."""
 
     def __init__(
         self,
-        shares: NDArray[np.float64],
+        frequencies: NDArray[np.float64],
         prepare: Callable[[NDArray[Any]], Tensor],
         network: nn.Module,
     ) -> None:
-        super().__init__(shares)
+        super().__init__(frequencies)
         self.prepare, self.network = prepare, network
 
     def posterior(self, z: NDArray[Any]) -> NDArray[np.float64]:
@@ -57,77 +57,70 @@ class NetworkAttacker(Attacker):
 
 
 def fit_network(
-    recipes: Sequence[Recipe],
+    specs: Sequence[NetworkSpec],
     prepare: Callable[[NDArray[Any]], Tensor],
     z: NDArray[Any],
     u: NDArray[np.int64],
     classes: int,
     seed: int,
 ) -> NetworkAttacker:
-    """Train each recipe and keep the network that did best on the inner holdout.
+    """Train a network for each spec and keep the one that did best on the inner holdout.
 
     Args:
-        recipes: At least one.
-        prepare: Fitted on attacker-train, z -> what the networks see `[N, ...]`.
+        specs: At least one.
+        prepare: Fitted on attacker-train, z -> input of the networks `[N, ...]`.
         z, u, classes, seed: As in `Attack.fit`.
     """
-    inside, outside = inner_holdout(u, HOLDOUT, np.random.default_rng(seed))
-    seen, shares = prepare(z), class_shares(u, classes)
+    rows = inner_holdout(u, HOLDOUT, np.random.default_rng(seed))
+    inputs, frequencies = prepare(z), class_frequencies(u, classes)
     best: tuple[float, nn.Module | None] = (np.inf, None)
     with torch.random.fork_rng(devices=[]):
-        for recipe in recipes:
+        for spec in specs:
             torch.manual_seed(seed)
-            network = recipe.make(seen[0], classes)
-            loss = _train(recipe, network, seen, u, (inside, outside), shares)
+            network = spec.build(inputs[0], classes)
+            loss = _train(spec, network, inputs, u, rows, frequencies)
             if best[1] is None or loss < best[0]:
                 best = (loss, network)
     assert best[1] is not None
-    return NetworkAttacker(shares, prepare, best[1])
+    return NetworkAttacker(frequencies, prepare, best[1])
 
 
 def _train(
-    recipe: Recipe,
+    spec: NetworkSpec,
     network: nn.Module,
-    z: Tensor,
+    inputs: Tensor,
     u: NDArray[np.int64],
     rows: tuple[NDArray[np.intp], NDArray[np.intp]],
-    shares: NDArray[np.float64],
+    frequencies: NDArray[np.float64],
 ) -> float:
-    """Train in place, end with the weights that did best on the holdout, return their loss."""
+    """Train in place, end with the weights of the best pass, return their holdout loss."""
     inside, outside = (torch.from_numpy(part) for part in rows)
-    truth = torch.tensor(u)  # a copy: Ray hands out arrays that must not be written to
-    optimiser = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
+    truth = torch.tensor(u)  # a copy, since Ray's arrays are read-only
+
+    def batch_loss(batch: Tensor) -> Tensor:
+        return functional.cross_entropy(network(inputs[batch]), truth[batch])
+
+    def holdout_loss() -> float:
+        balanced = _posterior(network, inputs[outside]) / frequencies
+        return log_loss(balanced / balanced.sum(1, keepdims=True), u[rows[1]])
+
     # At least 16 steps a pass, so that few people do not mean a network hardly trained.
     steps = -(-len(inside) // min(256, max(32, len(inside) // 16)))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, epochs=recipe.epochs, steps_per_epoch=steps, pct_start=0.2
-    )
-    best, weights = np.inf, copy.deepcopy(network.state_dict())
-    for _ in range(recipe.epochs):
-        network.train()
-        for batch in inside[torch.randperm(len(inside))].tensor_split(steps):
-            loss = functional.cross_entropy(network(z[batch]), truth[batch])
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            optimiser.step()
-            schedule.step()
-        balanced = _posterior(network, z[outside]) / shares
-        held = log_loss(balanced / balanced.sum(1, keepdims=True), u[rows[1]])
-        if held < best:
-            best, weights = held, copy.deepcopy(network.state_dict())
-    network.load_state_dict(weights)
-    return best
+    return train_best_pass(
+        network, inside, batch_loss, holdout_loss, passes=spec.epochs, steps=steps,
+        learning_rate=spec.learning_rate, weight_decay=spec.weight_decay, warmup=0.2,
+    )  # fmt: skip
 
 
 @torch.no_grad()
-def _posterior(network: nn.Module, z: Tensor) -> NDArray[np.float64]:
+def _posterior(network: nn.Module, inputs: Tensor) -> NDArray[np.float64]:
     network.eval()
-    logits = torch.cat([network(part) for part in torch.split(z, 512)])
+    logits = torch.cat([network(part) for part in torch.split(inputs, 512)])
     return np.asarray(functional.softmax(logits.double(), dim=1).numpy())
 
 
 def as_tensor(scaling: Scaling) -> Callable[[NDArray[Any]], Tensor]:
-    """The scaling, as what a network sees."""
+    """The scaling as a preparation of networks' input: `[N, ...]` -> tensor `[N, P]`."""
     return partial(_scaled, scaling)
 
 

@@ -1,9 +1,9 @@
-"""The people who are recognised best: an average hides a minority that is fully exposed.
+"""Accuracy on the people who are recognised best: an average hides a fully exposed minority.
 
-The attacker says of whom it is most sure, without looking at labels. So a guess is right about them
-as often as about anybody, and their number is a fixed share: exact bounds hold as for the average.
-Subgroups are the classes of the utility tasks, in each as many people of each private class;
-looking at many finds a bad one by chance, hence bounds that hold for all of them together.
+The most confident people are chosen by the attacker's probabilities, without labels, and are a
+fixed share. So a guess is right about them as often as about anybody, and exact bounds hold as for
+the average. Subgroups are the classes of the utility tasks, with as many people of each private
+class in each. Among many subgroups one looks bad by chance, so their bounds hold simultaneously.
 
 Source: Carlini et al., "Membership Inference Attacks From First Principles" (2022), for why
 averages mislead; Buolamwini and Gebru, "Gender Shades" (2018), for subgroups.
@@ -19,37 +19,42 @@ from numpy.typing import NDArray
 from tiprdc.attacks.measure import Measure, proportion
 
 SHARES = (0.01, 0.05)
-FEWEST = 10
-"""People on whom a share is told; of fewer nothing can be said."""
+"""Shares of the people, the most confident first."""
+MIN_PEOPLE = 10
+"""Fewest people that a share is reported on."""
 
 
 def most_confident(
-    about: str, said: NDArray[np.float64], truth: NDArray[np.int64], confidence: float
+    about: str,
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    confidence: float,
 ) -> Iterator[Measure]:
-    """Accuracy among those of whom the attacker is most sure.
+    """Accuracy among the people that the attacker is most confident about.
 
     Args:
         about: The private attribute.
-        said: The attacker's probabilities `[N, K]` under equal class priors.
+        probabilities: The attacker's `[N, K]` under equal class priors.
         truth: Class numbers `[N]`, the same number of each.
         confidence: Of each one-sided bound.
     """
-    right = np.argmax(said, axis=1) == truth
-    # Where the attacker is equally sure of several, chance decides: the order of rows may not.
+    correct = np.argmax(probabilities, axis=1) == truth
+    # Ties are broken at random: the order of rows must not decide.
     shuffle = np.random.default_rng(len(truth)).permutation(len(truth))
-    surest = shuffle[np.argsort(-said.max(axis=1)[shuffle], kind="stable")]
+    by_confidence = shuffle[np.argsort(-probabilities.max(axis=1)[shuffle], kind="stable")]
     for share in SHARES:
         count = round(share * len(truth))
-        if count >= FEWEST:
+        if count >= MIN_PEOPLE:
             yield proportion(
                 f"accuracy among the {share:.0%} of whom the attacker is most sure",
-                right[surest[:count]], confidence, baseline=1 / said.shape[1], about=about,
+                correct[by_confidence[:count]], confidence,
+                baseline=1 / probabilities.shape[1], about=about,
             )  # fmt: skip
 
 
 def subgroups(
     about: str,
-    said: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
     truth: NDArray[np.int64],
     tasks: Mapping[str, tuple[NDArray[np.int64], tuple[str, ...]]],
     confidence: float,
@@ -57,25 +62,26 @@ def subgroups(
     """Balanced accuracy in each class of each utility task.
 
     Args:
-        about, said, truth: As in `most_confident`.
+        about, probabilities, truth: As in `most_confident`.
         tasks: Task -> class numbers `[N]` of the same people, and names of the classes.
         confidence: Of all bounds of this attribute together.
     """
-    right, classes = np.argmax(said, axis=1) == truth, said.shape[1]
+    correct = np.argmax(probabilities, axis=1) == truth
+    classes = probabilities.shape[1]
     groups = [
         (f"{task}: {name}", _balanced(np.flatnonzero(labels == number), truth, classes))
         for task, (labels, names) in tasks.items()
         for number, name in enumerate(names)
     ]
-    told = [(name, rows) for name, rows in groups if len(rows) >= FEWEST * classes]
-    for name, rows in told:
-        each = 1 - (1 - confidence) / len(told)
-        yield proportion(name, right[rows], each, baseline=1 / classes, about=about)
+    reported = [(name, rows) for name, rows in groups if len(rows) >= MIN_PEOPLE * classes]
+    for name, rows in reported:
+        each = 1 - (1 - confidence) / len(reported)
+        yield proportion(name, correct[rows], each, baseline=1 / classes, about=about)
 
 
 def _balanced(rows: NDArray[np.intp], truth: NDArray[np.int64], classes: int) -> NDArray[np.intp]:
-    """As many of these rows of each class; which ones is random, and the same again."""
-    mixed = np.random.default_rng(len(rows)).permutation(rows)
-    of_class = [mixed[truth[mixed] == k] for k in range(classes)]
+    """As many of these rows of each class, drawn at random with a fixed seed."""
+    shuffled = np.random.default_rng(len(rows)).permutation(rows)
+    of_class = [shuffled[truth[shuffled] == k] for k in range(classes)]
     each = min(map(len, of_class))
-    return np.sort(np.concatenate([some[:each] for some in of_class]))
+    return np.sort(np.concatenate([rows[:each] for rows in of_class]))

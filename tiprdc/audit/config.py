@@ -1,4 +1,4 @@
-"""Settings of an audit: its attacks and the rule that decides (`audit` in params.yaml)."""
+"""Settings of an audit: attacks, effort and pass criteria (`params.yaml: audit`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is attacked: the people of three splits, and the ONNX files."""
+"""The input of an audit: the people of the attackers' three splits, and the ONNX files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tiprdc.statistics.binomial import balanced_sample
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is attacked, and by whom.
+    """Records and models under audit.
 
     Args:
-        schema: What the records are.
+        schema: Describes the records.
         train, select, test: The attackers' three splits, disjoint by person.
-        trained: Some people that the extractor was trained on, one record each; None: not known.
-        models: `released`, and `unprotected` where there is such a control.
+        members: Some people of the extractor's training set, one record each; None: not known.
+        models: `released`, and `unprotected` where that control exists.
     """
 
     schema: Schema
@@ -30,7 +30,7 @@ class Evidence:
     select: Records
     test: Records
     models: Mapping[str, Model]
-    trained: Records | None = None
+    members: Records | None = None
 
     @property
     def parts(self) -> dict[str, Records]:
@@ -39,12 +39,12 @@ class Evidence:
 
 
 def sample(test: Records, schema: Schema, name: str, seed: int) -> NDArray[np.intp]:
-    """Rows of attacker-test on which an attribute is scored."""
+    """Rows of the balanced sample of attacker-test on which an attribute is scored."""
     return balanced_sample(test.labels[name], test.person, schema.classes(name), seed)
 
 
 def digest_of(records: Records) -> str:
-    """sha256 over records, labels and persons, in their order."""
+    """sha256 of records, labels and persons, in their order."""
     digest = hashlib.sha256(str((records.x.dtype, records.x.shape)).encode())
     digest.update(np.ascontiguousarray(records.x).data)
     for name, values in sorted(records.labels.items()):

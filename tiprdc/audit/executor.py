@@ -1,7 +1,7 @@
-"""Where an audit's tasks run: here, one after the other, or wherever else somebody writes.
+"""Interface that runs an audit's tasks, and an implementation in this process.
 
-The audit hands out all its tasks first and collects them afterwards, so that a cluster can do them
-side by side. A task may take another task in place of a value.
+The audit submits all its tasks first and collects the results afterwards, so that a cluster can run
+them in parallel. A task may take another task as an argument in place of a value.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 K = TypeVar("K")
 
 ProgressCallback = Callable[[str, float], None]
-"""Told what is done, and which share of the expected work in [0, 1] is behind us."""
-MOST_SECONDS = 3600
-"""Seconds after which an audit's unfinished attacks count as failed, by default."""
+"""Called with the current step and the share of expected work that is done, in [0, 1]."""
+DEFAULT_TIMEOUT = 3600
+"""Default seconds after which an audit's unfinished attacks count as failed."""
 TIMED_OUT = "out of time (cluster.most_seconds)"
 
 
@@ -23,52 +23,52 @@ class Executor(Protocol):
     """Runs tasks."""
 
     def put(self, value: Any) -> Any:
-        """The value, or what stands for it in arguments: sent once, used often."""
+        """A reference to a value, to use as an argument; the value is sent once."""
 
-    def submit(self, function: Callable[..., Any], *given: Any, returns: int = 1) -> Any:
-        """What stands for the function's result, or for each of its several results."""
+    def submit(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+        """A task for the function's result, or one for each of its several results."""
 
     def get(self, tasks: Sequence[Any]) -> list[Any]:
         """The results of these tasks.
 
         Raises:
-            Exception: What the first failing task raised.
+            Exception: The error of the first failing task.
         """
 
     def collect(
         self, tasks: Mapping[K, Any], deadline: float, label: str, cost: Callable[[K], float]
     ) -> Iterator[tuple[K, Any]]:
-        """Each task's result, or the exception that it ended with, as they come.
+        """Each task's result, or the exception that it raised, as they finish.
 
         Args:
-            tasks: By any key.
-            deadline: By `time.monotonic()`; what is not finished then is a TimeoutError.
-            label: What is done, for people.
-            cost: Expected seconds of a task, roughly.
+            tasks: Tasks by any key.
+            deadline: On the clock `time.monotonic()`; a task unfinished then yields a TimeoutError.
+            label: Name of the step, for progress bars.
+            cost: Rough expected seconds of a task.
         """
 
 
 class InProcess:
-    """Each task when its result is asked for, in this process, with nothing else running.
+    """Runs each task in this process when its result is needed, one at a time.
 
-    A task that is under way cannot be stopped: one that ends after the deadline counts as late, and
-    none is begun after it.
+    A running task cannot be stopped: one that ends after the deadline counts as timed out, and none
+    is started after it.
 
     Args:
-        watch: Told of the progress.
+        progress: Called with the progress.
     """
 
-    def __init__(self, watch: ProgressCallback = lambda label, share: None) -> None:
-        self.watch = watch
+    def __init__(self, progress: ProgressCallback = lambda label, share: None) -> None:
+        self.progress = progress
 
     def put(self, value: Any) -> Any:
         """The value itself."""
         return value
 
-    def submit(self, function: Callable[..., Any], *given: Any, returns: int = 1) -> Any:
-        """A task that is done once, when it is needed."""
-        task = _Task(function, given)
-        return task if returns == 1 else tuple(_Part(task, n) for n in range(returns))
+    def submit(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+        """A task that runs once, when its result is needed."""
+        task = _Task(function, args)
+        return task if returns == 1 else tuple(_TaskItem(task, n) for n in range(returns))
 
     def get(self, tasks: Sequence[Any]) -> list[Any]:
         """The results."""
@@ -78,33 +78,33 @@ class InProcess:
         self, tasks: Mapping[K, Any], deadline: float, label: str, cost: Callable[[K], float]
     ) -> Iterator[tuple[K, Any]]:
         """Each result in turn."""
-        total, behind = sum(map(cost, tasks)), 0.0
+        total, done = sum(map(cost, tasks)), 0.0
         for key, task in tasks.items():
-            self.watch(label, behind / total)
+            self.progress(label, done / total)
             yield key, _outcome(task, deadline)
-            behind += cost(key)
-        self.watch(label, 1.0)
+            done += cost(key)
+        self.progress(label, 1.0)
 
 
 class _Task:
-    def __init__(self, function: Callable[..., Any], given: tuple[Any, ...]) -> None:
-        self.function, self.given = function, given
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.function, self.args = function, args
         self.outcome: tuple[Any] | Exception | None = None
 
     def value(self) -> Any:
         if self.outcome is None:
             try:
-                self.outcome = (self.function(*map(_value, self.given)),)
-            except Exception as error:  # kept for everything that waits for this
+                self.outcome = (self.function(*map(_value, self.args)),)
+            except Exception as error:  # raised again for every dependent task
                 self.outcome = error
-            # What it was given is not kept alive by its result.
-            self.given = ()
+            # The result must not keep the arguments in memory.
+            self.args = ()
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome[0]
 
 
-class _Part:
+class _TaskItem:
     def __init__(self, task: _Task, number: int) -> None:
         self.task, self.number = task, number
 
@@ -112,15 +112,15 @@ class _Part:
         return self.task.value()[self.number]
 
 
-def _value(given: Any) -> Any:
-    return given.value() if isinstance(given, _Task | _Part) else given
+def _value(argument: Any) -> Any:
+    return argument.value() if isinstance(argument, _Task | _TaskItem) else argument
 
 
 def _outcome(task: Any, deadline: float) -> Any:
     if time.monotonic() > deadline:
         return TimeoutError(TIMED_OUT)
     try:
-        found = _value(task)
-    except Exception as error:  # a fact for the report
+        result = _value(task)
+    except Exception as error:  # the report states it
         return error
-    return found if time.monotonic() <= deadline else TimeoutError(TIMED_OUT)
+    return result if time.monotonic() <= deadline else TimeoutError(TIMED_OUT)

@@ -1,12 +1,12 @@
-"""How often these test people were audited: each other plan that sees them learns from them.
+"""The audit ledger: counts how often the same test people were used by different audit plans.
 
-Whoever audits, changes the extractor and audits again on the same attacker-test chooses extractors
-by these people, and the bounds hold no longer for the one that is kept at last. The ledger cannot
-prevent that; it counts, and the report says so. One line of JSON is appended before attacker-test
-is opened, so that an audit that is broken off counts as well. It holds digests and times alone.
+Auditing, changing the extractor and auditing again on the same attacker-test selects extractors by
+these people; the bounds then no longer hold for the extractor that is kept. The ledger cannot
+prevent that. It counts, and the report states the count. One line of JSON, of digests and times
+only, is appended before attacker-test is opened, so that an interrupted audit counts too.
 
-What counts is the number of different plans (models, settings): the same plan again gives the same
-figures and teaches nothing. The file is nobody's proof: whoever can delete it can start anew.
+Different plans (models, settings) are counted: the same plan again gives the same figures and
+reveals nothing new. The file is no proof, since anybody who can delete it can start again.
 
 Source: Dwork et al., "The reusable holdout" (2015), for why it matters.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tiprdc.audit.plan import Plan
 
-_MOST_BYTES = 100_000_000
+_MAX_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Reuse:
 
     Args:
         test_digest: Of the records, labels and persons of attacker-test.
-        plans: Number of different plans, >= 1.
+        plans: Number of different plans so far, >= 1.
         models: Number of different files among them, >= 1.
     """
 
@@ -40,12 +40,12 @@ class Reuse:
 
 @dataclass(frozen=True)
 class Ledger:
-    """A file of one line an audit; None keeps no ledger."""
+    """A file with one line an audit; a path of None keeps no ledger."""
 
     path: Path | None
 
-    def enter(self, plan: Plan, test_digest: str) -> Reuse | None:
-        """Note this audit and count; None where the file cannot be read or written."""
+    def record_audit(self, plan: Plan, test_digest: str) -> Reuse | None:
+        """Append this audit and count; None where the file cannot be read or written."""
         if self.path is None:
             return None
         line = {
@@ -57,7 +57,7 @@ class Ledger:
         }
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # One write in append mode: two audits at once do not cut each other's lines.
+            # One write in append mode, so that the lines of concurrent audits stay whole.
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             return self._count(test_digest)
@@ -68,7 +68,7 @@ class Ledger:
         assert self.path is not None
         plans, models = set(), set()
         with self.path.open("rb") as file:
-            for text in file.read(_MOST_BYTES).splitlines():
+            for text in file.read(_MAX_BYTES).splitlines():
                 entry = _entry(text)
                 if entry.get("test_digest") == test_digest:
                     plans.add(str(entry.get("plan_sha256")))
@@ -76,15 +76,15 @@ class Ledger:
         return Reuse(test_digest=test_digest, plans=len(plans), models=len(models))
 
 
-def beside(data: Path) -> Ledger:
-    """The ledger of a manifest: beside it, since it is these people who are used up."""
+def ledger_for(data: Path) -> Ledger:
+    """The ledger of a manifest, in the same folder: it counts the use of these people."""
     return Ledger(data.with_name(f"{data.name}.audits.jsonl"))
 
 
 def _entry(text: bytes) -> dict[str, object]:
-    """A line that cannot be read belongs to nobody."""
+    """A line of the ledger; empty where it cannot be read."""
     try:
-        found = json.loads(text)
+        entry = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return entry if isinstance(entry, dict) else {}

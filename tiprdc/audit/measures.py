@@ -1,4 +1,4 @@
-"""What is measured beside attribute inference: handed out, collected, missing and why."""
+"""Measures other than attribute inference: submits their tasks and collects their figures."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ from tiprdc.audit.plan import Job, Plan
 from tiprdc.statistics.binomial import one_a_person
 
 Key = tuple[str, str]
-"""Family, and representation or attribute."""
-Found = dict[str, tuple[Measure, ...] | str]
-"""Family -> its figures, or why there are none."""
-SECONDS = {"membership": 8.0, "linkability": 4.0, "attacker_data": 2.0, "reconstruction": 8.0}
-"""Of a task on a slow core, roughly."""
+"""(family, representation or attribute)."""
+MeasuresByFamily = dict[str, tuple[Measure, ...] | str]
+"""Family -> its figures, or the reason why there are none."""
+EXPECTED_SECONDS = {
+    "membership": 8.0,
+    "linkability": 4.0,
+    "attacker_data": 2.0,
+    "reconstruction": 8.0,
+}
+"""Rough seconds of a task on a slow core."""
 
 
-def hand_out(
+def submit_measures(
     plan: Plan,
     evidence: Evidence,
     executor: Executor,
@@ -34,61 +39,64 @@ def hand_out(
     chosen: Mapping[tuple[str, str], Job],
     decoders: Mapping[str, Any],
 ) -> dict[Key, Any]:
-    """Tasks of the planned measures.
+    """Submit the tasks of the planned measures.
 
     Args:
-        plan, evidence, executor: As in `attack`.
-        parts: train, select and test -> representation -> what stands for the split in it.
+        plan, evidence, executor: As in `tiprdc.audit.protocol.attack`.
+        parts: train, select and test -> representation -> a task for the split in it.
         members: Representation -> the same for people of extractor-train.
-        chosen: Target and representation -> the selected job.
-        decoders: Representation -> what stands for its decoder, where records are rebuilt.
+        chosen: (target, representation) -> the selected job.
+        decoders: Representation -> a task for its decoder, where records are reconstructed.
+
+    Returns:
+        (family, representation or attribute) -> its task.
     """
-    found: dict[Key, Any] = {}
-    for family, hand in (
+    submitted: dict[Key, Any] = {}
+    for family, family_tasks in (
         ("linkability", _linkability(plan, evidence, executor, parts)),
         ("membership", _membership(plan, evidence, executor, parts, members)),
         ("attacker_data", _attacker_data(plan, evidence, executor, parts, chosen)),
         ("reconstruction", _reconstruction(plan, evidence, executor, parts, decoders)),
     ):
-        if family in planned(plan):
-            found |= {(family, name): task for name, task in hand}
-    return found
+        if family in planned_families(plan):
+            submitted |= {(family, name): task for name, task in family_tasks}
+    return submitted
 
 
-def planned(plan: Plan) -> tuple[str, ...]:
-    """The families of a plan; whose record it is goes with rebuilding records."""
+def planned_families(plan: Plan) -> tuple[str, ...]:
+    """The families of a plan; retrieval belongs to `reconstruction`."""
     return (*plan.measures, "reconstruction") if plan.reconstruction else plan.measures
 
 
-def collected(plan: Plan, evidence: Evidence, results: Mapping[Key, Any]) -> Found:
-    """The figures by family; a task that failed leaves a reason in place of its family."""
-    found: Found = {}
-    for family in planned(plan):
+def group_by_family(plan: Plan, evidence: Evidence, results: Mapping[Key, Any]) -> MeasuresByFamily:
+    """Figures by family; a failed task gives a reason in place of the figures."""
+    measures: MeasuresByFamily = {}
+    for family in planned_families(plan):
         if family == "worst_people":
             continue
-        of = [result for (name, _), result in results.items() if name == family]
-        failed = [result for result in of if isinstance(result, Exception)]
+        family_results = [result for (name, _), result in results.items() if name == family]
+        failed = [result for result in family_results if isinstance(result, Exception)]
         if failed:
-            late = isinstance(failed[0], TimeoutError)
-            found[family] = f"failed: {failed[0] if late else type(failed[0]).__name__}"
+            timed_out = isinstance(failed[0], TimeoutError)
+            measures[family] = f"failed: {failed[0] if timed_out else type(failed[0]).__name__}"
         else:
-            measures = tuple(measure for result in of for measure in result)
-            found[family] = measures or _missing(family, evidence)
-    return found
+            figures = tuple(measure for result in family_results for measure in result)
+            measures[family] = figures or _reason_missing(family, evidence)
+    return measures
 
 
-def _missing(family: str, evidence: Evidence) -> str:
+def _reason_missing(family: str, evidence: Evidence) -> str:
     if family == "linkability":
-        return f"fewer than {linkability.FEWEST} people of attacker-test have several records"
-    if family == "membership" and evidence.trained is None:
+        return f"fewer than {linkability.MIN_PEOPLE} people of attacker-test have several records"
+    if family == "membership" and evidence.members is None:
         return "who the extractor was trained on is not known"
     if family == "membership":
-        return f"fewer than {membership.FEWEST} people of a kind"
+        return f"fewer than {membership.MIN_PEOPLE} people of a kind"
     return "too few records"
 
 
 def _representations(evidence: Evidence) -> tuple[str, ...]:
-    """Text records are numbers of tokens: distances between them say nothing."""
+    """Representations to measure; raw text is left out, as distances of token ids mean nothing."""
     raw = () if evidence.schema.modality == "text" else ("raw",)
     return (*evidence.models, *raw)
 
@@ -96,8 +104,8 @@ def _representations(evidence: Evidence) -> tuple[str, ...]:
 def _linkability(
     plan: Plan, evidence: Evidence, executor: Executor, parts: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Any]]:
-    pairs = linkability.pairs_of(evidence.test.person, plan.sample_seed)
-    if len(pairs) < linkability.FEWEST:
+    pairs = linkability.record_pairs(evidence.test.person, plan.sample_seed)
+    if len(pairs) < linkability.MIN_PEOPLE:
         return
     person = tuple(part.person for part in evidence.parts.values())
     for name in _representations(evidence):
@@ -159,10 +167,10 @@ def _reconstruction(
     decoders: Mapping[str, Any],
 ) -> Iterator[tuple[str, Any]]:
     test = evidence.test
-    few = np.sort(_people(test.person, plan.sample_seed)[: reconstruction.MOST_SCORED])
+    rows = np.sort(_people(test.person, plan.sample_seed)[: reconstruction.MAX_SCORED])
     for name, decoder in decoders.items():
         yield name, executor.submit(
-            tasks.measure_retrieval, evidence.schema, decoder, parts["test"][name], test.x, few,
+            tasks.measure_retrieval, evidence.schema, decoder, parts["test"][name], test.x, rows,
             plan.policy.confidence, name,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A release of ours under audit: its bytes, and the features that they give."""
+"""A model that this project exported, under audit: runs its bytes on records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tiprdc.errors import ModelError
 from tiprdc.runtime.session import open_session, seed_noise
 
 BATCH = 512
-"""Most records that a file is given at once."""
+"""Most records of one run of the model."""
 
 
 class Model(Protocol):
@@ -33,7 +33,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A file that our export wrote: it takes `x` as the shards hold it and gives `z`.
+    """A file written by our export: input `x` as in the shards, output `z`.
 
     Args:
         content: The file's bytes.
@@ -49,9 +49,9 @@ class OwnModel:
     def features(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Features `[N, D]` of records `[N, ...]` from the exported bytes themselves.
 
-        A release with noise draws it from onnxruntime's generator, which starts anew from one seed
-        of the process with every session: hence a seed of the file and the records, the same again
-        for the same audit, another for other people.
+        A release with noise draws it from onnxruntime's generator, which every session restarts
+        from one seed of the process. So the seed is set from the file and the records: the same
+        audit gives the same noise, other people get other noise.
 
         Raises:
             ModelError: The file cannot be run on such records.
@@ -61,7 +61,7 @@ class OwnModel:
         try:
             session = open_session(self.content)
             z = [session.run(["z"], {"x": np.ascontiguousarray(part)})[0] for part in parts]
-        except Exception as error:  # onnxruntime's errors have no common class
+        except Exception as error:  # onnxruntime's errors have no common base class
             reason = str(error).strip().splitlines()[0][:200]
             raise ModelError(
                 "ONNX file", reason, f"one that turns x {list(x.shape[1:])} {x.dtype} into z",
@@ -71,7 +71,7 @@ class OwnModel:
 
 
 def _noise_seed(model: bytes, x: NDArray[Any]) -> int:
-    """31 bits that follow from the file and the records."""
+    """A seed of 31 bits derived from the file and the records."""
     digest = hashlib.sha256(model)
     digest.update(np.ascontiguousarray(x).data)
     return int.from_bytes(digest.digest()[:4], "big") >> 1

@@ -1,7 +1,7 @@
-"""Extract, fit, select, and let the selected decide on attacker-test: the order is the point.
+"""The attack protocol: fit on attacker-train, select on attacker-select, score on attacker-test.
 
-Attackers are fitted on attacker-train and chosen on attacker-select. Only then does attacker-test
-pass through the extractors, and of each attribute and representation one attacker alone decides.
+The order matters: attacker-test passes through the extractors only after the selection, and only
+one attacker of each attribute and representation predicts on it.
 """
 
 from __future__ import annotations
@@ -15,62 +15,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks import membership, reconstruction
-from tiprdc.attacks.suite import ATTACKS, Trial
+from tiprdc.attacks.suite import ATTACKS, AttackTrial
 from tiprdc.audit import measures, tasks
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.plan import Job, Plan, jobs_of
 from tiprdc.datasets.schema import Records
-from tiprdc.models.inputs import as_attacked
+from tiprdc.models.inputs import attack_inputs
 from tiprdc.statistics.binomial import one_a_person
 
 _SLOWEST_FIRST = ("decoding", "gru", "decensoring", "cnn", "mlp", "kernel", "gradient_boosting")
-_SECONDS = {
+_FIT_SECONDS = {
     "decoding": 9.0, "gru": 8.0, "decensoring": 5.5, "cnn": 2.0, "mlp": 0.8, "kernel": 0.4,
 }  # fmt: skip
-"""Of a fit on features of 4,000 people, on a slow core: how far along an audit is."""
-_RAW = 4.0
+"""Rough seconds of a fit on features of 4,000 people on a slow core, for progress bars."""
+_RAW_FACTOR = 4.0
 """How many times longer a fit on raw records takes."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """What came back from the tasks.
+    """Results of the tasks of an audit.
 
     Args:
         trials: Each job's score on attacker-select.
-        chosen: Target and representation -> the selected job.
-        said: The same -> its probabilities on the balanced sample, or why there are none.
+        chosen: (target, representation) -> the selected job.
+        probabilities: The same -> its probabilities on the balanced sample, or the reason why there
+            are none.
         features: Shape of one record's features.
-        measures: What else was measured.
-        reconstruction, pictures: None and empty where it was not tried or failed.
+        measures: Figures of the other measures.
+        reconstruction, pictures: None and empty where reconstruction was off or failed.
     """
 
-    trials: dict[Job, Trial]
+    trials: dict[Job, AttackTrial]
     chosen: dict[tuple[str, str], Job]
-    said: dict[tuple[str, str], NDArray[np.float64] | str]
+    probabilities: dict[tuple[str, str], NDArray[np.float64] | str]
     features: tuple[int, ...]
     reconstruction: dict[str, dict[str, float]] | None
-    measures: measures.Found
+    measures: measures.MeasuresByFamily
     pictures: dict[str, NDArray[np.uint8]]
 
 
-class _Represented:
-    """The splits as attackers see them, each made when somebody asks."""
+class _Representations:
+    """Tasks for the representations of each split, submitted on request."""
 
     def __init__(self, evidence: Evidence, executor: Executor, *, members: bool) -> None:
         self.executor = executor
         self.models = {name: executor.put(model) for name, model in evidence.models.items()}
         parts = dict(evidence.parts)
-        if members and evidence.trained is not None:
-            parts["members"] = _members(evidence.trained)
+        if members and evidence.members is not None:
+            parts["members"] = _member_sample(evidence.members)
         self.x = {name: executor.put(part.x) for name, part in parts.items()}
         self.raw = {
-            name: executor.put(as_attacked(part.x, evidence.schema)) for name, part in parts.items()
+            name: executor.put(attack_inputs(part.x, evidence.schema))
+            for name, part in parts.items()
         }
 
     def of(self, part: str) -> dict[str, Any]:
-        """Representation -> what stands for this split in it."""
+        """Representation -> a task for this split in it."""
         z = {
             name: self.executor.submit(tasks.extract, model, self.x[part])
             for name, model in self.models.items()
@@ -78,67 +80,65 @@ class _Represented:
         return {**z, "shuffled": z["released"], "raw": self.raw[part]}
 
 
-def attack(plan: Plan, evidence: Evidence, executor: Executor, most_seconds: float) -> Results:
-    """Fit, select, and let the selected decide.
+def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -> Results:
+    """Run all attacks and measures of a plan.
 
     Args:
-        plan: As hashed.
-        evidence: Records and files.
-        executor: Where the work is done.
-        most_seconds: What is not finished after this counts as failed.
+        plan: The audit's plan, already hashed.
+        evidence: Records and models.
+        executor: Runs the tasks.
+        timeout: Seconds; whatever is unfinished then counts as failed.
 
     Raises:
         ModelError: A file cannot be run on these records.
     """
-    deadline = time.monotonic() + most_seconds
-    seen = _Represented(evidence, executor, members="membership" in plan.measures)
-    train, select = seen.of("train"), seen.of("select")
-    # A file that cannot be run is an error here, not the failure of every attack on its features.
-    first, *_ = executor.get([part[name] for name in seen.models for part in (train, select)])
-    decoders = _decoders(plan, evidence, executor, seen, train, select)
+    deadline = time.monotonic() + timeout
+    represented = _Representations(evidence, executor, members="membership" in plan.measures)
+    train, select = represented.of("train"), represented.of("select")
+    # A file that cannot be run must raise here, not fail every attack on its features.
+    first, *_ = executor.get(
+        [part[name] for name in represented.models for part in (train, select)]
+    )
+    decoders = _decoders(plan, evidence, executor, represented, train, select)
     trials, attackers = _fit(plan, evidence, executor, train, select, deadline)
     chosen = choose(trials)
-    test = seen.of("test")
-    asked = {
+    test = represented.of("test")
+    predictions = {
         key: executor.submit(
-            tasks.say, attackers[job], test[job.representation],
+            tasks.predict_probabilities, attackers[job], test[job.representation],
             sample(evidence.test, evidence.schema, job.target, plan.sample_seed),
         )
         for key, job in chosen.items()
     }  # fmt: skip
-    few = evidence.test.x[: reconstruction.MOST_SCORED]
-    rebuilt = {
-        name: executor.submit(tasks.decode, evidence.schema, decoder, test[name], few)
-        for name, decoder in decoders.items()
-    }
-    if decoders:
-        rebuilt["without_features"] = executor.submit(
-            tasks.decode_nothing, evidence.schema, decoders["released"], seen.x["train"], few
-        )
+    reconstructions = _reconstructions(evidence, executor, represented, decoders, test)
     parts = {"train": train, "select": select, "test": test}
-    members = seen.of("members") if "members" in seen.x else {}
-    handed = measures.hand_out(plan, evidence, executor, parts, members, chosen, decoders)
-    said = {
-        key: f"failed: {type(value).__name__}" if isinstance(value, Exception) else value
-        for key, value in executor.collect(asked, deadline, "test", lambda key: 1.0)
-    }
-    found = dict(executor.collect(rebuilt, deadline, "reconstruction", lambda key: 1.0))
-    scores, pictures = _rebuilt(found, evidence)
-    measured = dict(
-        executor.collect(handed, deadline, "measures", lambda key: measures.SECONDS[key[0]])
+    members = represented.of("members") if "members" in represented.x else {}
+    measure_tasks = measures.submit_measures(
+        plan, evidence, executor, parts, members, chosen, decoders
     )
-    others = measures.collected(plan, evidence, measured)
-    return Results(trials, chosen, said, first.shape[1:], scores, others, pictures)
+    probabilities = {
+        key: f"failed: {type(value).__name__}" if isinstance(value, Exception) else value
+        for key, value in executor.collect(predictions, deadline, "test", lambda key: 1.0)
+    }
+    decoded = dict(executor.collect(reconstructions, deadline, "reconstruction", lambda key: 1.0))
+    scores, pictures = _reconstruction_results(decoded, evidence)
+    figures = dict(
+        executor.collect(
+            measure_tasks, deadline, "measures", lambda key: measures.EXPECTED_SECONDS[key[0]]
+        )
+    )
+    by_family = measures.group_by_family(plan, evidence, figures)
+    return Results(trials, chosen, probabilities, first.shape[1:], scores, by_family, pictures)
 
 
-def _members(trained: Records) -> Records:
+def _member_sample(members: Records) -> Records:
     """Some people of extractor-train, one record each."""
-    rows = one_a_person(trained.person, np.random.default_rng(0))
-    return trained.take(rows[: membership.MOST])
+    rows = one_a_person(members.person, np.random.default_rng(0))
+    return members.take(rows[: membership.MAX_MEMBERS])
 
 
-def choose(trials: Mapping[Job, Trial]) -> dict[tuple[str, str], Job]:
-    """Of each target and representation the best job on attacker-select; the first wins a tie."""
+def choose(trials: Mapping[Job, AttackTrial]) -> dict[tuple[str, str], Job]:
+    """The best job on attacker-select for each (target, representation); the first wins a tie."""
     chosen: dict[tuple[str, str], tuple[float, Job]] = {}
     for job, trial in trials.items():
         key = (job.target, job.representation)
@@ -154,11 +154,11 @@ def _fit(
     train: Mapping[str, Any],
     select: Mapping[str, Any],
     deadline: float,
-) -> tuple[dict[Job, Trial], dict[Job, Any]]:
-    """Every job's trial, and what stands for its attacker."""
+) -> tuple[dict[Job, AttackTrial], dict[Job, Any]]:
+    """Every job's trial, and a task for its attacker."""
     jobs = jobs_of(plan)
-    waiting, attackers = {}, {}
-    for job in sorted(jobs, key=_place):
+    trial_tasks, attackers = {}, {}
+    for job in sorted(jobs, key=_order):
         labels = [
             _labels(job, part.labels[job.target], plan)
             for part in (evidence.train, evidence.select)
@@ -166,18 +166,18 @@ def _fit(
         z = train[job.representation], select[job.representation]
         classes = evidence.schema.classes(job.target)
         x = train["raw"] if ATTACKS[job.attack].needs_records else None
-        waiting[job], attackers[job] = executor.submit(
+        trial_tasks[job], attackers[job] = executor.submit(
             tasks.fit, job, *z, *labels, classes, x, returns=2
         )
-    found = dict(executor.collect(waiting, deadline, "attack", _cost))
-    return {job: as_trial(found[job]) for job in jobs}, attackers
+    outcomes = dict(executor.collect(trial_tasks, deadline, "attack", _cost))
+    return {job: as_trial(outcomes[job]) for job in jobs}, attackers
 
 
 def _decoders(
     plan: Plan,
     evidence: Evidence,
     executor: Executor,
-    seen: _Represented,
+    represented: _Representations,
     train: Mapping[str, Any],
     select: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -186,49 +186,74 @@ def _decoders(
     return {
         name: executor.submit(
             tasks.fit_decoder, evidence.schema,
-            train[name], seen.x["train"], select[name], seen.x["select"],
+            train[name], represented.x["train"], select[name], represented.x["select"],
         )
-        for name in seen.models
+        for name in represented.models
     }  # fmt: skip
 
 
+def _reconstructions(
+    evidence: Evidence,
+    executor: Executor,
+    represented: _Representations,
+    decoders: Mapping[str, Any],
+    test: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Tasks for the scores of each decoder and of the baseline; empty without decoders."""
+    if not decoders:
+        return {}
+    schema, x = evidence.schema, evidence.test.x[: reconstruction.MAX_SCORED]
+    submitted = {
+        name: executor.submit(tasks.decode, schema, decoder, test[name], x)
+        for name, decoder in decoders.items()
+    }
+    baseline = executor.submit(
+        tasks.decode_without_features, schema, decoders["released"], represented.x["train"], x
+    )
+    return {**submitted, "without_features": baseline}
+
+
 def _labels(job: Job, u: NDArray[np.int64], plan: Plan) -> NDArray[np.int64]:
-    """True labels; for the negative control in an order that has nothing to do with the people."""
+    """True labels; for the negative control, shuffled labels."""
     if job.representation != "shuffled":
         return u
-    place = list(plan.private).index(job.target)
-    return np.random.default_rng([plan.sample_seed, place, len(u)]).permutation(u)
+    number = list(plan.private).index(job.target)
+    return np.random.default_rng([plan.sample_seed, number, len(u)]).permutation(u)
 
 
-def _place(job: Job) -> tuple[bool, int]:
-    """Slow ones first, so that the last core does not wait for one of them."""
+def _order(job: Job) -> tuple[bool, int]:
+    """Sort key: slow jobs first, so that no slow job is the last to start."""
     order = _SLOWEST_FIRST
-    place = order.index(job.attack) if job.attack in order else len(order)
-    return job.representation != "raw", place
+    rank = order.index(job.attack) if job.attack in order else len(order)
+    return job.representation != "raw", rank
 
 
 def _cost(job: Job) -> float:
-    """Seconds that a fit takes, roughly."""
-    return _SECONDS.get(job.attack, 0.1) * job.budget * (_RAW if job.representation == "raw" else 1)
+    """Rough seconds of a fit."""
+    return (
+        _FIT_SECONDS.get(job.attack, 0.1)
+        * job.budget
+        * (_RAW_FACTOR if job.representation == "raw" else 1)
+    )
 
 
-def as_trial(found: Any) -> Trial:
-    """A job's trial; one that failed where it ended with an exception."""
-    if isinstance(found, Trial):
-        return found
-    reason = str(found) if isinstance(found, TimeoutError) else type(found).__name__
-    return Trial(None, f"failed: {reason}", 0.0, None)
+def as_trial(outcome: Any) -> AttackTrial:
+    """A job's trial; a failed trial where the job raised an exception."""
+    if isinstance(outcome, AttackTrial):
+        return outcome
+    reason = str(outcome) if isinstance(outcome, TimeoutError) else type(outcome).__name__
+    return AttackTrial(None, f"failed: {reason}", 0.0, None)
 
 
-def _rebuilt(
-    found: dict[str, Any], evidence: Evidence
+def _reconstruction_results(
+    decoded: dict[str, Any], evidence: Evidence
 ) -> tuple[dict[str, dict[str, float]] | None, dict[str, NDArray[np.uint8]]]:
-    """Scores of each reconstruction beside the mean record's, and a few pictures."""
-    if not found or any(isinstance(value, Exception) for value in found.values()):
+    """Scores of each reconstruction and of the baseline, and a few pictures."""
+    if not decoded or any(isinstance(value, Exception) for value in decoded.values()):
         return None, {}
-    schema, few = evidence.schema, evidence.test.x[: reconstruction.MOST_SCORED]
-    scores = {name: found[name][0] for name in (*evidence.models, "without_features")}
+    schema, x = evidence.schema, evidence.test.x[: reconstruction.MAX_SCORED]
+    scores = {name: decoded[name][0] for name in (*evidence.models, "without_features")}
     if schema.modality != "image":
         return scores, {}
-    pictures = {n: np.rint(255 * found[n][1]).astype(np.uint8) for n in evidence.models}
-    return scores, {"record": few[: tasks.PICTURES_SHOWN], **pictures}
+    pictures = {n: np.rint(255 * decoded[n][1]).astype(np.uint8) for n in evidence.models}
+    return scores, {"record": x[: tasks.PICTURES_SHOWN], **pictures}

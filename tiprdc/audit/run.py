@@ -20,7 +20,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.ledger import Ledger
-from tiprdc.audit.measures import Found
+from tiprdc.audit.measures import MeasuresByFamily
 from tiprdc.audit.metrics import mean_loss
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import Plan
@@ -139,7 +139,7 @@ def run(
         ModelError: A file cannot be run on these records.
     """
     start, noted = time.monotonic(), plan.sha256
-    reuse = ledger.enter(plan, digest_of(evidence.test))
+    reuse = ledger.record_audit(plan, digest_of(evidence.test))
     scored = Scored(plan, evidence, attack(plan, evidence, executor, most_seconds))
     judged = {name: scored.judged(name) for name in plan.private}
     attributes = {name: report for name, (report, _) in judged.items()}
@@ -190,7 +190,9 @@ def run(
     return AuditResult(report, results.pictures)
 
 
-def _not_tried(plan: Plan, schema: Schema, results: Results, measures: Found) -> Iterator[str]:
+def _not_tried(
+    plan: Plan, schema: Schema, results: Results, measures: MeasuresByFamily
+) -> Iterator[str]:
     """What this audit did not try, and why."""
     if not plan.reconstruction:
         yield "reconstruction of the record (audit.reconstruction is off)"

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks.measure import Measure
-from tiprdc.attacks.suite import Trial
+from tiprdc.attacks.suite import AttackTrial
 from tiprdc.attacks.worst_people import most_confident, subgroups
 from tiprdc.audit.evidence import Evidence, sample
-from tiprdc.audit.measures import Found, planned
+from tiprdc.audit.measures import MeasuresByFamily, planned_families
 from tiprdc.audit.plan import Job, Plan
 from tiprdc.audit.protocol import Results
 from tiprdc.audit.report_document import AttackRun, AttributeReport, Estimate, UtilityReport
@@ -60,10 +60,10 @@ class Scored:
             probes=self.runs(name),
         )
 
-    def measures(self) -> Found:
+    def measures(self) -> MeasuresByFamily:
         """What else was measured, by family, or why it was not."""
-        found: Found = {}
-        for family in planned(self.plan):
+        found: MeasuresByFamily = {}
+        for family in planned_families(self.plan):
             if family == "worst_people":
                 worst = tuple(m for name in self.plan.private for m in self._worst(name))
                 found[family] = worst or "no attacker finished, or too few people"
@@ -98,9 +98,9 @@ class Scored:
             if job.target == target
         )
 
-    def _status(self, job: Job, trial: Trial) -> str:
+    def _status(self, job: Job, trial: AttackTrial) -> str:
         key = (job.target, job.representation)
-        said = self.results.said.get(key)
+        said = self.results.probabilities.get(key)
         lost = self.results.chosen.get(key) == job and isinstance(said, str)
         return f"{said} on attacker-test" if lost else trial.status
 
@@ -119,7 +119,7 @@ class Scored:
 
     def said(self, target: str, representation: str) -> NDArray[np.float64] | None:
         """The selected attacker's probabilities on the balanced sample, if there are any."""
-        said = self.results.said.get((target, representation))
+        said = self.results.probabilities.get((target, representation))
         return None if said is None or isinstance(said, str) or not len(said) else said
 
     def estimate(self, target: str, representation: str) -> Estimate | None:

@@ -1,7 +1,7 @@
-"""Who attacks and who is attacked, where nobody prepared splits: people divided by a seed.
+"""Splits people into the attackers' three splits by a seed, for data without prepared splits.
 
-The people that a stranger's model was trained on are unknown, unless a column names them. Then they
-are left out of the attacks: features of training people may be unlike those of fresh people.
+The training people of a foreign model are unknown, unless a column names them. Then they are left
+out of the attacks: features of training people may differ from those of fresh people.
 """
 
 from __future__ import annotations
@@ -21,52 +21,53 @@ SHARES: dict[Split, float] = {
     "attacker-select": 0.15,
     "attacker-test": 0.40,
 }
-"""As `prepare.shares` has them among the attackers."""
-TRAINED = ("extractor-train", "train")
-"""How a column names the people that the model was trained on."""
-FEWEST = 10
-"""People of each class that attackers need to learn from and to be chosen on."""
+"""Share of the people in each split, as `prepare.shares` has them among the attackers."""
+TRAINING_NAMES = ("extractor-train", "train")
+"""Values of the split column that mark the model's training people."""
+MIN_PEOPLE = 10
+"""Fewest people of each class in each split."""
 
 
-def divide(
+def split_people(
     person: Sequence[str], seed: int, named: Sequence[str] | None = None, where: str = "--split"
 ) -> NDArray[np.str_]:
     """The split of each record `[N]`.
 
     Args:
-        person: Whom each record is about `[N]`.
-        seed: A person's place follows from it and the person's id alone.
-        named: The source's own column `[N]`. If it names all three attackers' splits it is obeyed;
-            else who is `train` or `extractor-train` there is the model's, and all others are
-            divided.
-        where: What to blame.
+        person: Person of each record `[N]`.
+        seed: A person's place in the order depends on it and the person's id alone.
+        named: The source's own column `[N]`. If it names all three attackers' splits, it is used
+            as it is. Else `train` or `extractor-train` marks the model's training people, and all
+            others are split.
+        where: What error messages name.
 
     Raises:
-        DataError: A person is in two splits, or nobody is left.
+        DataError: A person is in two splits, or no people are left to attack.
     """
     people = pd.Series(list(person), dtype=str)
     split = pd.Series([""] * len(people))
     if named is not None:
-        given = pd.Series(list(named), dtype=str)
-        _refuse_shared(people, given, where)
-        if set(given) >= set(SHARES) and set(given) <= set(SPLITS):
-            return given.to_numpy(dtype=np.str_)
-        split[given.isin(TRAINED)] = "extractor-train"
+        column = pd.Series(list(named), dtype=str)
+        _refuse_shared(people, column, where)
+        if set(column) >= set(SHARES) and set(column) <= set(SPLITS):
+            return column.to_numpy(dtype=np.str_)
+        split[column.isin(TRAINING_NAMES)] = "extractor-train"
     free = people[split == ""]
     if free.empty:
         raise DataError(
-            where, "all people are the model's own training people", "fresh people to attack"
-        )
+            where, "all people are the model's own training people",
+            hint="add people that the model was not trained on",
+        )  # fmt: skip
     order = shuffled(free, seed)
     ends = np.rint(np.cumsum(list(SHARES.values())) * len(order)).astype(int)
     places = np.searchsorted(ends, np.arange(len(order)), side="right")
-    of = {who: list(SHARES)[place] for who, place in zip(order, places, strict=True)}
-    split[split == ""] = free.map(of)
+    split_of = {name: list(SHARES)[place] for name, place in zip(order, places, strict=True)}
+    split[split == ""] = free.map(split_of)
     return split.to_numpy(dtype=np.str_)
 
 
-def refuse_few(records: pd.DataFrame, split: NDArray[np.str_], attribute: Attribute) -> None:
-    """Attackers need some people of each class.
+def check_class_sizes(records: pd.DataFrame, split: NDArray[np.str_], attribute: Attribute) -> None:
+    """Check that each class has enough people in each of the attackers' splits.
 
     Raises:
         DataError: A class has too few.
@@ -74,12 +75,12 @@ def refuse_few(records: pd.DataFrame, split: NDArray[np.str_], attribute: Attrib
     for name in SHARES:
         pairs = records.loc[split == name, ["person", attribute.name]].drop_duplicates()
         counts = np.bincount(pairs[attribute.name], minlength=len(attribute.classes))
-        if counts.min() < FEWEST:
+        if counts.min() < MIN_PEOPLE:
             raise DataError(
                 f"{attribute.name}, {name}",
                 f"{int(counts.min()):,} people of {attribute.classes[int(counts.argmin())]!r}",
-                f"at least {FEWEST:,} of each class",
-                "add people, or join small classes",
+                f"at least {MIN_PEOPLE:,} of each class",
+                "add people, or merge small classes",
             )
 
 

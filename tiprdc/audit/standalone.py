@@ -1,50 +1,50 @@
-"""The audit in one process, of a file that this project did not make."""
+"""Audits a foreign ONNX file in one process and writes the report (`tiprdc audit`)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tiprdc.audit.audit_request import MORE_PEOPLE, AuditRequest
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.executor import MOST_SECONDS, InProcess, ProgressCallback
-from tiprdc.audit.foreign_inputs import AuditRequest, load_evidence
+from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
+from tiprdc.audit.foreign_inputs import load_evidence
 from tiprdc.audit.foreign_model import sha256_of
-from tiprdc.audit.ledger import beside
+from tiprdc.audit.ledger import ledger_for
 from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.writer import write
 from tiprdc.reports.page import write_report
 
-_MORE_PEOPLE = "take more people, or lower min_people in a file for --policy"
 
-
-def audit_alone(
+def run_standalone_audit(
     request: AuditRequest,
     config: AuditConfig,
     out: Path,
-    watch: ProgressCallback,
-    most_seconds: float = MOST_SECONDS,
+    progress: ProgressCallback,
+    timeout: float = DEFAULT_TIMEOUT,
 ) -> AuditReport:
-    """Audit one file and write what the graph's audit writes, and the page.
+    """Audit one file and write `audit.json`, as the pipeline's audit does, and the HTML report.
 
     Args:
-        request: Which file, on whom.
-        config: Who attacks, how hard, and what counts as enough.
-        out: Folder for the findings.
-        watch: Told of the progress.
-        most_seconds: What is not finished after this counts as failed.
+        request: The file and the data.
+        config: Attacks, effort and policy.
+        out: Folder for the report.
+        progress: Called with the progress.
+        timeout: Seconds; attacks unfinished then count as failed.
 
     Raises:
         ModelError: The file is refused, or cannot be run on these records.
-        DataError, ConfigError: The data do not fit what is asked of them.
+        DataError, ConfigError: The data do not match the request.
     """
-    (evidence,) = load_evidence(request, lambda share: watch("read", share))
-    plan = make_plan(config, evidence, _MORE_PEOPLE)
+    (evidence,) = load_evidence(request, lambda share: progress("read", share))
+    plan = make_plan(config, evidence, MORE_PEOPLE)
 
-    def again() -> Digests:
-        # The records are in memory since they were read: the file alone could be another by now.
+    def recompute_digests() -> Digests:
+        # The records stay in memory; only the file can have changed.
         return Digests(sha256_of(request.models[0]), None, evidence.schema.digest)
 
-    audited = run(plan, evidence, InProcess(watch), most_seconds, again, beside(request.data))
-    write(audited, out, name=request.models[0].name)
+    ledger = ledger_for(request.data)
+    result = run(plan, evidence, InProcess(progress), timeout, recompute_digests, ledger)
+    write(result, out, name=request.models[0].name)
     write_report(out, None)
-    return audited.report
+    return result.report

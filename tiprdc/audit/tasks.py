@@ -1,6 +1,6 @@
-"""The audit's work in pieces: each takes one core and whatever it needs, and reads nothing else.
+"""Tasks of an audit: each takes one core and its arguments, and reads nothing else.
 
-So any process of any machine can do any of them, and the same piece gives the same figures there.
+So any process on any machine can run any task, and it gives the same figures there.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
-from tiprdc.attacks.decoder import Decoder, presence
+from tiprdc.attacks.decoder import Decoder, token_presence
 from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.retrieval import retrieval
-from tiprdc.attacks.suite import Trial, try_attack
+from tiprdc.attacks.suite import AttackTrial, try_attack
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import Job
 from tiprdc.datasets.schema import Schema
 
 PICTURES_SHOWN = 8
+"""Reconstructed pictures that the report shows."""
 
 
 def extract(model: Model, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -36,31 +37,33 @@ def fit(
     u_select: NDArray[np.int64],
     classes: int,
     x: NDArray[Any] | None = None,
-) -> tuple[Trial, Any]:
-    """A trial without its attacker, and the attacker, which stays where it was fitted."""
+) -> tuple[AttackTrial, Any]:
+    """The trial without its attacker, and the attacker, which stays where it was fitted."""
     torch.set_num_threads(1)
     train, select = (z_train, u_train), (z_select, u_select)
     trial = try_attack(job.attack, train, select, classes, job.seed, job.budget, x)
-    return Trial(trial.select, trial.status, trial.seconds, None), trial.attacker
+    return AttackTrial(trial.select, trial.status, trial.seconds, None), trial.attacker
 
 
-def say(attacker: Any, z: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The attacker's probabilities `[len(rows), K]` on these people of attacker-test.
+def predict_probabilities(
+    attacker: Any, z: NDArray[Any], rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The attacker's probabilities `[len(rows), K]` on these rows of attacker-test.
 
     Raises:
-        ValueError: It gives NaN.
+        ValueError: They are not finite.
     """
     torch.set_num_threads(1)
-    said = attacker.probabilities(z[rows])
-    if not np.isfinite(said).all():
+    probabilities = attacker.probabilities(z[rows])
+    if not np.isfinite(probabilities).all():
         raise ValueError("the attacker gives NaN")
-    return np.asarray(said)
+    return np.asarray(probabilities)
 
 
 def fit_decoder(
     schema: Schema, z: NDArray[Any], x: NDArray[Any], z_select: NDArray[Any], x_select: NDArray[Any]
 ) -> Decoder:
-    """A decoder of such records."""
+    """A decoder of this kind of record."""
     torch.set_num_threads(1)
     return reconstruction.fit_decoder(schema, (z, x), (z_select, x_select))
 
@@ -70,17 +73,18 @@ def decode(
 ) -> tuple[dict[str, float], NDArray[np.float32]]:
     """Scores, and the first few reconstructions."""
     torch.set_num_threads(1)
-    made = decoder(z[: len(x)])
-    scores = reconstruction.scores(schema, made, x, decoder.tokens)
-    return scores, made[:PICTURES_SHOWN]
+    decoded = decoder(z[: len(x)])
+    scores = reconstruction.scores(schema, decoded, x, decoder.tokens)
+    return scores, decoded[:PICTURES_SHOWN]
 
 
-def decode_nothing(
+def decode_without_features(
     schema: Schema, decoder: Decoder, x_train: NDArray[Any], x: NDArray[Any]
 ) -> tuple[dict[str, float], NDArray[np.float32]]:
-    """The same without features: what the records of attacker-train alone say of others."""
-    made = reconstruction.without_features(schema, x_train, len(x), decoder.tokens)
-    return reconstruction.scores(schema, made, x, decoder.tokens), made[:PICTURES_SHOWN]
+    """Scores of the baseline, which uses the records of attacker-train alone."""
+    decoded = reconstruction.without_features(schema, x_train, len(x), decoder.tokens)
+    scores = reconstruction.scores(schema, decoded, x, decoder.tokens)
+    return scores, decoded[:PICTURES_SHOWN]
 
 
 def measure_retrieval(
@@ -92,11 +96,11 @@ def measure_retrieval(
     confidence: float,
     representation: str,
 ) -> tuple[Measure, ...]:
-    """On these rows of attacker-test, one a person."""
+    """Retrieval on these rows of attacker-test, one a person."""
     torch.set_num_threads(1)
-    made = decoder(z[rows])
-    found = x[rows] if schema.modality != "text" else presence(x[rows], decoder.tokens)
-    return retrieval(made, found, schema.columns, confidence, representation)
+    decoded = decoder(z[rows])
+    records = x[rows] if schema.modality != "text" else token_presence(x[rows], decoder.tokens)
+    return retrieval(decoded, records, schema.columns, confidence, representation)
 
 
 def measure_linkability(
@@ -108,9 +112,11 @@ def measure_linkability(
     seed: int,
     representation: str,
 ) -> tuple[Measure, ...]:
-    """Of the three attackers' splits, with the persons of each."""
+    """Linkability on the attackers' three splits, with the persons of each."""
     z = (z_train, z_select, z_test)
-    train, select, test = (linkability.Side(*each) for each in zip(z, person, strict=True))
+    train, select, test = (
+        linkability.PersonFeatures(*each) for each in zip(z, person, strict=True)
+    )
     return linkability.linkability(train, select, test, confidence, seed, representation)
 
 
@@ -124,10 +130,10 @@ def measure_membership(
     seed: int,
     representation: str,
 ) -> tuple[Measure, ...]:
-    """Of training people against these rows of the three attackers' splits."""
+    """Membership of training people against these rows of the attackers' three splits."""
     torch.set_num_threads(1)
     splits = (z_train, z_select, z_test)
-    train, select, test = (z[of] for z, of in zip(splits, rows, strict=True))
+    train, select, test = (z[part] for z, part in zip(splits, rows, strict=True))
     return membership.membership(members, train, select, test, confidence, seed, representation)
 
 
@@ -141,7 +147,7 @@ def measure_attacker_data(
     confidence: float,
     x: NDArray[Any] | None = None,
 ) -> tuple[Measure, ...]:
-    """The chosen attack on more and more of attacker-train; `person` is of attacker-select."""
+    """The selected attack on growing parts of attacker-train; `person` is of attacker-select."""
     torch.set_num_threads(1)
     train, select = (z_train, u[0]), (z_select, u[1], person)
     return attacker_data.attacker_data(

@@ -121,7 +121,7 @@ def normaliser(spec: InputSpec) -> nn.Module:
     return Tokens(spec.vocabulary_size)
 
 
-def as_attacked(x: NDArray[Any], schema: Schema | InputSpec) -> NDArray[Any]:
+def attack_inputs(x: NDArray[Any], schema: Schema | InputSpec) -> NDArray[Any]:
     """Raw records `[N, *shape]` as attacks see them: columns standardised and one-hot `[N, W]`, the
     rest as it is."""
     if schema.modality != "table":

@@ -1,1 +1,1 @@
-"""Reads and runs untrusted ONNX files in a process with limits."""
+"""Sandbox for untrusted ONNX files: validates and runs them in a process with limits."""

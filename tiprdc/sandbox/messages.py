@@ -1,4 +1,4 @@
-"""A stranger's file refused: in a sentence, with names that are safe to show."""
+"""Error messages about untrusted files, with names made safe to print."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from tiprdc.errors import ModelError
 from tiprdc.formats.files import sanitize
 
 
-def refused(where: str, given: str, expected: str, hint: str = "") -> ModelError:
-    """The error to raise; its parts as `TiprdcError`'s."""
+def refusal(where: str, given: str, expected: str, hint: str = "") -> ModelError:
+    """The `ModelError` to raise; arguments as in `TiprdcError`."""
     return ModelError(sanitize(where), given, expected, hint)
 
 
-def quoted(name: str) -> str:
-    """A stranger's name, short and without what could rewrite a terminal."""
+def quote(name: str) -> str:
+    """An untrusted name in quotes, at most 60 characters, without terminal control codes."""
     text = sanitize(name).replace("\n", " ").replace("\t", " ")
     return repr(text if len(text) <= 60 else f"{text[:57]}...")

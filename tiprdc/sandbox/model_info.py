@@ -1,4 +1,4 @@
-"""What is known of an ONNX file once it was inspected: what it takes, what it gives, how large."""
+"""Facts about a validated ONNX file: its input, its output and its size."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelFacts:
-    """One input, one output, and what lies between.
+class ModelInfo:
+    """Input, output and size of a validated model.
 
     Args:
-        sha256: Of the file.
-        size: Of the file, in bytes.
+        sha256: Digest of the file.
+        size: Size of the file in bytes.
         opset: Version of ONNX's own operators.
         nodes: Number of nodes, at least 1.
-        parameters: Numbers in initialisers and constants.
+        parameters: Number of values in initialisers and constants.
         operators: Names of the operators used, sorted.
-        batch: Records that must be given at once, or None for any number.
+        batch: Fixed batch size, or None for any.
         input_name: Name of the only input.
         input_dtype: numpy's name of its type: uint8, int32, int64, float16, float32 or float64.
         input_shape: Shape of one record, without the batch.
@@ -45,18 +45,18 @@ class ModelFacts:
     output_shape: Shape | None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON's types."""
+        """As JSON types."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> ModelFacts:
-        """Back from JSON's types.
+    def from_json(cls, raw: dict[str, Any]) -> ModelInfo:
+        """From JSON types.
 
         Raises:
-            TypeError: A field is missing or too many.
+            TypeError: A field is missing or unknown.
         """
-        known = {field.name for field in fields(cls)}
-        if set(raw) != known:
-            raise TypeError("other fields than those of ModelFacts")
+        names = {field.name for field in fields(cls)}
+        if set(raw) != names:
+            raise TypeError("other fields than those of ModelInfo")
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
         return cls(**plain)

@@ -1,29 +1,29 @@
-"""ONNX files that anybody gave us: looked at and run where they can do no harm.
+"""Validates and runs untrusted ONNX files in a separate process with limits.
 
     from tiprdc.sandbox import runner
 
-    facts = runner.check(Path("model.onnx"))     # ModelFacts: input, output, sizes, sha256
+    info = runner.validate(Path("model.onnx"))   # ModelInfo: input, output, sizes, sha256
     z = runner.run(Path("model.onnx"), x)        # float32 [N, ...], finite, one row a record
 
-Both refuse with a `ModelError` that says what was found, what is allowed and, where there is one,
-a hint. Neither raises anything else for what a file holds or does.
+Both refuse a file with a `ModelError` that states the reason, what is allowed and, where there is
+one, a hint. They raise nothing else, whatever a file contains or does.
 
-What happens:
+The steps:
 
-1. The bytes are read once: an ordinary file, no link, no larger than `Limits.file`. They are copied
-   to a private folder; `ModelFacts.sha256` is the digest of what was looked at and run.
-2. A process of its own reads them (worker.py): without our environment, with limits on
-   memory, time and what it writes, and without the right to open any file or socket.
-3. In there the graph is inspected (validator.py): one input, one output, operators of an
-   allow-list, no external data, functions, loops, branches, custom domains or absurd sizes.
-4. Only then does onnxruntime load it, in there too, and run it on the records.
+1. The bytes are read once, from an ordinary file (no link) of at most `Limits.file` bytes, and
+   copied to a private folder. `ModelInfo.sha256` is the digest of the bytes validated and run.
+2. A separate process reads them (worker.py): without our environment, with limits on memory, time
+   and written bytes, and without the right to open any file or socket.
+3. There the graph is validated (validator.py): one input, one output, operators of an allow-list,
+   no external data, functions, loops, branches, custom domains or absurd sizes.
+4. Only then, still in that process, onnxruntime loads the model and runs it on the records.
 
 Records go in and features come out as .npy files; nothing is ever unpickled. A crash, a time-out,
-NaN, a batch of the wrong size end as a `ModelError`.
+NaN and a batch of the wrong size all end as a `ModelError`.
 
-It needs Linux (the limits are the kernel's) and the extra [audit]. The limits hold what a *file*
-can ask for. They do not hold an attacker who takes over the process through a fault of onnxruntime
-itself: who expects that runs the whole audit in a container or a virtual machine.
+It needs Linux (the kernel enforces the limits) and the extra [audit]. The limits bound what a
+*file* can request. They do not stop an attacker who takes over the process through a bug in
+onnxruntime itself: against that, run the whole audit in a container or a virtual machine.
 """
 
 from __future__ import annotations
@@ -46,29 +46,29 @@ from numpy.typing import NDArray
 from tiprdc.errors import DataError, ModelError, check_range
 from tiprdc.formats.files import read_bytes, sanitize
 from tiprdc.sandbox import worker
-from tiprdc.sandbox.model_info import ModelFacts
+from tiprdc.sandbox.model_info import ModelInfo
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
     f" from {worker.__name__} import main; main()"
 )
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""All that it gets; tiprdc/runtime/session.py adds what keeps onnxruntime from telling anybody."""
-_MOST_ANSWER = 2**20
-_STARTING = 60.0
-"""Seconds that starting Python may take on a busy machine, on top of the limit."""
+"""The worker's whole environment; tiprdc/runtime/session.py also turns off telemetry."""
+_MAX_ANSWER_BYTES = 2**20
+_STARTUP_SECONDS = 60.0
+"""Seconds for starting Python on a busy machine, on top of the limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a stranger's file may cost."""
+    """Resource limits for an untrusted file."""
 
     file: int = 2**30
     """Size of the file in bytes, 1 to 2^31 - 1, which is protobuf's own limit."""
     memory: int = 2**31
-    """Bytes beyond what Python and onnxruntime take themselves, 2^24 to 2^40."""
+    """Bytes on top of what Python and onnxruntime need themselves, 2^24 to 2^40."""
     seconds: float = 600.0
-    """Of the CPU, and of the clock, for one call; 1 to 100,000."""
+    """CPU time, and wall time, of one call; 1 to 100,000."""
     output: int = 2**32
     """Bytes of features of one call, 2^16 to 2^40."""
     features: int = 2**22
@@ -82,78 +82,79 @@ class Limits:
         check_range("Limits.features", self.features, 1, 2**30)
 
 
-def validate(path: Path, *, limits: Limits | None = None) -> ModelFacts:
-    """Inspect an ONNX file and let onnxruntime load it, in a process with limits.
+def validate(path: Path, *, limits: Limits | None = None) -> ModelInfo:
+    """Validate an ONNX file and load it with onnxruntime, in a process with limits.
 
     Args:
         path: The file.
-        limits: What it may cost.
+        limits: Resource limits; None: the defaults.
 
     Returns:
-        What it takes and gives.
+        Its input, output and size.
 
     Raises:
-        ModelError: It is refused, does not load, crashes, or costs more than the limits.
+        ModelError: It is refused, does not load, crashes, or exceeds a limit.
     """
-    facts, _ = _confined(path, None, 1, limits or Limits())
-    return facts
+    info, _ = _run_worker(path, None, 1, limits or Limits())
+    return info
 
 
 def run(
     path: Path, x: NDArray[Any], *, batch: int = 64, limits: Limits | None = None
 ) -> NDArray[np.float32]:
-    """Features of records, made by a file from a stranger in a process with limits.
+    """Features of records by an untrusted file, in a process with limits.
 
-    A model whose batch is fixed gets whole batches of that size, the last filled up.
+    A model with a fixed batch size gets whole batches; the last one is padded.
 
     Args:
-        path: The file; it is inspected first, as by `check`.
-        x: Records `[N, *shape]`, N >= 1, of a type that becomes the model's without loss.
-        batch: Records at a time, 1 to 4096, where the model leaves it open.
-        limits: What it may cost, all records together.
+        path: The file; it is validated first, as by `validate`.
+        x: Records `[N, *shape]`, N >= 1, of a type that casts to the model's without loss.
+        batch: Batch size, 1 to 4096, where the model leaves it open.
+        limits: Resource limits for all records together; None: the defaults.
 
     Returns:
-        `[N, ...]`, finite, in the order of the records. Another type becomes float32.
+        `[N, ...]`, finite, in the order of the records, cast to float32.
 
     Raises:
-        DataError: The records do not fit what the model takes.
-        ModelError: As `check`; or features are not finite, or not one row for each record.
+        DataError: The records do not match the model's input.
+        ModelError: As `validate`; or features are not finite, or not one row a record.
     """
     check_range("batch", batch, 1, 4096)
     limits = limits or Limits()
-    facts = validate(path, limits=limits)
-    x = _fitting(x, facts, sanitize(str(path)))
-    again, z = _confined(path, x, batch, limits)
-    if again != facts:
-        raise ModelError(sanitize(str(path)), "a file that changes", "one that stays as it is")
+    info = validate(path, limits=limits)
+    x = _cast_records(x, info, sanitize(str(path)))
+    info_now, z = _run_worker(path, x, batch, limits)
+    if info_now != info:
+        raise ModelError(sanitize(str(path)), "the file changed while it was read")
     assert z is not None
     return z
 
 
-def _fitting(x: NDArray[Any], facts: ModelFacts, where: str) -> NDArray[Any]:
+def _cast_records(x: NDArray[Any], info: ModelInfo, where: str) -> NDArray[Any]:
     if len(x) == 0:
         raise DataError(where, "no records", "at least one")
-    wanted, found = facts.input_shape, x.shape[1:]
-    if len(wanted) != len(found) or any(
-        w is not None and w != f for w, f in zip(wanted, found, strict=True)
+    expected, actual = info.input_shape, x.shape[1:]
+    if len(expected) != len(actual) or any(
+        e is not None and e != a for e, a in zip(expected, actual, strict=True)
     ):
-        shape = " x ".join("any" if size is None else str(size) for size in wanted)
-        given = f"records of {' x '.join(map(str, found))}"
+        shape = " x ".join("any" if size is None else str(size) for size in expected)
+        given = f"records of {' x '.join(map(str, actual))}"
         raise DataError(where, given, f"what the model takes, {shape}")
-    if not np.can_cast(x.dtype, facts.input_dtype, casting="safe"):
+    if not np.can_cast(x.dtype, info.input_dtype, casting="safe"):
         raise DataError(
-            where, f"records of type {x.dtype}", f"what becomes {facts.input_dtype} without loss",
-            "convert them yourself, by the rule that the model was trained with",
+            where, f"records of type {x.dtype}",
+            f"a type that casts to {info.input_dtype} without loss",
+            "convert the records as in the model's training",
         )  # fmt: skip
-    return x.astype(facts.input_dtype, copy=False)
+    return x.astype(info.input_dtype, copy=False)
 
 
-def _confined(
+def _run_worker(
     path: Path, x: NDArray[Any] | None, batch: int, limits: Limits
-) -> tuple[ModelFacts, NDArray[np.float32] | None]:
-    """Let the other process do it, and read its answer as one from a stranger."""
+) -> tuple[ModelInfo, NDArray[np.float32] | None]:
+    """Run the worker process and read its answer, which is not trusted either."""
     where = sanitize(str(path))
-    _require(where)
+    _check_platform(where)
     data = read_bytes(path, limits.file, ModelError)
     with tempfile.TemporaryDirectory(prefix="tiprdc-") as name:
         folder = Path(name)
@@ -167,15 +168,15 @@ def _confined(
         }  # fmt: skip
         (folder / worker.JOB).write_text(json.dumps(job))
         _start_and_wait(folder, where, limits)
-        facts = _answer(folder / worker.ANSWER, where)
-        return facts, None if x is None else _features(folder / worker.FEATURES, len(x), where)
+        info = _read_answer(folder / worker.ANSWER, where)
+        return info, None if x is None else _read_features(folder / worker.FEATURES, len(x), where)
 
 
-def _require(where: str) -> None:
+def _check_platform(where: str) -> None:
     for module in ("onnx", "resource"):
         if importlib.util.find_spec(module) is None:
             raise ModelError(
-                where, f"no {module} here", "Linux, and the extra [audit]",
+                where, f"the module {module} is missing", "Linux, and the extra [audit]",
                 "pip install 'tiprdc[audit]'",
             )  # fmt: skip
 
@@ -188,11 +189,11 @@ def _start_and_wait(folder: Path, where: str, limits: Limits) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        code = process.wait(timeout=limits.seconds + _STARTING)
+        code = process.wait(timeout=limits.seconds + _STARTUP_SECONDS)
     except subprocess.TimeoutExpired:
         code = -signal.SIGXCPU
     finally:
-        # Also when somebody interrupts us; the group, whatever it has started.
+        # Also on an interrupt. The whole group: the worker may have started processes.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -203,28 +204,30 @@ def _start_and_wait(folder: Path, where: str, limits: Limits) -> None:
         given = f"onnxruntime crashed on it ({signal.Signals(-code).name})"
         raise ModelError(where, given, "a model that onnxruntime runs")
     if code > 0:
-        raise ModelError(where, f"the process that reads it ended with {code}", "an answer")
+        raise ModelError(where, f"the process that reads it ended with exit code {code}")
 
 
-def _answer(path: Path, where: str) -> ModelFacts:
+def _read_answer(path: Path, where: str) -> ModelInfo:
     try:
-        answer = json.loads(read_bytes(path, _MOST_ANSWER, ModelError))
+        answer = json.loads(read_bytes(path, _MAX_ANSWER_BYTES, ModelError))
         if "error" in answer:
-            _, given, allowed, hint = map(str, answer["error"])
-            raise ModelError(where, sanitize(given), sanitize(allowed), sanitize(hint))
-        return ModelFacts.from_json(answer["facts"])
+            _, given, expected, hint = map(str, answer["error"])
+            raise ModelError(where, sanitize(given), sanitize(expected), sanitize(hint))
+        return ModelInfo.from_json(answer["info"])
     except ModelError:
         raise
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ModelError(where, "no answer from the process that reads it", "one") from error
+        raise ModelError(where, "no answer from the process that reads it") from error
 
 
-def _features(path: Path, count: int, where: str) -> NDArray[np.float32]:
+def _read_features(path: Path, count: int, where: str) -> NDArray[np.float32]:
     try:
         with path.open("rb") as file:
             z: NDArray[np.float32] = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise ModelError(where, "features that were cut short", "a row for each record") from error
+        raise ModelError(
+            where, "features that were cut short", "one row for each record"
+        ) from error
     if z.dtype != np.float32 or z.shape[:1] != (count,):
         raise ModelError(where, "other features than float32", "a float32 row for each record")
     if not np.isfinite(z).all():

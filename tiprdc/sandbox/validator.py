@@ -1,13 +1,13 @@
-"""An ONNX file read without running it: what it takes and gives, or why it is refused.
+"""Validates an ONNX file without running it: returns its input and output, or refuses it.
 
-ONNX is a small programming language, and its runtimes follow what a file says: into files beside it
-(external data), into loops and branches, into operators that somebody registered, into tensors of
-any size. An extractor needs none of it. So what is not known to be harmless is refused: operators
-beyond `OPERATORS`, graphs inside nodes, functions, other domains, sparse or string tensors,
-external data, sizes that no record has.
+ONNX is a small programming language, and a runtime executes whatever a file contains: reads of
+other files (external data), loops and branches, custom operators, tensors of any size. An extractor
+needs none of these. So everything that is not known to be harmless is refused: operators outside
+`OPERATORS`, graphs inside nodes, functions, other domains, sparse or string tensors, external data,
+and sizes that no record has.
 
-What a graph costs when it runs cannot be read off it (`Expand` of a computed shape); the limits of
-tiprdc/sandbox/worker.py hold it. Parsing a hostile file has its price too: call this in there.
+The cost of running a graph cannot be computed from it (`Expand` to a computed shape); the limits of
+tiprdc/sandbox/worker.py bound it. Parsing a hostile file is costly too, so call this in the worker.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import onnx
 from onnx import AttributeProto, NodeProto, ValueInfoProto
 
 from tiprdc.formats.files import sanitize
-from tiprdc.sandbox.messages import quoted, refused
-from tiprdc.sandbox.model_info import ModelFacts, Shape
-from tiprdc.sandbox.tensors import DTYPES, check_tensors, tensors
+from tiprdc.sandbox.messages import quote, refusal
+from tiprdc.sandbox.model_info import ModelInfo, Shape
+from tiprdc.sandbox.tensors import DTYPES, check_tensors, iter_tensors
 
 OPERATORS = frozenset(
     """
@@ -41,57 +41,59 @@ OPERATORS = frozenset(
     RotaryEmbedding Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size
     Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh
     ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor
-    """.split()  # noqa: SIM905  # a list of 130 quoted names hides what is on it
+    """.split()  # noqa: SIM905  # 130 quoted names are hard to read
 )
-"""Operators that networks are exported to: tensors in, tensors out, no graph inside."""
+"""Allowed operators: those that networks are exported to, with tensors in and out only."""
 
-MOST_NODES = 20_000
-MOST_ELEMENTS = 2**26
-"""Of one record, or of what is declared for one."""
-MOST_BATCH = 4096
-MOST_RANK = 5
+MAX_NODES = 20_000
+MAX_ELEMENTS = 2**26
+"""Most numbers in the declared shape of an input or output."""
+MAX_BATCH = 4096
+MAX_RANK = 5
 _OPSETS = (11, 26)
 _LARGEST_INT = 2**31
 
-_TAKEN = ("uint8", "int32", "int64", "float16", "float32", "float64")
-_GIVEN = (*_TAKEN, "int8")
+_INPUT_DTYPES = ("uint8", "int32", "int64", "float16", "float32", "float64")
+_OUTPUT_DTYPES = (*_INPUT_DTYPES, "int8")
 _ATTRIBUTES = (
     AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.TENSOR,
     AttributeProto.FLOATS, AttributeProto.INTS, AttributeProto.STRINGS,
 )  # fmt: skip
 
 
-def inspect(data: bytes, where: str) -> ModelFacts:
-    """Read an ONNX file's bytes, and refuse whatever an extractor does not need.
+def inspect_model(data: bytes, where: str) -> ModelInfo:
+    """Validate an ONNX file's bytes; refuse whatever an extractor does not need.
 
     Args:
-        data: The file.
-        where: Its name, for messages.
+        data: Bytes of the file.
+        where: Name of the file in error messages.
 
     Raises:
-        ModelError: It is not an ONNX model, or is refused; the message says what was found.
+        ModelError: It is not an ONNX model, or it is refused; the message says why.
     """
     model = _parse(data, where)
-    # protobuf gives bytes where a text is no UTF-8.
+    # protobuf returns bytes where a text is not UTF-8.
     if not all(isinstance(name, str) for name in _names(model)):
-        raise refused(where, "a name that is not UTF-8", "a whole ONNX file")
+        raise refusal(where, "a name that is not UTF-8", "a whole ONNX file")
     graph = model.graph
     opset = _check_header(model, where)
     operators = _check_nodes(graph.node, where)
-    parameters = check_tensors(tensors(graph), where)
-    taken, given = _only_input(graph, where), _only_output(graph, where)
-    _check_flow(graph, taken.name, given.name, where)
+    parameters = check_tensors(iter_tensors(graph), where)
+    model_input, model_output = _single_input(graph, where), _single_output(graph, where)
+    _check_order(graph, model_input.name, model_output.name, where)
     try:
         onnx.checker.check_model(model)
-    # onnx raises its own class, ValueError, TypeError and RuntimeError, by what is wrong.
+    # onnx raises its own class, ValueError, TypeError or RuntimeError.
     except Exception as error:
-        words = f"onnx's checker refuses it: {_brief(error)}"
-        raise refused(where, words, "a valid model") from error
-    batch, input_shape = _declared(taken, _TAKEN, where)
+        given = f"onnx's checker refuses it: {_first_line(error)}"
+        raise refusal(where, given, "a valid model") from error
+    batch, input_shape = _declared_shape(model_input, _INPUT_DTYPES, where)
     if input_shape is None:
-        raise refused(where, f"an input {quoted(taken.name)} without a shape", "declared sizes")
-    _, output_shape = _declared(given, _GIVEN, where)
-    return ModelFacts(
+        raise refusal(
+            where, f"an input {quote(model_input.name)} without a shape", "declared sizes"
+        )
+    _, output_shape = _declared_shape(model_output, _OUTPUT_DTYPES, where)
+    return ModelInfo(
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         opset=opset,
@@ -99,11 +101,11 @@ def inspect(data: bytes, where: str) -> ModelFacts:
         parameters=parameters,
         operators=operators,
         batch=batch,
-        input_name=taken.name,
-        input_dtype=DTYPES[taken.type.tensor_type.elem_type],
+        input_name=model_input.name,
+        input_dtype=DTYPES[model_input.type.tensor_type.elem_type],
         input_shape=input_shape,
-        output_name=given.name,
-        output_dtype=DTYPES[given.type.tensor_type.elem_type],
+        output_name=model_output.name,
+        output_dtype=DTYPES[model_output.type.tensor_type.elem_type],
         output_shape=output_shape,
     )
 
@@ -116,19 +118,19 @@ def _parse(data: bytes, where: str) -> onnx.ModelProto:
     # protobuf's DecodeError, which onnx does not pass on as a class.
     except Exception as error:
         given = f"no ONNX model, or one that was cut short ({type(error).__name__})"
-        raise refused(where, given, "a whole ONNX file") from error
+        raise refusal(where, given, "a whole ONNX file") from error
     if not model.HasField("graph") or not model.graph.node:
-        raise refused(where, "no graph, or one without nodes", "an ONNX model")
+        raise refusal(where, "no graph, or one without nodes", "an ONNX model")
     return model
 
 
 def _names(model: onnx.ModelProto) -> Iterator[object]:
-    """Every name that is looked at below, or shown."""
+    """Every name that is checked below, or shown in a message."""
     graph = model.graph
-    yield from (one.domain for one in model.opset_import)
+    yield from (opset.domain for opset in model.opset_import)
     for value in (*graph.input, *graph.output):
         yield value.name
-    for tensor in tensors(graph):
+    for tensor in iter_tensors(graph):
         yield tensor.name
     for node in graph.node:
         yield from (node.op_type, node.domain, *node.input, *node.output)
@@ -139,69 +141,69 @@ def _names(model: onnx.ModelProto) -> Iterator[object]:
 def _check_header(model: onnx.ModelProto, where: str) -> int:
     """The version of ONNX's own operators."""
     if model.functions:
-        raise refused(where, f"{len(model.functions)} functions of its own", "none")
+        raise refusal(where, f"{len(model.functions)} functions of its own", "none")
     if model.training_info:
-        raise refused(where, "graphs for training", "a graph that computes features alone")
-    own = [one.version for one in model.opset_import if one.domain in ("", "ai.onnx")]
+        raise refusal(where, "graphs for training", "a graph that computes features alone")
+    versions = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
     others = sorted({o.domain for o in model.opset_import} - {"", "ai.onnx"})
-    # Exporters list domains that they do not use; a node of one is refused where it is found.
-    if len(own) != 1:
-        raise refused(where, f"{len(own)} versions of ONNX's operators", "one")
+    # Exporters list domains that they do not use; `_check_nodes` refuses nodes of these domains.
+    if len(versions) != 1:
+        raise refusal(where, f"{len(versions)} versions of ONNX's operators", "one")
     if len(others) > 16:
-        raise refused(where, f"{len(others)} domains of operators", "at most 16")
+        raise refusal(where, f"{len(others)} domains of operators", "at most 16")
     low, high = _OPSETS
-    if not low <= own[0] <= high:
-        raise refused(where, f"operator set {own[0]}", f"{low} to {high}")
-    return int(own[0])
+    if not low <= versions[0] <= high:
+        raise refusal(where, f"operator set {versions[0]}", f"{low} to {high}")
+    return int(versions[0])
 
 
 def _check_nodes(nodes: Iterable[NodeProto], where: str) -> tuple[str, ...]:
     """The operators, sorted."""
-    seen: set[str] = set()
+    operators: set[str] = set()
     for number, node in enumerate(nodes, 1):
-        if number > MOST_NODES:
-            raise refused(where, "more nodes than that", f"at most {MOST_NODES:,} nodes")
+        if number > MAX_NODES:
+            raise refusal(where, "more nodes than that", f"at most {MAX_NODES:,} nodes")
         if node.domain not in ("", "ai.onnx"):
-            given = f"an operator {quoted(node.op_type)} of the domain {quoted(node.domain)}"
-            raise refused(where, given, "ONNX's own operators")
+            given = f"an operator {quote(node.op_type)} of the domain {quote(node.domain)}"
+            raise refusal(where, given, "ONNX's own operators")
         if node.op_type not in OPERATORS:
-            given = f"the operator {quoted(node.op_type)}"
-            raise refused(where, given, "operators of tiprdc/sandbox/validator.py")
+            given = f"the operator {quote(node.op_type)}"
+            raise refusal(where, given, "operators of tiprdc/sandbox/validator.py")
         for attribute in node.attribute:
             _check_attribute(node, attribute, where)
-        seen.add(node.op_type)
-    return tuple(sorted(seen))
+        operators.add(node.op_type)
+    return tuple(sorted(operators))
 
 
 def _check_attribute(node: NodeProto, attribute: AttributeProto, where: str) -> None:
-    name = f"{quoted(attribute.name)} of a node {node.op_type}"
+    name = f"{quote(attribute.name)} of a node {node.op_type}"
     hidden = attribute.HasField("g") or attribute.HasField("sparse_tensor") or attribute.graphs
     if attribute.type not in _ATTRIBUTES or hidden or attribute.ref_attr_name:
         given = f"{name}, which is no number, text or tensor"
-        raise refused(where, given, "numbers, texts and tensors: no graphs in nodes")
+        raise refusal(where, given, "numbers, texts and tensors: no graphs in nodes")
     if any(abs(number) > _LARGEST_INT for number in (attribute.i, *attribute.ints)):
-        raise refused(where, f"a number in {name} beyond 2^31", "sizes that a computer has")
+        raise refusal(where, f"a number in {name} beyond 2^31", "sizes that a computer has")
     if not all(map(math.isfinite, (attribute.f, *attribute.floats))):
-        raise refused(where, f"a number in {name} that is not finite", "finite numbers")
+        raise refusal(where, f"a number in {name} that is not finite", "finite numbers")
 
 
-def _only_input(graph: onnx.GraphProto, where: str) -> ValueInfoProto:
+def _single_input(graph: onnx.GraphProto, where: str) -> ValueInfoProto:
     if graph.sparse_initializer:
-        raise refused(where, "sparse tensors", "dense ones")
-    # Old exporters list the weights as inputs too.
+        raise refusal(where, "sparse tensors", "dense ones")
+    # Old exporters list weights as inputs too.
     weights = {tensor.name for tensor in graph.initializer}
     inputs: list[ValueInfoProto] = [value for value in graph.input if value.name not in weights]
     if len(inputs) != 1:
-        names = ", ".join(quoted(value.name) for value in inputs[:5])
-        raise refused(where, f"{len(inputs)} inputs ({names})", "one input: the record")
+        names = ", ".join(quote(value.name) for value in inputs[:5])
+        raise refusal(where, f"{len(inputs)} inputs ({names})", "one input: the record")
     (value,) = inputs
     return value
 
 
-def _only_output(graph: onnx.GraphProto, where: str) -> ValueInfoProto:
+def _single_output(graph: onnx.GraphProto, where: str) -> ValueInfoProto:
     if len(graph.output) != 1:
-        names = ", ".join(quoted(value.name) for value in graph.output[:5])
-        raise refused(
+        names = ", ".join(quote(value.name) for value in graph.output[:5])
+        raise refusal(
             where, f"{len(graph.output)} outputs ({names})", "one output: the features",
             "cut the model with `onnx.utils.extract_model`",
         )  # fmt: skip
@@ -209,48 +211,48 @@ def _only_output(graph: onnx.GraphProto, where: str) -> ValueInfoProto:
     return value
 
 
-def _check_flow(graph: onnx.GraphProto, taken: str, given: str, where: str) -> None:
-    """Every value is made once, before it is used: so there is no cycle."""
-    made = {taken, *(tensor.name for tensor in graph.initializer)}
+def _check_order(graph: onnx.GraphProto, input_name: str, output_name: str, where: str) -> None:
+    """Every value is computed once, before it is used; so there is no cycle."""
+    defined = {input_name, *(tensor.name for tensor in graph.initializer)}
     for node in graph.node:
         for name in node.input:
-            if name and name not in made:
-                wanted = f"a node {node.op_type} takes {quoted(name)} before anything makes it"
-                raise refused(where, wanted, "nodes in the order of their work, no cycle")
+            if name and name not in defined:
+                given = f"a node {node.op_type} takes {quote(name)} before anything makes it"
+                raise refusal(where, given, "nodes in order of computation, no cycle")
         for name in filter(None, node.output):
-            if name in made:
-                raise refused(where, f"{quoted(name)} is made twice", "once")
-            made.add(name)
-    if given not in made:
-        raise refused(where, f"nothing makes the output {quoted(given)}", "an output")
+            if name in defined:
+                raise refusal(where, f"{quote(name)} is made twice", "once")
+            defined.add(name)
+    if output_name not in defined:
+        raise refusal(where, f"nothing makes the output {quote(output_name)}", "an output")
 
 
-def _declared(
+def _declared_shape(
     value: ValueInfoProto, types: tuple[str, ...], where: str
 ) -> tuple[int | None, Shape | None]:
-    """The batch, and the shape of one record, that an input or output declares."""
-    name = quoted(value.name)
+    """Declared batch size and shape of one record of an input or output."""
+    name = quote(value.name)
     if not value.type.HasField("tensor_type"):
-        raise refused(where, f"{name} is no tensor", "a tensor")
+        raise refusal(where, f"{name} is no tensor", "a tensor")
     tensor = value.type.tensor_type
     dtype = DTYPES.get(tensor.elem_type)
     if dtype not in types:
         given = f"{name} of type {dtype or tensor.elem_type}"
-        raise refused(where, given, f"one of {', '.join(types)}")
+        raise refusal(where, given, f"one of {', '.join(types)}")
     if not tensor.HasField("shape"):
         return None, None
     sizes: Shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
-    if not 2 <= len(sizes) <= MOST_RANK:
-        raise refused(where, f"{name} with {len(sizes)} axes", f"2 to {MOST_RANK}, batch first")
-    known = [size for size in sizes if size is not None]
-    if any(size < 1 for size in known) or math.prod(known) > MOST_ELEMENTS:
-        given = f"{name} of {' x '.join(map(str, known))}"
-        raise refused(where, given, f"1 to {MOST_ELEMENTS:,} numbers")
-    if sizes[0] is not None and sizes[0] > MOST_BATCH:
-        raise refused(where, f"batches of {sizes[0]}", f"1 to {MOST_BATCH}")
+    if not 2 <= len(sizes) <= MAX_RANK:
+        raise refusal(where, f"{name} with {len(sizes)} axes", f"2 to {MAX_RANK}, batch first")
+    fixed = [size for size in sizes if size is not None]
+    if any(size < 1 for size in fixed) or math.prod(fixed) > MAX_ELEMENTS:
+        given = f"{name} of {' x '.join(map(str, fixed))}"
+        raise refusal(where, given, f"1 to {MAX_ELEMENTS:,} numbers")
+    if sizes[0] is not None and sizes[0] > MAX_BATCH:
+        raise refusal(where, f"batches of {sizes[0]}", f"1 to {MAX_BATCH}")
     return sizes[0], sizes[1:]
 
 
-def _brief(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     lines = [sanitize(line).strip() for line in str(error).splitlines()]
     return next(filter(None, lines), type(error).__name__)[:200]

@@ -1,17 +1,16 @@
-"""The process in which a stranger's ONNX file is read and run; tiprdc/sandbox/runner.py starts it.
+"""The sandbox process: validates and runs one untrusted ONNX file; started by runner.py.
 
-It finds a job in its working folder and leaves an answer there; both are JSON and .npy files.
+It reads a job from its working folder and writes an answer there, as JSON and .npy files:
 
-    job.json     {"where", "memory", "seconds", "output", "batch", "run"}
+    job.json     {"where", "memory", "seconds", "output", "most_features", "batch", "run"}
     model.onnx   the file
-    x.npy        records, if it is to be run
-    answer.json  {"facts": ...} or {"error": [where, given, expected, hint]}
+    x.npy        records, if the model is to be run
+    answer.json  {"info": ...} or {"error": [where, given, expected, hint]}
     z.npy        features float32 `[N, ...]`
 
-Before it looks at the file it gives up what it does not need any more: memory beyond a limit, time
-of the CPU, the size of what it writes, and **the right to open anything**: with no file descriptor
-to be had, neither a file nor a socket can be opened, whatever a model asks for. What is still to be
-read and written is open by then.
+Before it reads the model it lowers its own limits for good: memory, CPU time, size of written
+files, and **open files**. With no file descriptor available, neither a file nor a socket can be
+opened, whatever a model requests. Everything still to be read and written is open by then.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.errors import ModelError
-from tiprdc.sandbox.model_info import ModelFacts
+from tiprdc.sandbox.model_info import ModelInfo
 
 MODEL, RECORDS, FEATURES = "model.onnx", "x.npy", "z.npy"
 JOB, ANSWER = "job.json", "answer.json"
 
 
 def main() -> None:
-    """Do the job of the working folder; always exit code 0 once there is an answer."""
-    # What the work needs is imported while files can still be opened.
+    """Run the job in the working folder; the exit code is 0 whenever there is an answer."""
+    # Imported now, while files can still be opened.
     from tiprdc.runtime import session  # noqa: F401
     from tiprdc.sandbox import validator  # noqa: F401
 
@@ -44,23 +43,23 @@ def main() -> None:
     with Path(ANSWER).open("wb") as answer, Path(FEATURES).open("wb") as features:
         drop_privileges(job)
         try:
-            found: dict[str, Any] = {"facts": _work(job, data, x, features)}
+            reply: dict[str, Any] = {"info": _process(job, data, x, features)}
         except ModelError as error:
-            found = {"error": [error.where, error.given, error.expected, error.hint]}
+            reply = {"error": [error.where, error.given, error.expected, error.hint]}
         except MemoryError:
-            found = {"error": _too_much(job)}
-        # What nobody thought of is refused too.
+            reply = {"error": _memory_error(job)}
+        # Unforeseen errors refuse the file too.
         except Exception as error:
             given = f"it cannot be inspected ({type(error).__name__})"
-            found = {"error": [job["where"], given, "an ONNX file", ""]}
-        answer.write(json.dumps(found).encode())
+            reply = {"error": [job["where"], given, "an ONNX file", ""]}
+        answer.write(json.dumps(reply).encode())
 
 
 def drop_privileges(job: dict[str, Any]) -> None:
-    """Lower the limits of this process for good.
+    """Lower the resource limits of this process for good.
 
     Args:
-        job: `memory`, bytes beyond what is taken now; `seconds` of the CPU; `output`, bytes of a
+        job: `memory`, bytes on top of those in use now; `seconds`, CPU time; `output`, bytes of one
             file.
     """
     import resource
@@ -68,7 +67,7 @@ def drop_privileges(job: dict[str, Any]) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + int(job["memory"])
     seconds = math.ceil(job["seconds"])
-    for what, limit in (
+    for resource_kind, limit in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_CPU, seconds),
@@ -76,17 +75,17 @@ def drop_privileges(job: dict[str, Any]) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 0),
     ):
-        resource.setrlimit(what, (limit, limit))
+        resource.setrlimit(resource_kind, (limit, limit))
 
 
-def _work(
+def _process(
     job: dict[str, Any], data: bytes, x: NDArray[Any] | None, features: IO[bytes]
 ) -> dict[str, Any]:
     from tiprdc.runtime.session import open_session
-    from tiprdc.sandbox.validator import inspect
+    from tiprdc.sandbox.validator import inspect_model
 
     where = job["where"]
-    facts = inspect(data, where)
+    info = inspect_model(data, where)
     try:
         session = open_session(data, careful=True)
     except Exception as error:
@@ -95,19 +94,19 @@ def _work(
         given = f"onnxruntime does not load it ({type(error).__name__})"
         raise ModelError(where, given, "a model that onnxruntime runs") from error
     if x is not None:
-        _run(session, facts, x, features, job)
-    return facts.to_json()
+        _run(session, info, x, features, job)
+    return info.to_json()
 
 
 def _run(
-    session: Any, facts: ModelFacts, x: NDArray[Any], features: IO[bytes], job: dict[str, Any]
+    session: Any, info: ModelInfo, x: NDArray[Any], features: IO[bytes], job: dict[str, Any]
 ) -> None:
-    """Batch by batch; where the file takes whole batches alone, the last is filled up."""
+    """Run batch by batch; where the model's batch is fixed, the last one is padded."""
     shape: tuple[int, ...] | None = None
-    batch = facts.batch or job["batch"]
+    batch = info.batch or job["batch"]
     for start in range(0, len(x), batch):
         part = x[start : start + batch]
-        z = _batch(session, facts.input_name, part, facts.batch or len(part), job)
+        z = _run_batch(session, info.input_name, part, info.batch or len(part), job)
         if shape is None:
             shape = z.shape[1:]
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(x), *shape)}
@@ -117,18 +116,18 @@ def _run(
         _write(features, z, job)
 
 
-def _batch(
+def _run_batch(
     session: Any, name: str, part: NDArray[Any], size: int, job: dict[str, Any]
 ) -> NDArray[np.float32]:
-    """Features `[len(part), ...]` of one batch, finite."""
+    """Finite features `[len(part), ...]` of one batch."""
     where, count = job["where"], len(part)
-    full = np.concatenate([part, np.repeat(part[:1], size - count, axis=0)])
+    padded = np.concatenate([part, np.repeat(part[:1], size - count, axis=0)])
     try:
-        (z,) = session.run(None, {name: full})
+        (z,) = session.run(None, {name: padded})
     except Exception as error:
         if _out_of_memory(error):
             raise MemoryError from error
-        # Not onnxruntime's words: they may quote a number of a record.
+        # Without onnxruntime's message, which may quote a value of a record.
         given = f"onnxruntime fails when it runs it ({type(error).__name__})"
         raise ModelError(where, given, "a model that takes these records") from error
     if not isinstance(z, np.ndarray) or z.ndim < 1 or len(z) != size:
@@ -139,11 +138,11 @@ def _batch(
             where, f"{z.size // size:,} features", f"at most {job['most_features']:,} a record"
         )
     with np.errstate(all="ignore"):
-        found = np.ascontiguousarray(z[:count], dtype=np.float32)
-    bad = count - int(np.isfinite(found).reshape(count, -1).all(axis=1).sum())
+        rows = np.ascontiguousarray(z[:count], dtype=np.float32)
+    bad = count - int(np.isfinite(rows).reshape(count, -1).all(axis=1).sum())
     if bad:
         raise ModelError(where, f"features of {bad} records are not finite", "finite numbers")
-    return found
+    return rows
 
 
 def _write(features: IO[bytes], z: NDArray[np.float32], job: dict[str, Any]) -> None:
@@ -156,15 +155,15 @@ def _write(features: IO[bytes], z: NDArray[np.float32], job: dict[str, Any]) -> 
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """onnxruntime has no class of its own for it."""
-    words = ("bad_alloc", "Failed to allocate", "bad allocation", "out of memory")
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+    """Whether onnxruntime ran out of memory; it has no error class for that."""
+    messages = ("bad_alloc", "Failed to allocate", "bad allocation", "out of memory")
+    return isinstance(error, MemoryError) or any(message in str(error) for message in messages)
 
 
-def _too_much(job: dict[str, Any]) -> list[str]:
+def _memory_error(job: dict[str, Any]) -> list[str]:
     given = f"it needs more than {job['memory'] / 2**20:,.0f} MiB of memory"
-    allowed, hint = "a model within the limit", "raise Limits.memory, or take smaller batches"
-    return [job["where"], given, allowed, hint]
+    hint = "raise Limits.memory, or take smaller batches"
+    return [job["where"], given, "a model within the limit", hint]
 
 
 if __name__ == "__main__":

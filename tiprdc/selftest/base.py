@@ -1,13 +1,12 @@
-"""A leak of known size: features `z` that tell one bit `u` exactly as well as asked, and no better.
+"""Fixtures: features `z` that leak one bit `u` with an exactly known Bayes rate.
 
-A signal s is drawn first, and z depends on s and on noise alone, in a way from which s can be read
-without error. What is adjusted is the channel from u to s, so that the Bayes rate is known in
-closed form whatever the geometry of z is.
+A signal s is drawn first; z depends only on s and noise, and s can be read from z without error.
+The channel from u to s is adjusted, so the Bayes rate has a closed form whatever the geometry of z:
 
-    flip      s = u with probability a, else 1 - u      p(u | z) is a or 1 - a: Bayes rate a
-    exposure  s = u with probability 2 a - 1, else none  some people are plain to see, others not at
-              all: Bayes rate (2 a - 1) + (1 - (2 a - 1)) / 2 = a
-    none      s has nothing to do with u                 Bayes rate 1/2
+    flip      s = u with probability a, else 1 - u        p(u | z) is a or 1 - a: Bayes rate a
+    exposure  s = u with probability 2 a - 1, else none   some people are fully exposed, others not
+              at all: Bayes rate (2 a - 1) + (1 - (2 a - 1)) / 2 = a
+    none      s is independent of u                       Bayes rate 1/2
 
 u is balanced, so that these are balanced accuracies too.
 """
@@ -25,7 +24,7 @@ from tiprdc.attacks.base import Kind
 from tiprdc.errors import check_range
 
 HIDDEN = -1
-"""The signal of somebody who is not exposed."""
+"""Signal of people who are not exposed."""
 
 Channel = Literal["flip", "exposure", "none"]
 Plant = Callable[[NDArray[np.int64], np.random.Generator], NDArray[Any]]
@@ -37,15 +36,15 @@ class Fixture(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the tables."""
+        """Its name in tables."""
 
     @property
     def kind(self) -> Kind:
-        """Of the representation."""
+        """Kind of the representation."""
 
     @property
     def about(self) -> str:
-        """What is planted, in a few words."""
+        """Short description of the planted leak."""
 
     def bayes(self, accuracy: float) -> float:
         """The balanced accuracy of the best possible attacker, exactly, in [0.5, 1]."""
@@ -55,8 +54,8 @@ class Fixture(Protocol):
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Features `[people, ...]` and u `[people]`, as many people of each class."""
 
-    def decide(self, z: NDArray[Any]) -> NDArray[np.int64]:
-        """What the best possible attacker says `[N]`."""
+    def predict(self, z: NDArray[Any]) -> NDArray[np.int64]:
+        """Prediction of the best possible attacker `[N]`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +64,9 @@ class Leak:
 
     Args:
         name, kind, about: As in `Fixture`.
-        channel: From u to the signal.
+        channel: Channel from u to the signal.
         plant: Signal `[N]` -> z `[N, ...]`.
-        read: z -> signal; where nothing is to be seen, whatever it likes.
+        read: z -> signal; arbitrary where z carries none.
     """
 
     name: str
@@ -78,7 +77,7 @@ class Leak:
     channel: Channel = "flip"
 
     def bayes(self, accuracy: float) -> float:
-        """The Bayes rate: `accuracy` itself, or 1/2 where u is not told.
+        """The Bayes rate: `accuracy` itself, or 1/2 where the signal is independent of u.
 
         Raises:
             ConfigError: It is not in [0.5, 1].
@@ -97,10 +96,10 @@ class Leak:
         check_range("accuracy", accuracy, 0.5, 1.0)
         check_range("people", people, 2, 10_000_000)
         u = balanced(people, rng)
-        return self.plant(_told(u, accuracy, self.channel, rng), rng), u
+        return self.plant(_signal(u, accuracy, self.channel, rng), rng), u
 
-    def decide(self, z: NDArray[Any]) -> NDArray[np.int64]:
-        """The signal; for somebody who is not exposed a guess, 0."""
+    def predict(self, z: NDArray[Any]) -> NDArray[np.int64]:
+        """The signal; 0 for people who are not exposed."""
         return np.maximum(self.read(z), 0)
 
 
@@ -109,7 +108,7 @@ def balanced(people: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return rng.permutation(np.arange(people, dtype=np.int64) % 2)
 
 
-def _told(
+def _signal(
     u: NDArray[np.int64], accuracy: float, channel: Channel, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """The signal `[N]`."""

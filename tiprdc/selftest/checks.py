@@ -1,4 +1,4 @@
-"""What the self-test checks, one function each: bounds, power, alarms, leaks, verdicts, faults."""
+"""The checks of the self-test: bounds, power, false alarms, planted leaks, evidence faults."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from tiprdc.audit.report_document import Estimate
 from tiprdc.selftest.faults import FAULTS
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.report import Check
-from tiprdc.selftest.small_audit import Design, audit_fixture, conclude_on, gather
+from tiprdc.selftest.small_audit import AuditSetup, audit_fixture, collect_state, conclude_state
 from tiprdc.statistics.binomial import interval, lower_bound, pass_probability, prior, upper_bound
 
 NOMINAL = 0.05
 STRENGTH = 0.8
 """Bayes accuracy of the planted leaks."""
 EXPOSED = 0.515
-"""Bayes accuracy where 3 % of the people are exposed."""
+"""Bayes accuracy of the fixture that exposes 3 % of the people."""
 POWER = {1000: 0.34, 5000: 0.88, 10_000: 0.99}
 """People -> how often a model that leaks nothing passes at a margin of 0.02."""
-FOUND = ("plain", "linear", "xor", "parity", "norm", "cluster", "ring", "pattern", "order")
-HARMLESS = ("independent", "erased")
-MISSED = {
+DETECTED = ("plain", "linear", "xor", "parity", "norm", "cluster", "ring", "pattern", "order")
+"""Fixtures whose leak must be detected."""
+NO_LEAK = ("independent", "erased")
+"""Fixtures that must never fail."""
+KNOWN_LIMITS = {
     "digit": "no attack looks for it, quantisation removes it",
     "exposed": "3 % of the people, whom an average hides",
 }
+"""Fixtures whose leak may be missed, and why."""
 
 Tick = Callable[[], None]
 
@@ -42,115 +45,116 @@ def bounds() -> Iterator[Check]:
         high = np.array([upper_bound(int(c), people) for c in counts])
         for rate in (0.03, 0.5, 0.61, 0.9):
             chance = stats.binom.pmf(counts, people, rate)
-            held = (chance[low <= rate].sum(), chance[high >= rate].sum())
-            worst = min(worst, *map(float, held))
+            covered = (chance[low <= rate].sum(), chance[high >= rate].sum())
+            worst = min(worst, *map(float, covered))
     yield Check(
-        name="coverage of the bounds", wanted="never below 95 %",
-        found=f"{_percent(worst, 2)} at worst", holds=worst >= 1 - NOMINAL, value=worst,
+        name="coverage of the bounds", expected="never below 95 %",
+        observed=f"{_percent(worst, 2)} at worst", holds=worst >= 1 - NOMINAL, value=worst,
     )  # fmt: skip
 
 
 def power() -> Iterator[Check]:
-    """How often a clean model passes, against a count over all outcomes."""
+    """Probability that a model without a leak passes, by summing over all outcomes."""
     limit = prior(2) + 0.02
     for people, stated in POWER.items():
-        found = pass_probability(prior(2), limit, people)
+        probability = pass_probability(prior(2), limit, people)
         yield Check(
-            name=f"a clean model passes, {people:,} people", wanted=f"{_percent(stated, 0)}",
-            found=_percent(found), holds=abs(found - stated) < 0.01, value=found,
+            name=f"a clean model passes, {people:,} people", expected=f"{_percent(stated, 0)}",
+            observed=_percent(probability), holds=abs(probability - stated) < 0.01,
+            value=probability,
         )  # fmt: skip
     worst = max(pass_probability(rate, rate, n) for rate in (0.52, 0.6) for n in (400, 2000, 9999))
     yield Check(
-        name="a PASS exactly at the limit", wanted="at most 5 %",
-        found=f"{_percent(worst, 2)} at worst", holds=worst <= NOMINAL, value=worst,
+        name="a PASS exactly at the limit", expected="at most 5 %",
+        observed=f"{_percent(worst, 2)} at worst", holds=worst <= NOMINAL, value=worst,
     )  # fmt: skip
 
 
-def alarms(replications: int, tick: Tick) -> Iterator[Check]:
-    """Whole selections on features that hold nothing: how often a leak is said to be there."""
-    design = Design(train=400, select=200, test=400)
+def false_alarms(replications: int, tick: Tick) -> Iterator[Check]:
+    """False alarm rate of whole audits on features without information."""
+    setup = AuditSetup(train=400, select=200, test=400)
     above = failed = 0
     for seed in range(replications):
-        finding = audit_fixture(FIXTURES["independent"], 0.5, design, seed)
-        strongest = finding.report.strongest
-        # No figure at all counts as an alarm: silence must not look like a clean record.
+        audit = audit_fixture(FIXTURES["independent"], 0.5, setup, seed)
+        strongest = audit.report.strongest
+        # A missing figure counts as an alarm: it must not look like a clean record.
         above += strongest is None or strongest.low > prior(2)
-        failed += finding.verdict == "FAIL"
+        failed += audit.verdict == "FAIL"
         tick()
     rate = interval(above, replications)
     yield Check(
-        name="false alarms: lower bound above the prior", wanted="5 %, not clearly more",
-        found=f"{above} of {replications} ({_percent(rate.low)} to {_percent(rate.high)})",
+        name="false alarms: lower bound above the prior", expected="5 %, not clearly more",
+        observed=f"{above} of {replications} ({_percent(rate.low)} to {_percent(rate.high)})",
         holds=rate.low <= NOMINAL, value=rate.value, low=rate.low, high=rate.high,
     )  # fmt: skip
     yield Check(
-        name="false FAIL at a margin of 0.10", wanted="1 % at most, not clearly more",
-        found=f"{failed} of {replications}", holds=lower_bound(failed, replications) <= 0.01,
+        name="false FAIL at a margin of 0.10", expected="1 % at most, not clearly more",
+        observed=f"{failed} of {replications}", holds=lower_bound(failed, replications) <= 0.01,
         value=failed / replications,
     )  # fmt: skip
 
 
-def leaks(design: Design, tick: Tick) -> Iterator[Check]:
-    """One audit of each planted leak, and of features from which it was erased."""
-    for name in FOUND:
-        finding = audit_fixture(FIXTURES[name], STRENGTH, design, 1)
-        recovered = _recovered(finding.report.strongest, STRENGTH)
+def planted_leaks(setup: AuditSetup, tick: Tick) -> Iterator[Check]:
+    """One audit of each fixture: planted leaks, no leak, and known limits."""
+    for name in DETECTED:
+        audit = audit_fixture(FIXTURES[name], STRENGTH, setup, 1)
+        recovered = _recovered(audit.report.strongest, STRENGTH)
         yield Check(
-            name=f"leak: {FIXTURES[name].about}", wanted=f"FAIL (best possible {STRENGTH:.0%})",
-            found=f"{finding.verdict}, {_percent(recovered, 0)} of the advantage recovered",
-            holds=finding.verdict == "FAIL", value=recovered,
+            name=f"leak: {FIXTURES[name].about}", expected=f"FAIL (best possible {STRENGTH:.0%})",
+            observed=f"{audit.verdict}, {_percent(recovered, 0)} of the advantage recovered",
+            holds=audit.verdict == "FAIL", value=recovered,
         )  # fmt: skip
         tick()
-    for name in HARMLESS:
-        finding = audit_fixture(FIXTURES[name], STRENGTH, design, 1)
+    for name in NO_LEAK:
+        audit = audit_fixture(FIXTURES[name], STRENGTH, setup, 1)
         yield Check(
-            name=f"no leak: {FIXTURES[name].about}", wanted="never FAIL",
-            found=finding.verdict, holds=finding.verdict != "FAIL",
+            name=f"no leak: {FIXTURES[name].about}", expected="never FAIL",
+            observed=audit.verdict, holds=audit.verdict != "FAIL",
         )  # fmt: skip
         tick()
-    for name, why in MISSED.items():
+    for name, why in KNOWN_LIMITS.items():
         accuracy = EXPOSED if name == "exposed" else STRENGTH
-        finding = audit_fixture(FIXTURES[name], accuracy, design, 1)
-        strongest = finding.report.strongest
+        audit = audit_fixture(FIXTURES[name], accuracy, setup, 1)
+        strongest = audit.report.strongest
         rate = prior(2) if strongest is None else strongest.balanced_accuracy
         yield Check(
-            name=f"leak: {FIXTURES[name].about}", wanted=f"may PASS: {why}",
-            found=f"{finding.verdict}, {_percent(rate)} (best possible {_percent(accuracy)})",
+            name=f"leak: {FIXTURES[name].about}", expected=f"may PASS: {why}",
+            observed=f"{audit.verdict}, {_percent(rate)} (best possible {_percent(accuracy)})",
             holds=None, value=rate,
         )  # fmt: skip
         tick()
 
 
-def faults(tick: Tick) -> Iterator[Check]:
+def evidence_faults(tick: Tick) -> Iterator[Check]:
     """The fault matrix: each fault breaks the evidence of an audit that passes."""
-    design = Design(
+    setup = AuditSetup(
         train=400, select=200, test=1000, attacks=("logistic_regression", "nearest_neighbours"),
         policy=PolicyConfig(min_people=100),
     )  # fmt: skip
-    clean = gather(FIXTURES["independent"], 0.5, design, 0)
-    before = conclude_on(clean).verdict
+    clean = collect_state(FIXTURES["independent"], 0.5, setup, 0)
+    before = conclude_state(clean).verdict
     passed = [
-        fault for fault, happens in FAULTS.items() if conclude_on(happens(clean)).verdict == "PASS"
+        fault for fault, apply in FAULTS.items() if conclude_state(apply(clean)).verdict == "PASS"
     ]
     tick()
-    found = f"{len(passed)} PASS" + (f": {', '.join(passed)}" if passed else "")
+    observed = f"{len(passed)} PASS" + (f": {', '.join(passed)}" if passed else "")
     yield Check(
-        name=f"{len(FAULTS)} faults in the evidence", wanted="0 PASS; without a fault PASS",
-        found=f"{found}; without a fault {before}", holds=before == "PASS" and not passed,
+        name=f"{len(FAULTS)} faults in the evidence", expected="0 PASS; without a fault PASS",
+        observed=f"{observed}; without a fault {before}", holds=before == "PASS" and not passed,
         value=float(len(passed)),
     )  # fmt: skip
-    exposed = gather(FIXTURES["linear"], STRENGTH, replace(design, train=1000), 0)
-    after = [conclude_on(happens(exposed)).verdict for happens in FAULTS.values()]
+    exposed = collect_state(FIXTURES["linear"], STRENGTH, replace(setup, train=1000), 0)
+    after = [conclude_state(apply(exposed)).verdict for apply in FAULTS.values()]
     yield Check(
-        name="the same faults where u leaks", wanted="0 PASS",
-        found=f"{after.count('PASS')} PASS, {after.count('FAIL')} FAIL",
+        name="the same faults where u leaks", expected="0 PASS",
+        observed=f"{after.count('PASS')} PASS, {after.count('FAIL')} FAIL",
         holds="PASS" not in after, value=float(after.count("PASS")),
     )  # fmt: skip
     tick()
 
 
 def _recovered(strongest: Estimate | None, accuracy: float) -> float:
-    """Share of the available advantage that the selected attacker recovers."""
+    """Share of the advantage over chance that the selected attacker reaches."""
     rate = prior(2) if strongest is None else strongest.balanced_accuracy
     return (rate - prior(2)) / (accuracy - prior(2))
 

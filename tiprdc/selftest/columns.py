@@ -1,7 +1,7 @@
-"""Where a signal can hide in columns `[N, 8]`: every geometry with its exact reader.
+"""Geometries that hide a signal in columns `[N, 8]`, each with an exact reader.
 
-All other columns are standard normal. Each geometry keeps a gap between its two sides, so that the
-signal is read without error: what attackers miss is the shape, never the noise.
+All other columns are standard normal. Each geometry has a gap between its two sides, so the signal
+is read without error: attackers can only fail by missing the shape.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from tiprdc.selftest.base import HIDDEN, Plant, Read
 
 WIDTH = 8
-"""Columns."""
+"""Number of columns."""
 _CLUSTER_RADIUS = 4.5
 _RING = 8
 _RING_RADIUS = 4.0
 _EXPOSED_AT = 6.0
-"""Where exposed people stand out; nobody else is beyond 5."""
+"""Distance of exposed people from the origin; nobody else is beyond 5."""
 DIGITS = 1000
-"""The low-order digit is the third decimal."""
+"""1 / resolution: the low-order digit is the third decimal."""
 
 
 def _noise(people: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -31,7 +31,7 @@ def _noise(people: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def plant_parity(bits: int) -> Plant:
     """The signal is the parity of the signs of this many columns: 1 is linear, 2 is XOR.
 
-    No fewer of these columns say anything about it.
+    Fewer of these columns carry no information about it.
     """
 
     def plant(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[Any]:
@@ -60,7 +60,7 @@ def read_plain(z: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def plant_norm(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """The signal is how far z is from the origin; its direction says nothing."""
+    """The signal is the distance of z from the origin; the direction carries none."""
     z = _noise(len(signal), rng)
     length = rng.uniform(0.5, 0.9, len(signal)) + 0.6 * signal
     scale = length * np.sqrt(WIDTH) / np.linalg.norm(z, axis=1)
@@ -73,13 +73,13 @@ def read_norm(z: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def plant_cluster(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """The signal is which of sixteen clusters somebody is in: z = +-r e_i, the parity of i.
+    """The signal is the parity of i in sixteen clusters at z = +-r e_i.
 
-    z and -z are of one class, so that no linear attacker sees anything.
+    z and -z have the same signal, so a linear attacker finds nothing.
     """
     z, rows = _noise(len(signal), rng), np.arange(len(signal))
     axis = 2 * rng.integers(WIDTH // 2, size=len(signal)) + signal
-    z = _within(z, 0.9 * _CLUSTER_RADIUS / np.sqrt(2))
+    z = _clip_length(z, 0.9 * _CLUSTER_RADIUS / np.sqrt(2))
     z[rows, axis] += _CLUSTER_RADIUS * (2 * rng.integers(2, size=len(signal)) - 1)
     return z.astype(np.float32)
 
@@ -90,11 +90,11 @@ def read_cluster(z: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def plant_ring(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """The signal is which of eight clusters on a ring in two columns; neighbours differ."""
+    """The signal is the cluster's parity among eight on a ring in two columns."""
     z = _noise(len(signal), rng)
     which = 2 * rng.integers(_RING // 2, size=len(signal)) + signal
     reach = 0.9 * _RING_RADIUS * np.sin(np.pi / _RING)
-    z[:, :2] = _within(z[:, :2], reach) + _ring()[which]
+    z[:, :2] = _clip_length(z[:, :2], reach) + _ring()[which]
     return z.astype(np.float32)
 
 
@@ -109,22 +109,22 @@ def _ring() -> NDArray[np.float64]:
     return _RING_RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def _within(z: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
-    """Whoever is farther from the centre than this is brought to its rim."""
+def _clip_length(z: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
+    """Move rows longer than `reach` back to that length."""
     length = np.linalg.norm(z, axis=1, keepdims=True)
     return np.asarray(z * np.minimum(1.0, reach / length))
 
 
 def plant_exposed(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Whoever is exposed stands far out on the side of their class; others say nothing at all."""
+    """Exposed people are far out on the side of their class; others carry no signal."""
     z = np.clip(_noise(len(signal), rng), -5, 5)
-    out = signal != HIDDEN
-    z[out, 0] = (2 * signal[out] - 1) * (_EXPOSED_AT + np.abs(z[out, 0]))
+    exposed = signal != HIDDEN
+    z[exposed, 0] = (2 * signal[exposed] - 1) * (_EXPOSED_AT + np.abs(z[exposed, 0]))
     return z.astype(np.float32)
 
 
 def read_exposed(z: NDArray[Any]) -> NDArray[np.int64]:
-    """The side of those who stand out."""
+    """The side of exposed people."""
     return np.where(np.abs(z[:, 0]) < _EXPOSED_AT - 0.5, HIDDEN, z[:, 0] > 0).astype(np.int64)
 
 

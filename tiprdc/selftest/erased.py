@@ -1,12 +1,12 @@
-"""Features from which LEACE has erased a linear leak, and what its sampling error leaves of it.
+"""Fixture whose linear leak LEACE has erased, with the exact rate that sampling error leaves.
 
-Two Gaussian classes whose means differ by d along one axis, with one covariance S: linear attackers
-are the best there are, and reach Phi(d / 2). A guard fitted on people of its own erases the
-direction that it estimates. Its map A leaves Gaussian classes: the Bayes rate is then exactly
+Two Gaussian classes have means that differ by d along one axis and one covariance S: linear
+attackers are optimal and reach Phi(d / 2). A LEACE layer fitted on separate people erases the
+direction that it estimates. Its map A keeps the classes Gaussian, so the Bayes rate is exactly
 
     Phi(m / 2),  m^2 = (A delta)^T (A S A^T)^+ (A delta)
 
-with delta the difference of the class means. It is 1/2 up to the guard's sampling error.
+with delta the difference of the class means. It is 1/2 up to the layer's sampling error.
 
 Source: Belrose et al. 2023 (LEACE), by `tiprdc.models.leace`; the rate is Fisher's discriminant.
 """
@@ -28,9 +28,9 @@ from tiprdc.selftest.base import balanced
 from tiprdc.selftest.columns import WIDTH
 
 FITTED_ON = 20_000
-"""People on whom the guard is fitted, none of whom is drawn again."""
-MOST = 0.999
-"""Highest accuracy before erasure: the distance of the means is finite."""
+"""People that the layer is fitted on; none of them is drawn again."""
+MAX_ACCURACY = 0.999
+"""Highest accuracy before erasure, so that the means have a finite distance."""
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def _mixing() -> NDArray[np.float64]:
     return np.eye(WIDTH) + 0.3 * np.random.default_rng(5).normal(size=(WIDTH, WIDTH))
 
 
-def _before(
+def _draw_unerased(
     people: int, accuracy: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     u, z = balanced(people, rng), rng.normal(size=(people, WIDTH))
@@ -48,11 +48,11 @@ def _before(
 
 
 @functools.cache
-def _guard(accuracy: float) -> LeaceLayer:
-    z, u = _before(FITTED_ON, accuracy, np.random.default_rng(17))
-    guard = LeaceLayer(WIDTH).eval()
-    guard.fit(torch.from_numpy(z), torch.from_numpy(np.eye(2)[u]))
-    return guard
+def _leace_layer(accuracy: float) -> LeaceLayer:
+    z, u = _draw_unerased(FITTED_ON, accuracy, np.random.default_rng(17))
+    layer = LeaceLayer(WIDTH).eval()
+    layer.fit(torch.from_numpy(z), torch.from_numpy(np.eye(2)[u]))
+    return layer
 
 
 class Erased:
@@ -63,17 +63,17 @@ class Erased:
     about = "a linear leak that LEACE has erased"
 
     def bayes(self, accuracy: float) -> float:
-        """What is left of `accuracy` after erasure.
+        """The exact Bayes rate after erasure of a leak of this accuracy.
 
         Raises:
             ConfigError: It is not in [0.5, 0.999].
         """
-        check_range("accuracy", accuracy, 0.5, MOST)
-        guard = _guard(accuracy)
-        erase = (guard.inward.double() @ guard.outward.double()).numpy()
+        check_range("accuracy", accuracy, 0.5, MAX_ACCURACY)
+        layer = _leace_layer(accuracy)
+        erase = (layer.inward.double() @ layer.outward.double()).numpy()
         delta = 2 * stats.norm.ppf(accuracy) * _mixing()[0] @ erase
-        spread = erase.T @ _mixing().T @ _mixing() @ erase
-        distance = np.sqrt(delta @ np.linalg.pinv(spread, rcond=1e-9) @ delta)
+        covariance = erase.T @ _mixing().T @ _mixing() @ erase
+        distance = np.sqrt(delta @ np.linalg.pinv(covariance, rcond=1e-9) @ delta)
         return float(stats.norm.cdf(distance / 2))
 
     def draw(
@@ -84,11 +84,11 @@ class Erased:
         Raises:
             ConfigError: The accuracy is not in [0.5, 0.999].
         """
-        check_range("accuracy", accuracy, 0.5, MOST)
-        z, u = _before(people, accuracy, rng)
+        check_range("accuracy", accuracy, 0.5, MAX_ACCURACY)
+        z, u = _draw_unerased(people, accuracy, rng)
         with torch.no_grad():
-            return _guard(accuracy)(torch.from_numpy(z.astype(np.float32))).numpy(), u
+            return _leace_layer(accuracy)(torch.from_numpy(z.astype(np.float32))).numpy(), u
 
-    def decide(self, z: NDArray[Any]) -> NDArray[np.int64]:
-        """A guess: what is left is the guard's sampling error, and nobody knows its direction."""
+    def predict(self, z: NDArray[Any]) -> NDArray[np.int64]:
+        """Always 0: the direction of the layer's sampling error is unknown."""
         return np.zeros(len(z), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Every fixture by its name."""
+"""The fixtures of the self-test: each leak of known size by its name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIXTURES: dict[str, Fixture] = {
             plant=columns.plant_ring, read=columns.read_ring,
         ),
         Leak(
-            name="exposed", about="a few people are plain to see, all others not at all",
+            name="exposed", about="a few people are fully exposed, all others not at all",
             channel="exposure", plant=columns.plant_exposed, read=columns.read_exposed,
         ),
         Leak(
@@ -46,7 +46,7 @@ FIXTURES: dict[str, Fixture] = {
             plant=columns.plant_digit, read=columns.read_digit,
         ),
         Leak(
-            name="pattern", about="a bar across or upright, in pictures", kind="picture",
+            name="pattern", about="a horizontal or vertical bar, in pictures", kind="picture",
             plant=shapes.plant_pattern, read=shapes.read_pattern,
         ),
         Leak(
@@ -60,4 +60,4 @@ FIXTURES: dict[str, Fixture] = {
         Erased(),
     )
 }  # fmt: skip
-"""Leaks of adjustable size, and two without one."""
+"""Leaks of adjustable size, and two fixtures without a leak."""

@@ -1,16 +1,12 @@
-"""What a self-test found: each check with what was wanted, what was found, and whether it holds."""
+"""The result of a self-test: each check with its expectation, its observation and its status."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-Say = Callable[[str, float], None]
-"""What is being done, and the share of the whole that is done, in [0, 1]."""
-
-HEAD = ("check", "wanted", "found", "holds")
-"""Of the table."""
+HEAD = ("check", "expected", "observed", "holds")
+"""Header of the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,22 +15,22 @@ class Check:
 
     Args:
         name: What is checked.
-        wanted: What must hold, or what is known not to.
-        found: What was found, with counts.
+        expected: What must hold, or what is known not to hold.
+        observed: What was observed, with counts.
         holds: False: the auditor is broken. None: a known limit, no claim is made.
-        value, low, high: The figure behind it with exact one-sided 95 % bounds, where there is one.
+        value, low, high: The figure with exact one-sided 95 % bounds, where there is one.
     """
 
     name: str
-    wanted: str
-    found: str
+    expected: str
+    observed: str
     holds: bool | None
     value: float | None = None
     low: float | None = None
     high: float | None = None
 
     def __post_init__(self) -> None:
-        # numpy's False is not False, and would be read as a known limit.
+        # numpy's False is not `False`, and would be taken for a known limit.
         assert self.holds is None or isinstance(self.holds, bool)
 
 
@@ -43,8 +39,8 @@ class SelfTest:
     """All checks of one run.
 
     Args:
-        suite_version: Of the attacks.
-        quick: Whether the short one was run, whose figures are coarse.
+        suite_version: Version of the attacks.
+        quick: Whether this is the short self-test, whose figures are coarse.
         checks: In the order of the table.
         seconds: Wall time.
     """
@@ -56,13 +52,13 @@ class SelfTest:
 
     @property
     def holds(self) -> bool:
-        """Whether no check is broken, and there was one."""
+        """Whether there is a check and none has failed."""
         return bool(self.checks) and all(check.holds is not False for check in self.checks)
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """The table's rows, under `HEAD`."""
-        said = {True: "yes", False: "NO", None: "known limit"}
-        return [(c.name, c.wanted, c.found, said[c.holds]) for c in self.checks]
+        labels = {True: "yes", False: "NO", None: "known limit"}
+        return [(c.name, c.expected, c.observed, labels[c.holds]) for c in self.checks]
 
     def headline(self) -> str:
         """One sentence."""
@@ -77,16 +73,18 @@ class SelfTest:
         )
 
     def caution(self) -> str:
-        """What these figures cannot show."""
+        """The limits of these figures."""
         if not self.quick:
             return (
-                "Each figure holds for these fixtures and people counts; docs/auditor.md has more."
+                "Each figure holds for these fixtures and these numbers of people."
+                " docs/auditor.md has more."
             )
         return (
-            "The short test finds an auditor that is badly broken. Its counts are too small to tell"
-            " a false alarm rate of 5 % from one of 10 %: use --full, or docs/auditor.md."
+            "The short test detects an auditor that is badly broken. Its counts are too small to"
+            " distinguish a false alarm rate of 5 % from one of 10 %: use --full, or see"
+            " docs/auditor.md."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """As JSON types, for programs."""
         return {"holds": self.holds, **asdict(self)}

@@ -1,4 +1,4 @@
-"""Where a signal can hide in data with a shape: a pattern in pictures, the order of two words."""
+"""Fixtures for pictures and texts: a signal in a pattern, or in the order of two words."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 16
-"""Pixels."""
+"""Side of the pictures in pixels."""
 TOKENS = 12
+"""Tokens of a text."""
 VOCABULARY = 30
+"""Number of token ids."""
 _FIRST, _SECOND = 1, 2
 
 
 def plant_pattern(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Pictures `[N, 3, 16, 16]` with one white bar somewhere: across, or (signal 1) upright."""
+    """Pictures `[N, 3, 16, 16]` with one white bar: horizontal, or vertical for signal 1."""
     x = rng.integers(0, 200, size=(len(signal), 3, SIDE, SIDE)).astype(np.uint8)
     bar = np.zeros((len(signal), SIDE), dtype=bool)
     place = rng.integers(0, SIDE - 1, size=len(signal))
     rows = np.arange(len(signal))
     bar[rows, place] = bar[rows, place + 1] = True
-    upright = (signal == 1)[:, None, None]
-    white = np.where(upright, bar[:, None, :], bar[:, :, None])
+    vertical = (signal == 1)[:, None, None]
+    white = np.where(vertical, bar[:, None, :], bar[:, :, None])
     x[np.broadcast_to(white[:, None], x.shape)] = 255
     return x
 
@@ -33,9 +35,9 @@ def read_pattern(x: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def plant_order(signal: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
-    """Token ids `[N, 12]` in which two neighbours, 1 and 2, stand in this order or the other.
+    """Token ids `[N, 12]` with 1 and 2 next to each other, in this order or the reverse.
 
-    Which words there are says nothing: everybody has both, once.
+    The words themselves carry no signal: every text has both, once.
     """
     ids = rng.integers(_SECOND + 1, VOCABULARY, size=(len(signal), TOKENS))
     rows, place = np.arange(len(signal)), rng.integers(TOKENS - 1, size=len(signal))

@@ -1,9 +1,9 @@
-"""An audit in miniature: a fixture in place of a release, audited by the audit's own code.
+"""A small audit of a fixture in place of a release, by the audit's own code.
 
-The one place where the self-test touches the audit. A raw record is u, plain to see, beside the
-fixture's features; the "release" gives the features and leaves u out. Everything else is what
-happens to any release: `tiprdc.audit.run` plans, hands out the attacks, selects, opens
-attacker-test, judges and concludes.
+Only this module connects the self-test with the audit. A raw record is u, in plain view, next to
+the fixture's features; the "release" returns the features without u. Everything else is as for any
+release: `tiprdc.audit.run` plans, runs the attacks, selects, opens attacker-test and gives the
+verdict.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tiprdc.errors import ConfigError, check_range
 from tiprdc.selftest.base import Fixture
 
 ATTRIBUTE = "u"
-CHEAP: dict[Kind, tuple[str, ...]] = {
+FAST_ATTACKS: dict[Kind, tuple[str, ...]] = {
     "flat": (
         "logistic_regression", "quadratic", "gradient_boosting", "nearest_neighbours", "kernel",
     ),
@@ -40,14 +40,14 @@ CHEAP: dict[Kind, tuple[str, ...]] = {
     "text": ("bag_of_tokens", "gru"),
 }  # fmt: skip
 """Attacks of the suite that take seconds, for each kind of representation."""
-_SHOWN = 2
+_LABEL_COLUMNS = 2
 """Columns of the raw record that show u."""
-_MOST_SECONDS = 1e6
+_NO_TIMEOUT = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
-    """How many people, whose attacks, which policy."""
+class AuditSetup:
+    """Numbers of people, attacks and policy of a small audit."""
 
     train: int = 2000
     """People of attacker-train, 40 to 1,000,000."""
@@ -56,20 +56,20 @@ class Design:
     test: int = 1000
     """People of attacker-test, 40 to 1,000,000; even."""
     attacks: tuple[str, ...] = ()
-    """Attacks on the features; empty takes those of `CHEAP`."""
+    """Attacks on the features; empty: those of `FAST_ATTACKS`."""
     policy: PolicyConfig = field(default_factory=lambda: PolicyConfig(min_people=20))
-    """The gate."""
+    """The audit's policy."""
 
     def __post_init__(self) -> None:
         for name, least in (("train", 40), ("select", 20), ("test", 40)):
-            check_range(f"design.{name}", getattr(self, name), least, 1_000_000)
+            check_range(f"setup.{name}", getattr(self, name), least, 1_000_000)
         if self.test % 2:
-            raise ConfigError("design.test", self.test, "an even number: half of each class")
+            raise ConfigError("setup.test", self.test, "an even number: half of each class")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """The verdict on a fixture, its reasons, and the figures under it."""
+class FixtureAudit:
+    """The verdict on a fixture, its reasons and its figures."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -77,18 +77,18 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """What an audit has found before it is judged: what a fault can break.
+class AuditState:
+    """The state of an audit just before its verdict; faults are applied to it.
 
     Args:
-        plan: As it is when the verdict is given.
-        noted: Its sha256, as noted before attacker-test was attacked.
-        model_sha256, unprotected_sha256, data_digest: Of what is there after the attacks.
+        plan: The plan at the time of the verdict.
+        recorded_plan_sha256: The plan's sha256, recorded before attacker-test was attacked.
+        model_sha256, unprotected_sha256, data_digest: Digests after the attacks.
         strongest, leakage, controls, attacks: As in `tiprdc.audit.verdict.judge`.
     """
 
     plan: Plan
-    noted: str
+    recorded_plan_sha256: str
     model_sha256: str
     unprotected_sha256: str | None
     data_digest: str
@@ -99,55 +99,59 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Revealing:
-    """In place of an ONNX file: gives the planted features `[N, *shape]` of a raw record."""
+class PlantedModel:
+    """Replaces an ONNX file: returns the planted features `[N, *shape]` of a raw record."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     @property
     def sha256(self) -> str:
-        """Of what it does."""
+        """Digest of its behaviour."""
         return hashlib.sha256(f"{self.shape} {self.dtype}".encode()).hexdigest()
 
     def features(self, x: NDArray[Any]) -> NDArray[Any]:
         """The record without the columns that show u."""
-        return x[:, _SHOWN:].reshape(len(x), *self.shape).astype(self.dtype)
+        return x[:, _LABEL_COLUMNS:].reshape(len(x), *self.shape).astype(self.dtype)
 
 
 def audit_fixture(
-    fixture: Fixture, accuracy: float, design: Design, seed: int, executor: Executor | None = None
-) -> Finding:
-    """Draw people and audit them from plan to verdict.
+    fixture: Fixture,
+    accuracy: float,
+    setup: AuditSetup,
+    seed: int,
+    executor: Executor | None = None,
+) -> FixtureAudit:
+    """Draw people and audit them, from plan to verdict.
 
     Args:
-        fixture: What is planted.
-        accuracy: Of the leak, in [0.5, 1].
-        design: How.
-        seed: Of the people; another seed, other people.
-        executor: Where the attacks run; None: here.
+        fixture: The planted leak.
+        accuracy: Bayes accuracy of the leak, in [0.5, 1].
+        setup: Numbers of people, attacks and policy.
+        seed: Seed of the people.
+        executor: Runs the attacks; None: in this process.
     """
-    evidence = draw(fixture, accuracy, design, seed)
-    plan = plan_of(fixture, design, evidence)
-    again = Digests.of(evidence)
-    # No ledger: nobody's people were looked at.
-    audited = run(
-        plan, evidence, executor or InProcess(), _MOST_SECONDS, lambda: again, Ledger(None)
+    evidence = draw_evidence(fixture, accuracy, setup, seed)
+    plan = make_fixture_plan(fixture, setup, evidence)
+    digests = Digests.of(evidence)
+    # No ledger: the people are generated.
+    result = run(
+        plan, evidence, executor or InProcess(), _NO_TIMEOUT, lambda: digests, Ledger(None)
     )
-    report = audited.report
-    return Finding(report.verdict, report.reasons, report.attributes[ATTRIBUTE])
+    report = result.report
+    return FixtureAudit(report.verdict, report.reasons, report.attributes[ATTRIBUTE])
 
 
-def gather(fixture: Fixture, accuracy: float, design: Design, seed: int) -> Case:
-    """Everything up to the verdict. Arguments as in `audit_fixture`."""
-    evidence = draw(fixture, accuracy, design, seed)
-    plan = plan_of(fixture, design, evidence)
-    scored = Scored(plan, evidence, attack(plan, evidence, InProcess(), _MOST_SECONDS))
+def collect_state(fixture: Fixture, accuracy: float, setup: AuditSetup, seed: int) -> AuditState:
+    """Run an audit up to its verdict; arguments as in `audit_fixture`."""
+    evidence = draw_evidence(fixture, accuracy, setup, seed)
+    plan = make_fixture_plan(fixture, setup, evidence)
+    scored = Scored(plan, evidence, attack(plan, evidence, InProcess(), _NO_TIMEOUT))
     digests = Digests.of(evidence)
     controls = {name: scored.estimate(ATTRIBUTE, name) for name in ("raw", "shuffled")}
-    return Case(
+    return AuditState(
         plan=plan,
-        noted=plan.sha256,
+        recorded_plan_sha256=plan.sha256,
         model_sha256=digests.model,
         unprotected_sha256=digests.unprotected,
         data_digest=digests.data,
@@ -158,35 +162,35 @@ def gather(fixture: Fixture, accuracy: float, design: Design, seed: int) -> Case
     )
 
 
-def conclude_on(case: Case) -> Finding:
-    """The audit's own verdict on this."""
+def conclude_state(state: AuditState) -> FixtureAudit:
+    """The audit's verdict on a state."""
     report, reasons = judge(
         ATTRIBUTE,
-        case.plan,
-        strongest=case.strongest,
-        leakage=case.leakage,
-        controls=case.controls,
-        attacks=case.attacks,
+        state.plan,
+        strongest=state.strongest,
+        leakage=state.leakage,
+        controls=state.controls,
+        attacks=state.attacks,
     )
-    verdict, said = conclude(
-        case.plan,
+    verdict, all_reasons = conclude(
+        state.plan,
         {ATTRIBUTE: report},
         reasons,
-        model_sha256=case.model_sha256,
-        unprotected_sha256=case.unprotected_sha256,
-        data_digest=case.data_digest,
-        plan_sha256=case.noted,
+        model_sha256=state.model_sha256,
+        unprotected_sha256=state.unprotected_sha256,
+        data_digest=state.data_digest,
+        plan_sha256=state.recorded_plan_sha256,
     )
-    return Finding(verdict, said, report)
+    return FixtureAudit(verdict, all_reasons, report)
 
 
-def draw(fixture: Fixture, accuracy: float, design: Design, seed: int) -> Evidence:
-    """People of the attackers' three splits, and what stands for the released file."""
-    rng = np.random.default_rng([seed, design.train, design.test])
-    sizes = {"train": design.train, "select": design.select, "test": design.test}
-    drawn = {part: fixture.draw(people, accuracy, rng) for part, people in sizes.items()}
-    parts = {part: _records(part, z, u, rng) for part, (z, u) in drawn.items()}
-    z, _ = drawn["train"]
+def draw_evidence(fixture: Fixture, accuracy: float, setup: AuditSetup, seed: int) -> Evidence:
+    """People of the attackers' three splits, and the model that replaces a released file."""
+    rng = np.random.default_rng([seed, setup.train, setup.test])
+    sizes = {"train": setup.train, "select": setup.select, "test": setup.test}
+    draws = {part: fixture.draw(people, accuracy, rng) for part, people in sizes.items()}
+    parts = {part: _records(part, z, u, rng) for part, (z, u) in draws.items()}
+    z, _ = draws["train"]
     schema = Schema(
         dataset=f"fixture {fixture.name}",
         modality="table",
@@ -200,23 +204,23 @@ def draw(fixture: Fixture, accuracy: float, design: Design, seed: int) -> Eviden
         records=_per_split(sizes),
         digest=digest_of(parts["test"]),
     )
-    return Evidence(schema, **parts, models={"released": Revealing(z.shape[1:], z.dtype)})
+    return Evidence(schema, **parts, models={"released": PlantedModel(z.shape[1:], z.dtype)})
 
 
-def plan_of(fixture: Fixture, design: Design, evidence: Evidence) -> Plan:
-    """The audit's plan, with attacks that can read such features."""
+def make_fixture_plan(fixture: Fixture, setup: AuditSetup, evidence: Evidence) -> Plan:
+    """The audit's plan, with attacks that can read the fixture's features."""
     config = AuditConfig(
-        policy=design.policy, probes=("logistic_regression",), raw=("logistic_regression",),
+        policy=setup.policy, probes=("logistic_regression",), raw=("logistic_regression",),
         seeds=(0,), reconstruction=False,
     )  # fmt: skip
     plan = make_plan(config, evidence, "draw more people")
-    names = design.attacks or CHEAP[fixture.kind]
+    names = setup.attacks or FAST_ATTACKS[fixture.kind]
     return replace(plan, attacks=names, probes=names[:1])
 
 
 def _records(part: str, z: NDArray[Any], u: NDArray[np.int64], rng: np.random.Generator) -> Records:
-    shown = np.eye(_SHOWN)[u] + 0.1 * rng.normal(size=(len(u), _SHOWN))
-    x = np.concatenate([shown, z.reshape(len(z), -1)], axis=1).astype(np.float32)
+    label_columns = np.eye(_LABEL_COLUMNS)[u] + 0.1 * rng.normal(size=(len(u), _LABEL_COLUMNS))
+    x = np.concatenate([label_columns, z.reshape(len(z), -1)], axis=1).astype(np.float32)
     person = np.array([f"{part}-{n}" for n in range(len(u))])
     return Records(x=x, labels={ATTRIBUTE: u}, person=person)
 

@@ -22,7 +22,7 @@ from tiprdc.datasets.schema import Records
 from tiprdc.distributed import BatchGroup, attach_group
 from tiprdc.errors import DataError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
-from tiprdc.models.inputs import InputSpec, as_attacked
+from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.models.leace import LeaceLayer
 from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.training.game import Game, Losses
@@ -262,7 +262,7 @@ class Trainer:
         everyone = np.arange(len(records))
         (every,) = records.batches([everyone])
         spec, found = self.game.spec, []
-        every = Records(as_attacked(every.x, spec), every.labels, every.person)
+        every = Records(attack_inputs(every.x, spec), every.labels, every.person)
         for i, (name, classes) in enumerate(self.game.private.items()):
             beliefs, self.game.label_r2[i] = self._believe(every, name, classes, self.seed)
             found.append(torch.from_numpy(beliefs))

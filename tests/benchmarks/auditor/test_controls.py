@@ -1,4 +1,4 @@
-"""Controls audit what they say they audit, and the table counts what the rows say."""
+"""Controls give the expected verdicts, and the table counts the rows correctly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUICK = AuditConfig(
 )  # fmt: skip
 
 
-def test_splits_are_other_people_and_seeds_other_faces() -> None:
+def test_splits_are_disjoint_and_seeds_differ() -> None:
     schema, parts = controls.faces(0, PEOPLE)
     everybody = [person for part in parts.values() for person in part.person]
     assert len(everybody) == len(set(everybody)) == 244
@@ -29,16 +29,16 @@ def test_splits_are_other_people_and_seeds_other_faces() -> None:
     assert not np.array_equal(parts["attacker-test"].x, others["attacker-test"].x)
 
 
-@pytest.mark.parametrize(("telling", "verdict"), [(True, "FAIL"), (False, "PASS")])
-def test_who_tells_fails_and_who_tells_nothing_passes_and_both_the_same_again(
-    telling: bool, verdict: str
+@pytest.mark.parametrize(("informative", "verdict"), [(True, "FAIL"), (False, "PASS")])
+def test_leaking_control_fails_constant_passes_and_both_repeat(
+    informative: bool, verdict: str
 ) -> None:
     schema, parts = controls.faces(0, PEOPLE)
-    model = controls.Made(64, telling=telling)
-    first, second = (controls.audited(schema, parts, model, QUICK, 1) for _ in range(2))
+    model = controls.FormulaModel(64, informative=informative)
+    first, second = (controls.audit_model(schema, parts, model, QUICK, 1) for _ in range(2))
     assert (first.verdict, first.seconds != second.seconds) == (verdict, True)
-    assert controls.timeless(first) == controls.timeless(second)
-    assert '"seconds"' not in controls.timeless(first)
+    assert controls.without_times(first) == controls.without_times(second)
+    assert '"seconds"' not in controls.without_times(first)
 
 
 def row(control: str, verdict: str, value: float, **more: Any) -> dict[str, str]:
@@ -49,13 +49,13 @@ def row(control: str, verdict: str, value: float, **more: Any) -> dict[str, str]
     }  # fmt: skip
 
 
-def test_the_table_counts_what_was_wanted() -> None:
+def test_table_counts_expected_verdicts() -> None:
     rows = [
         row("unprotected", "FAIL", 0.8, same="True"), row("unprotected", "INCONCLUSIVE", 0.6),
         row("constant", "PASS", 0.5, same="False"), row("large", "FAIL", 0.9),
     ]  # fmt: skip
-    said = "\n".join(controls.lines(rows))
-    assert "| unprotected | FAIL | 1 FAIL, 1 INCONCLUSIVE of 2 | 3 % | 0.600 to 0.800 |" in said
-    assert "| constant | PASS | 1 PASS of 1 | 5 % | 0.500 to 0.500 |" in said
-    assert "| 1 of 2 | | |" in said
-    assert "10,000 people x 1,024 features, everything | 20 minutes | 1.5 minutes on 2" in said
+    table = "\n".join(controls.lines(rows))
+    assert "| unprotected | FAIL | 1 FAIL, 1 INCONCLUSIVE of 2 | 3 % | 0.600 to 0.800 |" in table
+    assert "| constant | PASS | 1 PASS of 1 | 5 % | 0.500 to 0.500 |" in table
+    assert "| 1 of 2 | | |" in table
+    assert "10,000 people x 1,024 features, everything | 20 minutes | 1.5 minutes on 2" in table

@@ -1,4 +1,4 @@
-"""Rows become the tables that docs/auditor.md shows, and mutants change exactly one place."""
+"""Rows become the tables of docs/auditor.md, and each mutant matches exactly one place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.csv_rows import append
 from tiprdc.attacks.suite import ATTACKS, SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.selftest.fixtures import FIXTURES
-from tiprdc.selftest.small_audit import CHEAP, Design
+from tiprdc.selftest.small_audit import FAST_ATTACKS, AuditSetup
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,7 +25,7 @@ def row(experiment: str, fixture: str, correct: int, low: float, **more: str) ->
     }  # fmt: skip
 
 
-def test_rows_are_counted_with_their_bounds(tmp_path: Path) -> None:
+def test_rows_are_counted_with_bounds(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- auditor -->\nold\n<!-- /auditor -->\nafter\n")
     alarms = [
@@ -51,46 +51,46 @@ def test_rows_are_counted_with_their_bounds(tmp_path: Path) -> None:
     assert page.read_text() == text
 
 
-def test_a_page_without_its_marks_is_refused(tmp_path: Path) -> None:
+def test_page_without_marks_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing here")
     with pytest.raises(ValueError, match="<!-- auditor -->"):
         tables.put(page, "auditor", "text")
 
 
-def test_rows_that_are_there_are_not_done_again(tmp_path: Path) -> None:
+def test_existing_rows_are_not_recomputed(tmp_path: Path) -> None:
     out = tmp_path / "auditor.csv"
-    design = Design(train=60, select=40, test=40, attacks=("logistic_regression",))
+    setup = AuditSetup(train=60, select=40, test=40, attacks=("logistic_regression",))
     tiny = replications.Experiment(
-        name="false alarm", fixture="independent", accuracy=0.5, design=design, replications=2
+        name="false alarm", fixture="independent", accuracy=0.5, setup=setup, replications=2
     )
     for seed in (0, 1):
         append(out, replications.COLUMNS, replications._replicate(tiny, seed))
     rows = replications.read(out)
-    keys = [replications._key(found) for found in rows]
+    keys = [replications._key(row) for row in rows]
     assert keys == [replications._key(replications._head(tiny, seed)) for seed in (0, 1)]
-    assert {found["verdict"] for found in rows} <= {"PASS", "INCONCLUSIVE", "FAIL"}
+    assert {row["verdict"] for row in rows} <= {"PASS", "INCONCLUSIVE", "FAIL"}
     out.write_text(out.read_text().replace(SUITE_VERSION, "0.0.1"))
     assert replications.read(out) == []
 
 
-def test_every_experiment_takes_its_turns_and_no_audit_comes_twice() -> None:
-    wanted = list(replications.experiments())
-    turns = list(replications._in_turns(wanted))
-    assert len(turns) == len(set(turns)) == sum(e.replications for e in wanted)
-    assert {e for e, _ in turns[: sum(e.turn for e in wanted)]} == set(wanted)
-    assert {e.fixture for e in wanted} == set(FIXTURES)
+def test_experiments_take_turns_without_repeats() -> None:
+    selected = list(replications.experiments())
+    turns = list(replications._in_turns(selected))
+    assert len(turns) == len(set(turns)) == sum(e.replications for e in selected)
+    assert {e for e, _ in turns[: sum(e.turn for e in selected)]} == set(selected)
+    assert {e.fixture for e in selected} == set(FIXTURES)
 
 
-def test_what_is_measured_is_the_default_suite() -> None:
-    """A self-test with attacks that an audit does not make would prove nothing of it."""
-    assert {*CHEAP["flat"]} <= {*AuditConfig().attacks}
+def test_benchmarked_attacks_are_in_the_default_suite() -> None:
+    """Benchmarks of attacks that an audit does not use would prove nothing about it."""
+    assert {*FAST_ATTACKS["flat"]} <= {*AuditConfig().attacks}
     for kind in ("picture", "text"):
-        assert all(kind in ATTACKS[name].kinds for name in CHEAP[kind])
+        assert all(kind in ATTACKS[name].kinds for name in FAST_ATTACKS[kind])
 
 
-@pytest.mark.parametrize("mutant", mutants.mutants(), ids=lambda mutant: mutant.says)
-def test_each_mutant_still_finds_what_it_changes(mutant: mutants.Mutant) -> None:
+@pytest.mark.parametrize("mutant", mutants.mutants(), ids=lambda mutant: mutant.description)
+def test_each_mutant_matches_its_file_exactly_once(mutant: mutants.Mutant) -> None:
     text = (ROOT / mutant.file).read_text()
     assert text.count(mutant.old) == 1
     compile(text.replace(mutant.old, mutant.new), mutant.file, "exec")
@@ -99,13 +99,13 @@ def test_each_mutant_still_finds_what_it_changes(mutant: mutants.Mutant) -> None
             assert (ROOT / argument.split("::")[0]).exists()
 
 
-def test_mutants_have_names_of_their_own() -> None:
-    names = [mutant.says for mutant in mutants.mutants()]
+def test_mutant_descriptions_are_unique() -> None:
+    names = [mutant.description for mutant in mutants.mutants()]
     assert len(set(names)) == len(names) >= 30
 
 
-def test_a_mutant_that_changes_nothing_is_refused(tmp_path: Path) -> None:
+def test_mutant_without_a_match_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
-    gone = mutants.Mutant(says="gone", file="a.py", old="y = 1", new="y = 2", tests=())
+    gone = mutants.Mutant(description="gone", file="a.py", old="y = 1", new="y = 2", tests=())
     with pytest.raises(ValueError, match="0 times"):
         gone.apply(tmp_path)

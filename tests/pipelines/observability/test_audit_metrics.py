@@ -8,12 +8,12 @@ from pipelines.cluster import ClusterConfig
 from pipelines.observability.audit_metrics import Scoreboard, judged
 from pipelines.observability.event_log import read
 from pipelines.observability.stage_monitor import StageMonitor
-from tiprdc.attacks.suite import Trial
+from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit.plan import Job
 
 
-def trial(select: float | None) -> Trial:
-    return Trial(select, "ok" if select else "failed: MemoryError", 1.0, None)
+def trial(select: float | None) -> AttackTrial:
+    return AttackTrial(select, "ok" if select else "failed: MemoryError", 1.0, None)
 
 
 def test_attacks_are_counted_and_the_best_seed_is_shown(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is believed of people is what others tell, and nothing that they alone are."""
+"""Out-of-fold predictions use what other people show, and nothing of the person alone."""
 
 from __future__ import annotations
 
@@ -21,35 +21,36 @@ from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
 
 
-def _texts(u: NDArray[np.int64], told: NDArray[np.bool_]) -> Records:
-    """Two texts of each person: a word of their own, and for some one that tells the class."""
+def _texts(u: NDArray[np.int64], informative: NDArray[np.bool_]) -> Records:
+    """Two texts a person: a word of their own, and for some a word that shows the class."""
     people = np.arange(len(u))
     own = 100 + people
-    word = np.where(told, 1 + u, 3)
+    word = np.where(informative, 1 + u, 3)
     x = np.repeat(np.stack([own, own, word], axis=1), 2, axis=0).astype(np.int32)
     return Records(x, {"secret": np.repeat(u, 2)}, np.repeat(people, 2).astype(str))
 
 
-def test_a_person_is_believed_what_others_tell_and_nothing_by_a_word_of_their_own() -> None:
+def test_predictions_follow_shared_words_and_ignore_words_of_one_person() -> None:
     rng = np.random.default_rng(0)
     u = rng.integers(0, 2, 200)
-    told = np.arange(200) % 2 == 0
-    beliefs = cross_fit(_texts(u, told), "secret", 2, seed=0)
-    said, each = beliefs.of[np.arange(400), np.repeat(u, 2)], np.repeat(told, 2)
-    assert beliefs.of.sum(1) == pytest.approx(1.0)
-    assert said[each].min() > 0.7
-    # Fitted on their own other text, the word of their own would have told everything.
-    assert abs(said[~each].mean() - 0.5) < 0.05
-    assert 0.4 < beliefs.explained < 0.7
+    informative = np.arange(200) % 2 == 0
+    predictions = cross_fit(_texts(u, informative), "secret", 2, seed=0)
+    of_truth = predictions.of[np.arange(400), np.repeat(u, 2)]
+    each = np.repeat(informative, 2)
+    assert predictions.of.sum(1) == pytest.approx(1.0)
+    assert of_truth[each].min() > 0.7
+    # A fit on the person's other text would use their own word to predict the class.
+    assert abs(of_truth[~each].mean() - 0.5) < 0.05
+    assert 0.4 < predictions.explained < 0.7
 
 
-def test_the_same_people_and_seed_give_the_same() -> None:
+def test_cross_fit_is_deterministic() -> None:
     records = _texts(np.arange(40) % 2, np.ones(40, bool))
     first, again = (cross_fit(records, "secret", 2, seed=1) for _ in range(2))
     assert np.array_equal(first.of, again.of)
 
 
-def test_nothing_believed_explains_nothing() -> None:
+def test_explained_is_zero_without_a_signal() -> None:
     u = np.random.default_rng(1).integers(0, 2, 300)
     assert cross_fit(_texts(u, np.zeros(300, bool)), "secret", 2, seed=0).explained < 0.02
 
@@ -61,19 +62,17 @@ def test_fewer_people_than_folds_are_refused() -> None:
     assert "cross_fit to false" in raised.value.hint
 
 
-def test_it_needs_the_adversary_in_closed_form() -> None:
+def test_cross_fit_requires_the_kernel_adversary() -> None:
     with pytest.raises(ConfigError, match=r"train.objective.cross_fit"):
         ObjectiveConfig(cross_fit=True, kernel_adversary=0.0, adversaries=1)
 
 
-def test_the_twin_does_without() -> None:
+def test_unprotected_objective_has_no_cross_fit() -> None:
     assert not ObjectiveConfig(cross_fit=True).unprotected().cross_fit
 
 
 @pytest.mark.parametrize("modality", ["text", "table"])
-def test_training_hides_what_is_believed_and_goes_on_as_if_never_stopped(
-    tmp_path: Path, modality: str
-) -> None:
+def test_training_on_predictions_resumes_bit_for_bit(tmp_path: Path, modality: str) -> None:
     schema = make_shards(tmp_path / "shards", modality)
     records = read_split(tmp_path / "shards", schema, "extractor-train")
 
@@ -88,8 +87,8 @@ def test_training_hides_what_is_believed_and_goes_on_as_if_never_stopped(
     whole = make()
     whole.train_epoch(records)
     assert whole._believed is not None
-    believed = {tuple(row) for row in whole._believed.tolist()}
-    assert {tuple(row) for row in whole.game.memory_believed[:16].tolist()} <= believed
+    rows = {tuple(row) for row in whole._believed.tolist()}
+    assert {tuple(row) for row in whole.game.memory_believed[:16].tolist()} <= rows
     assert 0 <= whole.game.label_r2[0] <= 1
     assert whole.history[0]["explained_variance"] <= 2 * whole.game.label_r2[0]
     checkpoint.save(whole, tmp_path / "ck")
@@ -102,7 +101,7 @@ def test_training_hides_what_is_believed_and_goes_on_as_if_never_stopped(
         assert torch.equal(tensor, again.game.state_dict()[name]), name
 
 
-def test_whoever_plays_by_it_says_who_believes(tmp_path: Path) -> None:
+def test_trainer_without_a_cross_fit_function_is_refused(tmp_path: Path) -> None:
     schema = make_shards(tmp_path / "shards", "text")
     records = read_split(tmp_path / "shards", schema, "extractor-train")
     trainer = Trainer(

@@ -1,4 +1,4 @@
-"""What is in z can be rebuilt, what is not cannot, and the figures are the textbook's."""
+"""Decoders reconstruct what z contains and nothing else; the scores match the textbook."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tiprdc.attacks.decoder import (
     fit_picture_decoder,
     fit_token_decoder,
     frequent_tokens,
-    presence,
-    token_logits,
+    token_log_odds,
+    token_presence,
 )
 from tiprdc.datasets.schema import Column
 
@@ -41,7 +41,7 @@ def pictures(people: int) -> tuple[np.ndarray, np.ndarray]:
     return z, x
 
 
-def test_a_picture_is_rebuilt_from_features_that_hold_it_and_not_from_others() -> None:
+def test_picture_decoder_beats_the_mean_only_with_informative_features() -> None:
     z, x = pictures(300)
     noise = np.random.default_rng(1).normal(size=z.shape).astype(np.float32)
     scores = []
@@ -70,7 +70,7 @@ def columns(people: int) -> np.ndarray:
     return np.stack([kind, level, np.ones(people)], axis=1).astype(np.float32)
 
 
-def test_columns_are_rebuilt_where_z_holds_them() -> None:
+def test_columns_in_z_are_reconstructed() -> None:
     x = columns(900)
     z = np.concatenate([np.eye(3, dtype=np.float32)[x[:, 0].astype(int)], x[:, 1:2]], axis=1)
     decoder = fit_column_decoder((z[:600], x[:600]), (z[600:700], x[600:700]), COLUMNS, seed=0)
@@ -80,7 +80,7 @@ def test_columns_are_rebuilt_where_z_holds_them() -> None:
     assert "flat" not in scores, "a constant column explains nothing"
 
 
-def test_without_features_r2_is_nought_and_accuracy_the_most_frequent() -> None:
+def test_baseline_has_zero_r2_and_accuracy_of_the_most_frequent_category() -> None:
     x = columns(3000)
     x[:1400, 0] = 2
     scores = r.column_scores(r.mean_columns(x, COLUMNS, len(x)), x, COLUMNS)
@@ -89,7 +89,7 @@ def test_without_features_r2_is_nought_and_accuracy_the_most_frequent() -> None:
 
 
 def texts(people: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features and token ids: which of four words a text holds, among frequent ones."""
+    """Features and token ids: one of four words in each text, among frequent words."""
     rng = np.random.default_rng(0)
     topic = rng.integers(4, size=people)
     ids = rng.integers(10, 14, size=(people, 5)).astype(np.int32)
@@ -98,38 +98,38 @@ def texts(people: int) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(4, dtype=np.float32)[topic], ids
 
 
-def test_tokens_are_found_where_z_holds_them_and_not_elsewhere() -> None:
+def test_token_decoder_beats_the_baseline_only_with_informative_features() -> None:
     z, ids = texts(500)
     noise = np.random.default_rng(1).normal(size=z.shape).astype(np.float32)
     scores = []
     for features in (z, noise):
         parts = (features[:300], ids[:300]), (features[300:350], ids[300:350])
         decoder = fit_token_decoder(*parts, seed=0)
-        there = presence(ids[350:], decoder.tokens)
-        scores.append(r.token_scores(decoder(features[350:]), there))
-    prior = np.tile(token_logits(presence(ids[:300], decoder.tokens)), (150, 1))
-    without = r.token_scores(prior, there)
+        present = token_presence(ids[350:], decoder.tokens)
+        scores.append(r.token_scores(decoder(features[350:]), present))
+    prior = np.tile(token_log_odds(token_presence(ids[:300], decoder.tokens)), (150, 1))
+    without = r.token_scores(prior, present)
     assert scores[0]["found"] > without["found"] + 0.15
     assert scores[0]["average_precision"] > without["average_precision"] + 0.1
     assert abs(scores[1]["average_precision"] - without["average_precision"]) < 0.05
 
 
 def test_token_scores_of_known_rankings() -> None:
-    there = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]], np.uint8)
+    present = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]], np.uint8)
     first = np.array([[4, 3, 2, 1], [1, 2, 3, 4], [1, 2, 3, 4]], np.float32)
-    assert r.token_scores(first, there) == {"average_precision": 1, "found": 1}
+    assert r.token_scores(first, present) == {"average_precision": 1, "found": 1}
     # The first text: its tokens come second and third; the second text: its one comes last.
     other = np.array([[3, 2, 4, 1], [4, 3, 2, 1], [1, 2, 3, 4]], np.float32)
-    found = r.token_scores(other, there)
-    assert found["average_precision"] == pytest.approx(((1 / 2 + 2 / 3) / 2 + 1 / 4) / 2)
-    assert found["found"] == pytest.approx((1 / 2 + 0) / 2)
-    assert r.token_scores(other[2:], there[2:]) == {"average_precision": 0, "found": 0}
+    scores = r.token_scores(other, present)
+    assert scores["average_precision"] == pytest.approx(((1 / 2 + 2 / 3) / 2 + 1 / 4) / 2)
+    assert scores["found"] == pytest.approx((1 / 2 + 0) / 2)
+    assert r.token_scores(other[2:], present[2:]) == {"average_precision": 0, "found": 0}
 
 
-def test_tokens_are_the_most_frequent_and_padding_is_none() -> None:
+def test_frequent_tokens_exclude_padding() -> None:
     ids = np.array([[5, 5, 2, 0], [5, 2, 9, 0]], np.int32)
     assert frequent_tokens(ids, 2).tolist() == [5, 2]
     assert frequent_tokens(ids, 9).tolist() == [5, 2, 9]
     other = np.array([[2, 77, 0, 0], [0, 0, 0, 0]], np.int32)
-    assert presence(other, frequent_tokens(ids, 9)).tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert token_presence(other, frequent_tokens(ids, 9)).tolist() == [[0, 1, 0], [0, 0, 0]]
     assert frequent_tokens(other[1:], 3).tolist() == []

@@ -1,4 +1,4 @@
-"""Who holds records finds what labels alone do not teach, and nothing where nothing is."""
+"""Record attacks find leaks that labels alone do not show, and none where there is none."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import record_attack, suite
-from tiprdc.attacks.record_attack import MOST_PIXELS, RecordAttack, train_holdout_split
+from tiprdc.attacks.record_attack import MAX_PIXELS, RecordAttack, train_holdout_split
 from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ConfigError
 
-HOLDING = [name for name, attack in suite.ATTACKS.items() if attack.needs_records]
+RECORD_ATTACKS = [name for name, attack in suite.ATTACKS.items() if attack.needs_records]
 DIRECT = ("logistic_regression", "quadratic", "gradient_boosting", "nearest_neighbours", "kernel")
 KINDS = ("flat", "picture", "text")
 TRAIN, CLUSTERS = 600, 8
@@ -24,19 +24,19 @@ def one_thread() -> None:
 
 
 def ring(
-    kind: str, people: int = 1200, told: float = 0.8
+    kind: str, people: int = 1200, label_accuracy: float = 0.8
 ) -> tuple[NDArray[np.float32], NDArray[np.generic], NDArray[np.int64]]:
-    """Eight clusters on a ring, neighbours of unlike class; records name the cluster plainly.
+    """Eight clusters on a ring, neighbours of unlike class; records show the cluster.
 
-    Labels are true of four people in five, and few people have one: they hardly show the ring.
-    Pairs of features and records show all of it, without a label.
+    Labels are right for four people in five, and there are few: they hardly show the ring. Pairs of
+    features and records show all of it without a label.
     """
     rng = np.random.default_rng(0)
     cluster = rng.integers(CLUSTERS, size=people)
     angle = 2 * np.pi * (cluster + rng.uniform(-0.3, 0.3, people)) / CLUSTERS
     z = rng.normal(size=(people, 8)).astype(np.float32)
     z[:, 0], z[:, 1] = 2 * np.cos(angle), 2 * np.sin(angle)
-    u = np.where(rng.random(people) < told, cluster % 2, 1 - cluster % 2)
+    u = np.where(rng.random(people) < label_accuracy, cluster % 2, 1 - cluster % 2)
     if kind == "flat":
         x = np.eye(CLUSTERS)[cluster] + 0.1 * rng.normal(size=(people, CLUSTERS))
         return z, x.astype(np.float32), u
@@ -49,43 +49,43 @@ def ring(
     return z, pictures, u
 
 
-def recovered(name: str, kind: str, told: float = 0.8) -> float:
-    z, x, u = ring(kind, told=told)
+def recovered(name: str, kind: str, label_accuracy: float = 0.8) -> float:
+    z, x, u = ring(kind, label_accuracy=label_accuracy)
     train, select = (z[:TRAIN], u[:TRAIN]), (z[TRAIN:], u[TRAIN:])
     trial = suite.try_attack(name, train, select, 2, x=x[:TRAIN])
     assert trial.select is not None, trial.status
     return trial.select
 
 
-def test_pairs_without_labels_teach_more_than_labels() -> None:
+def test_record_attacks_beat_direct_attacks_with_few_labels() -> None:
     direct = max(recovered(name, "flat") for name in DIRECT)
     assert direct < 0.62
-    for name in HOLDING:
+    for name in RECORD_ATTACKS:
         assert recovered(name, "flat") > direct + 0.08
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", HOLDING)
-def test_records_of_every_kind_teach(name: str, kind: str) -> None:
+@pytest.mark.parametrize("name", RECORD_ATTACKS)
+def test_record_attacks_work_on_every_kind_of_record(name: str, kind: str) -> None:
     assert recovered(name, kind) > 0.58
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", HOLDING)
-def test_labels_that_say_nothing_leave_the_prior(name: str, kind: str) -> None:
-    assert abs(recovered(name, kind, told=0.5) - 0.5) < 0.08
+@pytest.mark.parametrize("name", RECORD_ATTACKS)
+def test_random_labels_leave_the_prior(name: str, kind: str) -> None:
+    assert abs(recovered(name, kind, label_accuracy=0.5) - 0.5) < 0.08
 
 
-@pytest.mark.parametrize("name", HOLDING)
-def test_records_of_other_people_teach_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", RECORD_ATTACKS)
+def test_records_of_other_people_do_not_help(name: str) -> None:
     z, x, u = ring("flat")
     train, select = (z[:TRAIN], u[:TRAIN]), (z[TRAIN:], u[TRAIN:])
     other = np.random.default_rng(1).permutation(x[:TRAIN])
     assert (suite.try_attack(name, train, select, 2, x=other).select or 1) < 0.6
 
 
-@pytest.mark.parametrize("name", HOLDING)
-def test_features_that_hold_nothing_leave_the_prior_though_records_show_all(name: str) -> None:
+@pytest.mark.parametrize("name", RECORD_ATTACKS)
+def test_features_without_information_leave_the_prior_whatever_the_records(name: str) -> None:
     rng = np.random.default_rng(0)
     u = rng.integers(2, size=1200)
     x = (u[:, None] + 0.1 * rng.normal(size=(1200, 4))).astype(np.float32)
@@ -96,55 +96,55 @@ def test_features_that_hold_nothing_leave_the_prior_though_records_show_all(name
         assert abs((trial.select or 0) - 0.5) <= most
 
 
-@pytest.mark.parametrize("name", HOLDING)
-def test_the_same_seed_gives_the_same_bits_and_read_only_arrays_will_do(name: str) -> None:
+@pytest.mark.parametrize("name", RECORD_ATTACKS)
+def test_same_seed_gives_same_bits_on_read_only_arrays(name: str) -> None:
     z, x, u = ring("picture", people=60)
     for array in (z, x, u):
         array.flags.writeable = False
     attack = suite.ATTACKS[name]
     assert isinstance(attack, RecordAttack)
-    said = [attack.with_records(x).fit(z, u, 3, 5, 2).probabilities(z) for _ in range(2)]
-    assert np.array_equal(said[0], said[1])
-    assert said[0].shape == (60, 3)
+    probabilities = [attack.with_records(x).fit(z, u, 3, 5, 2).probabilities(z) for _ in range(2)]
+    assert np.array_equal(probabilities[0], probabilities[1])
+    assert probabilities[0].shape == (60, 3)
 
 
-@pytest.mark.parametrize("name", HOLDING)
-def test_without_records_it_fails_in_words(name: str) -> None:
+@pytest.mark.parametrize("name", RECORD_ATTACKS)
+def test_missing_records_fail_with_a_message(name: str) -> None:
     z, x, u = ring("flat", people=60)
-    for held in (None, x[:-1]):
-        status = suite.try_attack(name, (z, u), (z, u), 2, x=held).status
+    for records in (None, x[:-1]):
+        status = suite.try_attack(name, (z, u), (z, u), 2, x=records).status
         words = f"{name} needs the records of attacker-train, one for each z"
         assert status == f"failed: ValueError: {words}"
 
 
-def test_nobody_attacks_records_by_records() -> None:
+def test_record_attacks_are_refused_on_raw_records() -> None:
     with pytest.raises(ConfigError, match="an attack that needs no records"):
         AuditConfig(raw=("decoding",))
     with pytest.raises(ConfigError, match=r"tune\.attacks"):
         suite.attack_named("decensoring", "tune.attacks")
-    assert {*HOLDING} <= {*AuditConfig().attacks}
+    assert {*RECORD_ATTACKS} <= {*AuditConfig().attacks}
     assert AuditConfig(probes=("decoding",)).probes == ("decoding",)
 
 
-def test_large_pictures_are_made_small_by_area() -> None:
+def test_large_pictures_are_averaged_down() -> None:
     x = np.zeros((600, 3, 64, 40), np.uint8)
     x[:, :, ::2] = 255
-    small = record_attack._small(x)
-    assert small.shape == (600, 3, MOST_PIXELS, MOST_PIXELS)
+    small = record_attack._downsample(x)
+    assert small.shape == (600, 3, MAX_PIXELS, MAX_PIXELS)
     assert set(np.unique(small)) == {128}
-    assert record_attack._small(small) is small
+    assert record_attack._downsample(small) is small
 
 
-def test_a_map_is_chosen_on_pairs_that_it_was_not_fitted_on() -> None:
+def test_map_is_chosen_on_holdout_pairs() -> None:
     z, u = np.arange(200)[:, None], np.arange(200) % 2
-    (inside, seen), (outside, wanted) = train_holdout_split(z, 2 * z, u, 0)
+    (inside, fit_targets), (outside, holdout_targets) = train_holdout_split(z, 2 * z, u, 0)
     assert not {*inside[:, 0]} & {*outside[:, 0]}
     assert len(inside) + len(outside) == 200
-    assert np.array_equal(seen, 2 * inside)
-    assert np.array_equal(wanted, 2 * outside)
+    assert np.array_equal(fit_targets, 2 * inside)
+    assert np.array_equal(holdout_targets, 2 * outside)
 
 
-def test_wide_records_that_no_feature_tells_apart_are_read_without_a_warning() -> None:
+def test_constant_features_of_wide_records_give_no_warning() -> None:
     x = np.random.default_rng(0).integers(0, 256, size=(60, 3, 20, 20)).astype(np.uint8)
     z, u = np.ones((60, 4), np.float32), np.arange(60) % 2
     trial = suite.try_attack("decoding", (z, u), (z, u), 2, x=x)

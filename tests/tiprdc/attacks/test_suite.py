@@ -1,4 +1,4 @@
-"""Each attack finds what it is there for, and nothing where nothing is."""
+"""Each attack detects the leaks it is expansion for, and scores at chance where there is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks import suite
 from tiprdc.attacks.base import Attacker, kind_of
-from tiprdc.attacks.quadratic import WIDEST, expand
+from tiprdc.attacks.quadratic import MAX_MULTIPLIED, expand
 from tiprdc.errors import ConfigError
 from tiprdc.selftest.fixtures import FIXTURES
 
@@ -40,7 +40,7 @@ def linear(rng: np.random.Generator, u: NDArray[np.int64]) -> NDArray[np.float32
 
 
 def faint(rng: np.random.Generator, u: NDArray[np.int64]) -> NDArray[np.float32]:
-    """In a direction of a thousandth of the variance: standardised columns drown it."""
+    """In a direction of a thousandth of the variance, which standardising does not amplify."""
     z = noise(rng, len(u))
     z[:, 1] = z[:, 0] + 0.03 * (rng.normal(size=len(u)) + 3 * u)
     return z
@@ -79,40 +79,40 @@ def scored(
 
 
 @pytest.mark.parametrize("name", FLAT)
-def test_every_attack_finds_a_linear_leak(name: str) -> None:
+def test_every_attack_detects_a_linear_leak(name: str) -> None:
     assert scored(name, linear) > 0.8
 
 
 @pytest.mark.parametrize("name", ["logistic_regression", "kernel", "mlp"])
-def test_a_leak_in_a_direction_of_little_variance_is_found(name: str) -> None:
+def test_leak_in_a_direction_of_small_variance_is_detected(name: str) -> None:
     assert scored(name, faint) > 0.8
 
 
 @pytest.mark.parametrize("plant", [xor, norm, cluster])
 @pytest.mark.parametrize("name", NONLINEAR)
-def test_every_nonlinear_attack_finds_a_nonlinear_leak(name: str, plant: Planted) -> None:
+def test_every_nonlinear_attack_detects_a_nonlinear_leak(name: str, plant: Planted) -> None:
     assert scored(name, plant) > (0.7 if name in ("cnn", "nearest_neighbours") else 0.8)
 
 
 @pytest.mark.parametrize("name", ["xor", "norm", "cluster"])
-def test_a_faint_product_is_found_where_a_kernel_sees_nothing(name: str) -> None:
-    """At a Bayes rate of 0.55: what the auditor's own proof found the suite blind to."""
+def test_quadratic_attack_detects_a_faint_product(name: str) -> None:
+    """At a Bayes rate of 0.55, which the kernel attack misses."""
     rng = np.random.default_rng(0)
     train, select = (FIXTURES[name].draw(people, 0.55, rng) for people in (8000, 20_000))
     assert (suite.try_attack("quadratic", train, select, 2).select or 0) > 0.525
 
 
-def test_products_are_of_the_loudest_columns_and_few_enough() -> None:
+def test_products_are_of_the_columns_of_largest_variance() -> None:
     z = noise(np.random.default_rng(0), 300, 80) * np.arange(1, 81, dtype=np.float32)
-    made = expand(z, 0)
-    assert made(z).shape == (300, 80 + WIDEST * (WIDEST + 1) // 2)
-    assert made.scaling(z).var(0)[made.loudest].min() >= np.delete(
-        made.scaling(z).var(0), made.loudest
+    expansion = expand(z, 0)
+    assert expansion(z).shape == (300, 80 + MAX_MULTIPLIED * (MAX_MULTIPLIED + 1) // 2)
+    assert expansion.scaling(z).var(0)[expansion.multiplied].min() >= np.delete(
+        expansion.scaling(z).var(0), expansion.multiplied
     ).max()  # fmt: skip
 
 
 @pytest.mark.parametrize("plant", [xor, norm])
-def test_a_linear_attack_cannot(plant: Planted) -> None:
+def test_linear_attack_misses_nonlinear_leaks(plant: Planted) -> None:
     assert scored("logistic_regression", plant) < 0.6
 
 
@@ -127,39 +127,49 @@ def test_constant_features_leave_exactly_the_prior(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FLAT)
-def test_features_that_are_the_attribute_are_read(name: str) -> None:
+def test_attribute_itself_is_recognised_fully(name: str) -> None:
     assert scored(name, lambda rng, u: np.eye(3, dtype=np.float32)[u], classes=3) == 1
 
 
 @pytest.mark.parametrize("name", FLAT)
-def test_a_rare_class_counts_as_much(name: str) -> None:
-    """At one person in eight, p(k | z) alone would hardly ever say the rare class."""
+def test_rare_class_counts_as_much(name: str) -> None:
+    """At one person in eight, p(k | z) alone would hardly ever predict the rare class."""
     assert scored(name, linear, share=0.125, people=1800) > 0.8
 
 
 @pytest.mark.parametrize("name", FLAT)
-def test_the_same_seed_gives_the_same_bits(name: str) -> None:
+def test_same_seed_gives_same_bits(name: str) -> None:
     rng = np.random.default_rng(0)
     u = rng.integers(2, size=200)
     z = linear(rng, u)
-    said = [suite.ATTACKS[name].fit(z, u, 2, 5, 2).probabilities(z) for _ in range(2)]
-    assert np.array_equal(said[0], said[1])
-    assert np.allclose(said[0].sum(1), 1)
+    probabilities = [suite.ATTACKS[name].fit(z, u, 2, 5, 2).probabilities(z) for _ in range(2)]
+    assert np.array_equal(probabilities[0], probabilities[1])
+    assert np.allclose(probabilities[0].sum(1), 1)
+
+
+def test_a_budget_compares_configurations_on_sparse_counts() -> None:
+    """The counts of tokens are a sparse array, which has no length."""
+    rng = np.random.default_rng(0)
+    u = rng.integers(2, size=120)
+    ids = rng.integers(1, 20, size=(120, 6)).astype(np.int32)
+    ids[:, 2] = 20 + u
+    trial = suite.try_attack("bag_of_tokens", (ids[:80], u[:80]), (ids[80:], u[80:]), 2, budget=2)
+    assert (trial.status, trial.select) == ("ok", 1.0)
 
 
 @pytest.mark.parametrize("name", FLAT)
-def test_more_columns_than_people_and_a_class_nobody_has(name: str) -> None:
+def test_more_columns_than_people_and_an_empty_class(name: str) -> None:
     rng = np.random.default_rng(0)
     u = rng.integers(2, size=60)
     z = noise(rng, 60, 90)
-    said = suite.ATTACKS[name].fit(z, u, 3, 0, 2).probabilities(z)
-    assert said.shape == (60, 3)
-    assert np.isfinite(said).all()
+    probabilities = suite.ATTACKS[name].fit(z, u, 3, 0, 2).probabilities(z)
+    assert probabilities.shape == (60, 3)
+    assert np.isfinite(probabilities).all()
 
 
 @pytest.mark.parametrize("name", FLAT)
-def test_read_only_arrays_will_do(name: str) -> None:
-    """Ray hands them out, and torch warns of them."""
+def test_read_only_arrays_are_accepted(name: str) -> None:
+    """Ray passes read-only arrays, and torch warns of them."""
     rng = np.random.default_rng(0)
     u = rng.integers(2, size=80)
     z = noise(rng, 80)
@@ -168,7 +178,7 @@ def test_read_only_arrays_will_do(name: str) -> None:
     assert suite.try_attack(name, (z, u), (z, u), 2).status == "ok"
 
 
-def test_word_order_and_words_are_found_in_text() -> None:
+def test_word_order_and_words_are_detected_in_text() -> None:
     rng = np.random.default_rng(0)
     u = rng.integers(2, size=900)
     ids = rng.integers(3, 30, size=(900, 12)).astype(np.int32)
@@ -186,7 +196,7 @@ def test_word_order_and_words_are_found_in_text() -> None:
     assert suite.try_attack("bag_of_tokens", *parts, 2).select == 1
 
 
-def test_unknown_and_empty_text_is_still_decided() -> None:
+def test_unknown_and_empty_text_gets_finite_probabilities() -> None:
     rng = np.random.default_rng(0)
     ids, u = rng.integers(0, 9, size=(80, 7)).astype(np.int32), np.arange(80) % 2
     other = np.array([[0] * 7, [99] * 7], dtype=np.int32)
@@ -194,7 +204,7 @@ def test_unknown_and_empty_text_is_still_decided() -> None:
         assert np.isfinite(suite.ATTACKS[name].fit(ids, u, 2, 0, 1).probabilities(other)).all()
 
 
-def test_a_spatial_pattern_is_found_in_pictures() -> None:
+def test_spatial_pattern_is_detected_in_pictures() -> None:
     rng = np.random.default_rng(0)
     u = rng.integers(2, size=600)
     x = rng.integers(0, 200, size=(600, 3, 16, 16)).astype(np.uint8)
@@ -205,29 +215,29 @@ def test_a_spatial_pattern_is_found_in_pictures() -> None:
     assert (trial.select or 0) > 0.8
 
 
-def test_a_broken_attack_is_a_fact_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_attack_is_reported_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     z, u = np.zeros((20, 2), np.float32), np.arange(20) % 2
     z[3, 1] = np.nan
     trial = suite.try_attack("mlp", (z, u), (z, u), 2)
     assert trial.attacker is None
     assert trial.select is None
-    assert trial.status.startswith("failed: ValueError: the representation holds NaN")
+    assert trial.status.startswith("failed: ValueError: the representation contains NaN")
 
-    def says_nan(self: Attacker, z: NDArray[np.float32]) -> NDArray[np.float64]:
+    def nan_posterior(self: Attacker, z: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.full((len(z), 2), np.nan)
 
-    monkeypatch.setattr("tiprdc.attacks.kernel.KernelAttacker.posterior", says_nan)
+    monkeypatch.setattr("tiprdc.attacks.kernel.KernelAttacker.posterior", nan_posterior)
     z = noise(np.random.default_rng(0), 20)
     assert "gives NaN" in suite.try_attack("kernel", (z, u), (z, u), 2).status
 
 
-def test_strongest_refuses_to_call_a_crash_private() -> None:
+def test_strongest_raises_if_an_attack_failed() -> None:
     z, u = np.full((20, 2), np.inf, np.float32), np.arange(20) % 2
     with pytest.raises(RuntimeError, match="mlp failed"):
         suite.strongest(("mlp",), (z, u), (z, u), 2)
 
 
-def test_strongest_is_the_best_of_those_that_suit() -> None:
+def test_strongest_is_the_best_applicable_attack() -> None:
     rng = np.random.default_rng(0)
     u = rng.integers(2, size=600)
     z = xor(rng, u)
@@ -237,6 +247,6 @@ def test_strongest_is_the_best_of_those_that_suit() -> None:
     assert score > 0.8
 
 
-def test_a_misspelt_attack_is_refused_with_a_suggestion() -> None:
+def test_misspelt_attack_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="did you mean 'kernel'"):
         suite.attack_named("kernell", "audit.attacks")

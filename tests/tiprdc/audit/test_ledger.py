@@ -1,4 +1,4 @@
-"""The ledger counts different plans on the same people, and survives what may be in its file."""
+"""The ledger counts different plans on the same people and ignores broken lines."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from tiprdc.datasets.schema import Records
 PEOPLE, OTHERS = "1" * 64, "2" * 64
 
 
-def test_it_counts_plans_and_models_on_the_same_people(tmp_path: Path) -> None:
+def test_different_plans_and_models_are_counted(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs" / "audits.jsonl")
-    assert ledger.enter(PLAN, PEOPLE) == Reuse(test_digest=PEOPLE, plans=1, models=1)
-    assert ledger.enter(PLAN, PEOPLE) == Reuse(test_digest=PEOPLE, plans=1, models=1)
-    ledger.enter(replace(PLAN, sample_seed=1), PEOPLE)
-    ledger.enter(PLAN, OTHERS)
-    found = ledger.enter(replace(PLAN, model_sha256="e" * 64), PEOPLE)
-    assert found == Reuse(test_digest=PEOPLE, plans=3, models=2)
+    assert ledger.record_audit(PLAN, PEOPLE) == Reuse(test_digest=PEOPLE, plans=1, models=1)
+    assert ledger.record_audit(PLAN, PEOPLE) == Reuse(test_digest=PEOPLE, plans=1, models=1)
+    ledger.record_audit(replace(PLAN, sample_seed=1), PEOPLE)
+    ledger.record_audit(PLAN, OTHERS)
+    reuse = ledger.record_audit(replace(PLAN, model_sha256="e" * 64), PEOPLE)
+    assert reuse == Reuse(test_digest=PEOPLE, plans=3, models=2)
 
 
-def test_it_holds_digests_and_times_alone(tmp_path: Path) -> None:
+def test_lines_contain_only_digests_and_times(tmp_path: Path) -> None:
     path = tmp_path / "audits.jsonl"
-    Ledger(path).enter(PLAN, PEOPLE)
+    Ledger(path).record_audit(PLAN, PEOPLE)
     (line,) = map(json.loads, path.read_text().splitlines())
     assert set(line) == {"time", "test_digest", "model_sha256", "plan_sha256", "suite_version"}
 
 
-def test_broken_lines_are_nobodys(tmp_path: Path) -> None:
+def test_broken_lines_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "audits.jsonl"
     path.write_bytes(b'{"test_digest": \n\xff\xfe\n[1]\n"text"\n')
-    found = Ledger(path).enter(PLAN, PEOPLE)
-    assert found == Reuse(test_digest=PEOPLE, plans=1, models=1)
+    reuse = Ledger(path).record_audit(PLAN, PEOPLE)
+    assert reuse == Reuse(test_digest=PEOPLE, plans=1, models=1)
 
 
-def test_no_ledger_is_no_count(tmp_path: Path) -> None:
-    assert Ledger(None).enter(PLAN, PEOPLE) is None
+def test_missing_ledger_gives_no_count(tmp_path: Path) -> None:
+    assert Ledger(None).record_audit(PLAN, PEOPLE) is None
     (tmp_path / "file").write_text("")
-    assert Ledger(tmp_path / "file" / "audits.jsonl").enter(PLAN, PEOPLE) is None
+    assert Ledger(tmp_path / "file" / "audits.jsonl").record_audit(PLAN, PEOPLE) is None
 
 
-def test_the_digest_is_of_everything_that_is_attacked() -> None:
+def test_digest_covers_records_labels_and_persons() -> None:
     x, u = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 0])
     person = np.array(["a", "b", "c"])
     digest = digest_of(Records(x, {"u": u}, person))

@@ -1,4 +1,4 @@
-"""The audit's core in one process: what is measured, in which order, and no fault ends in PASS."""
+"""The audit in one process: what is measured, in which order, and that no fault ends in PASS."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def evidence(tmp_path: Path, make_shards: Callable[..., Schema]) -> Evidence:
             name: OwnModel((tmp_path / f"{name}.onnx").read_bytes())
             for name in ("released", "unprotected")
         },
-        trained=read_split(tmp_path, schema, "extractor-train"),
+        members=read_split(tmp_path, schema, "extractor-train"),
     )
 
 
@@ -61,10 +61,10 @@ def audit(evidence: Evidence, config: AuditConfig = CONFIG, **changes: Any) -> A
     return run(plan, evidence, executor, 1000, again, Ledger(None)).report
 
 
-def test_everything_that_is_planned_is_measured(
+def test_all_planned_measures_are_reported(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "FEWEST", 80)
+    monkeypatch.setattr(membership, "MIN_PEOPLE", 80)
     report = audit(evidence)
     assert (report.verdict, report.reasons) == ("PASS", ())
     assert set(report.measures) == {
@@ -82,8 +82,8 @@ def test_everything_that_is_planned_is_measured(
     assert "recognised best" not in joined
 
 
-def test_without_a_control_and_without_training_people(evidence: Evidence) -> None:
-    alone = replace(evidence, models={"released": evidence.models["released"]}, trained=None)
+def test_audit_without_unprotected_control_and_training_people(evidence: Evidence) -> None:
+    alone = replace(evidence, models={"released": evidence.models["released"]}, members=None)
     report = audit(alone)
     assert report.verdict == "PASS"
     assert report.mean_utility_loss is None
@@ -95,7 +95,7 @@ def test_without_a_control_and_without_training_people(evidence: Evidence) -> No
     assert set(report.reconstruction) == {"released", "without_features"}
 
 
-def test_texts_are_rebuilt_as_tokens_and_constant_features_say_no_more_than_their_frequency(
+def test_constant_features_reconstruct_texts_like_the_token_frequencies(
     tmp_path: Path, make_shards: Callable[..., Schema]
 ) -> None:
     schema = make_shards(tmp_path, "text", people=160)
@@ -123,7 +123,11 @@ def nothing(*_: Any) -> Any:
 
 FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "a fit dies": ("fit", fails, "failed: MemoryError"),
-    "the chosen attacker dies on the test people": ("say", fails, "MemoryError on attacker-test"),
+    "the chosen attacker dies on the test people": (
+        "predict_probabilities",
+        fails,
+        "MemoryError on attacker-test",
+    ),
     "membership dies": ("measure_membership", fails, "measure membership failed: MemoryError"),
     "the curve dies": ("measure_attacker_data", fails, "measure attacker_data failed"),
     "whose record dies": ("measure_retrieval", fails, "measure reconstruction failed"),
@@ -131,7 +135,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_fault_of_a_task_ends_in_pass(
+def test_no_task_fault_ends_in_pass(
     fault: str, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, function, words = FAULTS[fault]
@@ -141,14 +145,12 @@ def test_no_fault_of_a_task_ends_in_pass(
     assert any(words in reason for reason in report.reasons), report.reasons
 
 
-def test_time_that_runs_out_never_ends_in_pass(
-    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_timeout_never_ends_in_pass(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
 
-    def slow(*given: Any) -> Any:
+    def slow(*args: Any) -> Any:
         now[0] += 400
-        return original(*given)
+        return original(*args)
 
     original = tasks.fit
     monkeypatch.setattr(tasks, "fit", slow)
@@ -158,12 +160,12 @@ def test_time_that_runs_out_never_ends_in_pass(
     assert any("out of time" in reason for reason in report.reasons)
 
 
-def test_other_bytes_after_the_attacks_never_end_in_pass(evidence: Evidence) -> None:
+def test_changed_digests_never_end_in_pass(evidence: Evidence) -> None:
     other = replace(Digests.of(evidence), model="f" * 64)
     assert audit(evidence, recompute_digests=lambda: other).verdict == "INCONCLUSIVE"
 
 
-def test_the_test_people_are_opened_after_the_choice(
+def test_test_people_are_opened_after_the_selection(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
@@ -184,15 +186,15 @@ def test_the_test_people_are_opened_after_the_choice(
     assert "test" not in events[: events.index("choice")]
 
 
-def test_it_says_how_far_it_is(evidence: Evidence) -> None:
-    heard: list[tuple[str, float]] = []
-    audit(evidence, executor=InProcess(lambda label, share: heard.append((label, share))))
-    assert [label for label, share in heard if share == 1.0] == [
+def test_progress_is_reported(evidence: Evidence) -> None:
+    reports: list[tuple[str, float]] = []
+    audit(evidence, executor=InProcess(lambda label, share: reports.append((label, share))))
+    assert [label for label, share in reports if share == 1.0] == [
         "attack", "test", "reconstruction", "measures",
     ]  # fmt: skip
-    assert all(0 <= share <= 1 for _, share in heard)
+    assert all(0 <= share <= 1 for _, share in reports)
 
 
-def test_a_measure_that_is_none_is_refused() -> None:
+def test_unknown_measure_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'membership'"):
         AuditConfig(measures=("membrship",))

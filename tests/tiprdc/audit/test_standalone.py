@@ -1,4 +1,4 @@
-"""`tiprdc audit`: a stranger's model on a stranger's table, with leaks that are known."""
+"""`tiprdc audit`: a foreign model on a foreign table, with known leaks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 
 from tests.helpers.known_leak import write_columns_model, write_table
 from tiprdc.audit import standalone
+from tiprdc.audit.audit_request import AuditRequest
 from tiprdc.audit.config import AuditConfig, PolicyConfig
-from tiprdc.audit.foreign_inputs import AuditRequest
 from tiprdc.audit.report_document import AuditReport
 from tiprdc.cli.main import app
 from tiprdc.errors import ConfigError, DataError, ModelError
@@ -49,10 +49,10 @@ def request_(tmp_path: Path) -> AuditRequest:
 
 def audit(request: AuditRequest, config: AuditConfig = CONFIG, out: str = "report") -> AuditReport:
     folder = request.data.with_name(out)
-    return standalone.audit_alone(request, config, folder, lambda label, share: None)
+    return standalone.run_standalone_audit(request, config, folder, lambda label, share: None)
 
 
-def test_what_hides_passes_and_the_page_says_whose_model_it_is(request_: AuditRequest) -> None:
+def test_model_that_hides_passes_and_the_page_describes_it(request_: AuditRequest) -> None:
     report = audit(request_)
     assert (report.verdict, report.reasons) == ("PASS", ())
     assert report.attributes["gender"].ceiling == 1
@@ -69,7 +69,7 @@ def test_what_hides_passes_and_the_page_says_whose_model_it_is(request_: AuditRe
     assert "dvc repro" not in page
 
 
-def test_what_shows_fails(request_: AuditRequest) -> None:
+def test_model_that_leaks_fails(request_: AuditRequest) -> None:
     write_columns_model(request_.models[0], SHOWS)
     report = audit(request_)
     assert report.verdict == "FAIL"
@@ -77,8 +77,8 @@ def test_what_shows_fails(request_: AuditRequest) -> None:
     assert report.attributes["gender"].strongest.low > 0.9
 
 
-def test_an_attribute_that_is_not_in_the_record_proves_nothing(request_: AuditRequest) -> None:
-    """The raw record is the positive control: where it is silent, so is the verdict."""
+def test_attribute_missing_from_the_record_is_inconclusive(request_: AuditRequest) -> None:
+    """The raw record is the positive control: without a leak there, the audit is inconclusive."""
     report = audit(replace(request_, x=("noise", "kind", "kind2"), data=_with_copies(request_)))
     assert report.verdict == "INCONCLUSIVE"
     assert any("prove nothing" in reason for reason in report.reasons)
@@ -92,7 +92,7 @@ def _with_copies(request: AuditRequest) -> Path:
     return path
 
 
-def test_two_audits_of_the_same_agree(request_: AuditRequest) -> None:
+def test_repeated_audits_agree(request_: AuditRequest) -> None:
     for out in ("first", "second"):
         audit(request_, out=out)
     texts = [
@@ -128,7 +128,7 @@ REFUSED: list[tuple[dict[str, object], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "kind", "words"), REFUSED)
-def test_what_does_not_fit_is_refused(
+def test_mismatched_requests_are_refused(
     request_: AuditRequest, changes: dict[str, object], kind: type[Exception], words: str
 ) -> None:
     with pytest.raises(kind, match=words) as refused:
@@ -143,13 +143,13 @@ def test_too_few_people_are_refused(request_: AuditRequest) -> None:
         audit(request_, few)
 
 
-def test_a_model_that_is_none_is_refused(request_: AuditRequest) -> None:
+def test_invalid_model_is_refused(request_: AuditRequest) -> None:
     request_.models[0].write_bytes(b"no model")
     with pytest.raises(ModelError):
         audit(request_)
 
 
-def test_a_file_that_changes_meanwhile_is_never_a_pass(
+def test_file_changed_during_the_audit_never_passes(
     request_: AuditRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standalone, "sha256_of", lambda path: "f" * 64)
@@ -166,12 +166,12 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return int(ended.value.code or 0), out, err
 
 
-def test_the_command_ends_with_the_verdicts_code(
+def test_exit_code_follows_the_verdict(
     request_: AuditRequest, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setattr(
-        "tiprdc.audit.config.AuditConfig", lambda **given: structs.replace(CONFIG, **given)
+        "tiprdc.audit.config.AuditConfig", lambda **changes: structs.replace(CONFIG, **changes)
     )
     folder = request_.data.parent
     policy = folder / "policy.yaml"
@@ -216,7 +216,7 @@ def test_two_models_are_compared_on_the_same_people(
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setattr(
-        "tiprdc.audit.config.AuditConfig", lambda **given: structs.replace(CONFIG, **given)
+        "tiprdc.audit.config.AuditConfig", lambda **changes: structs.replace(CONFIG, **changes)
     )
     monkeypatch.setattr("tiprdc.audit.config.PolicyConfig", lambda: CONFIG.policy)
     folder = request_.data.parent
@@ -226,9 +226,9 @@ def test_two_models_are_compared_on_the_same_people(
     words = ("--compare", *paths, "--data", str(request_.data), "--private", "gender", "--person",
              "who", "--x", "level", "--x", "kind", "--x", "noise", "-o", str(folder),
              "--tolerance", "0" if code == 2 else "0.02")  # fmt: skip
-    found, out, _ = run(capsys, *words)
+    exit_code, out, _ = run(capsys, *words)
     assert answer.lower() in out
-    assert found == code
+    assert exit_code == code
     document = json.loads((folder / "comparison.json").read_text())
     assert document["answer"] == answer
     paired = document["attributes"]["gender"]["paired"]
@@ -256,22 +256,22 @@ def picture_model(path: Path, kind: int, *, last: bool = False) -> None:
     ("pixels", "last", "white"),
     [("0..255", False, 255), ("0..1", False, 1), ("-1..1", True, 1), ("imagenet", False, None)],
 )
-def test_pictures_are_given_in_the_range_and_layout_that_the_model_takes(
+def test_pictures_are_converted_to_the_range_and_layout_of_the_model(
     tmp_path: Path, pixels: str, last: bool, white: float | None
 ) -> None:
-    from tiprdc.audit.foreign_model import ForeignModel, picture_feed
+    from tiprdc.audit.foreign_model import ForeignModel, picture_adapter
     from tiprdc.sandbox import runner
 
     picture_model(tmp_path / "m.onnx", TensorProto.FLOAT, last=last)
-    facts = runner.validate(tmp_path / "m.onnx")
-    with pytest.raises(ConfigError, match="say how pictures were scaled"):
-        picture_feed(facts, None, None)
-    feed, size = picture_feed(facts, pixels, None)
+    info = runner.validate(tmp_path / "m.onnx")
+    with pytest.raises(ConfigError, match="give the range to which pictures were scaled"):
+        picture_adapter(info, None, None)
+    adapter, size = picture_adapter(info, pixels, None)
     assert size == 16
     x = np.zeros((2, 3, 16, 16), np.uint8)
     x[1] = 255
     x[1, 0] = 0
-    z = ForeignModel(tmp_path / "m.onnx", facts, feed).features(x)
+    z = ForeignModel(tmp_path / "m.onnx", info, adapter).features(x)
     assert z.shape == (2, 768)
     red = z[1].reshape((16, 16, 3) if last else (3, 16, 16))[..., 0] if last else z[1][:256]
     black = z[0].min()

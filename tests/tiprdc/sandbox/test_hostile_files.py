@@ -1,4 +1,4 @@
-"""Every hostile ONNX file is refused in words; none opens a file, none crashes the caller."""
+"""Every hostile ONNX file is refused with a message; none opens a file or crashes the caller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import onnx
 import pytest
 from PIL import Image
 
-from tests.helpers.hostile_onnx import MANIFESTS, OUTSIDE, REFUSED, STOPPED
+from tests.helpers.costly_onnx import STOPPED
+from tests.helpers.hostile_manifests import MANIFESTS
+from tests.helpers.hostile_onnx import REFUSED
+from tests.helpers.onnx_builders import OUTSIDE
 from tests.helpers.release_samples import write_release
 from tiprdc.errors import DataError, ModelError, TiprdcError
 from tiprdc.runtime.extractor import Extractor
@@ -27,13 +30,13 @@ WEIGHTS = np.ones((4, 3), np.float32).tobytes()
 EXTERNAL = [name for name in REFUSED if name.startswith("external data")]
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_at_least_forty_hostile_files() -> None:
     assert len(REFUSED) + len(STOPPED) + len(MANIFESTS) >= 40
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder beside a file that would serve as weights, if anybody read it."""
+    """A folder next to a file that would be valid weights if it were read."""
     outside = tmp_path / "tiprdc-outside"
     outside.write_bytes(WEIGHTS)
     inside = tmp_path / "inside"
@@ -44,8 +47,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["inside", "tiprdc-outside"]
 
 
-def put(folder: Path, data: bytes) -> Path:
-    """The model in the folder; where it means OUTSIDE it names the file beside the folder."""
+def write_model(folder: Path, data: bytes) -> Path:
+    """Write the model to the folder; OUTSIDE becomes the path of the file next to the folder."""
     if OUTSIDE.encode() in data:
         model = onnx.ModelProto.FromString(data)
         constants = [a.t for node in model.graph.node for a in node.attribute]
@@ -58,8 +61,8 @@ def put(folder: Path, data: bytes) -> Path:
     return path
 
 
-def refused_well(error: TiprdcError) -> None:
-    """Where, what, the rule; short, and nothing that could rewrite a terminal."""
+def assert_clear_message(error: TiprdcError) -> None:
+    """It has place and rule, is short, and has no terminal control codes."""
     text = str(error)
     assert error.where
     assert error.expected
@@ -69,36 +72,36 @@ def refused_well(error: TiprdcError) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_hostile_model_is_refused_before_onnxruntime_sees_it(name: str, folder: Path) -> None:
+def test_hostile_model_is_refused_by_the_validator(name: str, folder: Path) -> None:
     make, words = REFUSED[name]
     with pytest.raises(ModelError, match=words) as refused:
-        runner.validate(put(folder, make()), limits=LIMITS)
-    refused_well(refused.value)
+        runner.validate(write_model(folder, make()), limits=LIMITS)
+    assert_clear_message(refused.value)
     assert not re.search("does not load|crashed", str(refused.value))
 
 
 @pytest.mark.parametrize("name", STOPPED)
-def test_a_model_that_only_looks_harmless_is_stopped(name: str, folder: Path) -> None:
+def test_costly_or_invalid_model_is_stopped(name: str, folder: Path) -> None:
     make, words = STOPPED[name]
     with pytest.raises(ModelError, match=words) as refused:
-        runner.run(put(folder, make()), X, limits=LIMITS)
-    refused_well(refused.value)
+        runner.run(write_model(folder, make()), X, limits=LIMITS)
+    assert_clear_message(refused.value)
 
 
 @pytest.mark.parametrize("name", EXTERNAL)
-def test_a_device_does_not_follow_external_data_either(name: str, folder: Path) -> None:
-    """There is no inspection on a device; the digest is right, and still nothing is read."""
+def test_runtime_does_not_follow_external_data(name: str, folder: Path) -> None:
+    """The runtime has no validator; the digest is right, and still nothing is read."""
     make, _ = REFUSED[name]
-    data = put(folder, make()).read_bytes()
+    data = write_model(folder, make()).read_bytes()
     (folder / "model.onnx").unlink()
     write_release(folder, "table", data=data)
     with pytest.raises(ModelError, match=r"does not open it|something else") as refused:
         Extractor.load(folder)
-    refused_well(refused.value)
+    assert_clear_message(refused.value)
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_a_hostile_manifest_is_refused(name: str, folder: Path) -> None:
+def test_hostile_manifest_is_refused(name: str, folder: Path) -> None:
     make, words = MANIFESTS[name]
     write_release(folder)
     text = make(json.loads((folder / "manifest.json").read_text()))
@@ -106,12 +109,12 @@ def test_a_hostile_manifest_is_refused(name: str, folder: Path) -> None:
     (folder / "manifest.json").write_bytes(data)
     with pytest.raises((DataError, ModelError), match=words) as refused:
         Extractor.load(folder)
-    refused_well(refused.value)
+    assert_clear_message(refused.value)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "manifest.json"])
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "device"])
-def test_what_is_no_ordinary_file_is_not_opened(name: str, kind: str, folder: Path) -> None:
+def test_only_ordinary_files_are_opened(name: str, kind: str, folder: Path) -> None:
     write_release(folder)
     path = folder / name
     path.unlink(missing_ok=True)
@@ -127,24 +130,24 @@ def test_what_is_no_ordinary_file_is_not_opened(name: str, kind: str, folder: Pa
         runner.validate(path) if name == "model.onnx" else Extractor.load(folder)
 
 
-def test_a_picture_that_unpacks_to_200_megapixels_is_one_failure(folder: Path) -> None:
+def test_picture_of_200_megapixels_fails_alone(folder: Path) -> None:
     release = write_release(folder)
     bomb = folder / "in" / "bomb.png"
     bomb.parent.mkdir()
     Image.new("1", (14_000, 14_000)).save(bomb)
     Image.new("RGB", (9, 9)).save(folder / "in" / "good.png")
-    found = open_records(bomb.parent, Extractor.load(release).contract)
-    _, kept, failed = found.read(0, 2)
-    assert kept.tolist() == [1]
+    records = open_records(bomb.parent, Extractor.load(release).contract)
+    _, rows, failed = records.read(0, 2)
+    assert rows.tolist() == [1]
     assert [failure.id for failure in failed.values()] == ["bomb.png"]
 
 
-def test_the_environment_is_not_inherited(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A poisoned module path or preload of ours reaches nobody in there."""
+def test_environment_is_not_inherited(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poisoned module path does not reach the worker."""
     (folder / "numpy.py").write_text("raise SystemExit(7)")
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.setenv("PYTHONSTARTUP", str(folder / "numpy.py"))
     monkeypatch.chdir(folder)
     make, words = REFUSED["If"]
     with pytest.raises(ModelError, match=words):
-        runner.validate(put(folder, make()))
+        runner.validate(write_model(folder, make()))

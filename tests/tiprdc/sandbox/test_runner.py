@@ -1,4 +1,4 @@
-"""A file from a stranger is read and run, or refused in words; it opens and costs nothing else."""
+"""An untrusted file is run within its limits, or refused with a message."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def linear(batch: int | str = "batch", dtype: int = TensorProto.FLOAT) -> onnx.M
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
 
 
-def saved(array: Any, *, allow_pickle: bool = False) -> bytes:
+def npy_bytes(array: Any, *, allow_pickle: bool = False) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=allow_pickle)
     return stream.getvalue()
@@ -48,31 +48,29 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def test_its_facts_are_those_of_the_file(model: Path) -> None:
-    facts = runner.validate(model)
-    assert (facts.input_name, facts.input_dtype, facts.input_shape) == ("x", "float32", (4,))
-    assert (facts.output_name, facts.output_dtype, facts.output_shape) == ("z", "float32", (3,))
-    assert (facts.batch, facts.opset, facts.nodes, facts.parameters) == (None, 20, 2, 12)
-    assert facts.operators == ("Cast", "MatMul")
-    assert facts.size == model.stat().st_size
+def test_validate_describes_the_file(model: Path) -> None:
+    info = runner.validate(model)
+    assert (info.input_name, info.input_dtype, info.input_shape) == ("x", "float32", (4,))
+    assert (info.output_name, info.output_dtype, info.output_shape) == ("z", "float32", (3,))
+    assert (info.batch, info.opset, info.nodes, info.parameters) == (None, 20, 2, 12)
+    assert info.operators == ("Cast", "MatMul")
+    assert info.size == model.stat().st_size
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
-def test_its_features_are_those_that_onnxruntime_gives_here(model: Path, batch: int) -> None:
+def test_features_equal_those_of_onnxruntime(model: Path, batch: int) -> None:
     z = runner.run(model, X, batch=batch)
     np.testing.assert_allclose(z, open_session(model).run(None, {"x": X})[0], rtol=1e-6)
 
 
-def test_a_model_of_whole_batches_gets_whole_batches(tmp_path: Path) -> None:
+def test_fixed_batch_size_is_padded(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(linear(batch=4).SerializeToString())
     assert runner.validate(path).batch == 4
     np.testing.assert_allclose(runner.run(path, X), X @ np.arange(12).reshape(4, 3), rtol=1e-5)
 
 
-def test_records_that_do_not_fit_are_refused_before_anything_runs(
-    model: Path, tmp_path: Path
-) -> None:
+def test_records_of_another_shape_or_type_are_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"records of 5\n  expected: what the model takes, 4"):
         runner.run(model, np.zeros((2, 5), np.float32))
     with pytest.raises(DataError, match="records of type float64"):
@@ -89,29 +87,27 @@ def test_limits_are_checked() -> None:
         Limits(seconds=0)
 
 
-def test_a_file_of_more_than_the_limit_is_not_read(model: Path) -> None:
+def test_file_above_the_size_limit_is_not_read(model: Path) -> None:
     with pytest.raises(ModelError, match="at most 10 bytes"):
         runner.validate(model, limits=Limits(file=10))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "cut short"),
         (b"PK\x03\x04 and no more", "cut short"),
-        (saved(X)[:-4], "cut short"),
-        (saved(np.array(["a"] * 10, dtype=object), allow_pickle=True), "cut short"),
-        (saved(np.float32(1)), "other features"),
-        (saved(X.astype(np.float64)), "other features"),
-        (saved(X[:9]), "other features"),
-        (saved(np.full((10, 4), np.nan, np.float32)), "not finite"),
+        (npy_bytes(X)[:-4], "cut short"),
+        (npy_bytes(np.array(["a"] * 10, dtype=object), allow_pickle=True), "cut short"),
+        (npy_bytes(np.float32(1)), "other features"),
+        (npy_bytes(X.astype(np.float64)), "other features"),
+        (npy_bytes(X[:9]), "other features"),
+        (npy_bytes(np.full((10, 4), np.nan, np.float32)), "not finite"),
     ],
 )
-def test_features_that_are_no_row_for_each_record_are_refused(
-    tmp_path: Path, content: bytes, said: str
-) -> None:
-    """The process that writes them runs a stranger's file: what it leaves is not trusted."""
+def test_invalid_feature_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    """The worker runs an untrusted file, so its output is not trusted."""
     path = tmp_path / "z.npy"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=said):
-        runner._features(path, len(X), "model.onnx")
+    with pytest.raises(ModelError, match=message):
+        runner._read_features(path, len(X), "model.onnx")

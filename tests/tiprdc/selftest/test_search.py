@@ -1,4 +1,4 @@
-"""The search among configurations keeps what does best on people that it was not fitted on."""
+"""The search keeps the configuration that is best on people that it was not fitted on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BLIND = lambda: DummyClassifier(strategy="prior")  # noqa: E731
 
 @pytest.mark.parametrize("worse", [MEMORY, BLIND], ids=["learns by heart", "learns nothing"])
 @pytest.mark.parametrize("first", [True, False])
-def test_the_better_configuration_is_kept(worse: type, first: bool) -> None:
-    """At a Bayes rate of 0.7 who knows everybody by heart does well on those alone."""
+def test_better_configuration_is_kept(worse: type, first: bool) -> None:
+    """At a Bayes rate of 0.7, a classifier that memorises does well only on its training people."""
     z, u = FIXTURES["linear"].draw(600, 0.7, np.random.default_rng(0))
     candidates = [LINEAR, worse] if first else [worse, LINEAR]
-    found = fit_estimator(candidates, flatten, z, u, 2, 0)
-    assert isinstance(found.estimator, LogisticRegression)
+    attacker = fit_estimator(candidates, flatten, z, u, 2, 0)
+    assert isinstance(attacker.estimator, LogisticRegression)

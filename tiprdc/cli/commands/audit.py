@@ -1,4 +1,4 @@
-"""`tiprdc audit`: attack anybody's ONNX model on anybody's data, in one process."""
+"""`tiprdc audit`: attack any ONNX model on any data, in one process."""
 
 from __future__ import annotations
 
@@ -18,78 +18,114 @@ from tiprdc.formats.audit_report import EXIT_CODE, read_audit
 from tiprdc.reports import wording
 
 if TYPE_CHECKING:
+    from tiprdc.audit.audit_request import AuditRequest
     from tiprdc.audit.config import AuditConfig
-    from tiprdc.audit.foreign_inputs import AuditRequest
     from tiprdc.statistics.paired import PairedDifference
 
 ANSWERS = {"NOT LEAKIER": 0, "LEAKIER": 1, "UNDECIDED": 2}
-"""Exit code of a comparison."""
+"""Exit code for each answer of a comparison."""
 MODALITIES = ("auto", "image", "table", "text")
 
 
-def _self_test(asked: bool) -> None:
-    if asked:
+def _self_test(enabled: bool) -> None:
+    if enabled:
         self_test()
 
 
 def audit(
     models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL.onnx...", help="One file; two with --compare.")
+        list[Path],
+        typer.Argument(
+            metavar="MODEL.onnx...", help="The model to attack; with --compare, two models."
+        ),
     ],
-    data: Annotated[Path, typer.Option(help="CSV, TSV or Parquet, one row a record.")],
+    data: Annotated[
+        Path, typer.Option(help="Records of people: CSV, TSV or Parquet, one row a record.")
+    ],
     private: Annotated[
-        list[str], typer.Option(metavar="COLUMN", help="Attribute to look for; may be repeated.")
+        list[str],
+        typer.Option(
+            metavar="COLUMN", help="Private attribute that attackers try to infer; repeatable."
+        ),
     ],
     utility: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Task the features should do; may be repeated."),
+        typer.Option(metavar="COLUMN", help="Task that the features must still solve; repeatable."),
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option(help="YAML: margin, against, confidence, min_people (docs/audit.md)."),
+        typer.Option(
+            help="YAML file with the pass criteria: margin, against, confidence, min_people"
+            " (docs/audit.md)."
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the findings.")] = Path(
-        "report"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for audit.json and the HTML report.")
+    ] = Path("report"),
     compare: Annotated[
-        bool, typer.Option("--compare", help="Is the second model leakier than the first?")
+        bool,
+        typer.Option("--compare", help="Test whether the second model leaks more than the first."),
     ] = False,
     x: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Input columns, in the model's order; by default all"
-            " that are left, or `image` or `text`.",
+            help="Input column, in the model's order; repeatable. Default: all other columns of a"
+            " table, or the column called image or text.",
         ),
     ] = None,
     person: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Whom a record is about.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that identifies the person of a record. Default: each record is a person.",
+        ),
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="`train` in it: the model was trained on this person."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that marks the model's training people as `train`; they are not attacked.",
+        ),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Folder of the pictures; by default the data's.")
+        Path | None, typer.Option(help="Folder of the pictures. Default: the folder of --data.")
     ] = None,
     modality: Annotated[
-        str, typer.Option(help="auto, image, table or text; auto: by what the model takes.")
+        str, typer.Option(help="auto, image, table or text; auto infers it from the model's input.")
     ] = "auto",
     pixels: Annotated[
         str | None,
-        typer.Option(help="Range of pictures in the model: 0..255, 0..1, -1..1 or imagenet."),
+        typer.Option(
+            help="Range to which pictures were scaled in training: 0..255, 0..1, -1..1 or imagenet."
+        ),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Pixels, for a model that leaves them open.")
+        int | None,
+        typer.Option(help="Side of the pictures in pixels, if the model leaves it open."),
     ] = None,
     tokenizer: Annotated[
-        Path | None, typer.Option(help="tokenizer.json of a model of texts.")
+        Path | None,
+        typer.Option(help="tokenizer.json of a text model. Default: the one next to the model."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides who attacks and who is attacked.")] = 0,
-    budget: Annotated[int, typer.Option(help="Configurations each attack may try, 1 to 6.")] = 1,
-    seconds: Annotated[int, typer.Option(help="Most seconds of the attacks.")] = 3600,
+    seed: Annotated[
+        int, typer.Option(help="Seed that splits the people into attackers' and test people.")
+    ] = 0,
+    budget: Annotated[
+        int,
+        typer.Option(
+            help="Configurations that each attack tries, 1 to 6; more find more, and take longer."
+        ),
+    ] = 1,
+    seconds: Annotated[
+        int, typer.Option(help="Time limit in seconds; unfinished attacks count as failed.")
+    ] = 3600,
     tolerance: Annotated[
-        float, typer.Option(help="With --compare: how much leakier still counts as not, 0 to 0.5.")
+        float,
+        typer.Option(
+            help="With --compare: largest increase in balanced accuracy that counts as no more"
+            " leakage, 0 to 0.5."
+        ),
     ] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     check_auditor: Annotated[
@@ -98,13 +134,17 @@ def audit(
             "--self-test",
             is_eager=True,
             callback=_self_test,
-            help="Audit leaks of known size instead, as `tiprdc self-test` does.",
+            help="Check the auditor itself on leaks of known size, like `tiprdc self-test`.",
         ),
     ] = False,
 ) -> None:
-    """Attack a model's features. Exit code 0: PASS, 1: FAIL, 2: inconclusive, or no audit."""
-    from tiprdc.audit.foreign_inputs import AuditRequest
-    from tiprdc.audit.standalone import audit_alone
+    """Attack a model's features and report whether private attributes can be inferred.
+
+    Exit code 0: PASS, 1: FAIL, 2: inconclusive, or the audit could not run. With --compare 0: not
+    leakier, 1: leakier, 2: undecided.
+    """
+    from tiprdc.audit.audit_request import AuditRequest
+    from tiprdc.audit.standalone import run_standalone_audit
 
     _check(models, compare=compare, modality=modality, seed=seed, tolerance=tolerance)
     request = AuditRequest(
@@ -118,28 +158,27 @@ def audit(
     if compare:
         raise typer.Exit(_compare(request, config, tolerance, out, seconds, as_json=as_json))
     with Progress() as progress:
-        audit_alone(request, config, out, progress, seconds)
-    found = read_audit(out / "audit.json")
+        run_standalone_audit(request, config, out, progress, seconds)
+    report = read_audit(out / "audit.json")
     page = str(out / "index.html")
     if as_json:
-        terminal.print_json({**summary(found), "page": page})
+        terminal.print_json({**summary(report), "page": page})
     else:
         console = terminal.console()
-        show_audit(console, found)
-        for note in found.notes:
+        show_audit(console, report)
+        for note in report.notes:
             terminal.say(console, Text(f"Note: {note}", style="dim"))
         terminal.say(console, Text.assemble("Report: ", (page, "bold")))
-    raise typer.Exit(EXIT_CODE[found.verdict])
+    raise typer.Exit(EXIT_CODE[report.verdict])
 
 
 def _check(
     models: list[Path], *, compare: bool, modality: str, seed: int, tolerance: float
 ) -> None:
-    wanted = 2 if compare else 1
-    if len(models) != wanted:
-        raise ConfigError(
-            "MODEL", f"{len(models)} files", f"{wanted}", "" if compare else "--compare takes two"
-        )
+    expected = 2 if compare else 1
+    if len(models) != expected:
+        hint = "" if compare else "add --compare to compare two models"
+        raise ConfigError("MODEL", f"{len(models)} files", f"{expected}", hint)
     if modality not in MODALITIES:
         raise ConfigError("--modality", modality, f"one of {', '.join(MODALITIES)}")
     check_range("--tolerance", tolerance, 0, 0.5)
@@ -170,16 +209,20 @@ def _compare(
     from tiprdc.audit.comparison import compare as compare_models
 
     with Progress() as progress:
-        found = compare_models(request, config, tolerance, out, progress, seconds)
+        comparison = compare_models(request, config, tolerance, out, progress, seconds)
     if as_json:
-        terminal.print_json(asdict(found))
-        return ANSWERS[found.answer]
+        terminal.print_json(asdict(comparison))
+        return ANSWERS[comparison.answer]
     console = terminal.console()
-    style = ("bold red", "bold yellow", "bold green")[(1, 2, 0).index(ANSWERS[found.answer])]
-    said = f" than the first, {request.models[0].name}"
-    text = (f"The second model, {request.models[1].name}, is ", (found.answer.lower(), style), said)
+    style = ("bold red", "bold yellow", "bold green")[(1, 2, 0).index(ANSWERS[comparison.answer])]
+    reference = f" than the first, {request.models[0].name}"
+    text = (
+        f"The second model, {request.models[1].name}, is ",
+        (comparison.answer.lower(), style),
+        reference,
+    )
     terminal.say(console, Text.assemble(*text))
-    for attribute in found.attributes.values():
+    for attribute in comparison.attributes.values():
         for reason in attribute.reasons:
             terminal.say(console, Text(f"- {reason}"))
     terminal.print_table(
@@ -195,21 +238,21 @@ def _compare(
                 ),
                 *_difference(attribute.paired),
             )
-            for name, attribute in found.attributes.items()
+            for name, attribute in comparison.attributes.items()
         ],
     )
     note = (
-        f"Balanced accuracy in %. One-sided {100 * found.confidence:g} % bounds of the difference"
-        " (Newcombe), for all attributes together; p: exact paired test (McNemar)."
+        f"Balanced accuracy in %. One-sided {100 * comparison.confidence:g} % bounds of the"
+        " difference (Newcombe), for all attributes together; p: exact paired test (McNemar)."
     )
     terminal.say(console, Text(note, style="dim"))
     terminal.say(console, Text.assemble("Comparison: ", (str(out / FILE), "bold")))
-    return ANSWERS[found.answer]
+    return ANSWERS[comparison.answer]
 
 
 def _difference(paired: PairedDifference | None) -> tuple[str, str, str]:
     if paired is None:
         return ("none", "-", "-")
     low, high = wording.points(paired.low), wording.points(paired.high)
-    said = f"{wording.points(paired.difference)} ({low} to {high})"
-    return said, f"{paired.p_value:.2g}", wording.count(paired.people)
+    difference = f"{wording.points(paired.difference)} ({low} to {high})"
+    return difference, f"{paired.p_value:.2g}", wording.count(paired.people)

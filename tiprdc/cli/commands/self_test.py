@@ -1,4 +1,4 @@
-"""`tiprdc self-test`: whether the auditor's alarms are right, on leaks of known size."""
+"""`tiprdc self-test`: check the auditor on leaks of known size."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from tiprdc.cli.progress import Progress
 
 def self_test(
     full: Annotated[
-        bool, typer.Option("--full", help="More people and replications: finer figures, slower.")
+        bool,
+        typer.Option("--full", help="More people and replications: finer figures, many minutes."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Audit leaks of known size: does the auditor find them, and keep quiet where there are none?
+    """Check the auditor: it must detect leaks of known size and raise no false alarms.
 
-    Exit code 0 if every check holds, 1 if the auditor is broken.
+    Takes about a minute on one core. Exit code 0: every check holds, 1: the auditor is broken.
     """
-    # Needs torch and scipy, which `tiprdc --help` does not.
+    # Imported here: they load torch and scipy, which `tiprdc --help` does not need.
     from tiprdc.selftest.report import HEAD
     from tiprdc.selftest.run import self_test as run
 
     with Progress() as progress:
-        found = run(quick=not full, progress=lambda _, share: progress("self-test", share))
+        result = run(quick=not full, progress=lambda _, share: progress("self-test", share))
     if as_json:
-        terminal.print_json(found.to_dict())
+        terminal.print_json(result.to_dict())
     else:
         console = terminal.console()
-        style = "bold green" if found.holds else "bold red"
-        terminal.say(console, Text(found.headline(), style=style))
-        terminal.print_table(console, HEAD, found.rows())
+        style = "bold green" if result.holds else "bold red"
+        terminal.say(console, Text(result.headline(), style=style))
+        terminal.print_table(console, HEAD, result.rows())
         console.print()
-        terminal.say(console, Text(found.caution(), style="dim"))
-    raise typer.Exit(0 if found.holds else 1)
+        terminal.say(console, Text(result.caution(), style="dim"))
+    raise typer.Exit(0 if result.holds else 1)
