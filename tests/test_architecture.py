@@ -127,13 +127,13 @@ def test_a_variant_is_made_as_the_file_that_ships_is(stage: str) -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_params_yaml_states_every_knob_with_its_default(
+def test_params_yaml_states_every_setting_with_its_default(
     section: str, tmp_path: Path, make_shards: Callable[..., Schema]
 ) -> None:
     kind = settings_class(section)
-    stated, known = set(leaves(params_yaml()[section])), set(knobs(kind))
+    stated, known = set(leaves(params_yaml()[section])), set(setting_keys(kind))
     assert stated == known, f"missing: {sorted(known - stated)}, too many: {sorted(stated - known)}"
-    # What is left to the data is what the code has for pictures, if they are many.
+    # With many pictures, `auto` gives the defaults of the code.
     pictures = make_shards(tmp_path, "image", people=40)
     pictures = dataclasses.replace(
         pictures, records={**pictures.records, "extractor-train": 14_400}
@@ -141,7 +141,7 @@ def test_params_yaml_states_every_knob_with_its_default(
     auto = {**training(pictures), **tuning(pictures)}
     config, default = load(section, kind, ROOT / "params.yaml", auto=auto), kind()
     others = [key for key in known if value_of(config, key) != value_of(default, key)]
-    # Not every game can have it: texts, and those without an adversary in closed form, cannot.
+    # Off in the code: texts, and training without a kernel adversary, cannot have it.
     assert others == (["objective.adversary_decoder"] if section == "train" else [])
 
 
@@ -277,12 +277,12 @@ def nested_with_key(kind: Any, key: str) -> Iterator[tuple[str, Any]]:
             yield from nested_with_key(inner.cls, f"{key}.{field.name}")
 
 
-def knobs(kind: Any, before: str = "") -> Iterator[str]:
+def setting_keys(kind: Any, before: str = "") -> Iterator[str]:
     """Keys of a settings class and of those in it, with dots."""
     for field in inspect.type_info(kind).fields:
         inner = getattr(field.type, "type", field.type)
         if isinstance(inner, inspect.StructType):
-            yield from knobs(inner.cls, f"{before}{field.name}.")
+            yield from setting_keys(inner.cls, f"{before}{field.name}.")
         else:
             yield f"{before}{field.name}"
 

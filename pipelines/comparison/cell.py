@@ -47,14 +47,14 @@ class ComparisonConfig(Settings, frozen=True, kw_only=True):
     attacks: Annotated[
         tuple[str, ...],
         Meta(
-            min_length=1,
             description="Attacks on private attributes. Where a method sends records, those that "
             "hold records are left out and those on raw records are added.",
         ),
     ] = ("logistic_regression", "kernel", "mlp")
-    probes: Annotated[
-        tuple[str, ...], Meta(min_length=1, description="Attacks on utility tasks, likewise.")
-    ] = ("logistic_regression", "kernel")
+    probes: Annotated[tuple[str, ...], Meta(description="Attacks on utility tasks, likewise.")] = (
+        "logistic_regression",
+        "kernel",
+    )
     attack_seeds: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=MAX_SEED)], ...],
         Meta(min_length=1, description="Seeds with which each random attack is fitted."),

@@ -70,9 +70,7 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
     ] = None
     split: Annotated[
         str | None,
-        Meta(
-            description="Column with the source's own splits; null: people are divided at random."
-        ),
+        Meta(description="Column with the source's own splits; null: people divided at random."),
     ] = "split"
     size: Annotated[
         int,
