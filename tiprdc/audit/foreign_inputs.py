@@ -164,9 +164,9 @@ def _config(
 def _input_column(request: AuditRequest, modality: Modality) -> str:
     """The usual name of the column, where the user names none."""
     usual = ("image", "picture", "path", "file") if modality == "image" else ("text", "post")
-    from tiprdc.datasets.table_files import read_source
+    from tiprdc.datasets.table_files import read_table
 
-    names = [str(name) for name in read_source(request.data, f"{_SECTION}.path").columns]
+    names = [str(name) for name in read_table(request.data, f"{_SECTION}.path").columns]
     for name in usual:
         if name in names:
             return name
@@ -227,7 +227,7 @@ def _texts(request: AuditRequest, facts: ModelFacts) -> Fitted:
             "save the tokenizer that the model was trained with (Hugging Face tokenizers)",
         )  # fmt: skip
     (length,) = facts.input_shape if len(facts.input_shape) == 1 else (None,)
-    text = tokenizer.cut_to(path.read_text(encoding="utf-8"), length, str(path))
+    text = tokenizer.set_length(path.read_text(encoding="utf-8"), length, str(path))
     size = tokenizer.vocabulary_size(text)
     length = len(tokenizer.encode(text, [" "])[0])
     return Fitted(shape=(length,), tokenizer=text, vocabulary_size=size)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.datasets.images import SUFFIXES, read_picture
+from tiprdc.datasets.images import SUFFIXES, read_image
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import Contract
@@ -112,7 +112,7 @@ class Pictures(RecordSource):
         kept: list[int] = []
         failures: dict[int, Failure] = {}
         for place, (name, file) in enumerate(self._files[start:stop], start):
-            picture = read_picture(file, self._size) if file.is_file() else None
+            picture = read_image(file, self._size) if file.is_file() else None
             if picture is None:
                 failures[place] = Failure(id=name, reason=_why(file))
             else:
