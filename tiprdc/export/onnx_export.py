@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from tiprdc import __version__
 from tiprdc.errors import ConfigError, ModelError, check_range, suggestion
+from tiprdc.formats.dtypes import RECORD_DTYPES
 from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import MANIFEST_VERSION, VARIANTS, artifact_of
 from tiprdc.models.capacity import attribute_bits, channel_bits
@@ -276,7 +277,7 @@ def write_manifest(
         "input": {
             "name": "x",
             "modality": spec.modality,
-            "dtype": {"image": "uint8", "table": "float32", "text": "int32"}[spec.modality],
+            "dtype": RECORD_DTYPES[spec.modality],
             "shape": ["batch", *spec.shape],
             "columns": [asdict(column) for column in spec.columns],
             "vocabulary_size": spec.vocabulary_size,

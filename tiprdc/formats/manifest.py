@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tiprdc.errors import ConfigError, DataError, suggestion
+from tiprdc.formats.dtypes import RECORD_DTYPES
 from tiprdc.formats.files import read_json
 
 MANIFEST_VERSION = 2
@@ -27,7 +28,6 @@ MOST_NUMBERS = 2**26
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TYPES = {"image": "uint8", "table": "float32", "text": "int32"}
 _ALLOWED = f"a manifest.json of version {MANIFEST_VERSION}"
 _MEND = "write it again with `dvc repro -f export`"
 
@@ -225,7 +225,10 @@ def _check(contract: Contract) -> None:
         raise ValueError("a number that is not finite")
     if contract.modality == "table" and len(contract.columns) != contract.input_shape[0]:
         raise ValueError("another number of columns than its shape says")
-    if _TYPES.get(contract.modality) != contract.input_type or contract.output_type != "float32":
+    if (
+        RECORD_DTYPES.get(contract.modality) != contract.input_type
+        or contract.output_type != "float32"
+    ):
         raise ValueError("a modality or a type that no release has")
 
 

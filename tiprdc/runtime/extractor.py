@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.errors import DataError, ModelError
+from tiprdc.formats.dtypes import onnx_type
 from tiprdc.formats.files import read_bytes, read_json, sanitize
 from tiprdc.formats.manifest import MOST_BYTES, Contract, parse_contract
 from tiprdc.runtime.columns import encode_columns
@@ -177,7 +178,7 @@ def _compare(contract: Contract, session: Any) -> None:
         ("gives", session.get_outputs(), contract.output_name, contract.output_type,
          contract.features),
     ):  # fmt: skip
-        kind = f"tensor({'float' if dtype == 'float32' else dtype})"
+        kind = onnx_type(dtype)
         if len(values) != 1 or not _fits(values[0], name, kind, shape):
             raise ModelError(
                 "extractor.onnx", f"a model that {what} something else",
