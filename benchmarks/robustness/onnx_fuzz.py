@@ -207,7 +207,7 @@ def _outcome(data: bytes) -> bytes:
         return b"!"
     x = np.ones([facts.batch or 2, *(size or 3 for size in facts.input_shape)], facts.input_dtype)
     try:
-        open_session(data, careful=True).run(None, {facts.input_name: x})
+        open_session(data, untrusted=True).run(None, {facts.input_name: x})
     except Exception:
         return b"s"
     return b"o"

@@ -24,7 +24,8 @@ from tiprdc.baselines.base import Given, Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
 from tiprdc.errors import ConfigError, check_range
-from tiprdc.export.onnx_export import ExportConfig, compare, export
+from tiprdc.export.onnx_export import ExportConfig, export
+from tiprdc.export.parity import check_parity
 from tiprdc.models.inputs import FeatureMaker, as_attacked
 from tiprdc.runtime.session import open_session, seed_noise
 from tiprdc.statistics.binomial import balanced_sample, interval, label_floor, prior
@@ -198,7 +199,7 @@ def _by_file(
     """Features from the exported bytes themselves, after they agreed with torch."""
     settings = ExportConfig(tolerance=config.tolerance)
     export(network, path, settings)
-    compare(network, path, parts["attacker-select"].x, settings)
+    check_parity(network, path, parts["attacker-select"].x, settings)
     session = open_session(path)
 
     def extract(x: NDArray[Any]) -> NDArray[Any]:

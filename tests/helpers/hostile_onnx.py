@@ -573,6 +573,6 @@ MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], str | bytes], str]] = {
     ),
     "infinite noise": (edited(output__noise=float("inf")), "not finite"),
     "a bound of NaN": (edited(output__clip=float("nan")), "not finite"),
-    "another input's name": (edited(input__name="y"), "takes something else"),
-    "another output's name": (edited(output__name="x"), "gives something else"),
+    "another input's name": (edited(input__name="y"), "input differs from the manifest"),
+    "another output's name": (edited(output__name="x"), "output differs from the manifest"),
 }

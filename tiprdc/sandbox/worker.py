@@ -88,7 +88,7 @@ def _work(
     where = job["where"]
     facts = inspect(data, where)
     try:
-        session = open_session(data, careful=True)
+        session = open_session(data, untrusted=True)
     except Exception as error:
         if _out_of_memory(error):
             raise MemoryError from error
