@@ -25,19 +25,17 @@ from tiprdc.errors import TiprdcError
 USER_ERROR = 2
 """Exit code of an error that the user can fix."""
 
-_HELP = """Run and audit extractors: models that hide a private attribute in the features they give.
+_HELP = """Run and audit extractors: models whose features hide a private attribute.
 
-A release is a folder with `extractor.onnx` and `manifest.json`. Typical steps:
+A release is a folder with extractor.onnx and manifest.json.
 
-    tiprdc pull REPO extractor --stage prod -o release    get a release
+Get one:   tiprdc pull REPO extractor --stage prod -o release
 
-    tiprdc extract release images/ -o features.npz        features of images, texts or rows
+Run it:    tiprdc extract release images/ -o features.npz
 
-    tiprdc audit model.onnx --data people.csv --private gender    attack any model
+Attack any model:   tiprdc audit model.onnx --data people.csv --private gender
 
-    tiprdc doctor                                         check this machine
-
-`tiprdc COMMAND --help` explains each command.
+Check this machine:   tiprdc doctor
 """
 
 _commands = typer.Typer(
