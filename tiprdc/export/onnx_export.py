@@ -7,7 +7,6 @@ is taken out: the same checkpoint gives the same bytes.
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,7 +23,21 @@ from torch import Tensor, nn
 from tiprdc import __version__
 from tiprdc.errors import ConfigError, ModelError, check_range, suggestion
 from tiprdc.formats.files import sha256
-from tiprdc.formats.manifest import MANIFEST_VERSION, VARIANTS, artifact_of
+from tiprdc.formats.manifest import (
+    INPUT_TYPES,
+    MANIFEST_VERSION,
+    VARIANTS,
+    Agreement,
+    Contract,
+    FileDigest,
+    InputColumn,
+    InputTensor,
+    MostBits,
+    OutputTensor,
+    TrainingData,
+    Variant,
+    artifact_of,
+)
 from tiprdc.models.capacity import attribute_bits, channel_bits
 from tiprdc.models.channel import Channel
 from tiprdc.models.extractor import Extractor
@@ -250,7 +263,7 @@ def write_manifest(
     data_digest: str,
     notes: tuple[str, ...] = (),
     variant: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> None:
     """Describe a release so that a device can feed it and anybody can check its bytes.
 
     Args:
@@ -268,43 +281,42 @@ def write_manifest(
     """
     spec, shape = extractor.spec, features_shape(extractor)
     sent = extractor.channel if isinstance(extractor, Extractor) else Channel(0.0, 0.0, 0)
-    document = {
-        "manifest_version": MANIFEST_VERSION,
-        "name": artifact_of(variant["name"] if variant else None),
-        "tiprdc_version": __version__,
-        "private": list(private),
-        "input": {
-            "name": "x",
-            "modality": spec.modality,
-            "dtype": {"image": "uint8", "table": "float32", "text": "int32"}[spec.modality],
-            "shape": ["batch", *spec.shape],
-            "columns": [asdict(column) for column in spec.columns],
-            "vocabulary_size": spec.vocabulary_size,
-        },
-        "output": {
-            "name": "z",
-            "dtype": "float32",
-            "shape": ["batch", *shape],
-            "clip": sent.clip,
-            "noise": sent.noise,
-            "bits": sent.bits,
-        },
-        "most_bits": {
-            "record": channel_bits(math.prod(shape), sent.clip, sent.noise, sent.bits),
-            "private": {name: attribute_bits(classes) for name, classes in private.items()},
-        },
-        "opset": config.opset,
-        "parity": asdict(parity),
-        "training_data": {"dataset": dataset, "digest": data_digest},
-        "files": {
-            name: {"sha256": sha256(file), "bytes": file.stat().st_size}
+    contract = Contract(
+        manifest_version=MANIFEST_VERSION,
+        name=artifact_of(variant["name"] if variant else None),
+        tiprdc_version=__version__,
+        private=tuple(private),
+        input=InputTensor(
+            name="x",
+            modality=spec.modality,
+            dtype=INPUT_TYPES[spec.modality],
+            shape=("batch", *spec.shape),
+            columns=tuple(InputColumn(**asdict(column)) for column in spec.columns),
+            vocabulary_size=spec.vocabulary_size,
+        ),
+        output=OutputTensor(
+            name="z",
+            dtype="float32",
+            shape=("batch", *shape),
+            clip=sent.clip,
+            noise=sent.noise,
+            bits=sent.bits,
+        ),
+        most_bits=MostBits(
+            record=channel_bits(math.prod(shape), sent.clip, sent.noise, sent.bits),
+            private={name: attribute_bits(classes) for name, classes in private.items()},
+        ),
+        opset=config.opset,
+        parity=Agreement(**asdict(parity)),
+        training_data=TrainingData(dataset=dataset, digest=data_digest),
+        files={
+            name: FileDigest(sha256=sha256(file), bytes=file.stat().st_size)
             for name, file in sorted(files.items())
         },
-        "notes": list(notes),
-        "variant": dict(variant) if variant else None,
-    }
-    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
-    return document
+        notes=tuple(notes),
+        variant=Variant(**variant) if variant else None,
+    )
+    path.write_text(contract.to_json())
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -111,7 +111,7 @@ class Extractor:
             return np.zeros((0, *self.contract.features), np.float32)
         z: NDArray[np.float32]
         try:
-            (z,) = self._session.run([self.contract.output_name], {self.contract.input_name: x})
+            (z,) = self._session.run([self.contract.output.name], {self.contract.input.name: x})
         except Exception as error:
             # Not onnxruntime's words: they may quote a number of a record.
             given = f"onnxruntime fails ({type(error).__name__})"
@@ -126,7 +126,7 @@ class Extractor:
             return self._as_columns(batch)
         if not isinstance(batch, np.ndarray):
             return self._as_tokens(batch)
-        wanted, shape = self.contract.input_type, self.contract.input_shape
+        wanted, shape = self.contract.input.dtype, self.contract.input_shape
         if batch.dtype != wanted or batch.shape[1:] != shape:
             given = f"{batch.dtype} {list(batch.shape)}"
             raise DataError("batch", given, f"{wanted} [B, {', '.join(map(str, shape))}]")
@@ -158,7 +158,7 @@ class Extractor:
 
 def _verified(path: Path, contract: Contract) -> bytes:
     """The bytes of one file of a release, if they are those of the manifest."""
-    digest, size = contract.files[path.name]
+    digest, size = contract.files[path.name].sha256, contract.files[path.name].bytes
     where = sanitize(str(path))
     data = read_bytes(path, MOST_BYTES, ModelError)
     if len(data) != size:
@@ -172,9 +172,9 @@ def _verified(path: Path, contract: Contract) -> bytes:
 def _compare(contract: Contract, session: Any) -> None:
     """Refuse a file that takes or gives something else than the contract says."""
     for what, values, name, dtype, shape in (
-        ("takes", session.get_inputs(), contract.input_name, contract.input_type,
+        ("takes", session.get_inputs(), contract.input.name, contract.input.dtype,
          contract.input_shape),
-        ("gives", session.get_outputs(), contract.output_name, contract.output_type,
+        ("gives", session.get_outputs(), contract.output.name, contract.output.dtype,
          contract.features),
     ):  # fmt: skip
         kind = f"tensor({'float' if dtype == 'float32' else dtype})"

@@ -243,9 +243,9 @@ def test_the_manifest_of_a_release_with_a_price_says_its_noise_and_no_bound_that
             release=tmp_path / "release", unprotected=tmp_path / "unprotected",
         )  # fmt: skip
         contract = read_contract(tmp_path / "release" / "manifest.json")
-        assert (contract.clip, contract.noise, contract.bits) == (clip, 1.0, 0)
+        assert (contract.output.clip, contract.output.noise, contract.output.bits) == (clip, 1.0, 0)
         # The mean KL is of people; capacity is of anybody (tiprdc/models/capacity.py).
-        assert contract.most_bits == (None if most is None else pytest.approx(most))
+        assert contract.most_bits.record == (None if most is None else pytest.approx(most))
 
 
 def test_who_knows_the_seed_of_the_process_knows_the_noise(tmp_path: Path) -> None:
@@ -274,9 +274,9 @@ def test_the_manifest_says_what_features_can_tell_at_most(
         release=tmp_path / "release", unprotected=tmp_path / "unprotected",
     )  # fmt: skip
     contract = read_contract(tmp_path / "release" / "manifest.json")
-    assert (contract.clip, contract.noise, contract.bits) == (1.0, 10.0, 4)
-    assert contract.most_bits == pytest.approx(3 * math.log2(1.01))
-    assert contract.attribute_bits == {"secret": 1.0}
+    assert (contract.output.clip, contract.output.noise, contract.output.bits) == (1.0, 10.0, 4)
+    assert contract.most_bits.record == pytest.approx(3 * math.log2(1.01))
+    assert contract.most_bits.private == {"secret": 1.0}
 
 
 @pytest.mark.parametrize("leace", [False, True])

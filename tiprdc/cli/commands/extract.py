@@ -20,8 +20,8 @@ from rich.progress import (
 from rich.text import Text
 
 from tiprdc.cli import terminal
+from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
-from tiprdc.reports import wording
 
 if TYPE_CHECKING:
     from tiprdc.runtime.extraction import Outcome
@@ -112,14 +112,14 @@ def _print_json(outcome: Outcome, output: Path, model_sha256: str) -> None:
 
 def _print_sentences(outcome: Outcome, output: Path, features: tuple[int, ...]) -> None:
     shape = " x ".join(map(str, features))
-    done = f"{wording.count(outcome.records)} records, {shape} features each: {output}"
+    done = f"{numbers.count(outcome.records)} records, {shape} features each: {output}"
     if outcome.reused:
-        done += f" ({wording.count(outcome.reused)} were finished by an earlier run)"
+        done += f" ({numbers.count(outcome.reused)} were finished by an earlier run)"
     terminal.say(terminal.console(), Text(sanitize(done)))
     for failure in outcome.failures[:SHOWN]:
         _say(f"{failure.id}: {failure.reason}")
     if outcome.failures:
-        count = wording.count(len(outcome.failures))
+        count = numbers.count(len(outcome.failures))
         _say(f"Records without features: {count}; all of them are listed in {output}.failed.csv")
 
 
