@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.suite import decisions, try_attack
 from tiprdc.formats.audit_report import Measure
-from tiprdc.statistics.binomial import balanced_sample
 from tiprdc.statistics.paired import paired_difference
+from tiprdc.statistics.sampling import balanced_sample
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 FEWEST = 20

@@ -16,7 +16,7 @@ from tiprdc.audit.executor import Executor
 from tiprdc.audit.plan import Job
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Measure
-from tiprdc.statistics.binomial import one_a_person
+from tiprdc.statistics.sampling import one_a_person
 
 Key = tuple[str, str]
 """Family, and representation or attribute."""

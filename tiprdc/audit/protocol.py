@@ -23,7 +23,7 @@ from tiprdc.audit.plan import Job, jobs_of
 from tiprdc.datasets.schema import Records
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.models.inputs import as_attacked
-from tiprdc.statistics.binomial import one_a_person
+from tiprdc.statistics.sampling import one_a_person
 
 _SLOWEST_FIRST = ("decoding", "gru", "decensoring", "cnn", "mlp", "kernel", "gradient_boosting")
 _SECONDS = {

@@ -18,7 +18,9 @@ from tiprdc.audit.protocol import Results
 from tiprdc.audit.verdict import judge
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import AttackRun, AttributeReport, Estimate, Measure, TaskReport
-from tiprdc.statistics.binomial import label_floor, leakage_bits, prior
+from tiprdc.statistics.binomial import prior
+from tiprdc.statistics.label_floor import recognised_from_labels
+from tiprdc.statistics.scores import leakage_bits
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,11 @@ class Scored:
         if not schema.utility:
             return None
         train, test, rows = self.evidence.train, self.evidence.test, self.rows(target)
-        decided = label_floor(
+        correct = recognised_from_labels(
             {task: train.labels[task] for task in schema.utility},
             train.labels[target],
             {task: test.labels[task][rows] for task in schema.utility},
+            test.labels[target][rows],
             schema.classes(target),
         )
-        correct = int(np.sum(decided == test.labels[target][rows]))
         return estimate_from_counts("label_floor", correct, len(rows), self.plan.policy.confidence)
