@@ -19,7 +19,7 @@ from tiprdc.registry.pull import VersionSelector, pull
 from tiprdc.runtime.extractor import Extractor
 
 pytestmark = [pytest.mark.repro, pytest.mark.timeout(600)]
-EXCLUDED_VARIABLES = ("PYTHONPATH", "VIRTUAL_ENV")
+EXCLUDED = ("PYTHONPATH", "VIRTUAL_ENV")
 
 
 class Device:
@@ -36,7 +36,7 @@ class Device:
             pytest.skip(f"pip cannot install here (no network?): {reason}")
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if key not in EXCLUDED_VARIABLES}
+        environment = {key: value for key, value in os.environ.items() if key not in EXCLUDED}
         return subprocess.run(
             [str(self.bin / program), *arguments], cwd=self.folder, env=environment,
             capture_output=True, text=True, timeout=500,

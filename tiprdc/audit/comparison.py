@@ -6,8 +6,7 @@ the same balanced sample of attacker-test, and the decisions are compared person
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +18,10 @@ from tiprdc.audit.executor import MOST_SECONDS, InProcess, ProgressCallback
 from tiprdc.audit.foreign_inputs import AuditRequest, load_evidence
 from tiprdc.audit.ledger import beside
 from tiprdc.audit.protocol import attack
-from tiprdc.audit.report_document import Estimate
 from tiprdc.audit.run import make_plan
 from tiprdc.audit.scoring import Scored
+from tiprdc.formats.audit_report import Estimate
+from tiprdc.formats.decoding import encode
 from tiprdc.statistics.binomial import prior
 from tiprdc.statistics.paired import PairedDifference, paired_difference
 
@@ -100,7 +100,7 @@ def compare(
     ]
     found = compared(scored[0], scored[1], tolerance)
     out.mkdir(parents=True, exist_ok=True)
-    (out / FILE).write_text(json.dumps(asdict(found), indent=1, allow_nan=False) + "\n")
+    (out / FILE).write_text(encode(found))
     return found
 
 

@@ -209,13 +209,14 @@ def _fit(
 
 def _columns(contract: Contract) -> tuple[Column, ...]:
     """Columns as the manifest has them; the spread of numbers scales them for attacks."""
-    try:
-        spread = [float(column.get("std", 1.0)) for column in contract.raw["input"]["columns"]]
-    except (TypeError, ValueError):
-        raise DataError("manifest.json", "a std that is no number", "numbers above 0") from None
     return tuple(
-        Column(name=c.name, categories=c.categories, mean=c.mean, std=std if std > 0 else 1.0)
-        for c, std in zip(contract.columns, spread, strict=True)
+        Column(
+            name=c.name,
+            categories=c.categories,
+            mean=c.mean,
+            std=c.std if c.std > 0 else 1.0,
+        )
+        for c in contract.columns
     )
 
 

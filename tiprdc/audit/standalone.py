@@ -9,9 +9,9 @@ from tiprdc.audit.executor import MOST_SECONDS, InProcess, ProgressCallback
 from tiprdc.audit.foreign_inputs import AuditRequest, load_evidence
 from tiprdc.audit.foreign_model import sha256_of
 from tiprdc.audit.ledger import beside
-from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.writer import write
+from tiprdc.formats.audit_report import AuditReport
 from tiprdc.reports.page import write_report
 
 _MORE_PEOPLE = "take more people, or lower min_people in a file for --policy"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,16 +14,10 @@ from tiprdc.datasets.schema import SPLITS, Schema, read_schema, read_split
 from tiprdc.errors import ModelError
 from tiprdc.export.manifest_writer import write_manifest
 from tiprdc.export.onnx_export import ExportConfig, export
-from tiprdc.export.parity import (
-    Parity,
-    check_parity,
-    compare_features,
-    file_features,
-    torch_features,
-)
+from tiprdc.export.parity import check_parity, compare_features, file_features, torch_features
 from tiprdc.export.quantization import quantize
 from tiprdc.formats.files import sha256
-from tiprdc.formats.manifest import MODEL
+from tiprdc.formats.manifest import MODEL, Agreement, Variant
 from tiprdc.models.extractor import Extractor
 from tiprdc.training.checkpoint import load_extractor
 
@@ -99,18 +93,19 @@ def build_variant(
         )  # fmt: skip
     extractor = load_extractor(checkpoint / "protected")
     parity = compare_features(torch_features(extractor), variant_features, x)
-    origin = {"name": variant, "of": sha256(source), **asdict(from_source)}
-    _add_manifest(config, schema, extractor, parity, shards, out, origin)
+    origin = {"name": variant, "of": sha256(source), **msgspec.structs.asdict(from_source)}
+    described = msgspec.convert(origin, Variant)
+    _add_manifest(config, schema, extractor, parity, shards, out, described)
 
 
 def _add_manifest(
     config: ExportConfig,
     schema: Schema,
     extractor: Extractor,
-    parity: Parity,
+    parity: Agreement,
     shards: Path,
     release: Path,
-    variant: dict[str, Any] | None = None,
+    variant: Variant | None = None,
 ) -> None:
     """Write the manifest of a release, and copy the tokenizer if there is one."""
     files = {MODEL: release / MODEL}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from tiprdc.errors import ModelError
 from tiprdc.export.onnx_export import BEFORE_NOISE, ExportConfig, noisy_extractor
+from tiprdc.formats.manifest import Agreement
 from tiprdc.models.inputs import FeatureMaker
 from tiprdc.runtime.session import open_session
 
@@ -23,24 +23,9 @@ FeatureFunction = Callable[[NDArray[Any]], NDArray[Any]]
 """Records `[B, *shape]` -> features `[B, ...]`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parity:
-    """How far an ONNX file is from torch, or a variant from the ONNX file.
-
-    Args:
-        records: Number of real records compared.
-        max_abs: Largest absolute difference of a feature.
-        mean_abs: Mean absolute difference over records and features.
-    """
-
-    records: int
-    max_abs: float
-    mean_abs: float
-
-
 def check_parity(
     extractor: FeatureMaker, path: Path, x: NDArray[Any], config: ExportConfig
-) -> Parity:
+) -> Agreement:
     """Compare torch and an ONNX file on the same real records.
 
     If noise or levels are applied, the features before them are compared: noise differs by design,
@@ -68,7 +53,7 @@ def check_parity(
 
 def compare_features(
     reference: FeatureFunction, candidate: FeatureFunction, x: NDArray[Any]
-) -> Parity:
+) -> Agreement:
     """Compute both features of the same records.
 
     Args:
@@ -84,7 +69,7 @@ def compare_features(
         difference = np.abs(candidate(batch).astype(np.float64) - reference(batch))
         largest.append(float(difference.max()))
         total, count = total + float(difference.sum()), count + difference.size
-    return Parity(records=len(x), max_abs=float(np.max(largest)), mean_abs=total / count)
+    return Agreement(records=len(x), max_abs=float(np.max(largest)), mean_abs=total / count)
 
 
 def torch_features(extractor: FeatureMaker) -> FeatureFunction:

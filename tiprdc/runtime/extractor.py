@@ -109,7 +109,7 @@ class Extractor:
             return np.zeros((0, *self.contract.features), np.float32)
         z: NDArray[np.float32]
         try:
-            (z,) = self._session.run([self.contract.output_name], {self.contract.input_name: x})
+            (z,) = self._session.run([self.contract.output.name], {self.contract.input.name: x})
         except Exception as error:
             # onnxruntime's message is left out: it may quote a number of a record.
             given = f"onnxruntime fails on this batch ({type(error).__name__})"
@@ -129,7 +129,7 @@ class Extractor:
             return self._encode_table(batch)
         if not isinstance(batch, np.ndarray):
             return self._encode_texts(batch)
-        dtype, shape = self.contract.input_type, self.contract.input_shape
+        dtype, shape = self.contract.input.dtype, self.contract.input_shape
         if batch.dtype != dtype or batch.shape[1:] != shape:
             given = f"an array {batch.dtype} {list(batch.shape)}"
             raise DataError("batch", given, f"{dtype} [B, {', '.join(map(str, shape))}]")
@@ -161,27 +161,25 @@ class Extractor:
 
 def _read_verified(path: Path, contract: Contract) -> bytes:
     """Read a file of a release; its bytes must be those that the manifest describes."""
-    expected, size = contract.files[path.name]
+    expected = contract.files[path.name]
     where = sanitize(str(path))
     data = read_bytes(path, MOST_BYTES, ModelError)
-    if len(data) != size:
-        raise ModelError(
-            where, f"{len(data):,} bytes", f"the manifest's {size:,} bytes", _PULL_AGAIN
-        )
+    if len(data) != expected.bytes:
+        size = f"the manifest's {expected.bytes:,} bytes"
+        raise ModelError(where, f"{len(data):,} bytes", size, _PULL_AGAIN)
     digest = hashlib.sha256(data).hexdigest()
-    if digest != expected:
-        raise ModelError(
-            where, f"its sha256 is {digest}", f"the manifest's {expected}", _PULL_AGAIN
-        )
+    if digest != expected.sha256:
+        given = f"its sha256 is {digest}"
+        raise ModelError(where, given, f"the manifest's {expected.sha256}", _PULL_AGAIN)
     return data
 
 
 def _check_tensors(contract: Contract, session: Any) -> None:
     """Refuse a file whose input or output differs from the contract."""
     for kind, values, name, dtype, shape in (
-        ("input", session.get_inputs(), contract.input_name, contract.input_type,
+        ("input", session.get_inputs(), contract.input.name, contract.input.dtype,
          contract.input_shape),
-        ("output", session.get_outputs(), contract.output_name, contract.output_type,
+        ("output", session.get_outputs(), contract.output.name, contract.output.dtype,
          contract.features),
     ):  # fmt: skip
         if len(values) != 1 or not _fits(values[0], name, onnx_type(dtype), shape):

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tiprdc.audit.plan import Representation
-from tiprdc.audit.report_document import Estimate
+from msgspec import structs
+
+from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.formats.audit_plan import Representation
 from tiprdc.selftest.small_audit import ATTRIBUTE, Case
 
 Fault = Callable[[Case], Case]
@@ -28,7 +30,7 @@ def _fails(representation: Representation, reason: str) -> Fault:
 def _rerun(case: Case, representation: Representation, **changes: Any) -> Case:
     place = next(n for n, run in enumerate(case.attacks) if run.representation == representation)
     runs = list(case.attacks)
-    runs[place] = replace(runs[place], **changes)
+    runs[place] = structs.replace(runs[place], **changes)
     return replace(case, attacks=tuple(runs))
 
 
@@ -45,7 +47,7 @@ def _forget(representation: Representation) -> Fault:
 def _strongest(**changes: Any) -> Fault:
     def fault(case: Case) -> Case:
         assert case.strongest is not None
-        return replace(case, strongest=replace(case.strongest, **changes))
+        return replace(case, strongest=structs.replace(case.strongest, **changes))
 
     return fault
 
@@ -57,9 +59,10 @@ def _control(name: str, rate: float | None) -> Fault:
         people = case.plan.people[ATTRIBUTE]
         said = None
         if rate is not None and math.isnan(rate):
-            said = replace(Estimate.of(name, 1, people, 0.95), low=rate, balanced_accuracy=rate)
+            said = estimate_from_counts(name, 1, people, 0.95)
+            said = structs.replace(said, low=rate, balanced_accuracy=rate)
         elif rate is not None:
-            said = Estimate.of(name, round(rate * people), people, 0.95)
+            said = estimate_from_counts(name, round(rate * people), people, 0.95)
         return replace(case, controls={**case.controls, name: said})
 
     return fault
@@ -67,19 +70,19 @@ def _control(name: str, rate: float | None) -> Fault:
 
 def _edited(**changes: Any) -> Fault:
     """The plan was changed after attacker-test was attacked."""
-    return lambda e: replace(e, plan=replace(e.plan, **changes))
+    return lambda e: replace(e, plan=structs.replace(e.plan, **changes))
 
 
 def _lenient(case: Case) -> Case:
-    policy = replace(case.plan.policy, margin=0.5)
-    return replace(case, plan=replace(case.plan, policy=policy))
+    policy = structs.replace(case.plan.policy, margin=0.5)
+    return replace(case, plan=structs.replace(case.plan, policy=policy))
 
 
 def _replanned(**changes: Any) -> Fault:
     """Planned so from the start: the noted digest is that of this plan."""
 
     def fault(case: Case) -> Case:
-        plan = replace(case.plan, **changes)
+        plan = structs.replace(case.plan, **changes)
         return replace(case, plan=plan, noted=plan.sha256)
 
     return fault
@@ -125,12 +128,12 @@ FAULTS: dict[str, Fault] = {
     "an attribute was added to the plan": _edited(private={ATTRIBUTE: ("0", "1"), "v": ("0", "1")}),
     "the noted plan is another one": lambda e: replace(e, noted=OTHER),
     "the verdict of another model is replayed": lambda e: replace(
-        e, plan=replace(e.plan, model_sha256=OTHER), model_sha256=OTHER
+        e, plan=structs.replace(e.plan, model_sha256=OTHER), model_sha256=OTHER
     ),
     "the suite is another one": _replanned(suite_version="0.0.0"),
     "there are too few people": _replanned(people={ATTRIBUTE: 30}),
     "the policy compares with a floor that is missing": lambda e: _replanned(
-        policy=replace(e.plan.policy, against="floor")
+        policy=structs.replace(e.plan.policy, against="floor")
     )(e),
 }
 """What happened -> the evidence of a clean audit, broken by it."""

@@ -12,8 +12,9 @@ import pytest
 from tests.helpers.audit_samples import AUDITS, image_audit, table_audit, write_project
 from tiprdc import __version__
 from tiprdc.cli.main import app
+from tiprdc.formats.numbers import MINUS
 from tiprdc.reports.page import write_report
-from tiprdc.reports.wording import DASH, MINUS
+from tiprdc.reports.wording import DASH
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -87,7 +88,7 @@ def test_inspect_prints_the_contract_of_a_release(
     assert "x: float32 [batch, 2]" in out
     assert "0 Private, 1 State-gov, 2 any other" in out
     assert "features as they are" in out
-    assert "No upper bound on what features tell" in out
+    assert "No upper bound on what features reveal" in out
     _, out, _ = run(capsys, "inspect", "--json", str(release / "manifest.json"))
     assert json.loads(out) == json.loads((release / "manifest.json").read_text())
 
@@ -99,7 +100,7 @@ def test_inspect_prints_the_contract_of_a_release(
         ("{", "cannot be read as JSON"),
         ("{}", "neither an audit nor a manifest"),
         ('{"manifest_version": 99}', "manifest_version 99"),
-        ('{"manifest_version": 2}', "no key 'input'"),
+        ('{"manifest_version": 2}', "no key 'name'"),
         ('{"suite_version": "1", "schema_version": 7}', "schema_version 7"),
     ],
 )

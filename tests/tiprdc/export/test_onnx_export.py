@@ -244,9 +244,9 @@ def test_manifest_of_a_bottleneck_release_has_noise_and_no_false_bound(
             release=tmp_path / "release", unprotected=tmp_path / "unprotected",
         )  # fmt: skip
         contract = read_contract(tmp_path / "release" / "manifest.json")
-        assert (contract.clip, contract.noise, contract.bits) == (clip, 1.0, 0)
+        assert (contract.output.clip, contract.output.noise, contract.output.bits) == (clip, 1.0, 0)
         # The mean KL is over training people; capacity holds for any input.
-        assert contract.most_bits == (None if most is None else pytest.approx(most))
+        assert contract.most_bits.record == (None if most is None else pytest.approx(most))
 
 
 def test_seed_of_the_process_determines_the_noise(tmp_path: Path) -> None:
@@ -275,9 +275,9 @@ def test_manifest_has_the_upper_bounds_of_information(
         release=tmp_path / "release", unprotected=tmp_path / "unprotected",
     )  # fmt: skip
     contract = read_contract(tmp_path / "release" / "manifest.json")
-    assert (contract.clip, contract.noise, contract.bits) == (1.0, 10.0, 4)
-    assert contract.most_bits == pytest.approx(3 * math.log2(1.01))
-    assert contract.attribute_bits == {"secret": 1.0}
+    assert (contract.output.clip, contract.output.noise, contract.output.bits) == (1.0, 10.0, 4)
+    assert contract.most_bits.record == pytest.approx(3 * math.log2(1.01))
+    assert contract.most_bits.private == {"secret": 1.0}
 
 
 @pytest.mark.parametrize("leace", [False, True])

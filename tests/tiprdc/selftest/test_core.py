@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tiprdc.attacks.suite import Trial
 from tiprdc.audit import tasks
 from tiprdc.audit.config import PolicyConfig
+from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
 from tiprdc.audit.ledger import Ledger
-from tiprdc.audit.plan import Job, Plan
+from tiprdc.audit.plan import Job, policy_of
 from tiprdc.audit.protocol import attack, choose
-from tiprdc.audit.report_document import Estimate
 from tiprdc.audit.run import Digests, run
 from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import limit_of
 from tiprdc.errors import DataError
+from tiprdc.formats.audit_plan import Plan
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.small_audit import ATTRIBUTE, Design, draw, plan_of
 from tiprdc.statistics.binomial import lower_bound, upper_bound
@@ -87,7 +89,7 @@ def test_who_needs_records_gets_those_of_attacker_train_in_their_order(
     watched: list[tuple[str, Any]],
 ) -> None:
     plan, evidence = drawn("independent", 0.5)
-    scored(replace(plan, attacks=("logistic_regression", "decoding")), evidence)
+    scored(structs.replace(plan, attacks=("logistic_regression", "decoding")), evidence)
     held = {given[0].attack: given[6] for name, given in watched if name == "fit"}
     assert held["logistic_regression"] is None
     assert np.allclose(held["decoding"][:, -1], evidence.train.x[:, -1])
@@ -121,7 +123,7 @@ def test_a_leak_without_noise_is_read_without_error() -> None:
 
 def test_the_estimate_has_the_policys_confidence() -> None:
     plan, evidence = drawn("independent", 0.5)
-    sure = replace(plan, policy=PolicyConfig(confidence=0.999, min_people=100))
+    sure = structs.replace(plan, policy=policy_of(PolicyConfig(confidence=0.999, min_people=100)))
     wide, narrow = (scored(p, evidence).estimate(ATTRIBUTE, "released") for p in (sure, plan))
     assert wide is not None
     assert narrow is not None
@@ -150,7 +152,7 @@ def test_every_attacker_has_the_seed_and_the_budget_of_its_job(monkeypatch: Patc
     monkeypatch.setattr(
         tasks, "try_attack", lambda *given: fitted.append(given[4:6]) or trial(None)
     )  # fmt: skip
-    scored(replace(plan, attacks=("gradient_boosting",), seeds=(3, 4), budget=2), evidence)
+    scored(structs.replace(plan, attacks=("gradient_boosting",), seeds=(3, 4), budget=2), evidence)
     assert fitted.count((3, 2)) == 1
     assert fitted.count((4, 2)) == 1
     assert fitted.count((3, 1)) == len(fitted) - 2
@@ -210,14 +212,16 @@ def test_nothing_is_begun_after_the_deadline() -> None:
 
 
 def test_an_estimates_bounds_follow_from_its_counts() -> None:
-    found = Estimate.of("mlp", 55, 100, 0.9)
+    found = estimate_from_counts("mlp", 55, 100, 0.9)
     assert (found.low, found.high) == (lower_bound(55, 100, 0.9), upper_bound(55, 100, 0.9))
     assert (found.balanced_accuracy, found.correct, found.people) == (0.55, 55, 100)
 
 
 @pytest.mark.parametrize("classes", [3, 5])
 def test_the_limit_starts_at_the_prior_of_the_classes(classes: int) -> None:
-    assert limit_of(PolicyConfig(margin=0.05), classes, None) == pytest.approx(1 / classes + 0.05)
+    assert limit_of(policy_of(PolicyConfig(margin=0.05)), classes, None) == pytest.approx(
+        1 / classes + 0.05
+    )
 
 
 def test_an_attacker_that_says_nan_says_nothing() -> None:
@@ -241,7 +245,7 @@ def test_another_sample_seed_scores_other_people() -> None:
     some = np.flatnonzero((evidence.test.labels[ATTRIBUTE] == 1) | (np.arange(240) % 3 == 0))
     fewer = replace(evidence, test=evidence.test.take(some))
     found = [
-        Scored(replace(plan, sample_seed=seed), fewer, None).rows(ATTRIBUTE).tolist()  # type: ignore[arg-type]  # no results needed
+        Scored(structs.replace(plan, sample_seed=seed), fewer, None).rows(ATTRIBUTE).tolist()  # type: ignore[arg-type]  # no results needed
         for seed in (0, 1, 0)
     ]  # fmt: skip
     assert found[0] == found[2] != found[1]

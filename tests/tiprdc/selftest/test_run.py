@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tiprdc.audit import scoring, tasks, verdict
 from tiprdc.cli.main import app
@@ -67,7 +68,7 @@ def test_every_fixture_has_its_place_in_it() -> None:
 def test_a_judge_that_always_passes_is_found_out(monkeypatch: Patch) -> None:
     def lenient(*given: Any, **evidence: Any) -> Any:
         report, _ = verdict.judge(*given, **evidence)
-        return replace(report, verdict="PASS"), ()
+        return structs.replace(report, verdict="PASS"), ()
 
     for module in (small_audit, scoring):
         monkeypatch.setattr(module, "judge", lenient)
@@ -78,7 +79,7 @@ def test_a_judge_that_always_passes_is_found_out(monkeypatch: Patch) -> None:
 def test_a_judge_that_never_passes_is_found_out(monkeypatch: Patch) -> None:
     def strict(*given: Any, **evidence: Any) -> Any:
         report, _ = verdict.judge(*given, **evidence)
-        return replace(report, verdict="INCONCLUSIVE"), ("no",)
+        return structs.replace(report, verdict="INCONCLUSIVE"), ("no",)
 
     for module in (small_audit, scoring):
         monkeypatch.setattr(module, "judge", strict)

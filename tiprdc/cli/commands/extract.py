@@ -12,8 +12,8 @@ from rich.text import Text
 
 from tiprdc.cli import terminal
 from tiprdc.cli.progress import Progress
+from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
-from tiprdc.reports import wording
 
 if TYPE_CHECKING:
     from tiprdc.runtime.extraction import ExtractionResult
@@ -93,14 +93,14 @@ def _print_json(result: ExtractionResult, output: Path, model_sha256: str) -> No
 
 def _print_summary(result: ExtractionResult, output: Path, features: tuple[int, ...]) -> None:
     shape = " x ".join(map(str, features))
-    summary = f"{wording.count(result.records)} records, {shape} features each: {output}"
+    summary = f"{numbers.count(result.records)} records, {shape} features each: {output}"
     if result.reused:
-        summary += f" ({wording.count(result.reused)} were finished by an earlier run)"
+        summary += f" ({numbers.count(result.reused)} were finished by an earlier run)"
     terminal.say(terminal.console(), Text(sanitize(summary)))
     for failure in result.failures[:MAX_LISTED]:
         _print_error(f"{failure.id}: {failure.reason}")
     if result.failures:
-        count = wording.count(len(result.failures))
+        count = numbers.count(len(result.failures))
         _print_error(f"Records without features: {count}; {output}.failed.csv lists all of them")
 
 
