@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
-import importlib
 import itertools
 import json
 import re
@@ -15,14 +14,16 @@ import tomllib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import grimp
 import pytest
+from msgspec import inspect
 from ruamel.yaml import YAML
 
 from pipelines.defaults import training, tuning
 from pipelines.params import load
+from pipelines.params_schema import SECTIONS, settings_class
 from tests.helpers.wheel import build_wheel
 from tiprdc.datasets.schema import Schema
 
@@ -34,18 +35,9 @@ VARIANT = "-variant"
 OF_VARIANTS = ("audit", "card", "export")
 NO_DEPS = (
     "pipelines/artifacts.py", "pipelines/cluster.py", "pipelines/observability",
-    "pipelines/params.py", "tiprdc/errors.py",
+    "pipelines/params.py", "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip
 """Where files are, where a stage runs, what is shown and what is refused: no result follows."""
-SECTIONS = {
-    "prepare": ("pipelines.sharding", "PrepareConfig"),
-    "train": ("pipelines.training.run", "TrainConfig"),
-    "export": ("tiprdc.export.onnx_export", "ExportConfig"),
-    "audit": ("tiprdc.audit.config", "AuditConfig"),
-    "card": ("tiprdc.reports.model_card", "CardConfig"),
-    "tune": ("pipelines.search.space", "TuneConfig"),
-    "cluster": ("pipelines.cluster", "ClusterConfig"),
-}
 
 
 def test_import_contracts_hold() -> None:
@@ -138,7 +130,7 @@ def test_a_variant_is_made_as_the_file_that_ships_is(stage: str) -> None:
 def test_params_yaml_states_every_knob_with_its_default(
     section: str, tmp_path: Path, make_shards: Callable[..., Schema]
 ) -> None:
-    kind = dataclass_of(section)
+    kind = settings_class(section)
     stated, known = set(leaves(params_yaml()[section])), set(knobs(kind))
     assert stated == known, f"missing: {sorted(known - stated)}, too many: {sorted(stated - known)}"
     # What is left to the data is what the code has for pictures, if they are many.
@@ -154,17 +146,27 @@ def test_params_yaml_states_every_knob_with_its_default(
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_knob_says_what_it_is(section: str) -> None:
-    """A docstring under each field: what, in which unit, in which range."""
-    for kind in {dataclass_of(section), *nested(dataclass_of(section))}:
-        source = Path(sys.modules[kind.__module__].__file__ or "").read_text()
-        body = next(
-            n for n in ast.parse(source).body if getattr(n, "name", "") == kind.__name__
-        ).body  # type: ignore[attr-defined]  # a class
-        for node, after in zip(body, [*body[1:], None], strict=True):
-            if isinstance(node, ast.AnnAssign):
-                said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-                assert said, f"{kind.__name__}.{ast.unparse(node.target)} has no docstring"
+def test_every_setting_has_a_description_and_every_number_a_range(section: str) -> None:
+    for kind in (settings_class(section), *nested(settings_class(section))):
+        assert kind.__doc__, kind.__name__
+        for field in inspect.type_info(kind).fields:
+            where = f"{kind.__name__}.{field.name}"
+            assert isinstance(field.type, inspect.Metadata), f"{where} has no description"
+            assert (field.type.extra_json_schema or {}).get("description"), where
+            number = field.type.type
+            if isinstance(number, inspect.IntType | inspect.FloatType):
+                low = number.ge if number.gt is None else number.gt
+                high = number.le if number.lt is None else number.lt
+                assert None not in (low, high), f"{where} has no range"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_settings_know_their_key(section: str) -> None:
+    """Messages of ranges that Python breaks name it."""
+    kind = settings_class(section)
+    assert kind.params_key == section
+    for key, inner in nested_with_key(kind, section):
+        assert inner.params_key == key
 
 
 def test_the_constraints_name_what_the_project_needs() -> None:
@@ -263,24 +265,24 @@ def data_of_ours() -> Iterator[str]:
                 yield path.relative_to(ROOT).as_posix()
 
 
-def dataclass_of(section: str) -> Any:
-    module, name = SECTIONS[section]
-    return getattr(importlib.import_module(module), name)
-
-
 def nested(kind: Any) -> Iterator[Any]:
-    for hint in get_type_hints(kind).values():
-        if dataclasses.is_dataclass(hint):
-            yield hint
-            yield from nested(hint)
+    yield from (inner for _, inner in nested_with_key(kind, ""))
+
+
+def nested_with_key(kind: Any, key: str) -> Iterator[tuple[str, Any]]:
+    for field in inspect.type_info(kind).fields:
+        inner = getattr(field.type, "type", field.type)
+        if isinstance(inner, inspect.StructType):
+            yield f"{key}.{field.name}", inner.cls
+            yield from nested_with_key(inner.cls, f"{key}.{field.name}")
 
 
 def knobs(kind: Any, before: str = "") -> Iterator[str]:
-    """Keys of a dataclass and of those in it, with dots."""
-    hints = get_type_hints(kind)
-    for field in dataclasses.fields(kind):
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from knobs(hints[field.name], f"{before}{field.name}.")
+    """Keys of a settings class and of those in it, with dots."""
+    for field in inspect.type_info(kind).fields:
+        inner = getattr(field.type, "type", field.type)
+        if isinstance(inner, inspect.StructType):
+            yield from knobs(inner.cls, f"{before}{field.name}.")
         else:
             yield f"{before}{field.name}"
 

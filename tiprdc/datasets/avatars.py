@@ -7,15 +7,17 @@ one on purpose.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
+from msgspec import Meta
 
 from tiprdc.datasets.avatar_drawing import draw_face
 from tiprdc.datasets.reader import Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute
-from tiprdc.errors import ConfigError, check_range, suggestion
+from tiprdc.errors import ConfigError, suggestion
+from tiprdc.settings import Settings
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "skin_tone": ("light", "dark"),
@@ -49,13 +51,22 @@ and eyes are harder, and the nose needs about 64 pixels.
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class AvatarsConfig:
-    """The generated data set (`prepare.avatars`)."""
+class AvatarsConfig(Settings, frozen=True, kw_only=True):
+    """Generated faces (`prepare.avatars`)."""
 
-    private: tuple[str, ...] = ("skin_tone",)
-    """Attributes to hide: names of `ATTRIBUTES`."""
-    utility: tuple[str, ...] = (
+    params_key: ClassVar[str] = "prepare.avatars"
+
+    private: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Attributes to hide: names of the generated attributes."),
+    ] = ("skin_tone",)
+    utility: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Attributes that stand for unknown tasks; one that is also private counts "
+            "as private.",
+        ),
+    ] = (
         "skin_tone",
         "facial_hair",
         "glasses",
@@ -63,23 +74,25 @@ class AvatarsConfig:
         "hair_tone",
         "mouth_open",
     )
-    """Attributes that stand for the unseen tasks; one that is also private counts as private."""
-    people: int = 24000
-    """Number of people, one record each, 100 to 10,000,000."""
-    size: int = 32
-    """Height and width of the picture in pixels, 16 to 256."""
-    correlate: tuple[str, ...] = ("skin_tone", "smile")
-    """Two attributes of two classes between which `correlation` is planted."""
-    correlation: float = 0.0
-    """Phi coefficient between the two, -1 to 1; 0 keeps them independent."""
+    people: Annotated[
+        int, Meta(ge=100, le=10_000_000, description="People, with one record each.")
+    ] = 24000
+    size: Annotated[
+        int, Meta(ge=16, le=256, description="Height and width of a picture in pixels.")
+    ] = 32
+    correlate: Annotated[
+        tuple[str, ...], Meta(description="The two attributes of two classes that correlate.")
+    ] = ("skin_tone", "smile")
+    correlation: Annotated[
+        float,
+        Meta(
+            ge=-1, le=1,
+            description="Phi coefficient between these two; 0: they are independent.",
+        ),
+    ] = 0.0  # fmt: skip
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         where = "prepare.avatars"
-        check_range(f"{where}.people", self.people, 100, 10_000_000)
-        check_range(f"{where}.size", self.size, 16, 256)
-        check_range(f"{where}.correlation", self.correlation, -1, 1)
-        if not self.private:
-            raise ConfigError(f"{where}.private", "empty", "at least one attribute")
         for key in ("private", "utility", "correlate"):
             for name in getattr(self, key):
                 if name not in ATTRIBUTES:

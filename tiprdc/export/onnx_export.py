@@ -8,48 +8,71 @@ checkpoint gives the same bytes.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import onnx
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
-from tiprdc.errors import ConfigError, ModelError, check_range, suggestion
+from tiprdc.errors import ConfigError, ModelError, suggestion
 from tiprdc.formats.dtypes import RECORD_DTYPES
 from tiprdc.formats.manifest import VARIANTS
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import FeatureMaker, InputSpec
+from tiprdc.settings import Settings
 
 BEFORE_NOISE = "exact"
 """Name in the graph of the features before noise and levels, if any are applied."""
 _MAX_BATCH = 2**20
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportConfig:
-    """How the extractor becomes a file (`export`)."""
+class ExportConfig(Settings, frozen=True, kw_only=True):
+    """The ONNX file and its variants (`export`)."""
 
-    opset: int = 20
-    """ONNX operator set, 18 to 23."""
-    tolerance: float = 1e-4
-    """Largest absolute difference allowed between torch's features and the file's, > 0 to 0.1."""
-    parity_records: int = 10_000
-    """Real records on which the two are compared, 1 to 1,000,000; fewer if there are fewer."""
-    variants: tuple[str, ...] = ()
-    """Smaller files beside it, each audited and released as one of its own: any of int8, fp16."""
-    variants_tolerance: float = 0.1
-    """Mean absolute difference allowed between a variant's features and the file's, > 0 to 10."""
-    calibration_records: int = 1024
-    """Records of extractor-train that set the ranges of int8, 1 to 1,000,000; fewer if there are
-    fewer."""
+    params_key: ClassVar[str] = "export"
 
-    def __post_init__(self) -> None:
-        check_range("export.opset", self.opset, 18, 23)
-        check_range("export.tolerance", self.tolerance, 1e-9, 0.1)
-        check_range("export.parity_records", self.parity_records, 1, 1_000_000)
-        check_range("export.variants_tolerance", self.variants_tolerance, 1e-9, 10)
-        check_range("export.calibration_records", self.calibration_records, 1, 1_000_000)
+    opset: Annotated[int, Meta(ge=18, le=23, description="ONNX operator set.")] = 20
+    tolerance: Annotated[
+        float,
+        Meta(
+            ge=1e-9, le=0.1,
+            description="Largest absolute difference allowed between torch's features and the "
+            "file's.",
+        ),
+    ] = 1e-4  # fmt: skip
+    parity_records: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000,
+            description="Real records on which the two are compared; fewer if there are fewer.",
+        ),
+    ] = 10_000  # fmt: skip
+    variants: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Smaller files beside it, each audited and released on its own: int8, fp16."
+        ),
+    ] = ()
+    variants_tolerance: Annotated[
+        float,
+        Meta(
+            ge=1e-9, le=10,
+            description="Mean absolute difference allowed between a variant's features and the "
+            "file's; the standard deviation of a feature is 1.",
+        ),
+    ] = 0.1  # fmt: skip
+    calibration_records: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000,
+            description="Records of extractor-train that set the ranges of int8; fewer if there "
+            "are fewer.",
+        ),
+    ] = 1024  # fmt: skip
+
+    def _check(self) -> None:
         for name in self.variants:
             if name not in VARIANTS or self.variants.count(name) > 1:
                 raise ConfigError(

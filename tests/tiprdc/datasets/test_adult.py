@@ -36,7 +36,7 @@ def test_private_attribute_is_not_an_input() -> None:
         ({"private": ("gender",)}, "one of workclass"),
         ({"private": ("incom",)}, "did you mean 'income'"),
         ({"utility": ("age",)}, "prepare.adult.utility: age"),
-        ({"private": ()}, "at least one attribute"),
+        ({"private": ()}, "prepare.adult.private: empty\n  expected: at least one"),
     ],
 )
 def test_invalid_settings_are_refused(change: dict[str, tuple[str, ...]], words: str) -> None:

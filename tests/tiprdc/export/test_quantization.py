@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +137,7 @@ def test_variant_is_smaller_and_close(
 def test_variant_beyond_the_tolerance_is_refused(
     tmp_path: Path, image_release: dict[str, Path]
 ) -> None:
-    config = replace(CONFIG, variants_tolerance=1e-9)
+    config = structs.replace(CONFIG, variants_tolerance=1e-9)
     with pytest.raises(ModelError, match=r"differs from .*extractor\.onnx by .* on average"):
         build_variant(config, "int8", **image_release, out=tmp_path)
     assert not (tmp_path / "manifest.json").exists()
