@@ -42,7 +42,12 @@ from tiprdc.datasets.schema import (
     encode_shard,
     write_schema,
 )
-from tiprdc.datasets.splits import SharesConfig, assign, refuse_few_people, shuffled
+from tiprdc.datasets.splits import (
+    SharesConfig,
+    assign_splits,
+    refuse_few_people,
+    shuffle_people,
+)
 from tiprdc.errors import DataError
 from tiprdc.settings import MAX_SEED, Settings
 
@@ -201,7 +206,7 @@ def make_plan(config: PrepareConfig) -> Plan:
     official = records["split"].tolist() if "split" in records else None
     where = f"prepare.{config.dataset}.split"
     person = records["person"].tolist()
-    split = assign(person, config.shares, config.seed, official, where)
+    split = assign_splits(person, config.shares, config.seed, official, where)
     order = _order(person, split, config.seed)
     records, split = records.iloc[order].reset_index(drop=True), split[order]
     by_name = {attribute.name: attribute for attribute in index.attributes}
@@ -221,7 +226,7 @@ def make_plan(config: PrepareConfig) -> Plan:
 
 def _order(person: list[str], split: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
     """Rows by split, and people within it in a seeded order, so that no shard holds one class."""
-    rank = {name: number for number, name in enumerate(shuffled(person, seed))}
+    rank = {name: number for number, name in enumerate(shuffle_people(person, seed))}
     part = {name: number for number, name in enumerate(SPLITS)}
     return np.lexsort(([rank[name] for name in person], [part[name] for name in split]))
 

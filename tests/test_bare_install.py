@@ -1,4 +1,4 @@
-"""What a device has: the wheel and what it demands, in an environment of its own."""
+"""The bare install on a device: the wheel and its dependencies in a new environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiprdc.registry.pull import VersionSelector, pull
 from tiprdc.runtime.extractor import Extractor
 
 pytestmark = [pytest.mark.repro, pytest.mark.timeout(600)]
-OURS = ("PYTHONPATH", "VIRTUAL_ENV")
+EXCLUDED = ("PYTHONPATH", "VIRTUAL_ENV")
 
 
 class Device:
@@ -30,13 +30,13 @@ class Device:
         venv.create(folder / "venv", with_pip=True)
         self.bin = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
         wheel = build_wheel(folder)
-        installed = self.run("python", "-m", "pip", "install", "--quiet", str(wheel))
-        if installed.returncode:
-            said = (installed.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            pytest.skip(f"pip cannot install here (no network?): {said}")
+        install = self.run("python", "-m", "pip", "install", "--quiet", str(wheel))
+        if install.returncode:
+            reason = (install.stderr.strip().splitlines() or ["no message"])[-1]
+            pytest.skip(f"pip cannot install here (no network?): {reason}")
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if key not in OURS}
+        environment = {key: value for key, value in os.environ.items() if key not in EXCLUDED}
         return subprocess.run(
             [str(self.bin / program), *arguments], cwd=self.folder, env=environment,
             capture_output=True, text=True, timeout=500,
@@ -50,66 +50,64 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
 
 @pytest.fixture(scope="module")
 def pulled(released_lab: Lab, device: Device) -> Path:
-    """A release, as whoever has [pull] hands it to a device."""
+    """A release that was pulled on a machine with the extra `pull`."""
     folder = device.folder / "release"
     pull(str(released_lab.origin), VersionSelector(stage="prod"), folder, None)
     return folder
 
 
-def test_it_has_what_it_needs_and_no_more(device: Device) -> None:
+def test_install_has_the_base_packages_alone(device: Device) -> None:
     listed = json.loads(device.run("python", "-m", "pip", "list", "--format", "json").stdout)
     names = {package["name"].lower() for package in listed}
     assert {"tiprdc", "numpy", "onnxruntime", "pillow"} <= names
     assert not names & {"torch", "ray", "dvc", "gto", "onnx", "scipy", "pandas", "cryptography"}
 
 
-def test_features_are_made_of_pictures(device: Device, pulled: Path) -> None:
+def test_images_give_features(device: Device, pulled: Path) -> None:
     pictures, rng = device.folder / "pictures", np.random.default_rng(0)
     pictures.mkdir()
     x = rng.integers(256, size=(3, 8, 8, 3), dtype=np.uint8)
     for number, picture in enumerate(x):
         Image.fromarray(picture).save(pictures / f"{number}.png")
-    done = device.run("tiprdc", "extract", str(pulled), str(pictures), "-o", "features.npz")
-    assert (done.returncode, done.stderr) == (0, "")
-    with np.load(device.folder / "features.npz") as found:
-        z = found["features"]
+    process = device.run("tiprdc", "extract", str(pulled), str(pictures), "-o", "features.npz")
+    assert (process.returncode, process.stderr) == (0, "")
+    with np.load(device.folder / "features.npz") as arrays:
+        z = arrays["features"]
     np.testing.assert_array_equal(z, Extractor.load(pulled)(x.transpose(0, 3, 1, 2)))
 
 
-def test_a_release_is_looked_at_and_held_against_its_statement(
-    device: Device, pulled: Path
-) -> None:
-    done = device.run("tiprdc", "verify", str(pulled), "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdict"] == "PASS"
+def test_release_is_verified_and_inspected(device: Device, pulled: Path) -> None:
+    process = device.run("tiprdc", "verify", str(pulled), "--json")
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["verdict"] == "PASS"
     assert "avatars" in device.run("tiprdc", "inspect", str(pulled)).stdout
     changed = device.folder / "changed"
     changed.mkdir()
     for file in pulled.iterdir():
         (changed / file.name).write_bytes(file.read_bytes())
     (changed / "extractor.onnx").write_bytes(b"x")
-    done = device.run("tiprdc", "verify", str(changed))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "1 bytes" in done.stderr
+    process = device.run("tiprdc", "verify", str(changed))
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "1 bytes" in process.stderr
 
 
-def test_what_it_lacks_is_said_with_what_to_install(
+def test_missing_extra_is_refused_with_the_install_command(
     device: Device, pulled: Path, released_lab: Lab
 ) -> None:
-    asked = {
+    commands = {
         "tiprdc[pull]": ("pull", str(released_lab.origin), "extractor", "-o", "elsewhere"),
         "tiprdc[verify]": ("verify", str(pulled), "--trust", str(released_lab.trust)),
     }
-    for extra, words in asked.items():
-        done = device.run("tiprdc", *words)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert f'pip install "{extra}"' in done.stderr
-        assert "Traceback" not in done.stderr
+    for extra, words in commands.items():
+        process = device.run("tiprdc", *words)
+        assert (process.returncode, process.stdout) == (2, "")
+        assert f'pip install "{extra}"' in process.stderr
+        assert "Traceback" not in process.stderr
     assert not (device.folder / "elsewhere").exists()
 
 
-def test_this_is_not_our_own_environment(device: Device) -> None:
-    """Else none of these tests could fail."""
-    said = device.run("python", "-c", "import sys, tiprdc; print(sys.prefix, tiprdc.__file__)")
-    assert all(Path(part).is_relative_to(device.folder) for part in said.stdout.split())
-    assert sys.prefix not in said.stdout
+def test_environment_is_not_the_one_of_the_tests(device: Device) -> None:
+    """Without this the tests above could not fail."""
+    reason = device.run("python", "-c", "import sys, tiprdc; print(sys.prefix, tiprdc.__file__)")
+    assert all(Path(part).is_relative_to(device.folder) for part in reason.stdout.split())
+    assert sys.prefix not in reason.stdout

@@ -210,7 +210,7 @@ def _outcome(data: bytes) -> bytes:
         return b"!"
     x = np.ones([info.batch or 2, *(size or 3 for size in info.input_shape)], info.input_dtype)
     try:
-        open_session(data, careful=True).run(None, {info.input_name: x})
+        open_session(data, untrusted=True).run(None, {info.input_name: x})
     except Exception:
         return b"s"
     return b"o"

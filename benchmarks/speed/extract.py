@@ -158,7 +158,7 @@ def _records(contract: Contract, count: int) -> NDArray[Any]:
     if contract.modality == "image":
         return rng.integers(0, 256, shape, dtype=np.uint8)
     if contract.modality == "text":
-        return rng.integers(1, contract.vocabulary_size, shape, dtype=np.int32)
+        return rng.integers(1, contract.input.vocabulary_size, shape, dtype=np.int32)
     return rng.integers(0, 2, shape).astype(np.float32)
 
 
@@ -190,9 +190,9 @@ def _ratios(torchs: list[Turn], ours: list[Turn]) -> dict[str, float]:
 def _stated(folder: Path) -> dict[str, float]:
     """Size, and how far from torch on real records."""
     contract = read_contract(folder / "manifest.json")
-    parity = contract.raw["parity"]
-    size = contract.files[MODEL][1]
-    return {"kib": size / 1024, "mean_abs": parity["mean_abs"], "max_abs": parity["max_abs"]}
+    parity = contract.parity
+    size = contract.files[MODEL].bytes
+    return {"kib": size / 1024, "mean_abs": parity.mean_abs, "max_abs": parity.max_abs}
 
 
 def _wheel() -> int:

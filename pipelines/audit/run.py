@@ -14,12 +14,12 @@ from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.plan import jobs_of
-from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.run import Digests, make_plan
 from tiprdc.audit.run import run as run_audit
 from tiprdc.audit.writer import write
 from tiprdc.datasets.schema import Schema, read_schema, read_split
 from tiprdc.errors import ModelError
+from tiprdc.formats.audit_report import AuditReport
 from tiprdc.formats.manifest import read_contract
 
 LEDGER = Path("runs/audits.jsonl")

@@ -25,11 +25,14 @@ from tiprdc.baselines.base import Given, Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
 from tiprdc.errors import ConfigError
-from tiprdc.export.onnx_export import ExportConfig, compare, export
+from tiprdc.export.onnx_export import ExportConfig, export
+from tiprdc.export.parity import check_parity
 from tiprdc.models.inputs import FeatureMaker, attack_inputs
 from tiprdc.runtime.session import open_session, seed_noise
 from tiprdc.settings import MAX_SEED, Settings
-from tiprdc.statistics.binomial import balanced_sample, interval, label_floor, prior
+from tiprdc.statistics.binomial import interval, prior
+from tiprdc.statistics.label_floor import recognised_from_labels
+from tiprdc.statistics.sampling import balanced_sample
 
 ATTACKERS: tuple[Split, ...] = ("attacker-train", "attacker-select", "attacker-test")
 _BATCH = 512
@@ -221,7 +224,7 @@ def _by_file(
     """Features from the exported bytes themselves, after they agreed with torch."""
     settings = ExportConfig(tolerance=config.tolerance)
     export(network, path, settings)
-    compare(network, path, parts["attacker-select"].x, settings)
+    check_parity(network, path, parts["attacker-select"].x, settings)
     session = open_session(path)
 
     def extract(x: NDArray[Any]) -> NDArray[Any]:
@@ -253,13 +256,14 @@ def _floor(name: str, schema: Schema, parts: Mapping[Split, Records]) -> float:
     """What the true utility labels alone give away of a private attribute."""
     train, test = parts["attacker-train"], parts["attacker-test"]
     rows = balanced_sample(test.labels[name], test.person, schema.classes(name), 0)
-    decided = label_floor(
+    correct = recognised_from_labels(
         {task: train.labels[task] for task in schema.utility},
         train.labels[name],
         {task: test.labels[task][rows] for task in schema.utility},
+        test.labels[name][rows],
         schema.classes(name),
     )
-    return interval(int(np.sum(decided == test.labels[name][rows])), len(rows)).value
+    return interval(correct, len(rows)).value
 
 
 def _rebuilt(

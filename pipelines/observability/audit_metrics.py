@@ -9,7 +9,7 @@ from pipelines.observability.stage_monitor import StageMonitor
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit.plan import Job
 from tiprdc.audit.protocol import as_trial
-from tiprdc.audit.report_document import AuditReport
+from tiprdc.formats.audit_report import AuditReport
 
 
 class Scoreboard:
@@ -36,6 +36,7 @@ class Scoreboard:
         about = {"attribute": job.target, "representation": job.representation}
         about["attack"] = job.attack
         outcome = {"seed": job.seed, "select": trial.select, "status": trial.status}
+        outcome["seconds"] = round(trial.seconds, 2)
         self.seen.log_event("attack", {**about, **outcome})
         self._states["failed" if trial.select is None else "finished"] += 1
         self._states["waiting"] -= 1

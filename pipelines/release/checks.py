@@ -302,11 +302,11 @@ def _audited(root: Path, shipped: Artifact) -> Iterator[str]:
 def _bytes(root: Path, shipped: Artifact, contract: Contract) -> Iterator[str]:
     """Files that are not those of the manifest."""
     folder, hint = shipped.release, f"`dvc repro {shipped.stage('export')}`"
-    for name, (digest, size) in contract.files.items():
+    for name, file in contract.files.items():
         path = root / folder / name
         if path.name != name or path.is_symlink() or not path.is_file():
             yield f"{folder}/{sanitize(name)}: not a plain file that is there: {hint}"
-        elif (path.stat().st_size, sha256(path)) != (size, digest):
+        elif (path.stat().st_size, sha256(path)) != (file.bytes, file.sha256):
             yield f"{folder}/{name}: other bytes than its manifest says: {hint}"
     for path in sorted((root / folder).iterdir()):
         if path.name not in {*contract.files, MANIFEST}:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,40 +11,7 @@ import pandas as pd
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from ruamel.yaml import YAML
 
-
-@dataclass(frozen=True)
-class Axis:
-    """Positions between the least and the greatest of what is shown, with a little room.
-
-    Args:
-        low, high: Its ends.
-        upright: Whether more is further up: SVG counts from the top.
-    """
-
-    low: float
-    high: float
-    upright: bool = False
-
-    @classmethod
-    def of(cls, table: pd.DataFrame, name: str, *, upright: bool = False) -> Axis:
-        """From the least lower bound of an objective to its greatest upper bound."""
-        low, high = float(table[f"{name}_low"].min()), float(table[f"{name}_high"].max())
-        room = 0.03 * (high - low) or 0.01
-        return cls(low - room, high + room, upright)
-
-    def at(self, value: float) -> str:
-        """Where a value lies, as an SVG length."""
-        share = (value - self.low) / (self.high - self.low)
-        return f"{100 * (1 - share if self.upright else share):.2f}%"
-
-    @property
-    def ticks(self) -> list[float]:
-        """Round numbers on it."""
-        # Slow to import, and of use to nobody who only searches.
-        from matplotlib.ticker import MaxNLocator
-
-        values = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(self.low, self.high)
-        return [round(float(v), 6) for v in values if self.low <= v <= self.high]
+from tiprdc.reports.axis import Axis
 
 
 def page(
@@ -73,12 +39,19 @@ def page(
         rows=table.to_dict("records"),
         proposals=proposals,
         limits=limits,
-        x=Axis.of(table, "advantage"),
-        y=Axis.of(table, "utility", upright=True),
+        x=_axis(table, "advantage"),
+        y=_axis(table, "utility", upright=True),
         named=lambda row: ", ".join(f"{name} {_said(row[name])}" for name in searched),
         span=lambda row, name: f"{row[name]:.3f} ({_bounds(row, name)})",
         bounds=_bounds,
     )
+
+
+def _axis(table: pd.DataFrame, name: str, *, upright: bool = False) -> Axis:
+    """From the least lower bound of an objective to its greatest upper bound, with a margin."""
+    low, high = float(table[f"{name}_low"].min()), float(table[f"{name}_high"].max())
+    margin = 0.03 * (high - low) or 0.01
+    return Axis(low - margin, high + margin, upright)
 
 
 def _bounds(row: Mapping[str, float], name: str) -> str:

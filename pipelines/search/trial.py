@@ -23,7 +23,8 @@ from tiprdc.attacks.record_attack import RecordAttack
 from tiprdc.attacks.suite import ATTACKS
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.models.inputs import InputSpec, attack_inputs
-from tiprdc.statistics.binomial import Interval, balanced_sample, interval, prior
+from tiprdc.statistics.binomial import Interval, interval, prior
+from tiprdc.statistics.sampling import balanced_sample
 from tiprdc.training.trainer import Trainer, WorkerContext
 
 

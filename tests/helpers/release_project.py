@@ -9,14 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import onnx
 import pytest
+from msgspec import structs
 from onnx import TensorProto, helper, numpy_helper
 
 from pipelines.artifacts import Artifact
@@ -27,10 +26,19 @@ from tests.helpers.audit_samples import manifest as sample_manifest
 from tests.helpers.audit_samples import task
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.plan import Plan, Representation
-from tiprdc.audit.report_document import AttackRun, AuditReport, Estimate, UtilityReport
+from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.audit.plan import mandatory_runs, policy_of
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.errors import ReleaseError
+from tiprdc.formats.audit_plan import Plan, Representation
+from tiprdc.formats.audit_report import (
+    SCHEMA_VERSION,
+    AttackRun,
+    AuditReport,
+    Estimate,
+    SplitSize,
+    TaskReport,
+)
 from tiprdc.formats.files import sha256
 from tiprdc.registry.git import Git
 from tiprdc.registry.pull import VersionSelector, pull
@@ -293,7 +301,7 @@ def audit_report(
         seeds=config.seeds,
         budget=config.budget,
         sample_seed=config.sample_seed,
-        policy=config.policy,
+        policy=policy_of(config.policy),
         reconstruction=config.reconstruction,
         measures=config.measures,
     )
@@ -306,7 +314,7 @@ def audit_report(
             "raw": _estimate(0.98, "cnn"),
             "unprotected": _estimate(0.9, "mlp"),
             "shuffled": _estimate(0.5, "mlp"),
-            "floor": replace(_estimate(0.51, "label_floor"), select=None),
+            "floor": structs.replace(_estimate(0.51, "label_floor"), select=None),
         },
         attacks=tuple(_runs(plan)),
     )
@@ -315,20 +323,21 @@ def audit_report(
         plan, {"skin_tone": report}, reasons, **digests, plan_sha256=plan.sha256
     )
     return AuditReport(
+        schema_version=SCHEMA_VERSION,
         suite_version=suite,
         verdict=verdict,
         reasons=reasons,
         model_sha256=model_sha256,
         data_digest=DATA,
         plan_sha256=plan.sha256,
-        plan=msgspec.to_builtins(plan),
+        plan=plan,
         dataset="avatars",
         modality="image",
         features=(192,),
         record=(3, 8, 8),
         notes=(),
-        splits={"attacker-test": {"people": PEOPLE, "records": PEOPLE}},
-        policy=msgspec.to_builtins(plan.policy),
+        splits={"attacker-test": SplitSize(people=PEOPLE, records=PEOPLE)},
+        policy=plan.policy,
         attributes={"skin_tone": report},
         utility={"glasses": _task()},
         mean_utility_loss=0.01,
@@ -336,7 +345,6 @@ def audit_report(
         measures={},
         not_tried=(),
         reuse=None,
-        seconds=1.0,
     )
 
 
@@ -344,21 +352,21 @@ _DIGESTS = ("model_sha256", "unprotected_sha256", "data_digest")
 
 
 def _estimate(rate: float, attack: str) -> Estimate:
-    return Estimate.of(attack, round(rate * PEOPLE), PEOPLE, 0.95, rate)
+    return estimate_from_counts(attack, round(rate * PEOPLE), PEOPLE, 0.95, rate)
 
 
 def _runs(plan: Plan) -> list[AttackRun]:
     kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
     return [
-        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok", seconds=1.0)
+        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok")
         for kind in kinds
-        for name, seed in plan.runs(kind)
+        for name, seed in mandatory_runs(plan, kind)
     ]
 
 
-def _task() -> UtilityReport:
+def _task() -> TaskReport:
     raw: Mapping[str, Any] = task(0.95, 0.96, 0.99)
-    return UtilityReport(
+    return TaskReport(
         classes=("no", "yes"), prior=0.5, people=PEOPLE, released=_estimate(0.95, "mlp"),
         unprotected=_estimate(0.96, "mlp"), ceiling=_estimate(0.99, "cnn"), loss=raw["loss"],
         probes=(),

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.suite import predict_classes, try_attack
-from tiprdc.statistics.binomial import balanced_sample
+from tiprdc.formats.audit_report import Measure
 from tiprdc.statistics.paired import paired_difference
+from tiprdc.statistics.sampling import balanced_sample
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 MIN_RECORDS = 20
@@ -65,15 +65,17 @@ def attacker_data(
         measures.append(
             Measure(
                 name=f"{attack} after {count:,} records", about=about,
-                value=float(correct[-1].mean()), baseline=1 / classes, people=len(rows),
+                representation="released", value=float(correct[-1].mean()), low=None, high=None,
+                baseline=1 / classes, people=len(rows),
             )
         )  # fmt: skip
     if len(correct) > 1:
         last = paired_difference(correct[-2], correct[-1], confidence)
         measures.append(
             Measure(
-                name="gained by the last doubling", about=about, value=last.difference,
-                low=last.low, high=last.high, baseline=0.0, people=last.people,
+                name="gained by the last doubling", about=about, representation="released",
+                value=last.difference, low=last.low, high=last.high, baseline=0.0,
+                people=last.people,
             )
         )  # fmt: skip
     return tuple(measures)

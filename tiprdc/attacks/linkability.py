@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.measure import Measure, proportion
+from tiprdc.attacks.measure import proportion
 from tiprdc.attacks.scaling import whiten
+from tiprdc.formats.audit_report import Measure
 
 MIN_PEOPLE = 20
 """Fewest people with several records."""
@@ -87,7 +88,7 @@ def linkability(
     )  # fmt: skip
     low, high = _bootstrap(distance, confidence, seed)
     eer = Measure(
-        name="equal error rate (lower joins better)", representation=representation,
+        name="equal error rate (lower joins better)", about="", representation=representation,
         value=equal_error_rate(distance), low=low, high=high, baseline=0.5, people=len(pairs),
     )  # fmt: skip
     return rank, eer

@@ -22,9 +22,10 @@ from scipy import stats
 from scipy.spatial import cKDTree
 
 from tiprdc.attacks.base import Attacker
-from tiprdc.attacks.measure import Measure, proportion
+from tiprdc.attacks.measure import proportion
 from tiprdc.attacks.scaling import whiten
 from tiprdc.attacks.suite import try_attack
+from tiprdc.formats.audit_report import Measure
 
 MIN_PEOPLE = 200
 """Fewest training people, and fewest fresh people in each of the attackers' splits."""
@@ -87,8 +88,8 @@ def membership(
         baseline=None, representation=representation,
     )  # fmt: skip
     area = Measure(
-        name="AUC of membership", representation=representation, value=value, low=low, high=high,
-        baseline=0.5, people=len(truth),
+        name="AUC of membership", about="", representation=representation, value=value, low=low,
+        high=high, baseline=0.5, people=len(truth),
     )  # fmt: skip
     return area, detected, false_alarms
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from tiprdc.attacks.measure import Measure, proportion
+from tiprdc.attacks.measure import proportion
 from tiprdc.datasets.schema import Column
+from tiprdc.formats.audit_report import Measure
 
 GALLERY = 100
 """Number of records, one of them the true one, in a gallery."""

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from tiprdc.attacks.base import kind_of
 from tiprdc.attacks.suite import ATTACKS, AttackTrial, predict_classes, try_attack
 from tiprdc.datasets.schema import Records, Split
-from tiprdc.statistics.binomial import Interval, balanced_sample, interval, one_a_person
+from tiprdc.statistics.binomial import Interval, interval
+from tiprdc.statistics.sampling import balanced_sample, one_a_person
 
 _FIT_SPLITS: tuple[Split, ...] = ("attacker-train", "attacker-select")
 

@@ -23,7 +23,7 @@ from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
 from tiprdc.attacks.quadratic import QuadraticAttack
 from tiprdc.attacks.record_attack import RecordAttack
 from tiprdc.errors import ConfigError, suggestion
-from tiprdc.statistics.binomial import balanced_accuracy
+from tiprdc.statistics.scores import balanced_accuracy
 
 SUITE_VERSION = "1.2.0"
 """Version of the attacks and their defaults: raised when one becomes stronger or weaker."""

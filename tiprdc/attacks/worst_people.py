@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.measure import Measure, proportion
+from tiprdc.attacks.measure import proportion
+from tiprdc.formats.audit_report import Measure
 
 SHARES = (0.01, 0.05)
 """Shares of the people, the most confident first."""

@@ -6,8 +6,7 @@ once on the same balanced sample of attacker-test; the predictions are compared 
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +20,10 @@ from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
 from tiprdc.audit.foreign_inputs import load_evidence
 from tiprdc.audit.ledger import ledger_for
 from tiprdc.audit.protocol import attack
-from tiprdc.audit.report_document import Estimate
 from tiprdc.audit.run import make_plan
 from tiprdc.audit.scoring import Scored
+from tiprdc.formats.audit_report import Estimate
+from tiprdc.formats.decoding import encode
 from tiprdc.statistics.binomial import prior
 from tiprdc.statistics.paired import PairedDifference, paired_difference
 
@@ -104,7 +104,7 @@ def compare(
     ]
     comparison = compare_scores(scored[0], scored[1], tolerance)
     out.mkdir(parents=True, exist_ok=True)
-    (out / FILE).write_text(json.dumps(asdict(comparison), indent=1, allow_nan=False) + "\n")
+    (out / FILE).write_text(encode(comparison))
     return comparison
 
 

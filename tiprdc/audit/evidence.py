@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tiprdc.audit.own_model import Model
 from tiprdc.datasets.schema import Records, Schema
-from tiprdc.statistics.binomial import balanced_sample
+from tiprdc.statistics.sampling import balanced_sample
 
 
 @dataclass(frozen=True)

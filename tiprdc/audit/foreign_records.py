@@ -14,7 +14,7 @@ from tiprdc.datasets import tokenizer
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
 from tiprdc.datasets.reader import Fitted
 from tiprdc.datasets.schema import Column, Modality
-from tiprdc.datasets.table_files import read_source
+from tiprdc.datasets.table_files import read_table
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract
 from tiprdc.sandbox.model_info import ModelInfo
@@ -53,7 +53,7 @@ def reader_config(
 
 def _usual_input_column(request: AuditRequest, modality: Modality) -> str:
     usual = ("image", "picture", "path", "file") if modality == "image" else ("text", "post")
-    names = [str(name) for name in read_source(request.data, f"{SECTION}.path").columns]
+    names = [str(name) for name in read_table(request.data, f"{SECTION}.path").columns]
     for name in usual:
         if name in names:
             return name
@@ -108,13 +108,9 @@ def fit_reader(
 
 def _contract_columns(contract: Contract) -> tuple[Column, ...]:
     """Columns of the release; their standard deviations scale the raw record for attacks."""
-    try:
-        stds = [float(column.get("std", 1.0)) for column in contract.raw["input"]["columns"]]
-    except (TypeError, ValueError):
-        raise DataError("manifest.json", "a std that is no number", "numbers above 0") from None
     return tuple(
-        Column(name=c.name, categories=c.categories, mean=c.mean, std=std if std > 0 else 1.0)
-        for c, std in zip(contract.columns, stds, strict=True)
+        Column(name=c.name, categories=c.categories, mean=c.mean, std=c.std if c.std > 0 else 1.0)
+        for c in contract.columns
     )
 
 
@@ -126,7 +122,7 @@ def _fit_texts(request: AuditRequest, model: ModelInfo) -> Fitted:
             "save the tokenizer that the model was trained with (Hugging Face tokenizers)",
         )  # fmt: skip
     (length,) = model.input_shape if len(model.input_shape) == 1 else (None,)
-    text = tokenizer.cut_to(path.read_text(encoding="utf-8"), length, str(path))
+    text = tokenizer.set_length(path.read_text(encoding="utf-8"), length, str(path))
     size = tokenizer.vocabulary_size(text)
     length = len(tokenizer.encode(text, [" "])[0])
     return Fitted(shape=(length,), tokenizer=text, vocabulary_size=size)

@@ -12,7 +12,7 @@ import hashlib
 import json
 from typing import Any
 
-from tiprdc.audit.report_document import AuditReport
+from tiprdc.formats.audit_report import AuditReport
 
 FILE = "audit.intoto.json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

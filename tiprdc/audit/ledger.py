@@ -18,24 +18,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tiprdc.audit.plan import Plan
+from tiprdc.formats.audit_plan import Plan
+from tiprdc.formats.audit_report import Reuse
 
 _MAX_BYTES = 100_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reuse:
-    """How often a test split was attacked, this time included.
-
-    Args:
-        test_digest: Of the records, labels and persons of attacker-test.
-        plans: Number of different plans so far, >= 1.
-        models: Number of different files among them, >= 1.
-    """
-
-    test_digest: str
-    plans: int
-    models: int
 
 
 @dataclass(frozen=True)

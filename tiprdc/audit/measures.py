@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks import linkability, membership, reconstruction
-from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.suite import ATTACKS
 from tiprdc.audit import tasks
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import Executor
-from tiprdc.audit.plan import Job, Plan
-from tiprdc.statistics.binomial import one_a_person
+from tiprdc.audit.plan import Job
+from tiprdc.formats.audit_plan import Plan
+from tiprdc.formats.audit_report import Measure
+from tiprdc.statistics.sampling import one_a_person
 
 Key = tuple[str, str]
 """(family, representation or attribute)."""

@@ -1,13 +1,13 @@
-"""The few figures of an audit that are compared from commit to commit."""
+"""The short `metrics.json` of an audit, for `dvc metrics show`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tiprdc.audit.report_document import AuditReport, Estimate, UtilityReport
+from tiprdc.formats.audit_report import AuditReport, Estimate, TaskReport
 
 
-def mean_loss(utility: dict[str, UtilityReport]) -> float | None:
+def mean_loss(utility: dict[str, TaskReport]) -> float | None:
     """Mean loss over all unseen tasks; None if one could not be measured, or there is none."""
     losses = [task.loss for task in utility.values()]
     known = [loss for loss in losses if loss is not None]
@@ -15,7 +15,7 @@ def mean_loss(utility: dict[str, UtilityReport]) -> float | None:
 
 
 def metrics(report: AuditReport) -> dict[str, Any]:
-    """The figures that `dvc metrics show` compares between commits; no timings."""
+    """The figures that `dvc metrics show` compares between commits, to 4 digits; no timings."""
 
     def short(estimate: Estimate | None) -> float | None:
         return None if estimate is None else round(estimate.balanced_accuracy, 4)
@@ -31,7 +31,7 @@ def metrics(report: AuditReport) -> dict[str, Any]:
                 "prior": round(a.prior, 4),
                 "floor": None if a.floor is None else round(a.floor, 4),
                 "ceiling": None if a.ceiling is None else round(a.ceiling, 4),
-                "unprotected": short(a.controls.get("unprotected")),
+                "unprotected": short(a.controls.unprotected),
             }
             for name, a in report.attributes.items()
         },

@@ -19,10 +19,11 @@ from tiprdc.attacks.suite import ATTACKS, AttackTrial
 from tiprdc.audit import measures, tasks
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor
-from tiprdc.audit.plan import Job, Plan, jobs_of
+from tiprdc.audit.plan import Job, jobs_of
 from tiprdc.datasets.schema import Records
+from tiprdc.formats.audit_plan import Plan
 from tiprdc.models.inputs import attack_inputs
-from tiprdc.statistics.binomial import one_a_person
+from tiprdc.statistics.sampling import one_a_person
 
 _SLOWEST_FIRST = ("decoding", "gru", "decensoring", "cnn", "mlp", "kernel", "gradient_boosting")
 _FIT_SECONDS = {

@@ -6,16 +6,18 @@ again by the audit's own rules, under the committed policy and today's suite of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import structs
+
 from tiprdc.attacks.suite import SUITE_VERSION
-from tiprdc.audit.config import AuditConfig, PolicyConfig
-from tiprdc.audit.plan import Plan, digest
-from tiprdc.audit.report_document import AttributeReport, AuditReport, Estimate
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.audit.plan import policy_of
 from tiprdc.audit.verdict import conclude, judge
-from tiprdc.formats.audit_report import parse_audit
+from tiprdc.formats.audit_plan import Plan, Policy, digest
+from tiprdc.formats.audit_report import AttributeReport, AuditReport, Estimate, parse_audit
 from tiprdc.formats.manifest import Contract
 
 _TOLERANCE = 1e-9
@@ -34,9 +36,9 @@ def release_blockers(
         where: Names the audit in sentences.
     """
     try:
-        audit, report = parse_audit(raw, where), AuditReport.from_json(json.dumps(raw))
-        plan = _plan(raw["plan"])
-        judged_again = list(_judged_again(report, plan, where))
+        audit = parse_audit(raw, where)
+        plan = audit.plan
+        judged_again = list(_judged_again(audit, plan, where))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         yield f"{where} cannot be judged again: {type(error).__name__} {error}: {_AUDITED}"
         return
@@ -60,7 +62,7 @@ def release_blockers(
 
 def parity_blockers(contract: Contract, tolerance: float) -> Iterator[str]:
     """Why the export does not allow a release: it differs from torch, or was not compared."""
-    largest, records = contract.parity
+    largest, records = contract.parity.max_abs, contract.parity.records
     if records < 1 or not largest <= tolerance:
         yield (
             f"manifest.json: differs from torch by {largest:.2g} on {records:,} records; at most"
@@ -91,7 +93,7 @@ def variant_blockers(contract: Contract, name: str, of: str, tolerance: float) -
 
 def _other_settings(plan: Plan, config: AuditConfig, modality: str, where: str) -> Iterator[str]:
     committed = {
-        "policy": config.policy,
+        "policy": policy_of(config.policy),
         "attacks": config.attacks,
         "probes": config.probes,
         "raw": config.raw_attacks(modality),
@@ -114,7 +116,10 @@ def _judged_again(report: AuditReport, plan: Plan, where: str) -> Iterator[str]:
             plan,
             strongest=_counted(found.strongest, plan.policy),
             leakage=found.leakage.bits if found.leakage else None,
-            controls={k: _counted(c, plan.policy) for k, c in found.controls.items()},
+            controls={
+                name: _counted(control, plan.policy)
+                for name, control in structs.asdict(found.controls).items()
+            },
             attacks=found.attacks,
         )
         for name, found in report.attributes.items()
@@ -136,11 +141,11 @@ def _judged_again(report: AuditReport, plan: Plan, where: str) -> Iterator[str]:
             yield f"{where}, {name}: figures do not follow from their counts: {_AUDITED}"
 
 
-def _counted(stated: Estimate | None, policy: PolicyConfig) -> Estimate | None:
+def _counted(stated: Estimate | None, policy: Policy) -> Estimate | None:
     if stated is None:
         return None
     counts = (stated.correct, stated.people)
-    return Estimate.of(stated.attack, *counts, policy.confidence, stated.select)
+    return estimate_from_counts(stated.attack, *counts, policy.confidence, stated.select)
 
 
 def _differs(stated: AttributeReport, again: AttributeReport) -> bool:
@@ -152,13 +157,3 @@ def _differs(stated: AttributeReport, again: AttributeReport) -> bool:
             (stated.strongest.high, again.strongest.high),
         ]
     return any(not abs(a - b) <= _TOLERANCE for a, b in pairs)
-
-
-def _plan(raw: dict[str, Any]) -> Plan:
-    tuples = ("attacks", "probes", "raw", "seeds", "measures")
-    return Plan(**{
-        **raw,
-        **{key: tuple(raw[key]) for key in tuples},
-        **{key: {n: tuple(c) for n, c in raw[key].items()} for key in ("private", "utility")},
-        "policy": PolicyConfig(**raw["policy"]),
-    })  # fmt: skip

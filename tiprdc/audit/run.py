@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks.reconstruction import MS_SSIM_PIXELS
-from tiprdc.attacks.suite import ATTACKS
+from tiprdc.attacks.suite import ATTACKS, SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of, sample
 from tiprdc.audit.executor import Executor
@@ -23,13 +22,14 @@ from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.measures import MeasuresByFamily
 from tiprdc.audit.metrics import mean_loss
 from tiprdc.audit.own_model import Model
-from tiprdc.audit.plan import Plan
+from tiprdc.audit.plan import policy_of
 from tiprdc.audit.protocol import Results, attack
-from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import DataError
+from tiprdc.formats.audit_plan import Plan
+from tiprdc.formats.audit_report import SCHEMA_VERSION, AuditReport, SplitSize
 
 BEYOND = "attackers with more people, more computing time or knowledge from elsewhere"
 _UNTRIED = {
@@ -66,10 +66,17 @@ class Digests:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """A report, and pictures `[P, C, H, W]` of records and what was rebuilt of them."""
+    """What an audit gives.
+
+    Args:
+        report: Verdict and figures; the same for the same bytes.
+        pictures: Records and their reconstructions `[P, C, H, W]`.
+        seconds: Wall time of the audit.
+    """
 
     report: AuditReport
     pictures: dict[str, NDArray[np.uint8]]
+    seconds: float
 
 
 def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
@@ -99,6 +106,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
                 hint,
             )
     return Plan(
+        suite_version=SUITE_VERSION,
         model_sha256=digests.model,
         unprotected_sha256=digests.unprotected,
         data_digest=digests.data,
@@ -111,7 +119,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
         seeds=config.seeds,
         budget=config.budget,
         sample_seed=config.sample_seed,
-        policy=policy,
+        policy=policy_of(policy),
         reconstruction=config.reconstruction,
         measures=config.measures,
     )
@@ -161,23 +169,24 @@ def run(
         ),
     )
     report = AuditReport(
+        schema_version=SCHEMA_VERSION,
         suite_version=plan.suite_version,
         verdict=verdict,
         reasons=reasons,
         model_sha256=plan.model_sha256,
         data_digest=plan.data_digest,
         plan_sha256=noted,
-        plan=msgspec.to_builtins(plan),
+        plan=plan,
         dataset=schema.dataset,
         modality=schema.modality,
         features=results.features,
         record=schema.shape,
         notes=schema.notes,
         splits={
-            name: {"people": schema.people[name], "records": schema.records[name]}
+            name: SplitSize(people=schema.people[name], records=schema.records[name])
             for name in schema.people
         },
-        policy=msgspec.to_builtins(plan.policy),
+        policy=plan.policy,
         attributes=attributes,
         utility=utility,
         mean_utility_loss=mean_loss(utility),
@@ -185,9 +194,8 @@ def run(
         measures={f: m for f, m in measures.items() if not isinstance(m, str)},
         not_tried=tuple(_not_tried(plan, schema, results, measures)),
         reuse=reuse,
-        seconds=time.monotonic() - start,
     )
-    return AuditResult(report, results.pictures)
+    return AuditResult(report, results.pictures, time.monotonic() - start)
 
 
 def _not_tried(

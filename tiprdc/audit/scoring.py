@@ -1,4 +1,4 @@
-"""What the selected attackers said, as figures with their bounds."""
+"""Turns the attacks' predictions into figures with bounds, and judges each attribute."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.attacks.worst_people import most_confident, subgroups
+from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.measures import MeasuresByFamily, planned_families
-from tiprdc.audit.plan import Job, Plan
+from tiprdc.audit.plan import Job
 from tiprdc.audit.protocol import Results
-from tiprdc.audit.report_document import AttackRun, AttributeReport, Estimate, UtilityReport
 from tiprdc.audit.verdict import judge
-from tiprdc.statistics.binomial import label_floor, leakage_bits, prior
+from tiprdc.formats.audit_plan import Plan
+from tiprdc.formats.audit_report import AttackRun, AttributeReport, Estimate, Measure, TaskReport
+from tiprdc.statistics.binomial import prior
+from tiprdc.statistics.label_floor import recognised_from_labels
+from tiprdc.statistics.scores import leakage_bits
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Results beside the plan and the labels that they are held against."""
+    """Results of the attacks, with the plan and the labels that they are scored on."""
 
     plan: Plan
     evidence: Evidence
@@ -42,14 +45,14 @@ class Scored:
             attacks=self.runs(name),
         )
 
-    def task(self, name: str) -> UtilityReport:
+    def task(self, name: str) -> TaskReport:
         """How well probes do an unseen task."""
         classes = self.plan.utility[name]
         released, unprotected = (self.estimate(name, r) for r in ("released", "unprotected"))
         loss = None
         if released is not None and unprotected is not None:
             loss = unprotected.balanced_accuracy - released.balanced_accuracy
-        return UtilityReport(
+        return TaskReport(
             classes=classes,
             prior=prior(len(classes)),
             people=self.plan.people[name],
@@ -84,7 +87,7 @@ class Scored:
         yield from subgroups(name, said, truth, tasks, confidence)
 
     def runs(self, target: str) -> tuple[AttackRun, ...]:
-        """Every run on this attribute or task, with what became of the selected ones."""
+        """Every run on this attribute or task; a selected one that failed on attacker-test, too."""
         return tuple(
             AttackRun(
                 attack=job.attack,
@@ -92,7 +95,6 @@ class Scored:
                 seed=job.seed,
                 select=trial.select,
                 status=self._status(job, trial),
-                seconds=round(trial.seconds, 2),
             )
             for job, trial in self.results.trials.items()
             if job.target == target
@@ -132,7 +134,7 @@ class Scored:
         correct = int(np.sum(np.argmax(said, axis=1) == truth))
         confidence = self.plan.policy.confidence
         select = self.results.trials[job].select
-        return Estimate.of(job.attack, correct, len(truth), confidence, select)
+        return estimate_from_counts(job.attack, correct, len(truth), confidence, select)
 
     def leakage(self, target: str) -> float | None:
         """Bits, by the selected attacker on released features."""
@@ -145,11 +147,11 @@ class Scored:
         if not schema.utility:
             return None
         train, test, rows = self.evidence.train, self.evidence.test, self.rows(target)
-        decided = label_floor(
+        correct = recognised_from_labels(
             {task: train.labels[task] for task in schema.utility},
             train.labels[target],
             {task: test.labels[task][rows] for task in schema.utility},
+            test.labels[target][rows],
             schema.classes(target),
         )
-        correct = int(np.sum(decided == test.labels[target][rows]))
-        return Estimate.of("label_floor", correct, len(rows), self.plan.policy.confidence)
+        return estimate_from_counts("label_floor", correct, len(rows), self.plan.policy.confidence)

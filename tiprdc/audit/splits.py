@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiprdc.datasets.schema import SPLITS, Attribute, Split
-from tiprdc.datasets.splits import shuffled
+from tiprdc.datasets.splits import shuffle_people
 from tiprdc.errors import DataError
 
 SHARES: dict[Split, float] = {
@@ -58,7 +58,7 @@ def split_people(
             where, "all people are the model's own training people",
             hint="add people that the model was not trained on",
         )  # fmt: skip
-    order = shuffled(free, seed)
+    order = shuffle_people(free, seed)
     ends = np.rint(np.cumsum(list(SHARES.values())) * len(order)).astype(int)
     places = np.searchsorted(ends, np.arange(len(order)), side="right")
     split_of = {name: list(SHARES)[place] for name, place in zip(order, places, strict=True)}

@@ -10,9 +10,9 @@ from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
 from tiprdc.audit.foreign_inputs import load_evidence
 from tiprdc.audit.foreign_model import sha256_of
 from tiprdc.audit.ledger import ledger_for
-from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.writer import write
+from tiprdc.formats.audit_report import AuditReport
 from tiprdc.reports.page import write_report
 
 

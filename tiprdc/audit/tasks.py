@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
 from tiprdc.attacks.decoder import Decoder, token_presence
-from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.retrieval import retrieval
 from tiprdc.attacks.suite import AttackTrial, try_attack
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import Job
 from tiprdc.datasets.schema import Schema
+from tiprdc.formats.audit_report import Measure
 
 PICTURES_SHOWN = 8
 """Reconstructed pictures that the report shows."""

@@ -1,26 +1,42 @@
-"""The verdict: no verdict is better than its evidence.
+"""The verdict of an audit: missing, failed or unmatched evidence can only make it worse.
 
-Whatever is missing, failed, NaN or about other bytes than the plan's can only make a verdict
-worse: PASS is given where every planned attack finished, both controls behaved and the exact upper
-bound is within the policy's limit.
+PASS needs every planned attack to finish, both controls to behave, and the exact upper bound to lie
+within the policy's limit. Figures that are missing, NaN or about other bytes than the plan's never
+lead to PASS.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from tiprdc.attacks.suite import SUITE_VERSION
-from tiprdc.audit.config import PolicyConfig
-from tiprdc.audit.plan import Plan, Representation
-from tiprdc.audit.report_document import AttackRun, AttributeReport, Estimate, Leakage, Verdict
+from tiprdc.audit.plan import mandatory_runs
+from tiprdc.formats.audit_plan import Plan, Policy, Representation
+from tiprdc.formats.audit_report import (
+    AttackRun,
+    AttributeReport,
+    Controls,
+    Estimate,
+    Leakage,
+    Verdict,
+)
+from tiprdc.formats.numbers import percent
 from tiprdc.statistics.binomial import lower_bound, people_needed, prior
 
 FALSE_ALARM = 0.001
 """Chance, over all private attributes, that the shuffled control fires though nothing is wrong."""
+LEAKAGE_ESTIMATOR = "log2 K minus the selected attacker's cross-entropy: a lower bound"
 
 
-def limit_of(policy: PolicyConfig, classes: int, floor: float | None) -> float:
-    """What the upper bound may be at most."""
+def limit_of(policy: Policy, classes: int, floor: float | None) -> float:
+    """Highest allowed upper bound of balanced accuracy.
+
+    Args:
+        policy: Margin and baseline.
+        classes: K of the private attribute.
+        floor: Label floor, 0 to 1; None if there is none.
+    """
     baseline = prior(classes)
     if policy.against == "floor" and floor is not None:
         baseline = max(baseline, floor)
@@ -33,7 +49,7 @@ def judge(
     *,
     strongest: Estimate | None,
     leakage: float | None,
-    controls: dict[str, Estimate | None],
+    controls: Mapping[str, Estimate | None],
     attacks: tuple[AttackRun, ...],
 ) -> tuple[AttributeReport, tuple[str, ...]]:
     """The verdict on one private attribute, and its reasons if it is not PASS.
@@ -41,7 +57,7 @@ def judge(
     Args:
         name: Of the attribute.
         plan: As hashed.
-        strongest: The attacker selected on released features, on attacker-test.
+        strongest: The attack selected on released features, on attacker-test.
         leakage: Its `leakage_bits`.
         controls: "raw", "unprotected", "shuffled" and "floor", None where there is none.
         attacks: Every run.
@@ -74,9 +90,14 @@ def judge(
         ceiling=_value(controls.get("raw")),
         limit=limit,
         people=people,
-        strongest=strongest if _sound(strongest) else None,
-        leakage=None if leakage is None or not math.isfinite(leakage) else Leakage(bits=leakage),
-        controls={key: value if _sound(value) else None for key, value in controls.items()},
+        strongest=_if_sound(strongest),
+        leakage=_leakage(leakage),
+        controls=Controls(
+            raw=_if_sound(controls.get("raw")),
+            unprotected=_if_sound(controls.get("unprotected")),
+            shuffled=_if_sound(controls.get("shuffled")),
+            floor=_if_sound(controls.get("floor")),
+        ),
         people_needed=needed,
         attacks=attacks,
     )
@@ -85,7 +106,7 @@ def judge(
 
 def conclude(
     plan: Plan,
-    attributes: dict[str, AttributeReport],
+    attributes: Mapping[str, AttributeReport],
     reasons: tuple[str, ...],
     *,
     model_sha256: str,
@@ -100,7 +121,7 @@ def conclude(
         plan: As it is now.
         attributes: Each judged.
         reasons: Of all of them.
-        model_sha256, unprotected_sha256, data_digest: Of what was really attacked.
+        model_sha256, unprotected_sha256, data_digest: Of what was attacked.
         plan_sha256: As noted before attacker-test was attacked.
         lacking: Planned measures that did not finish.
     """
@@ -116,7 +137,7 @@ def conclude(
         (plan.suite_version == SUITE_VERSION, "The plan is of another suite of attacks."),
         (all_judged, "Not every private attribute was judged."),
     )
-    broken = tuple(said for holds, said in checks if not holds) + lacking
+    broken = tuple(reason for holds, reason in checks if not holds) + lacking
     verdicts = {report.verdict for report in attributes.values()}
     if "FAIL" in verdicts:
         return "FAIL", reasons + broken
@@ -136,72 +157,78 @@ def _sound(estimate: Estimate | None) -> bool:
     return all(math.isfinite(f) and 0 <= f <= 1 for f in figures)
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.1f} %"
+def _if_sound(estimate: Estimate | None) -> Estimate | None:
+    return estimate if _sound(estimate) else None
+
+
+def _leakage(bits: float | None) -> Leakage | None:
+    if bits is None or not math.isfinite(bits):
+        return None
+    return Leakage(bits=bits, estimator=LEAKAGE_ESTIMATOR)
 
 
 def _exposed(name: str, strongest: Estimate | None, limit: float) -> tuple[str, ...]:
     if strongest is None or not strongest.low > limit:
         return ()
-    said = (
-        f"{name}: {strongest.attack} recognises it with {_percent(strongest.balanced_accuracy)};"
-        f" the lower bound, {_percent(strongest.low)}, is above the limit of {_percent(limit)}."
+    reason = (
+        f"{name}: {strongest.attack} recognises it with {percent(strongest.balanced_accuracy)};"
+        f" the lower bound, {percent(strongest.low)}, is above the limit of {percent(limit)}."
     )
-    return (said,)
+    return (reason,)
 
 
 def _alarm(name: str, plan: Plan, shuffled: Estimate | None) -> tuple[str, ...]:
-    """The negative control: who learns from shuffled labels must not do better than guessing."""
+    """The negative control: attacks trained on shuffled labels must not beat guessing."""
     if shuffled is None:
         return ()
     classes = len(plan.private[name])
     low = lower_bound(shuffled.correct, shuffled.people, 1 - FALSE_ALARM / len(plan.private))
     if low <= prior(classes):
         return ()
-    said = (
+    reason = (
         f"{name}: attackers that learnt from shuffled labels reach"
-        f" {_percent(shuffled.balanced_accuracy)} where guessing gives {_percent(prior(classes))}:"
+        f" {percent(shuffled.balanced_accuracy)} where guessing gives {percent(prior(classes))}:"
         " labels reach them past the features, and no figure here can be trusted."
     )
-    return (said,)
+    return (reason,)
 
 
 def _lacking(
     name: str,
     plan: Plan,
     attacks: tuple[AttackRun, ...],
-    controls: dict[str, Estimate | None],
+    controls: Mapping[str, Estimate | None],
     limit: float,
 ) -> tuple[str, ...]:
     """What is missing for a PASS."""
     ran = {(run.representation, run.attack, run.seed): run for run in attacks}
-    found: list[str] = []
+    reasons: list[str] = []
     mandatory: tuple[Representation, ...] = ("released", "raw", "shuffled")
     for representation in mandatory:
-        for attack, seed in plan.runs(representation):
+        for attack, seed in mandatory_runs(plan, representation):
             run = ran.get((representation, attack, seed))
             if run is None:
-                found.append(f"{name}: {attack} on {representation} (seed {seed}) did not run.")
+                reasons.append(f"{name}: {attack} on {representation} (seed {seed}) did not run.")
             elif run.status != "ok" or run.select is None or not math.isfinite(run.select):
-                found.append(f"{name}: {attack} on {representation} (seed {seed}) {run.status}.")
+                reasons.append(f"{name}: {attack} on {representation} (seed {seed}) {run.status}.")
     raw, shuffled = controls.get("raw"), controls.get("shuffled")
     if raw is None or not _sound(raw):
-        found.append(f"{name}: there is no figure for the raw record, the positive control.")
+        reasons.append(f"{name}: there is no figure for the raw record, the positive control.")
     elif not raw.low > limit:
-        found.append(
-            f"{name}: on the raw record {raw.attack} reaches {_percent(raw.balanced_accuracy)}; its"
-            f" lower bound, {_percent(raw.low)}, is not above the limit of {_percent(limit)}, and"
+        reasons.append(
+            f"{name}: on the raw record {raw.attack} reaches {percent(raw.balanced_accuracy)}; its"
+            f" lower bound, {percent(raw.low)}, is not above the limit of {percent(limit)}, and"
             " attackers that cannot find it there prove nothing here."
         )
     if not _sound(shuffled):
-        found.append(f"{name}: there is no figure for shuffled labels, the negative control.")
+        reasons.append(f"{name}: there is no figure for shuffled labels, the negative control.")
     if plan.policy.against == "floor" and not _sound(controls.get("floor")):
-        found.append(f"{name}: the policy compares with the label floor, and there is none.")
-    return tuple(found)
+        reasons.append(f"{name}: the policy compares with the label floor, and there is none.")
+    return tuple(reasons)
 
 
 def _needed(
-    strongest: Estimate, limit: float, classes: tuple[str, ...], policy: PolicyConfig
+    strongest: Estimate, limit: float, classes: tuple[str, ...], policy: Policy
 ) -> int | None:
     rate = max(strongest.balanced_accuracy, prior(len(classes)))
     return people_needed(rate, limit, len(classes), policy.confidence)
@@ -214,7 +241,7 @@ def _undecided(name: str, strongest: Estimate, limit: float, needed: int | None)
         else f"about {needed:,} people would settle it"
     )
     return (
-        f"{name}: {strongest.attack} recognises it with {_percent(strongest.balanced_accuracy)};"
-        f" the upper bound, {_percent(strongest.high)}, is above the limit of {_percent(limit)}:"
+        f"{name}: {strongest.attack} recognises it with {percent(strongest.balanced_accuracy)};"
+        f" the upper bound, {percent(strongest.high)}, is above the limit of {percent(limit)}:"
         f" {settle}."
     )

@@ -1,7 +1,7 @@
-"""What stands in the way of an extractor on this machine, each finding with a hint.
+"""Checks of this machine for `tiprdc doctor`: packages, disk space, key files, a release.
 
-Nothing is changed and nothing is imported that could be broken: versions come from what is
-installed, git and dvc are asked as commands. No address, key or password is repeated.
+The checks change nothing, and import nothing that may be broken: versions are read from package
+metadata, git and dvc run as commands. No address, key or password is printed.
 """
 
 from __future__ import annotations
@@ -25,122 +25,126 @@ from tiprdc.formats.manifest import MODEL
 
 State = Literal["ok", "warning", "problem"]
 
-BARE = ("numpy", "onnxruntime", "pillow", "rich", "typer")
+BARE = ("msgspec", "numpy", "onnxruntime", "pillow", "rich", "typer")
+"""Packages of the bare install."""
 EXTRAS = {"torch": "train", "ray": "cluster", "dvc": "pull", "gto": "pull", "onnx": "audit"}
 """Package -> the extra that brings it."""
-_ENOUGH = 5 * 2**30
-_LEAST = 2**29
-_PRIVATE = b"-----BEGIN"
-_SMALL = 16_384
+_AMPLE_SPACE = 5 * 2**30
+_MIN_SPACE = 2**29
+_PEM_HEADER = b"-----BEGIN"
+_MAX_KEY_BYTES = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that was looked at.
+class Check:
+    """Outcome of one check.
 
     Args:
-        about: What.
-        state: ok; warning, which only matters to some; problem, which stops something.
-        found: What is there.
-        hint: What to do, or nothing.
+        subject: What was checked.
+        state: "ok"; "warning" for what matters only to some; "problem" for what stops something.
+        result: What the check gave.
+        hint: The step that helps, or empty.
     """
 
-    about: str
+    subject: str
     state: State
-    found: str
+    result: str
     hint: str = ""
 
 
-def ask(*command: str, folder: Path, seconds: float = 20.0) -> str | None:
-    """What a command prints, or None if it fails, is not there, or wants to be told a password."""
-    silent = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
+def run_command(*command: str, folder: Path, seconds: float = 20.0) -> str | None:
+    """Standard output of a command, or None if it fails, is not installed or needs a password."""
+    no_prompt = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
     try:
-        ended = subprocess.run(
-            command, cwd=folder, env={**os.environ, **silent}, stdin=subprocess.DEVNULL,
+        process = subprocess.run(
+            command, cwd=folder, env={**os.environ, **no_prompt}, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, errors="replace", timeout=seconds,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return ended.stdout if ended.returncode == 0 else None
+    return process.stdout if process.returncode == 0 else None
 
 
-def versions(folder: Path) -> Iterator[Finding]:
-    """Python and the packages, beside what constraints.txt pins where there is one."""
+def versions(folder: Path) -> Iterator[Check]:
+    """Check Python and the packages, against the pins of constraints.txt if there is one."""
     pins = _pins(folder / "constraints.txt")
     python = platform.python_version()
-    good = sys.version_info >= (3, 11)
-    yield Finding(
-        about="python", state="ok" if good else "problem", found=python,
-        hint="" if good else "install Python 3.11 or newer",
+    supported = sys.version_info >= (3, 11)
+    yield Check(
+        subject="python", state="ok" if supported else "problem", result=python,
+        hint="" if supported else "install Python 3.11 or newer",
     )  # fmt: skip
     for name in (*BARE, *EXTRAS):
         yield _version(name, pins.get(name))
 
 
-def space(folder: Path) -> Iterator[Finding]:
-    """Free space where we are, and where temporary files go."""
-    for about, place in (("space", folder), ("temporary files", Path(tempfile.gettempdir()))):
-        free = shutil.disk_usage(place).free
-        state: State = "ok" if free >= _ENOUGH else "warning" if free >= _LEAST else "problem"
-        yield Finding(
-            about=about, state=state, found=f"{free / 2**30:,.1f} GiB free",
-            hint="" if state == "ok" else "free some, or `make clean`; set TMPDIR to another disk",
+def space(folder: Path) -> Iterator[Check]:
+    """Check the free space in the folder and for temporary files."""
+    for subject, path in (("space", folder), ("temporary files", Path(tempfile.gettempdir()))):
+        free = shutil.disk_usage(path).free
+        state: State = (
+            "ok" if free >= _AMPLE_SPACE else "warning" if free >= _MIN_SPACE else "problem"
+        )
+        yield Check(
+            subject=subject, state=state, result=f"{free / 2**30:,.1f} GiB free",
+            hint="" if state == "ok" else "delete files, or set TMPDIR to a folder on another disk",
         )  # fmt: skip
 
 
-def keys(folder: Path) -> Iterator[Finding]:
-    """Private keys that others can read or that Git holds; trust files that others can change."""
-    tracked = set((ask("git", "ls-files", "-z", folder=folder) or "").split("\0"))
+def keys(folder: Path) -> Iterator[Check]:
+    """Check that private keys are readable by their owner alone and not in Git, and trust files."""
+    tracked = set((run_command("git", "ls-files", "-z", folder=folder) or "").split("\0"))
     for path in sorted(folder.iterdir()):
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _SMALL:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _MAX_KEY_BYTES:
             continue
         name, mode = sanitize(path.name), stat.S_IMODE(path.stat().st_mode)
         if _is_private(path):
             yield _private_key(path, name, mode, tracked)
         elif path.name.endswith(".trust.json"):
-            open_ = bool(mode & 0o022)
-            yield Finding(
-                about="trust", state="problem" if open_ else "ok",
-                found=f"{name} can be changed by others" if open_ else f"{name} is yours to change",
-                hint=f"chmod go-w {name}" if open_ else "",
+            writable = bool(mode & 0o022)
+            yield Check(
+                subject="trust", state="problem" if writable else "ok",
+                result=f"other users can change {name}" if writable
+                else f"only you can change {name}",
+                hint=f"chmod go-w {name}" if writable else "",
             )  # fmt: skip
 
 
-def release(folder: Path) -> Iterator[Finding]:
-    """Whether a release, here or where `export` puts it, opens."""
-    for place in (folder, folder / "artifacts" / "release"):
-        if not (place / "manifest.json").is_file():
+def release(folder: Path) -> Iterator[Check]:
+    """Check that the release in the folder, or where `export` puts it, opens."""
+    for path in (folder, folder / "artifacts" / "release"):
+        if not (path / "manifest.json").is_file():
             continue
         from tiprdc.runtime.extractor import Extractor
 
         try:
-            extractor = Extractor.load(place)
+            extractor = Extractor.load(path)
         except TiprdcError as error:
             given = f"{error.where}: {error.given}"
-            hint = error.hint or "fetch or export it again"
-            yield Finding(about="release", state="problem", found=given, hint=hint)
+            hint = error.hint or "pull or export it again"
+            yield Check(subject="release", state="problem", result=given, hint=hint)
         else:
             digest = extractor.contract.model_sha256[:12]
-            yield Finding(about="release", state="ok", found=f"{MODEL} {digest} opens")
+            yield Check(subject="release", state="ok", result=f"{MODEL} {digest} opens")
 
 
-def _version(name: str, pin: str | None) -> Finding:
+def _version(name: str, pin: str | None) -> Check:
     extra = EXTRAS.get(name)
     try:
-        # A local part, +cpu, says where a build comes from, not what it is.
-        found = version(name).split("+")[0]
+        # The local part, such as +cpu, names the build, not the version.
+        result = version(name).split("+")[0]
     except PackageNotFoundError:
-        wanted = f"tiprdc[{extra}]" if extra else "tiprdc"
-        return Finding(
-            about=name, state="warning" if extra else "problem", found="not installed",
-            hint=f"pip install '{wanted}'" + (" if you need it" if extra else ""),
+        requirement = f"tiprdc[{extra}]" if extra else "tiprdc"
+        return Check(
+            subject=name, state="warning" if extra else "problem", result="not installed",
+            hint=f"pip install '{requirement}'" + (" if you need it" if extra else ""),
         )  # fmt: skip
-    if pin is not None and pin != found:
-        return Finding(
-            about=name, state="warning", found=f"{found}, and constraints.txt pins {pin}",
+    if pin is not None and pin != result:
+        return Check(
+            subject=name, state="warning", result=f"{result}, but constraints.txt pins {pin}",
             hint=f"pip install -c constraints.txt {name}",
         )  # fmt: skip
-    return Finding(about=name, state="ok", found=found)
+    return Check(subject=name, state="ok", result=result)
 
 
 def _pins(file: Path) -> dict[str, str]:
@@ -158,18 +162,18 @@ def _is_private(path: Path) -> bool:
             head = file.read(64)
     except OSError:
         return False
-    return head.startswith(_PRIVATE) and b"PRIVATE KEY" in head
+    return head.startswith(_PEM_HEADER) and b"PRIVATE KEY" in head
 
 
-def _private_key(path: Path, name: str, mode: int, tracked: set[str]) -> Finding:
+def _private_key(path: Path, name: str, mode: int, tracked: set[str]) -> Check:
     if path.name in tracked:
-        return Finding(
-            about="key", state="problem", found=f"{name} is a private key and is in Git",
-            hint=f"make a new key; git rm --cached {name}; whoever has the history has this one",
+        return Check(
+            subject="key", state="problem", result=f"{name} is a private key and is in Git",
+            hint=f"make a new key, git rm --cached {name}; the history still contains this key",
         )  # fmt: skip
     if mode & 0o077:
-        return Finding(
-            about="key", state="problem", found=f"{name} can be read by others ({mode:04o})",
+        return Check(
+            subject="key", state="problem", result=f"other users can read {name} ({mode:04o})",
             hint=f"chmod 600 {name}",
         )  # fmt: skip
-    return Finding(about="key", state="ok", found=f"{name} is readable by you alone")
+    return Check(subject="key", state="ok", result=f"only you can read {name}")

@@ -1,4 +1,4 @@
-"""`tiprdc`: what a consumer of an extractor types. Plain text into a pipe, tables in a terminal."""
+"""The `tiprdc` command: its subcommands, help and exit codes. Users' errors give no traceback."""
 
 from __future__ import annotations
 
@@ -22,11 +22,24 @@ from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.commands.verify import verify
 from tiprdc.errors import TiprdcError
 
-USER_MISTAKE = 2
-"""Exit code when the user can fix it."""
+USER_ERROR = 2
+"""Exit code of an error that the user can fix."""
+
+_HELP = """Run and audit extractors: models whose features hide a private attribute.
+
+A release is a folder with extractor.onnx and manifest.json.
+
+Get one:   tiprdc pull REPO extractor --stage prod -o release
+
+Run it:    tiprdc extract release images/ -o features.npz
+
+Attack any model:   tiprdc audit model.onnx --data people.csv --private gender
+
+Check this machine:   tiprdc doctor
+"""
 
 _commands = typer.Typer(
-    help="Run, audit and look at extractors that hide a private attribute.",
+    help=_HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,25 +51,25 @@ for _command in _COMMANDS:
     _commands.command()(_command)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         terminal.console().print(f"tiprdc {__version__}", highlight=False)
         raise typer.Exit
 
 
-@_commands.callback()
+@_commands.callback(help=_HELP)
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Run, audit and look at extractors that hide a private attribute."""
+    """Only options of `tiprdc` itself."""
 
 
 def app() -> None:
-    """Entry point: a user's mistake is a message and exit code 2, never a traceback."""
+    """Entry point: an error that the user can fix gives a message and exit code 2."""
     try:
         _commands()
     except TiprdcError as error:
         Console(stderr=True, highlight=False).print(Text(str(error)), soft_wrap=True)
-        sys.exit(USER_MISTAKE)
+        sys.exit(USER_ERROR)

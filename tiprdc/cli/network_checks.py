@@ -1,4 +1,4 @@
-"""Who answers from here: Git's and DVC's remotes, Ray, and the network between machines."""
+"""Checks of connections for `tiprdc doctor`: Git and DVC remotes, Ray, network interfaces."""
 
 from __future__ import annotations
 
@@ -11,173 +11,179 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tiprdc.cli.machine_checks import Finding, ask
+from tiprdc.cli.machine_checks import Check, run_command
 from tiprdc.formats.files import sanitize
 
 _RELEASE = re.compile(r"^[\w/-]+(@v\d+\.\d+\.\d+|#[\w-]+(#\d+)?)", re.MULTILINE)
 """Tags of registered versions and of lifecycle stages, as GTO writes them."""
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
-_SECONDS = 3.0
+_TIMEOUT = 3.0
 
 
-def git(folder: Path) -> Iterator[Finding]:
-    """Whether remotes answer, and whether the tags of releases are on both sides."""
-    if ask("git", "rev-parse", "--git-dir", folder=folder) is None:
-        yield Finding(about="git", state="warning", found="no Git repository here, or no git")
+def git(folder: Path) -> Iterator[Check]:
+    """Check that remotes answer, and that release tags are here and there."""
+    if run_command("git", "rev-parse", "--git-dir", folder=folder) is None:
+        yield Check(
+            subject="git", state="warning", result="no Git repository here, or git is not installed"
+        )
         return
-    if (ask("git", "rev-parse", "--is-shallow-repository", folder=folder) or "").strip() == "true":
-        yield Finding(
-            about="git", state="warning", found="a shallow clone: history and tags are cut off",
+    if (
+        run_command("git", "rev-parse", "--is-shallow-repository", folder=folder) or ""
+    ).strip() == "true":
+        yield Check(
+            subject="git", state="warning", result="a shallow clone: history and tags are cut off",
             hint="git fetch --unshallow --tags",
         )  # fmt: skip
-    remotes = (ask("git", "remote", folder=folder) or "").split()
+    remotes = (run_command("git", "remote", folder=folder) or "").split()
     if not remotes:
-        yield Finding(
-            about="git", state="warning", found="no remote: nobody can pull from here",
+        yield Check(
+            subject="git", state="warning", result="no remote: others cannot pull from here",
             hint="git remote add origin URL",
         )  # fmt: skip
-    here = set((ask("git", "tag", folder=folder) or "").split())
+    here = set((run_command("git", "tag", folder=folder) or "").split())
     for name in remotes:
         yield from _remote(name, here, folder)
 
 
-def dvc(folder: Path) -> Iterator[Finding]:
-    """Whether the places that DVC keeps artifacts in are there."""
+def dvc(folder: Path) -> Iterator[Check]:
+    """Check that DVC remotes, which store the artifacts, can be reached."""
     if not (folder / ".dvc").is_dir():
         return
     if find_spec("dvc") is None:
-        # That it is not installed is said elsewhere.
+        # `versions` reports that it is not installed.
         return
-    listed = ask(sys.executable, "-m", "dvc", "remote", "list", folder=folder, seconds=60)
+    listed = run_command(sys.executable, "-m", "dvc", "remote", "list", folder=folder, seconds=60)
     if listed is None:
-        yield Finding(
-            about="dvc", state="problem", found="its configuration cannot be read",
-            hint="`dvc remote list` says why",
+        yield Check(
+            subject="dvc", state="problem", result="its configuration cannot be read",
+            hint="run `dvc remote list` to see why",
         )  # fmt: skip
         return
     lines = [line.split() for line in listed.splitlines() if len(line.split()) >= 2]
     if not lines:
-        yield Finding(
-            about="dvc", state="warning", found="no remote: artifacts stay on this machine",
+        yield Check(
+            subject="dvc", state="warning", result="no remote: artifacts stay on this machine",
             hint="dvc remote add -d NAME URL",
         )  # fmt: skip
     for name, url, *_ in lines:
-        # A store that speaks S3 elsewhere than at Amazon.
-        endpoint = ask(
+        # An S3 store outside Amazon has an address of its own.
+        endpoint = run_command(
             sys.executable, "-m", "dvc", "config", f"remote.{name}.endpointurl", folder=folder,
             seconds=60,
         ) if url.startswith("s3:") else None  # fmt: skip
         yield _store(sanitize(name), (endpoint or "").strip() or url)
 
 
-def ray(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Whether somebody answers at RAY_ADDRESS."""
+def ray(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    """Check that a Ray cluster answers at RAY_ADDRESS."""
     address = environment.get("RAY_ADDRESS", "")
     if address in ("", "auto", "local"):
-        found = f"RAY_ADDRESS is {address or 'not set'}: a Ray of this machine"
-        yield Finding(about="ray cluster", state="ok", found=found)
+        result = f"RAY_ADDRESS is {address or 'not set'}: Ray runs on this machine"
+        yield Check(subject="ray cluster", state="ok", result=result)
         return
-    place = urlsplit(address if "//" in address else f"//{address}")
-    host, port = _host_and_port(place.netloc)
-    port = port or (10001 if place.scheme == "ray" else 6379)
+    parts = urlsplit(address if "//" in address else f"//{address}")
+    host, port = _host_and_port(parts.netloc)
+    port = port or (10001 if parts.scheme == "ray" else 6379)
     if host and _answers(host, port):
-        yield Finding(about="ray cluster", state="ok", found="RAY_ADDRESS answers")
+        yield Check(subject="ray cluster", state="ok", result="RAY_ADDRESS answers")
         return
-    yield Finding(
-        about="ray cluster", state="problem", found="nobody answers at RAY_ADDRESS",
-        hint="start it (`ray up ray_cluster.yaml`), fix the address, or unset RAY_ADDRESS",
+    yield Check(
+        subject="ray cluster", state="problem", result="no cluster answers at RAY_ADDRESS",
+        hint="start it (`ray up ray_cluster.yaml`), correct the address, or unset RAY_ADDRESS",
     )  # fmt: skip
 
 
-def network(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Whether other machines could reach training workers here: Gloo takes the name's address."""
+def network(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    """Check that other machines could reach training workers here: Gloo uses the host name."""
     names = [name for _, name in socket.if_nameindex() if name != "lo"]
-    shown = ", ".join(names) or "none but the loopback"
+    listed = ", ".join(names) or "only the loopback"
     chosen = environment.get("GLOO_SOCKET_IFNAME")
     if chosen is not None and chosen not in (*names, "lo"):
-        yield Finding(
-            about="network", state="problem",
-            found=f"GLOO_SOCKET_IFNAME names an interface that is not here ({shown})",
-            hint="set it to one of these, or cluster.network_interface in params.yaml",
+        yield Check(
+            subject="network", state="problem",
+            result=f"GLOO_SOCKET_IFNAME names an interface that does not exist ({listed})",
+            hint="set it to one of these, or set cluster.network_interface in params.yaml",
         )  # fmt: skip
-    elif chosen is None and names and _loops_back():
-        yield Finding(
-            about="network", state="warning",
-            found=f"this machine's own name leads to the loopback; interfaces: {shown}",
+    elif chosen is None and names and _resolves_to_loopback():
+        yield Check(
+            subject="network", state="warning",
+            result=f"the host name resolves to the loopback; interfaces: {listed}",
             hint="to train on several machines, set cluster.network_interface in params.yaml",
         )  # fmt: skip
     else:
-        yield Finding(about="network", state="ok", found=f"interfaces: {shown}")
+        yield Check(subject="network", state="ok", result=f"interfaces: {listed}")
 
 
-def _remote(name: str, here: set[str], folder: Path) -> Iterator[Finding]:
-    about = f"git {sanitize(name)}"
-    listed = ask("git", "ls-remote", "--tags", "--refs", "--", name, folder=folder)
+def _remote(name: str, here: set[str], folder: Path) -> Iterator[Check]:
+    subject = f"git {sanitize(name)}"
+    listed = run_command("git", "ls-remote", "--tags", "--refs", "--", name, folder=folder)
     if listed is None:
-        yield Finding(
-            about=about, state="problem", found="does not answer",
-            hint=f"`git ls-remote {sanitize(name)}` says why",
+        yield Check(
+            subject=subject, state="problem", result="does not answer",
+            hint=f"run `git ls-remote {sanitize(name)}` to see why",
         )  # fmt: skip
         return
     there = {line.partition("refs/tags/")[2] for line in listed.splitlines()}
     released = {tag for tag in there if _RELEASE.match(tag)}
     missing, unpushed = released - here, {t for t in here - there if _RELEASE.match(t)}
     if missing:
-        yield Finding(
-            about=about, state="problem", found=f"{len(missing)} tags of releases are not here",
+        yield Check(
+            subject=subject, state="problem", result=f"{len(missing)} release tags are not here",
             hint=f"git fetch --tags {sanitize(name)}",
         )  # fmt: skip
     if unpushed:
-        yield Finding(
-            about=about, state="warning", found=f"{len(unpushed)} tags of releases are only here",
+        yield Check(
+            subject=subject, state="warning", result=f"{len(unpushed)} release tags are not pushed",
             hint=f"git push {sanitize(name)} --tags",
         )  # fmt: skip
     if not missing and not unpushed:
-        found = f"answers; {len(released)} tags of releases, all here"
-        yield Finding(about=about, state="ok", found=found)
+        result = f"answers; {len(released)} release tags, all here"
+        yield Check(subject=subject, state="ok", result=result)
 
 
-def _store(name: str, url: str) -> Finding:
-    about = f"dvc {name}"
-    place = urlsplit(url)
-    if not place.scheme:
+def _store(name: str, url: str) -> Check:
+    subject = f"dvc {name}"
+    parts = urlsplit(url)
+    if not parts.scheme:
         folder = Path(url)
-        good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
-        hint = "" if good else "mount or make it, or `dvc remote modify`"
-        found = "a folder that is there" if good else "a folder that is not there, or not readable"
-        return Finding(about=about, state="ok" if good else "problem", found=found, hint=hint)
-    host, port = _host_and_port(place.netloc)
-    if place.scheme not in _PORTS or not host:
-        kind = sanitize(place.scheme)
-        found = f"{kind}: whether it answers was not tried"
-        return Finding(about=about, state="ok", found=found, hint="`dvc status --cloud` tries it")
-    if _answers(host, port or _PORTS[place.scheme]):
-        return Finding(about=about, state="ok", found="its host answers")
-    return Finding(
-        about=about, state="problem", found="its host does not answer",
-        hint="fix the network or the address: `dvc remote modify`",
+        readable = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+        hint = "" if readable else "mount or make the folder, or run `dvc remote modify`"
+        result = "a readable folder" if readable else "its folder does not exist or is not readable"
+        return Check(
+            subject=subject, state="ok" if readable else "problem", result=result, hint=hint
+        )
+    host, port = _host_and_port(parts.netloc)
+    if parts.scheme not in _PORTS or not host:
+        result = f"{sanitize(parts.scheme)}: not checked"
+        return Check(subject=subject, state="ok", result=result, hint="run `dvc status --cloud`")
+    if _answers(host, port or _PORTS[parts.scheme]):
+        return Check(subject=subject, state="ok", result="its host answers")
+    return Check(
+        subject=subject, state="problem", result="its host does not answer",
+        hint="check the network, or correct the address: `dvc remote modify`",
     )  # fmt: skip
 
 
 def _host_and_port(netloc: str) -> tuple[str, int | None]:
-    place = urlsplit(f"//{netloc}")
+    parts = urlsplit(f"//{netloc}")
     try:
-        return place.hostname or "", place.port
+        return parts.hostname or "", parts.port
     except ValueError:
         return "", None
 
 
 def _answers(host: str, port: int) -> bool:
     try:
-        with socket.create_connection((host, port), timeout=_SECONDS):
+        with socket.create_connection((host, port), timeout=_TIMEOUT):
             return True
     except OSError:
         return False
 
 
-def _loops_back() -> bool:
+def _resolves_to_loopback() -> bool:
+    """Whether the host name leads to the loopback alone, or to nothing."""
     try:
-        found = socket.getaddrinfo(socket.gethostname(), None)
+        addresses = socket.getaddrinfo(socket.gethostname(), None)
     except OSError:
         return True
-    return all(str(address[0]).startswith(("127.", "::1")) for *_, address in found)
+    return all(str(address[0]).startswith(("127.", "::1")) for *_, address in addresses)

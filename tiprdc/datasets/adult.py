@@ -1,9 +1,9 @@
-"""UCI Adult: 48,842 people of the 1994 US census, with the official test split as attacker-test.
+"""Reads UCI Adult: 48,842 people of the 1994 US census; its official test split is attacker-test.
 
-Every column is an input except the private and the utility attributes and `fnlwgt`. That one is the
-number of people in the country for whom a row stands, computed from age, sex and race: it says
-nothing of the person that the census did not put in, and it is not known where a device would send.
-`relationship` stays, although Husband and Wife give the sex away: hiding that is the task.
+Every column is an input except the private and the utility attributes and `fnlwgt`. `fnlwgt` is the
+number of people in the country that a row represents, computed by the census from age, sex and
+race: it adds nothing about the person, and a device does not know it. `relationship` is an input
+although Husband and Wife reveal the sex: hiding that is the task.
 
 Source: B. Becker and R. Kohavi, Adult, UCI Machine Learning Repository, doi:10.24432/C5XW20.
 """
@@ -57,7 +57,7 @@ class AdultConfig(Settings, frozen=True, kw_only=True):
 
 
 def adult_reader(config: AdultConfig) -> ManifestReader:
-    """Adult is a manifest whose columns are known."""
+    """Reader of the census file: a manifest with fixed columns."""
     labels = (*config.private, *config.utility)
     return ManifestReader(
         ManifestConfig(

@@ -1,11 +1,11 @@
-"""CelebA: faces of celebrities with 40 attributes, a split by person, and who is who, as published.
+"""Reads CelebA as published: faces of celebrities with 40 attributes, identities, official split.
 
     root/img_align_celeba/000001.jpg ...
-    root/list_attr_celeba.txt        the number of pictures; the attributes' names; a picture a line
-    root/list_eval_partition.txt     a picture and 0 (train), 1 (val) or 2 (test) a line
-    root/identity_CelebA.txt         optional: a picture and the number of a person a line
+    root/list_attr_celeba.txt        number of images; names of the attributes; one image a line
+    root/list_eval_partition.txt     one image a line, with 0 (train), 1 (val) or 2 (test)
+    root/identity_CelebA.txt         optional: one image a line, with the number of its person
 
-Some of the pictures will do: what is listed and not there is counted and said.
+A part of the images is enough: images that are listed but absent are counted in a note.
 
 Source: Z. Liu, P. Luo, X. Wang and X. Tang, Deep Learning Face Attributes in the Wild, ICCV 2015.
 """
@@ -19,13 +19,19 @@ from typing import Annotated, ClassVar
 import pandas as pd
 from msgspec import Meta
 
-from tiprdc.datasets.images import list_pictures
+from tiprdc.datasets.images import list_images
 from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader, check_labels
-from tiprdc.datasets.table_files import Source, read_lines, refuse_repeats, require_columns, shown
+from tiprdc.datasets.table_files import (
+    Source,
+    first_names,
+    read_lines,
+    refuse_duplicates,
+    require_columns,
+)
 from tiprdc.errors import DataError
 from tiprdc.settings import Settings
 
-_PICTURES = "img_align_celeba"
+_IMAGES = "img_align_celeba"
 _ATTRIBUTES = "list_attr_celeba.txt"
 _PARTITION = "list_eval_partition.txt"
 _IDENTITY = "identity_CelebA.txt"
@@ -80,11 +86,11 @@ class CelebaConfig(Settings, frozen=True, kw_only=True):
 
 
 def celeba_reader(config: CelebaConfig) -> ManifestReader:
-    """CelebA is a manifest that is written in several files."""
+    """Reader of CelebA: a manifest whose table is written in several files."""
     root = Path(config.root).resolve()
     manifest = ManifestConfig(
         path=str(root / _ATTRIBUTES),
-        root=str(root / _PICTURES),
+        root=str(root / _IMAGES),
         modality="image",
         x=("record",),
         private=config.private,
@@ -97,34 +103,34 @@ def celeba_reader(config: CelebaConfig) -> ManifestReader:
 
 
 def read_celeba(root: Path, config: CelebaConfig) -> Source:
-    """One row for each picture that is listed and there.
+    """Read the published files as one row for each listed image that exists.
 
     Args:
-        root: The folder.
-        config: Which attributes, and which of the files count.
+        root: The folder of the published files.
+        config: The attributes, and whether identities and the official split are used.
 
     Returns:
-        Columns `record`, `person`, `split` if it counts, and each attribute as no or yes.
+        Columns `record`, `person`, `split` if it is used, and each attribute as no or yes.
 
     Raises:
-        DataError: A file is not there, not as published, or disagrees with the attributes' file.
+        DataError: A file is absent, not as published, or lacks images of the attributes' file.
     """
-    there = list_pictures(root / _PICTURES, "*.jpg", "prepare.celeba.root")
+    existing = list_images(root / _IMAGES, "*.jpg", "prepare.celeba.root")
     table = _read_attributes(root / _ATTRIBUTES, config)
     listed = len(table)
     names = table.index.tolist()
     partition = _read_codes(root / _PARTITION, names, _SPLITS) if config.split else None
-    known = config.identity and (root / _IDENTITY).exists()
-    table["person"] = _read_codes(root / _IDENTITY, names) if known else names
+    has_identity = config.identity and (root / _IDENTITY).exists()
+    table["person"] = _read_codes(root / _IDENTITY, names) if has_identity else names
     table["record"] = names
-    table = table[table.index.isin(there)]
-    notes = [] if known else ["No identities: each picture is a person of its own."]
+    table = table[table.index.isin(existing)]
+    notes = [] if has_identity else ["No identities: each picture is a person of its own."]
     if table.empty:
         raise DataError(
             "prepare.celeba.root",
-            f"no picture that {_ATTRIBUTES} lists is in {_PICTURES}",
-            "pictures named as published: 000001.jpg and on",
-            f"unpack {_PICTURES}.zip into {root}",
+            f"no image that {_ATTRIBUTES} lists is in {_IMAGES}",
+            "images named as published: 000001.jpg and on",
+            f"unpack {_IMAGES}.zip into {root}",
         )
     if len(table) < listed:
         notes.append(f"{listed - len(table):,} of {listed:,} listed pictures are not there.")
@@ -132,25 +138,25 @@ def read_celeba(root: Path, config: CelebaConfig) -> Source:
         return Source(table=table, notes=tuple(notes))
     table = table.assign(split=partition)
     present = set(table["split"])
-    official = present >= {"train", "test"}
-    if not official:
+    has_official_split = present >= {"train", "test"}
+    if not has_official_split:
         notes.append(
             f"The pictures are of the official {' and '.join(sorted(present))} split alone: their "
             "people are divided at random."
         )
-    return Source(table=table, notes=tuple(notes), official=official)
+    return Source(table=table, notes=tuple(notes), has_official_split=has_official_split)
 
 
 def _read_attributes(path: Path, config: CelebaConfig) -> pd.DataFrame:
-    """The attributes asked for, as no and yes, by picture."""
+    """The attributes that the config names, as no and yes; the index names the images."""
     where = "prepare.celeba.root"
     lines = read_lines(path, where)
     if len(lines) < 3 or not lines[0].strip().isdecimal():
         raise DataError(
             where,
-            f"{path.name} does not begin with the number of pictures and the attributes' names",
+            f"{path.name} does not begin with the number of images and the attributes' names",
             "the file as published",
-            "keep its first two lines",
+            "keep the first two lines of the file",
         )
     names = lines[1].split()
     require_columns(config.private, names, path.name, "prepare.celeba.private")
@@ -159,60 +165,69 @@ def _read_attributes(path: Path, config: CelebaConfig) -> pd.DataFrame:
     if rows != announced:
         raise DataError(
             where,
-            f"{path.name} has {rows:,} rows, and its first line says {announced:,}",
-            "as many rows as the first line says",
-            "copy it again, or put the number of rows into its first line",
+            f"{path.name} has {rows:,} rows, but its first line says {announced:,}",
+            "the number of rows in the first line",
+            "copy the file again, or correct its first line",
         )
-    asked = dict.fromkeys((*config.private, *config.utility))
-    places = {name: 1 + names.index(name) for name in asked}
-    pictures: list[str] = []
-    columns: dict[str, list[str]] = {name: [] for name in asked}
+    attributes = dict.fromkeys((*config.private, *config.utility))
+    positions = {name: 1 + names.index(name) for name in attributes}
+    images: list[str] = []
+    columns: dict[str, list[str]] = {name: [] for name in attributes}
     for number, line in enumerate(lines[2:], start=3):
         fields = line.split()
-        labels = {name: fields[place] for name, place in places.items() if place < len(fields)}
+        labels = {name: fields[n] for name, n in positions.items() if n < len(fields)}
         if len(fields) != len(names) + 1 or not set(labels.values()) <= set(_CLASSES):
             raise DataError(
                 where,
-                f"{path.name}, line {number:,}, is not a picture with {len(names)} attributes",
-                "a picture's name, then -1 or 1 for each attribute",
-                "copy the file again, or fix the line",
+                f"{path.name}, line {number:,}, is not an image with {len(names)} attributes",
+                "an image's name, then -1 or 1 for each attribute",
+                "copy the file again, or correct the line",
             )
-        pictures.append(fields[0])
+        images.append(fields[0])
         for name, label in labels.items():
             columns[name].append(_CLASSES[label])
-    refuse_repeats(pictures, path.name, where)
-    return pd.DataFrame(columns, index=pd.Index(pictures), dtype=str)
+    refuse_duplicates(images, path.name, where)
+    return pd.DataFrame(columns, index=pd.Index(images), dtype=str)
 
 
 def _read_codes(
-    path: Path, pictures: list[str], meaning: dict[str, str] | None = None
+    path: Path, images: list[str], meanings: dict[str, str] | None = None
 ) -> pd.Series[str]:
-    """What a file of two columns says of each picture; without a meaning, any number is itself."""
+    """Read a file of two columns, an image and a number.
+
+    Args:
+        path: The file.
+        images: The images that it must contain, in the order of the result.
+        meanings: Number -> value, for the numbers that may occur; None takes any number as it is.
+
+    Returns:
+        The value of each image.
+    """
     where = "prepare.celeba.root"
-    named: list[str] = []
-    codes: list[str] = []
+    names: list[str] = []
+    values: list[str] = []
     for number, line in enumerate(read_lines(path, where), start=1):
         fields = line.split()
-        known = len(fields) == 2 and (fields[1] in meaning if meaning else fields[1].isdecimal())
-        if not known:
-            said = ", ".join(f"{code} ({word})" for code, word in (meaning or {}).items())
+        valid = len(fields) == 2 and (fields[1] in meanings if meanings else fields[1].isdecimal())
+        if not valid:
+            codes = ", ".join(f"{code} ({value})" for code, value in (meanings or {}).items())
             raise DataError(
                 where,
-                f"{path.name}, line {number:,}, is not a picture with a known number",
-                f"a picture's name, then {said or 'the number of a person'}",
-                "copy the file again, or fix the line",
+                f"{path.name}, line {number:,}, is not an image with a known number",
+                f"an image's name, then {codes or 'the number of a person'}",
+                "copy the file again, or correct the line",
             )
-        named.append(fields[0])
-        codes.append(meaning[fields[1]] if meaning else fields[1])
-    refuse_repeats(named, path.name, where)
-    found = pd.Series(codes, index=pd.Index(named), dtype=str).reindex(pictures)
-    missing = found.index[found.isna()].tolist()
+        names.append(fields[0])
+        values.append(meanings[fields[1]] if meanings else fields[1])
+    refuse_duplicates(names, path.name, where)
+    column = pd.Series(values, index=pd.Index(names), dtype=str).reindex(images)
+    missing = column.index[column.isna()].tolist()
     if missing:
-        key = "split" if meaning else "identity"
+        key = "split" if meanings else "identity"
         raise DataError(
             where,
-            f"{path.name} lacks {len(missing):,} pictures of {_ATTRIBUTES}: {shown(missing)}",
-            f"every picture of {_ATTRIBUTES}",
+            f"{path.name} lacks {len(missing):,} images of {_ATTRIBUTES}: {first_names(missing)}",
+            f"every image of {_ATTRIBUTES}",
             f"copy both files again from one source, or set prepare.celeba.{key} to false",
         )
-    return found
+    return column

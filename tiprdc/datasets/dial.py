@@ -1,17 +1,17 @@
-"""DIAL: tweets by the author's dialect, in four files of equal standing, one tweet a line.
+"""Reads DIAL as published: tweets in four files by task and by predicted race, one tweet a line.
 
     root/pos_pos  root/pos_neg  root/neg_pos  root/neg_neg
     root/vocab    optional: one word a line
 
-The first word of a file's name is the task, `mention` (pos: the tweet named another user) or
-`sentiment` (pos: happy emojis); the second is `race`, predicted from the words: pos is
-African-American, neg is white. With a `vocab` a line holds the numbers of its words, counted from
-0, as the published preprocessing writes it; without one it holds the words themselves.
+The first word of a file's name is the class of the task: `mention` (pos: the tweet names another
+user) or `sentiment` (pos: happy emojis). The second is the class of `race`, predicted from the
+words: pos is African-American, neg is white. With a `vocab` file a line consists of word numbers,
+counted from 0, as the published preprocessing writes it; without one, of words.
 
-Numbers become words again: the published vocabulary was made from all tweets, the attacker's
-among them, and ours is made from those of extractor-train alone (`tiprdc.datasets.tokenizer`).
+Word numbers are turned back into words: the published vocabulary was made from all tweets,
+including the attacker's; ours comes from extractor-train alone (`tiprdc.datasets.tokenizer`).
 
-The files do not say who wrote what, so a text is a person: copies of it are never in two splits.
+The files do not name authors, so a text counts as a person: its copies are never in two splits.
 
 Sources: S. L. Blodgett, L. Green and B. O'Connor, Demographic Dialectal Variation in Social Media,
 EMNLP 2016; Y. Elazar and Y. Goldberg, Adversarial Removal of Demographic Attributes from Text
@@ -43,7 +43,7 @@ _CLASSES = {
     "race": {"pos": "African-American", "neg": "white"},
 }
 _TRAIN, _TOTAL = 41_500, 44_000
-"""Lines of each file in the published training set, and in both sets."""
+"""Lines of each file in the published training set, and in training and test set together."""
 
 
 class DialConfig(Settings, frozen=True, kw_only=True):
@@ -93,7 +93,7 @@ class DialConfig(Settings, frozen=True, kw_only=True):
 
 
 def dial_reader(config: DialConfig) -> ManifestReader:
-    """The four files are a manifest of texts whose labels are the files' names."""
+    """Reader of DIAL: a manifest of texts whose labels are the names of the files."""
     root = Path(config.root).resolve()
     manifest = ManifestConfig(
         path=str(root / FILES[0]),
@@ -111,42 +111,44 @@ def dial_reader(config: DialConfig) -> ManifestReader:
 
 
 def read_dial(root: Path, config: DialConfig) -> Source:
-    """One row for each line of the four files.
+    """Read one row for each line of the four files.
 
     Args:
-        root: The folder.
-        config: Which task, and which lines.
+        root: The folder of the files.
+        config: The task, and whether the published split is used.
 
     Returns:
-        Columns `record`, `person`, `split` if it counts, race and the task.
+        Columns `record`, `person`, `split` if it is used, race and the task.
 
     Raises:
-        DataError: A file is not there, has too few lines, or holds numbers of no words.
+        DataError: A file is absent, has too few lines, or has word numbers without a word.
     """
     where = "prepare.dial.root"
-    has_words = (root / _VOCABULARY).exists()
-    words = read_lines(root / _VOCABULARY, where) if has_words else []
-    parts = []
-    left_out = 0
+    has_vocabulary = (root / _VOCABULARY).exists()
+    words = read_lines(root / _VOCABULARY, where) if has_vocabulary else []
+    tables = []
+    excess = 0
     for file in FILES:
         lines = read_lines(root / file, where)
-        texts = _decode(lines, words, file) if words else _refuse_numbers(lines, file)
+        if not words:
+            _refuse_numbers(lines, file)
+        texts = _decode(lines, words, file) if words else lines
         first, second = file.split("_")
         labels = {config.task: _CLASSES[config.task][first], "race": _CLASSES["race"][second]}
-        part = pd.DataFrame({"record": texts, **labels}, dtype=str)
-        part.index = pd.Index([f"{file} line {number + 1}" for number in range(len(texts))])
+        rows = pd.DataFrame({"record": texts, **labels}, dtype=str)
+        rows.index = pd.Index([f"{file} line {number + 1}" for number in range(len(texts))])
         if config.split:
             _refuse_few_lines(texts, file)
-            part["split"] = ["train"] * _TRAIN + ["test"] * (len(texts) - _TRAIN)
-            left_out += max(0, len(part) - _TOTAL)
-            part = part.head(_TOTAL)
-        parts.append(part)
-    table = pd.concat(parts)
-    names = [_person(text, name) for text, name in zip(table["record"], table.index, strict=True)]
-    table["person"] = names
+            rows["split"] = ["train"] * _TRAIN + ["test"] * (len(texts) - _TRAIN)
+            excess += max(0, len(rows) - _TOTAL)
+            rows = rows.head(_TOTAL)
+        tables.append(rows)
+    table = pd.concat(tables)
+    people = [_person(text, name) for text, name in zip(table["record"], table.index, strict=True)]
+    table["person"] = people
     notes = ["No person column: a text is a person, and so are its copies."]
     if config.split:
-        notes.append(f"{left_out:,} lines after line {_TOTAL:,} of their files are left out.")
+        notes.append(f"{excess:,} lines after line {_TOTAL:,} of their files are left out.")
         train = set(table["person"][table["split"] == "train"])
         copies = (table["split"] == "test") & table["person"].isin(train)
         table = table[~copies]
@@ -155,34 +157,33 @@ def read_dial(root: Path, config: DialConfig) -> Source:
 
 
 def _decode(lines: Sequence[str], words: Sequence[str], file: str) -> list[str]:
-    """Lines of numbers as texts."""
+    """Texts of lines of word numbers."""
     texts = []
     for number, line in enumerate(lines, start=1):
         ids = line.split()
-        known = all(one.isdecimal() and len(one) < 10 for one in ids)
-        if not known or any(int(one) >= len(words) for one in ids):
+        numeric = all(id_.isdecimal() and len(id_) < 10 for id_ in ids)
+        if not numeric or any(int(id_) >= len(words) for id_ in ids):
             raise DataError(
                 "prepare.dial.root",
-                f"{file}, line {number:,}, does not hold numbers of words of {_VOCABULARY} alone",
-                f"numbers from 0 to {len(words) - 1:,}, with spaces between them",
+                f"{file}, line {number:,}, is not a line of word numbers of {_VOCABULARY}",
+                f"numbers from 0 to {len(words) - 1:,}, separated by spaces",
                 f"copy {file} and {_VOCABULARY} from the same run of the preprocessing; if the "
                 f"lines are texts, delete {_VOCABULARY}",
             )
-        texts.append(" ".join(words[int(one)] for one in ids))
+        texts.append(" ".join(words[int(id_)] for id_ in ids))
     return texts
 
 
-def _refuse_numbers(lines: Sequence[str], file: str) -> list[str]:
-    """The lines, unless most of them are numbers of words that nobody knows."""
+def _refuse_numbers(lines: Sequence[str], file: str) -> None:
+    """Refuse lines of which more than half are word numbers."""
     numbers = sum(line.replace(" ", "").isdecimal() for line in lines)
     if 2 * numbers > len(lines):
         raise DataError(
             "prepare.dial.root",
-            f"{file} holds numbers, and there is no {_VOCABULARY} that says of which words",
+            f"{file} consists of word numbers, and there is no file {_VOCABULARY} with the words",
             f"a file {_VOCABULARY}, one word a line, or lines of words",
             f"copy {_VOCABULARY} from the folder that the preprocessing wrote",
         )
-    return list(lines)
 
 
 def _refuse_few_lines(texts: Sequence[str], file: str) -> None:
@@ -191,11 +192,11 @@ def _refuse_few_lines(texts: Sequence[str], file: str) -> None:
             "prepare.dial.split",
             f"{file} has {len(texts):,} lines",
             f"more than {_TRAIN:,} lines of each file for the published split",
-            "set prepare.dial.split to false to divide at random",
+            "set prepare.dial.split to false to divide the texts at random",
         )
 
 
 def _person(text: str, name: str) -> str:
-    """The same for all texts that become the same tokens; an empty line is its own."""
-    same = " ".join(unicodedata.normalize("NFC", text).lower().split()) or name
-    return hashlib.sha256(same.encode()).hexdigest()[:16]
+    """An id that texts of the same tokens share; each empty line has its own."""
+    normalized = " ".join(unicodedata.normalize("NFC", text).lower().split()) or name
+    return hashlib.sha256(normalized.encode()).hexdigest()[:16]

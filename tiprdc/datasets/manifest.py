@@ -1,30 +1,28 @@
-"""Anybody's data: one row a record, with its attributes and a picture path, a text or columns."""
+"""Reads the user's own data set: a file of one row a record, with attributes and an input.
+
+The input is a column of image paths, a column of texts, or the columns of a table.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 from msgspec import Meta
 
-from tiprdc.datasets import tokenizer
-from tiprdc.datasets.images import SUFFIXES, read_picture
+from tiprdc.datasets import manifest_inputs
+from tiprdc.datasets.manifest_inputs import PREFIX, guess_modality
 from tiprdc.datasets.reader import RESERVED, Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute, Modality
-from tiprdc.datasets.table_files import Source, read_source, require_columns
-from tiprdc.datasets.tables import encode_column, fit_column
+from tiprdc.datasets.table_files import Source, read_table, require_columns
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.settings import Settings
 
-MOST_CLASSES = 50
+MAX_CLASSES = 50
 UTILITY = "Attributes that stand for unknown tasks; one that is also private counts as private."
 """Description of `utility` in the settings of a published data set."""
-_INPUT = "x:"
-"""Input columns of an index are named x:NAME, so that none meets an attribute's name."""
 
 
 class ManifestConfig(Settings, frozen=True, kw_only=True):
@@ -89,7 +87,7 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
     def _check(self) -> None:
         where = "prepare.manifest"
         check_labels(where, self.private, self.utility)
-        _refuse_twice(f"{where}.x", self.x)
+        _refuse_duplicates(f"{where}.x", self.x)
         for name in self.x:
             if name in (*self.labels, self.person, self.split):
                 raise ConfigError(
@@ -117,31 +115,31 @@ def check_labels(where: str, private: Sequence[str], utility: Sequence[str]) -> 
         ConfigError: A list names one twice, or a name is reserved.
     """
     for key, names in (("private", private), ("utility", utility)):
-        _refuse_twice(f"{where}.{key}", names)
+        _refuse_duplicates(f"{where}.{key}", names)
         for name in names:
             if name in RESERVED:
                 raise ConfigError(
-                    f"{where}.{key}", f"an attribute named {name!r}",
+                    f"{where}.{key}", f"the attribute name {name!r} is reserved",
                     f"any name but {', '.join(RESERVED)}", "rename the column",
                 )  # fmt: skip
 
 
-def _refuse_twice(where: str, names: Sequence[str]) -> None:
+def _refuse_duplicates(where: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(where, f"{name!r} twice", "each name once")
 
 
 class ManifestReader(Reader):
-    """Reads what a `ManifestConfig` describes.
+    """Reads the data set that a `ManifestConfig` describes.
 
-    A data set of an official layout is a manifest that a function of its own writes down: it gives
-    the columns that the config names, and what is to be said about the files.
+    A data set of a published layout is a manifest too: a function turns its files into the table
+    of columns that the config names.
 
     Args:
-        config: What is where.
-        section: The section of params.yaml that messages name.
-        load: Gives the table, once, on the driver; by default it is the file at `config.path`.
+        config: Which column is what.
+        section: The section of params.yaml, for messages.
+        load: Returns the table; called once, on the driver. None reads the file at `config.path`.
     """
 
     def __init__(
@@ -156,192 +154,119 @@ class ManifestReader(Reader):
         self.modality: Modality = "table" if config.modality == "auto" else config.modality
 
     def index(self) -> Index:
-        given = self.load() if self.load else self._read_file()
-        source, config = given.table, self.config
-        self._require_columns(source, official=given.official)
-        inputs = list(config.x) or self._other_columns(source)
+        source = self.load() if self.load else self._read_file()
+        table, config = source.table, self.config
+        self._require_columns(source)
+        inputs = list(config.x) or self._other_columns(table)
         if config.modality == "auto":
-            self.modality = guess_modality(source[inputs])
-        columns: dict[str, pd.Series[str]] = {"record": self._names(source, inputs)}
-        rows = pd.Series(range(len(source))).astype(str)
-        columns["person"] = self._required(source, "person", rows)
-        if config.split and given.official:
-            columns["split"] = self._required(source, "split", pd.Series(dtype=str))
-        attributes = [self._attribute(source, name) for name in config.labels]
+            self.modality = guess_modality(table[inputs])
+        columns: dict[str, pd.Series[str]] = {"record": self._record_names(table, inputs)}
+        numbers = pd.Series(range(len(table))).astype(str)
+        columns["person"] = self._column_or_default(table, "person", numbers)
+        if config.split and source.has_official_split:
+            columns["split"] = self._column_or_default(table, "split", pd.Series(dtype=str))
+        attributes = [self._attribute(table, name) for name in config.labels]
         for attribute in attributes:
-            numbers = {name: number for number, name in enumerate(attribute.classes)}
-            columns[attribute.name] = source[attribute.name].str.strip().map(numbers)
-        columns |= {f"{_INPUT}{name}": source[name] for name in inputs}
+            class_numbers = {name: number for number, name in enumerate(attribute.classes)}
+            columns[attribute.name] = table[attribute.name].str.strip().map(class_numbers)
+        columns |= {f"{PREFIX}{name}": table[name] for name in inputs}
         records = pd.DataFrame({name: values.to_numpy() for name, values in columns.items()})
         if self.modality == "image":
-            self._check_pictures(records, inputs[0])
+            manifest_inputs.check_image_paths(records, self.root, self.section)
         return Index(
             records=records.astype(dict.fromkeys(config.labels, int)),
             attributes=tuple(attributes),
-            notes=given.notes,
+            notes=source.notes,
         )
 
     def fit(self, records: pd.DataFrame) -> Fitted:
-        names = [name for name in records.columns if name.startswith(_INPUT)]
+        config = self.config
         if self.modality == "image":
-            return Fitted(shape=(3, self.config.size, self.config.size))
+            return Fitted(shape=(3, config.size, config.size))
         if self.modality == "text":
-            trained = tokenizer.train_tokenizer(
-                records[names[0]].fillna(""),
-                records["person"],
-                vocabulary=self.config.vocabulary,
-                length=self.config.length,
-            )
-            size = tokenizer.vocabulary_size(trained)
-            return Fitted(shape=(self.config.length,), tokenizer=trained, vocabulary_size=size)
-        columns = tuple(
-            fit_column(name.removeprefix(_INPUT), records[name], f"{self.section}.x")
-            for name in names
-        )
-        gaps = {c.name: int(records[_INPUT + c.name].isna().sum()) for c in columns}
-        notes = [f"{n:,} missing in {name} (extractor-train)" for name, n in gaps.items() if n]
-        return Fitted(shape=(len(columns),), columns=columns, notes=tuple(notes))
+            return manifest_inputs.fit_texts(records, config.vocabulary, config.length)
+        return manifest_inputs.fit_table(records, f"{self.section}.x")
 
     def read(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
         if self.modality == "image":
-            return self._read_pictures(records, fitted)
+            return manifest_inputs.read_images(records, fitted, self.root, self.section)
         if self.modality == "text":
-            (name,) = (name for name in records.columns if name.startswith(_INPUT))
-            texts = records[name].fillna("")
-            x = tokenizer.encode(fitted.tokenizer, texts.tolist())
-            return Batch(x=x, readable=x[:, 0] > 0)
-        encoded = [encode_column(c, records[_INPUT + c.name]) for c in fitted.columns]
-        return Batch(x=np.stack(encoded, axis=1), readable=np.ones(len(records), dtype=bool))
+            return manifest_inputs.read_texts(records, fitted)
+        return manifest_inputs.read_columns(records, fitted)
 
     def _read_file(self) -> Source:
-        table = read_source(self.path, f"{self.section}.path")
+        table = read_table(self.path, f"{self.section}.path")
         table.index = pd.Index([f"row {row + 1}" for row in range(len(table))])
         notes = () if self.config.person else ("No person column: each record is a person.",)
         return Source(table=table, notes=notes)
 
-    def _require_columns(self, source: pd.DataFrame, *, official: bool) -> None:
+    def _require_columns(self, source: Source) -> None:
         config = self.config
-        wanted = {"x": config.x, "private": config.private, "utility": config.utility}
-        wanted["person"] = (config.person,) if config.person else ()
-        wanted["split"] = (config.split,) if config.split and official else ()
-        for key, names in wanted.items():
-            given = [str(name) for name in source.columns]
-            require_columns(names, given, self.path.name, f"{self.section}.{key}")
+        columns = {"x": config.x, "private": config.private, "utility": config.utility}
+        columns["person"] = (config.person,) if config.person else ()
+        has_split = config.split and source.has_official_split
+        columns["split"] = (config.split,) if config.split and has_split else ()
+        available = [str(name) for name in source.table.columns]
+        for key, names in columns.items():
+            require_columns(names, available, self.path.name, f"{self.section}.{key}")
 
-    def _other_columns(self, source: pd.DataFrame) -> list[str]:
-        taken = {*self.config.labels, self.config.person, self.config.split}
-        others = [str(name) for name in source.columns if name not in taken]
+    def _other_columns(self, table: pd.DataFrame) -> list[str]:
+        used = {*self.config.labels, self.config.person, self.config.split}
+        others = [str(name) for name in table.columns if name not in used]
         if not others:
             raise DataError(
                 f"{self.section}.x",
-                "no column is left",
+                "no column is left for the input",
                 "at least one input column",
                 "name it in x",
             )
         return others
 
-    def _names(self, source: pd.DataFrame, inputs: Sequence[str]) -> pd.Series[str]:
-        rows = source.index.to_series()
+    def _record_names(self, table: pd.DataFrame, inputs: Sequence[str]) -> pd.Series[str]:
+        rows = table.index.to_series()
         if self.modality != "image":
             return rows
-        paths: pd.Series[str] = source[inputs[0]]
+        paths: pd.Series[str] = table[inputs[0]]
         return paths.fillna(rows)
 
-    def _required(
-        self, source: pd.DataFrame, key: Literal["person", "split"], default: pd.Series[str]
+    def _column_or_default(
+        self, table: pd.DataFrame, key: Literal["person", "split"], default: pd.Series[str]
     ) -> pd.Series[str]:
-        """A column in which no row may be empty, or the default where none is named."""
+        """The column that this key names, without empty rows; the default if it names none."""
         name = getattr(self.config, key)
         if name is None:
             return default
-        self._refuse_gaps(source, name, key)
-        values: pd.Series[str] = source[name]
+        self._refuse_gaps(table, name, key)
+        values: pd.Series[str] = table[name]
         return values.str.strip()
 
-    def _attribute(self, source: pd.DataFrame, name: str) -> Attribute:
+    def _attribute(self, table: pd.DataFrame, name: str) -> Attribute:
         key = "private" if name in self.config.private else "utility"
-        self._refuse_gaps(source, name, key)
-        found = set(source[name].str.strip())
-        if not 2 <= len(found) <= MOST_CLASSES:
+        self._refuse_gaps(table, name, key)
+        classes = set(table[name].str.strip())
+        if not 2 <= len(classes) <= MAX_CLASSES:
             raise DataError(
                 f"{self.section}.{key}",
-                f"{name!r} has {len(found):,} {'class' if len(found) == 1 else 'classes'}",
-                f"2 to {MOST_CLASSES} classes",
-                f"add a column of groups of {name!r} (under 30 or not, say) and name that"
-                if len(found) > 1
-                else "an attribute that everybody shares needs no hiding: name another",
+                f"{name!r} has {len(classes):,} {'class' if len(classes) == 1 else 'classes'}",
+                f"2 to {MAX_CLASSES} classes",
+                f"add a column that groups {name!r} (under 30 or not, say) and name that column"
+                if len(classes) > 1
+                else "everybody has the same class, so there is nothing to learn: name another",
             )
-        return Attribute(name=name, classes=tuple(_in_order(found)))
+        return Attribute(name=name, classes=tuple(_sort_classes(classes)))
 
-    def _refuse_gaps(self, source: pd.DataFrame, name: str, key: str) -> None:
-        gaps = int(source[name].isna().sum())
+    def _refuse_gaps(self, table: pd.DataFrame, name: str, key: str) -> None:
+        gaps = int(table[name].isna().sum())
         if gaps:
             raise DataError(
                 f"{self.section}.{key}",
-                f"{name!r} is empty or NaN in {gaps:,} of {len(source):,} rows",
+                f"{name!r} is empty or NaN in {gaps:,} of {len(table):,} rows",
                 "a value in every row",
                 "fill these rows in or delete them",
             )
 
-    def _check_pictures(self, records: pd.DataFrame, name: str) -> None:
-        """Refuse paths out of the root, and one picture as two people."""
-        if not self.root.is_dir():
-            raise self._no_root()
-        paths = records[_INPUT + name].dropna()
-        inside = str(self.root) + os.sep
-        outside = [
-            path for path in paths
-            if not os.path.normpath(self.root / path).startswith(inside)
-        ]  # fmt: skip
-        if outside:
-            raise DataError(
-                f"{self.section}.x",
-                f"{len(outside):,} paths lead out of {self.root}: {', '.join(outside[:5])}",
-                "paths inside the root",
-                f"set {self.section}.root to a folder that holds all pictures",
-            )
-        people = records["person"][paths.index].groupby(paths.map(os.path.normpath)).nunique()
-        shared = people[people > 1].index.tolist()
-        if shared:
-            raise DataError(
-                f"{self.section}.x",
-                f"{len(shared):,} pictures are listed for two people: {', '.join(shared[:5])}",
-                "each picture for one person",
-                "delete the repeated rows, or name the person column",
-            )
 
-    def _read_pictures(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
-        if not self.root.is_dir():
-            raise self._no_root()
-        (name,) = (name for name in records.columns if name.startswith(_INPUT))
-        x = np.zeros((len(records), *fitted.shape), dtype=np.uint8)
-        readable = np.zeros(len(records), dtype=bool)
-        for row, path in enumerate(records[name]):
-            picture = read_picture(self.root / path, fitted.shape[-1]) if pd.notna(path) else None
-            if picture is not None:
-                x[row], readable[row] = picture, True
-        return Batch(x=x, readable=readable)
-
-    def _no_root(self) -> DataError:
-        return DataError(
-            f"{self.section}.root",
-            f"{self.root} is not a folder here",
-            "a folder that this machine, and every worker of a cluster, can see",
-            "fix the path, or put the pictures on storage that all machines share",
-        )
-
-
-def guess_modality(inputs: pd.DataFrame) -> Modality:
-    """What the input columns hold: several are a table; one may be pictures, texts or a table."""
-    if inputs.shape[1] > 1:
-        return "table"
-    sample = inputs.iloc[:, 0].dropna().head(1000)
-    if sample.str.lower().str.endswith(SUFFIXES).mean() > 0.9:
-        return "image"
-    return "text" if sample.str.strip().str.contains(r"\s").mean() > 0.5 else "table"
-
-
-def _in_order(classes: set[str]) -> list[str]:
+def _sort_classes(classes: set[str]) -> list[str]:
     """By value where all are numbers, else by name."""
     try:
         return sorted(classes, key=lambda name: (float(name), name))

@@ -1,8 +1,8 @@
-"""What every data set's reader does: list the records, fit what is fitted, read records anywhere.
+"""The interface of every data set reader: list the records, fit the inputs, read records.
 
-`index` runs once, on the driver, and is cheap: no picture is opened. `fit` runs once, on the rows
-of extractor-train alone, so that nothing of the attacker's people shapes the input. `read` runs in
-any worker, on a slice of the index, and may meet records that cannot be read: it says which.
+`index` runs once, on the driver, and opens no image. `fit` runs once, on the rows of
+extractor-train alone, so that no person of the attackers shapes the input. `read` runs in any
+worker, on a slice of the index, and marks records that cannot be read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tiprdc.datasets.schema import Attribute, Column, Modality
 
 RESERVED = ("record", "person", "split")
-"""Columns of an index that no attribute can be named after."""
+"""Columns of an index; no attribute may have one of these names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,12 @@ class Index:
     """All records of a data set, without their contents.
 
     Args:
-        records: One row a record: `record` (str), what a message calls it; `person` (str), whom it
-            is about; `split` (optional), the split that the source demands; one column of class
-            numbers named after each attribute; and whatever the reader needs to find it again.
+        records: One row a record. Columns: `record` (str), its name in messages; `person` (str),
+            the person it is about; `split` (optional), the split that the source prescribes; one
+            column of class numbers named after each attribute; and what the reader needs to find
+            the record again.
         attributes: The attributes and the names of their classes.
-        notes: What a reader of the report should know about the source.
+        notes: Remarks about the source for the report.
     """
 
     records: pd.DataFrame
@@ -40,14 +41,14 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What reading needs and extractor-train decides.
+    """What `read` needs and extractor-train decides.
 
     Args:
         shape: Shape of one record: (C, H, W), (F,) or (T,).
         columns: For tables, the input columns in order.
         tokenizer: For text, the tokenizer's JSON.
         vocabulary_size: For text, the number of token ids.
-        notes: What a reader of the report should know about the fit.
+        notes: Remarks about the fit for the report.
     """
 
     shape: tuple[int, ...]
@@ -62,7 +63,7 @@ class Batch:
     """Records as arrays.
 
     Args:
-        x: `[B, *shape]`, uint8 pictures, float32 columns or int32 token ids.
+        x: `[B, *shape]`: uint8 images, float32 columns or int32 token ids.
         readable: `[B]` bool; where False, x is meaningless.
     """
 
@@ -85,12 +86,12 @@ class Reader(ABC):
 
     @abstractmethod
     def fit(self, records: pd.DataFrame) -> Fitted:
-        """Fit to these rows of the index: the ones of extractor-train."""
+        """Fit the inputs to these rows of the index, which are those of extractor-train."""
 
     @abstractmethod
     def read(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
         """Read these rows of the index, in their order.
 
         Raises:
-            DataError: Nothing at all can be read from here.
+            DataError: Nothing at all can be read on this machine.
         """

@@ -1,4 +1,4 @@
-"""The shards on disk: Parquet files by split, and `schema.json` that says what is in them.
+"""Reads and writes shards: Parquet files by split, and `schema.json` that describes them.
 
     shards/schema.json
     shards/<split>/part-00000.parquet
@@ -47,9 +47,9 @@ class Column:
     """One input column of a table.
 
     Args:
-        name: Its name in the source.
-        categories: For a categorical column its categories: the input is the number of one, and
-            `len(categories)` stands for any other. Empty for a numeric column.
+        name: The column's name in the source.
+        categories: For a categorical column, its categories: the input is a category's number, and
+            `len(categories)` for any other value. Empty for a numeric column.
         mean, std: For a numeric column, over extractor-train, in the column's unit.
     """
 
@@ -61,22 +61,22 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """What the shards hold.
+    """Describes a folder of shards.
 
     Args:
-        dataset: The reader's name.
-        modality: What a record is.
+        dataset: Name of the data set's reader.
+        modality: Kind of the records.
         shape: Shape of one record x: (C, H, W), (F,) or (T,).
-        attributes: All attributes, private and utility first.
+        attributes: All attributes; private ones first, then utility.
         private: Names of the attributes to hide.
         utility: Names of the attributes that stand for unseen tasks.
         columns: For tables, the input columns in order.
         vocabulary_size: For text, the number of token ids; id 0 is padding.
         people: Number of people in each split.
         records: Number of records in each split.
-        unreadable: Number of records left out because they could not be read.
-        notes: What a reader of the report should know about the source.
-        digest: sha256 over the names and the digests of all shards.
+        unreadable: Number of records that could not be read and are not in the shards.
+        notes: Remarks about the source for the report.
+        digest: sha256 over the digests of all shards.
     """
 
     dataset: str
@@ -102,8 +102,11 @@ class Schema:
         for attribute in self.attributes:
             if attribute.name == name:
                 return attribute
-        names = [a.name for a in self.attributes]
-        raise DataError("attribute", name, f"one of {', '.join(names)}", suggestion(name, names))
+        names = [attribute.name for attribute in self.attributes]
+        raise DataError(
+            "attribute", f"no attribute {name!r}", f"one of {', '.join(names)}",
+            suggestion(name, names),
+        )  # fmt: skip
 
     def classes(self, name: str) -> int:
         """Number of classes K of an attribute."""
@@ -112,10 +115,10 @@ class Schema:
 
 @dataclass(frozen=True)
 class Records:
-    """A split in memory.
+    """Records in memory, usually those of one split.
 
     Args:
-        x: `[N, *shape]` in the modality's type.
+        x: `[N, *shape]`, of the type that `DTYPES` names for the modality.
         labels: Attribute name -> class numbers `[N]` int64.
         person: Person ids `[N]` str.
     """
@@ -138,7 +141,7 @@ class Records:
 
 
 def encode_shard(records: Records) -> bytes:
-    """One shard as Parquet; the same records give the same bytes."""
+    """Encode one shard as Parquet; the same records give the same bytes."""
     width = int(np.prod(records.x.shape[1:]))
     flat = pa.array(np.ascontiguousarray(records.x).reshape(-1))
     columns: dict[str, pa.Array] = {
@@ -161,18 +164,18 @@ def write_shard(path: Path, records: Records) -> str:
 
 
 def write_schema(folder: Path, schema: Schema, digests: Iterable[str]) -> Schema:
-    """Seal a folder of shards: write `schema.json` with one digest of all of them."""
-    total = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
-    sealed = replace(schema, digest=total)
-    (folder / "schema.json").write_text(json.dumps(asdict(sealed), indent=1) + "\n")
-    return sealed
+    """Write `schema.json` with one digest over those of all shards; return the schema with it."""
+    digest = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+    complete = replace(schema, digest=digest)
+    (folder / "schema.json").write_text(json.dumps(asdict(complete), indent=1) + "\n")
+    return complete
 
 
 def read_schema(folder: Path) -> Schema:
     """Read `schema.json`.
 
     Raises:
-        DataError: The folder holds no shards, or the file is not a schema.
+        DataError: There is no such file, or it is not a schema.
     """
     path = folder / "schema.json"
     try:
@@ -186,13 +189,11 @@ def read_schema(folder: Path) -> Schema:
         )
         return Schema(**plain)
     except FileNotFoundError:
-        raise DataError(
-            str(path), "no such file", "a folder of shards", "run `dvc repro prepare` first"
-        ) from None
+        raise DataError(str(path), "no such file", hint="run `dvc repro prepare` first") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            str(path), f"not a schema ({type(error).__name__})", "a file written by prepare",
-            "run `dvc repro -f prepare`",
+            str(path), f"not a schema that `prepare` wrote ({type(error).__name__})",
+            hint="run `dvc repro -f prepare`",
         ) from error  # fmt: skip
 
 
@@ -200,10 +201,11 @@ def read_split(folder: Path, schema: Schema, split: Split, fewest: int | None = 
     """Read a split into memory, in the order of its shards.
 
     Args:
-        folder, schema: Of the shards.
-        split: Which.
-        fewest: Stop after the shard that brings as many records; `prepare` puts people into shards
-            in a random order. None reads all.
+        folder: The folder of shards.
+        schema: Its schema.
+        split: The split to read.
+        fewest: Stop after the shard with which there are this many records; `prepare` puts people
+            into shards in a random order. None reads all shards.
 
     Raises:
         DataError: There is no shard, or one is broken.
@@ -217,7 +219,7 @@ def read_split(folder: Path, schema: Schema, split: Split, fewest: int | None = 
 def read_labels(
     folder: Path, schema: Schema, split: Split
 ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.str_]]:
-    """A split's labels and person ids, without its records; otherwise as `read_split`."""
+    """Read the labels and person ids of a split as `read_split` does, without the records."""
     columns = ["person", *(f"attribute:{a.name}" for a in schema.attributes)]
     return _labels(_read_table(folder, split, columns), schema)
 
@@ -228,7 +230,7 @@ def _read_table(
     files = sorted((folder / split).glob("part-*.parquet"))
     if not files:
         raise DataError(
-            str(folder / split), "no shards", "at least one", "run `dvc repro -f prepare`"
+            str(folder / split), "no shards in this folder", hint="run `dvc repro -f prepare`"
         )
     try:
         tables: list[pa.Table] = []
@@ -238,14 +240,14 @@ def _read_table(
         return pa.concat_tables(tables).combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            str(folder / split), f"a broken shard ({type(error).__name__})", "whole Parquet files",
-            "run `dvc repro -f prepare`",
+            str(folder / split), f"a broken shard ({type(error).__name__})",
+            hint="run `dvc repro -f prepare`",
         ) from error  # fmt: skip
 
 
 def _labels(
     table: pa.Table, schema: Schema
 ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.str_]]:
-    names = [a.name for a in schema.attributes]
-    labels = {n: table[f"attribute:{n}"].to_numpy().astype(np.int64) for n in names}
+    names = [attribute.name for attribute in schema.attributes]
+    labels = {name: table[f"attribute:{name}"].to_numpy().astype(np.int64) for name in names}
     return labels, np.asarray(table["person"].to_pylist(), dtype=np.str_)

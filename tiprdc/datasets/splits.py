@@ -1,8 +1,9 @@
-"""Four splits, disjoint by person: the extractor's people and three kinds of attacker's people.
+"""Divides the people of a data set into four splits: one for the extractor, three for attackers.
 
-A person's place follows from the seed and the person's id alone, and the counts are exact. Where
-the source has splits of its own they are obeyed: `train` is divided among the extractor's and the
-attackers' training people, `val` is attacker-select and `test` is attacker-test.
+No person is in two splits. A person's position in the order depends on the seed and the person's
+id alone; the numbers of people follow the shares exactly. Official splits of the source are kept:
+`train` is divided into extractor-train and attacker-train, `val` becomes attacker-select and
+`test` attacker-test.
 """
 
 from __future__ import annotations
@@ -56,28 +57,32 @@ class SharesConfig(Settings, frozen=True, kw_only=True):
         return dict(zip(SPLITS, shares, strict=True))[split]
 
 
-def shuffled(people: Iterable[str], seed: int) -> list[str]:
+def shuffle_people(people: Iterable[str], seed: int) -> list[str]:
     """The distinct people in an order that depends on the seed and each id alone."""
     return sorted(
         set(people), key=lambda person: hashlib.sha256(f"{seed}:{person}".encode()).digest()
     )
 
 
-def assign(
+def assign_splits(
     person: Sequence[str],
     shares: SharesConfig,
     seed: int,
     official: Sequence[str] | None = None,
     where: str = "split",
 ) -> NDArray[np.str_]:
-    """The split of each record `[N]`.
+    """Assign each record to a split.
 
     Args:
-        person: Whom each record is about `[N]`.
-        shares: How people are divided; only the proportions count inside an official split.
+        person: Person that each record is about `[N]`.
+        shares: How people are divided; inside an official split only the proportions count.
         seed: Any whole number.
-        official: The source's own split of each record `[N]`: train, val and test, or our four.
-        where: The column that holds it, for messages.
+        official: The source's split of each record `[N]`: train, val and test, or the four of
+            `SPLITS`. None divides all people at random.
+        where: The key that names the column of official splits, for messages.
+
+    Returns:
+        Split of each record `[N]`.
 
     Raises:
         DataError: An official split is unknown or missing, or a person is in two of them.
@@ -85,13 +90,13 @@ def assign(
     people = pd.Series(list(person), dtype=str)
     if official is None:
         return people.map(_divide(people, SPLITS, shares, seed)).to_numpy(dtype=np.str_)
-    group = pd.Series(list(official), dtype=str)
-    parts = _parts(group, where)
-    _refuse_shared_people(people, group, where)
-    split: dict[str, Split] = {}
-    for name, into in parts.items():
-        split |= _divide(people[group == name], into, shares, seed)
-    return people.map(split).to_numpy(dtype=np.str_)
+    source_split = pd.Series(list(official), dtype=str)
+    targets = _targets(source_split, where)
+    _refuse_shared_people(people, source_split, where)
+    split_of_person: dict[str, Split] = {}
+    for name, splits in targets.items():
+        split_of_person |= _divide(people[source_split == name], splits, shares, seed)
+    return people.map(split_of_person).to_numpy(dtype=np.str_)
 
 
 def refuse_few_people(
@@ -101,67 +106,74 @@ def refuse_few_people(
     fewest: int,
     where: str,
 ) -> None:
-    """Every class of these attributes needs `fewest` people in every split.
+    """Refuse a division in which a class has fewer than `fewest` people in a split.
+
+    Args:
+        records: Columns `person` and the class numbers of each attribute, one row a record.
+        split: Split of each record `[N]`.
+        attributes: The attributes to check.
+        fewest: Number of people required.
+        where: The key to name in messages.
 
     Raises:
-        DataError: Naming the classes, the splits and the counts.
+        DataError: Names the classes, the splits and the counts.
     """
-    few = [
+    too_small = [
         f"{attribute.name} {attribute.classes[number]!r}: {count:,} in {name}"
         for attribute in attributes
         for name in SPLITS
-        for number, count in enumerate(_people_of(records[split == name], attribute))
+        for number, count in enumerate(_people_by_class(records[split == name], attribute))
         if count < fewest
     ]
-    if few:
-        more = f" and {len(few) - 5} more" if len(few) > 5 else ""
+    if too_small:
+        more = f" and {len(too_small) - 5} more" if len(too_small) > 5 else ""
         raise DataError(
             where,
-            "too few people (" + "; ".join(few[:5]) + more + ")",
+            "too few people (" + "; ".join(too_small[:5]) + more + ")",
             f"at least {fewest:,} people of each class in each split (prepare.min_people)",
-            "join small classes in the data, add people, change prepare.shares, or lower "
+            "merge small classes in the data, add people, change prepare.shares, or lower "
             "prepare.min_people",
         )
 
 
-def _people_of(records: pd.DataFrame, attribute: Attribute) -> list[int]:
-    """Number of different people in each class."""
+def _people_by_class(records: pd.DataFrame, attribute: Attribute) -> list[int]:
+    """Number of distinct people in each class."""
     pairs = records[["person", attribute.name]].drop_duplicates()
     counts = np.bincount(pairs[attribute.name], minlength=len(attribute.classes))
     return [int(count) for count in counts]
 
 
 def _divide(
-    person: pd.Series[str], into: Sequence[Split], shares: SharesConfig, seed: int
+    person: pd.Series[str], splits: Sequence[Split], shares: SharesConfig, seed: int
 ) -> dict[str, Split]:
-    """Person -> split; counts are the shares rounded by the largest remainder."""
-    people = shuffled(person, seed)
-    wanted = np.array([shares.of(split) for split in into])
-    exact = wanted / wanted.sum() * len(people)
+    """Person -> split; counts are the shares, rounded by the largest remainder."""
+    people = shuffle_people(person, seed)
+    weights = np.array([shares.of(split) for split in splits])
+    exact = weights / weights.sum() * len(people)
     counts = np.floor(exact + 1e-9).astype(int)
-    short = len(people) - counts.sum()
-    counts[np.argsort(counts - exact, kind="stable")[:short]] += 1
-    names = [split for split, count in zip(into, counts, strict=True) for _ in range(count)]
+    remaining = len(people) - counts.sum()
+    counts[np.argsort(counts - exact, kind="stable")[:remaining]] += 1
+    names = [split for split, count in zip(splits, counts, strict=True) for _ in range(count)]
     return dict(zip(people, names, strict=True))
 
 
-def _parts(official: pd.Series[str], where: str) -> dict[str, tuple[Split, ...]]:
-    """What each official split is divided into."""
-    given = set(official)
-    if given == set(SPLITS):
+def _targets(official: pd.Series[str], where: str) -> dict[str, tuple[Split, ...]]:
+    """Official split -> the splits that it is divided into."""
+    names = set(official)
+    if names == set(SPLITS):
         return {split: (split,) for split in SPLITS}
-    if given == set(_OFFICIAL):
+    if names == set(_OFFICIAL):
         return _OFFICIAL
-    if given == {"train", "test"}:
+    if names == {"train", "test"}:
         train = (*_OFFICIAL["train"], *_OFFICIAL["val"])
         return {"train": train, "test": _OFFICIAL["test"]}
     known = [*_OFFICIAL, *SPLITS]
-    unknown = sorted(given - set(known))
+    unknown = sorted(names - set(known))
     raise DataError(
         where,
-        f"the splits {', '.join(repr(name) for name in sorted(given)[:6])}",
+        f"the column contains the splits {', '.join(repr(name) for name in sorted(names)[:6])}",
         f"train, test and, if there is one, val; or all of {', '.join(SPLITS)}",
-        suggestion(unknown[0], known) if unknown else "leave the column out to divide at random",
+        suggestion(unknown[0], known) if unknown else "name no column, to divide people at random",
     )
 
 
@@ -171,6 +183,6 @@ def _refuse_shared_people(person: pd.Series[str], official: pd.Series[str], wher
         raise DataError(
             where,
             f"{shared:,} {'person is' if shared == 1 else 'people are'} in two splits",
-            "each person in one split only: else the attack is scored on people it has seen",
-            "put all records of a person into one split, or leave out the source's splits",
+            "each person in one split: else attacks are scored on people they were trained on",
+            "put all records of a person into one split, or name no column of official splits",
         )

@@ -1,8 +1,8 @@
-"""Text as token ids: a byte-level BPE trained on extractor-train, which ships with the release.
+"""Turns text into token ids: a byte-level BPE, trained on extractor-train and part of the release.
 
-A tokenizer's vocabulary is public once it ships, and a word that one person alone uses would say
-that this person was there. So each person counts once for each word, and words of fewer than
-`FEWEST_PEOPLE` people decide nothing. Any text can still be written, byte by byte if need be.
+The vocabulary is public once it is released, and a word that only one person uses would reveal
+that this person is in the training data. So each person counts once for each word, and words of
+fewer than `MIN_PEOPLE` people are ignored. Any text can still be encoded, byte by byte if needed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from tiprdc.errors import DataError
 
-FEWEST_PEOPLE = 3
-"""People who must use a word before it counts for the vocabulary."""
+MIN_PEOPLE = 3
+"""Number of people who must use a word before it can shape the vocabulary."""
 PADDING = "[PAD]"
 """Token 0."""
 
@@ -26,15 +26,18 @@ PADDING = "[PAD]"
 def train_tokenizer(
     texts: Iterable[str], person: Iterable[str], *, vocabulary: int, length: int
 ) -> str:
-    """Train on these texts and return the tokenizer's JSON; it pads and cuts to `length` tokens.
+    """Train a tokenizer that pads and cuts to `length` tokens.
 
     Args:
         texts: One text a record.
-        person: Who wrote each.
-        vocabulary: Number of token ids wanted, at least 300: 256 bytes, padding and some words.
+        person: Author of each text.
+        vocabulary: Number of token ids, at least 300: 256 bytes, padding and some words.
         length: Tokens a text.
+
+    Returns:
+        The tokenizer's JSON.
     """
-    # The space in front makes the first word of a text the same token as anywhere else.
+    # With a space in front, the first word of a text is the same token as elsewhere in a text.
     normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Lowercase(), normalizers.Strip(), normalizers.Prepend(" ")]
     )
@@ -46,8 +49,8 @@ def train_tokenizer(
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    words = _people_of_words(map(normalizer.normalize_str, texts), person, tokenizer.pre_tokenizer)
-    tokenizer.train_from_iterator(_repeated(words), trainer)
+    people = _people_by_word(map(normalizer.normalize_str, texts), person, tokenizer.pre_tokenizer)
+    tokenizer.train_from_iterator(_repeat_words(people), trainer)
     tokenizer.normalizer = normalizer
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(length=length, pad_id=0, pad_token=PADDING)
@@ -55,56 +58,63 @@ def train_tokenizer(
 
 
 def vocabulary_size(tokenizer: str) -> int:
-    """Number of token ids of a tokenizer's JSON."""
+    """Number of token ids of a tokenizer, given as JSON."""
     return int(Tokenizer.from_str(tokenizer).get_vocab_size())
 
 
-def cut_to(tokenizer: str, length: int | None, where: str) -> str:
-    """A tokenizer's JSON that pads and cuts to `length` tokens; None leaves what it does itself.
+def set_length(tokenizer: str, length: int | None, where: str) -> str:
+    """Make a tokenizer pad and cut to a length.
 
     Args:
         tokenizer: JSON of any tokenizer of the library `tokenizers`.
-        length: Tokens a text.
-        where: Names the file in messages.
+        length: Tokens a text; None keeps the length that the tokenizer pads to.
+        where: Name of the file, for messages.
+
+    Returns:
+        The tokenizer's JSON.
 
     Raises:
-        DataError: It is no tokenizer, or neither it nor the caller says a length.
+        DataError: It is not a tokenizer, or `length` is None and it does not pad to a length.
     """
     try:
-        found = Tokenizer.from_str(tokenizer)
+        parsed = Tokenizer.from_str(tokenizer)
     except Exception as error:  # the library raises nothing narrower
         raise DataError(
-            where, f"no tokenizer ({type(error).__name__})", "a tokenizer.json"
+            where, f"not a tokenizer ({type(error).__name__})", "a tokenizer.json"
         ) from None
-    if length is None and not (found.padding and found.padding.get("length")):
-        raise DataError(where, "it pads to no length", "one that pads, or a model of fixed length")
+    if length is None and not (parsed.padding and parsed.padding.get("length")):
+        raise DataError(
+            where,
+            "the tokenizer does not pad to a fixed length",
+            "a tokenizer that pads, or a model of fixed length",
+        )
     if length is not None:
-        padding = {"pad_id": 0, "pad_token": PADDING} | (found.padding or {})
-        known = ("pad_id", "pad_token", "pad_type_id", "direction")
-        found.enable_truncation(length)
-        found.enable_padding(length=length, **{k: padding[k] for k in known if k in padding})
-    return str(found.to_str())
+        padding = {"pad_id": 0, "pad_token": PADDING} | (parsed.padding or {})
+        options = ("pad_id", "pad_token", "pad_type_id", "direction")
+        parsed.enable_truncation(length)
+        parsed.enable_padding(length=length, **{k: padding[k] for k in options if k in padding})
+    return str(parsed.to_str())
 
 
 def encode(tokenizer: str, texts: Sequence[str]) -> NDArray[np.int32]:
-    """Token ids `[B, T]` of these texts, 0 where a text has ended."""
+    """Token ids `[B, T]` of these texts, 0 after the end of a text."""
     encodings = Tokenizer.from_str(tokenizer).encode_batch(list(texts))
     return np.array([encoding.ids for encoding in encodings], dtype=np.int32)
 
 
-def _people_of_words(
-    texts: Iterable[str], person: Iterable[str], cut: pre_tokenizers.PreTokenizer
+def _people_by_word(
+    texts: Iterable[str], person: Iterable[str], splitter: pre_tokenizers.PreTokenizer
 ) -> dict[str, int]:
-    """Word -> number of people who use it; a word keeps the space before it."""
+    """Word -> number of people who use it; a word includes the space before it."""
     vocabularies: dict[str, set[str]] = {}
-    for text, who in zip(texts, person, strict=True):
-        spans = (span for _, span in cut.pre_tokenize_str(text))
-        vocabularies.setdefault(who, set()).update(text[start:stop] for start, stop in spans)
+    for text, author in zip(texts, person, strict=True):
+        spans = (span for _, span in splitter.pre_tokenize_str(text))
+        vocabularies.setdefault(author, set()).update(text[start:stop] for start, stop in spans)
     counts = Counter(word for words in vocabularies.values() for word in words)
-    return {word: people for word, people in counts.items() if people >= FEWEST_PEOPLE}
+    return {word: people for word, people in counts.items() if people >= MIN_PEOPLE}
 
 
-def _repeated(words: dict[str, int]) -> Iterator[str]:
-    """Each word as often as it has people, sorted, so that ties always fall alike."""
-    for word in sorted(words):
-        yield from repeat(word, words[word])
+def _repeat_words(people: dict[str, int]) -> Iterator[str]:
+    """Each word once for each of its people; sorted, so that ties break the same way."""
+    for word in sorted(people):
+        yield from repeat(word, people[word])

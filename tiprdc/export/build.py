@@ -1,30 +1,23 @@
-"""Assemble a release, or a variant: the file, its tokenizer where there is one, the manifest."""
+"""Builds a release, or a variant of it: the ONNX file, its tokenizer if any, the manifest."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.datasets.schema import SPLITS, Schema, read_schema, read_split
 from tiprdc.errors import ModelError
-from tiprdc.export.onnx_export import (
-    ExportConfig,
-    Parity,
-    compare,
-    difference,
-    export,
-    features_before_noise,
-    torch_features,
-    write_manifest,
-)
-from tiprdc.export.quantization import quantise
+from tiprdc.export.manifest_writer import write_manifest
+from tiprdc.export.onnx_export import ExportConfig, export
+from tiprdc.export.parity import check_parity, compare_features, file_features, torch_features
+from tiprdc.export.quantization import quantize
 from tiprdc.formats.files import sha256
-from tiprdc.formats.manifest import MODEL
+from tiprdc.formats.manifest import MODEL, Agreement, Variant
 from tiprdc.models.extractor import Extractor
 from tiprdc.training.checkpoint import load_extractor
 
@@ -37,27 +30,27 @@ def build(
     release: Path,
     unprotected: Path,
 ) -> None:
-    """Export both extractors, compare each with torch on real records, describe the one that ships.
+    """Export both extractors, check each against torch on real records, write the manifest.
 
     Args:
-        config: Operator set, tolerance, number of records to compare on.
-        shards: Folder of `prepare`.
-        checkpoint: Folder of `train`.
+        config: Operator set, tolerance, number of records for the check.
+        shards: Folder that `prepare` wrote.
+        checkpoint: Folder that `train` wrote.
         release: Folder for `extractor.onnx`, `manifest.json` and, for text, `tokenizer.json`.
-        unprotected: Folder for `unprotected.onnx`, which never ships.
+        unprotected: Folder for `unprotected.onnx`, which is never released.
 
     Raises:
         ModelError: A checkpoint is damaged, or a file differs from torch.
     """
     schema = read_schema(shards)
-    x = _some_records(shards, schema, config.parity_records)
-    twin = load_extractor(checkpoint / "unprotected")
-    export(twin, unprotected / "unprotected.onnx", config)
-    compare(twin, unprotected / "unprotected.onnx", x, config)
+    x = _sample_records(shards, schema, config.parity_records)
+    unprotected_extractor = load_extractor(checkpoint / "unprotected")
+    export(unprotected_extractor, unprotected / "unprotected.onnx", config)
+    check_parity(unprotected_extractor, unprotected / "unprotected.onnx", x, config)
     extractor = load_extractor(checkpoint / "protected")
     export(extractor, release / MODEL, config)
-    parity = compare(extractor, release / MODEL, x, config)
-    _describe(config, schema, extractor, parity, shards, release)
+    parity = check_parity(extractor, release / MODEL, x, config)
+    _add_manifest(config, schema, extractor, parity, shards, release)
 
 
 def build_variant(
@@ -69,50 +62,52 @@ def build_variant(
     release: Path,
     out: Path,
 ) -> None:
-    """Make a variant of the file that ships, a release of its own: compared, and described.
+    """Make a variant of the released file, as a release of its own with its own manifest.
 
     Args:
-        config: Tolerance of variants, numbers of records to set ranges and to compare on.
+        config: Tolerance of variants, numbers of records for ranges and for the comparison.
         variant: One of `config.variants`.
-        shards: Folder of `prepare`.
-        checkpoint: Folder of `train`.
+        shards: Folder that `prepare` wrote.
+        checkpoint: Folder that `train` wrote.
         release: Folder that `build` wrote.
         out: Folder for `extractor.onnx`, `manifest.json` and, for text, `tokenizer.json`.
 
     Raises:
-        ModelError: It differs from the file that ships by more than `config` allows.
+        ModelError: It differs from the released file by more than `config` allows.
     """
     schema = read_schema(shards)
-    x = _some_records(shards, schema, config.parity_records)
+    x = _sample_records(shards, schema, config.parity_records)
     source, target = release / MODEL, out / MODEL
-    # Ranges are part of what is released: no person whom attackers know may shape them.
-    ranges = read_split(shards, schema, "extractor-train").x[: config.calibration_records]
-    quantise(source, target, variant, ranges)
-    found = features_before_noise(target)
-    apart = difference(features_before_noise(source), found, x)
+    # Ranges are released with the file, so people of the attacker splits must not shape them.
+    calibration = read_split(shards, schema, "extractor-train").x[: config.calibration_records]
+    quantize(source, target, variant, calibration)
+    variant_features = file_features(target)
+    from_source = compare_features(file_features(source), variant_features, x)
     # Written so that NaN fails too.
-    if not apart.mean_abs <= config.variants_tolerance:
+    if not from_source.mean_abs <= config.variants_tolerance:
         raise ModelError(
-            str(target), f"differs from {source} by {apart.mean_abs:.2g} on average",
+            str(target), f"differs from {source} by {from_source.mean_abs:.2g} on average",
             f"at most {config.variants_tolerance:g}",
-            "more export.calibration_records, another variant, or raise export.variants_tolerance",
+            "raise export.calibration_records, choose another variant, or raise "
+            "export.variants_tolerance",
         )  # fmt: skip
     extractor = load_extractor(checkpoint / "protected")
-    parity = difference(torch_features(extractor), found, x)
-    described = {"name": variant, "of": sha256(source), **asdict(apart)}
-    _describe(config, schema, extractor, parity, shards, out, described)
+    parity = compare_features(torch_features(extractor), variant_features, x)
+    origin = {"name": variant, "of": sha256(source), **msgspec.structs.asdict(from_source)}
+    described = msgspec.convert(origin, Variant)
+    _add_manifest(config, schema, extractor, parity, shards, out, described)
 
 
-def _describe(
+def _add_manifest(
     config: ExportConfig,
     schema: Schema,
     extractor: Extractor,
-    parity: Parity,
+    parity: Agreement,
     shards: Path,
     release: Path,
-    variant: dict[str, Any] | None = None,
+    variant: Variant | None = None,
 ) -> None:
-    """The manifest beside a file, and the tokenizer where there is one."""
+    """Write the manifest of a release, and copy the tokenizer if there is one."""
     files = {MODEL: release / MODEL}
     if schema.modality == "text":
         files["tokenizer.json"] = release / "tokenizer.json"
@@ -131,8 +126,8 @@ def _describe(
     )
 
 
-def _some_records(shards: Path, schema: Schema, count: int) -> NDArray[Any]:
-    """Real records of every split in turn, up to `count`."""
+def _sample_records(shards: Path, schema: Schema, count: int) -> NDArray[Any]:
+    """Real records, up to `count`, from the splits in reverse order."""
     parts: list[NDArray[Any]] = []
     for split in reversed(SPLITS):
         parts.append(read_split(shards, schema, split).x[:count])

@@ -1,22 +1,25 @@
-"""What a release takes and gives: its `manifest.json` read into a few frozen types.
+"""The typed model of a release's `manifest.json`: export writes it, devices and registries read it.
 
-Only json, so that a device or a terminal can ask without onnx.
+It needs no onnx, so that a device or a terminal can read a manifest.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from tiprdc.errors import ConfigError, DataError, suggestion
+from tiprdc.formats.decoding import Count, Sha256, decode, encode
 from tiprdc.formats.dtypes import RECORD_DTYPES
 from tiprdc.formats.files import read_json
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION: Final = 2
+FILE = "manifest.json"
 MODEL = "extractor.onnx"
 VARIANTS = ("int8", "fp16")
 """Smaller files that export can make of a release, each a release of its own."""
@@ -27,36 +30,178 @@ MOST_NUMBERS = 2**26
 """Of one record, or of its features."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_ALLOWED = f"a manifest.json of version {MANIFEST_VERSION}"
-_MEND = "write it again with `dvc repro -f export`"
+_EXPECTED = f"a manifest.json of version {MANIFEST_VERSION}"
+_HINT = "write it again with `dvc repro -f export`"
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputColumn:
-    """One column of a table's record; `categories` is empty for a number, which has a `mean`."""
+class InputColumn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One column of a table's record.
+
+    Args:
+        name: In the source.
+        categories: Of a categorical column; empty for a numeric one.
+        mean, std: Of a numeric column, over extractor-train, in the column's unit.
+    """
 
     name: str
     categories: tuple[str, ...]
     mean: float = 0.0
+    std: float = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """What a variant was made of, and how far it is from that.
+class InputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the model takes.
 
     Args:
-        name: One of `VARIANTS`.
-        of: sha256 of the release's file, whose features these should be.
-        max_abs, mean_abs: Largest and mean absolute difference of a feature.
-        records: Real records on which they were compared.
+        name, dtype: Of the ONNX input.
+        modality: Kind of record.
+        shape: "batch", then the shape of one record.
+        columns: For tables, the columns in order.
+        vocabulary_size: For text, the number of token ids; else 0.
     """
 
     name: str
-    of: str
+    modality: Literal["image", "table", "text"]
+    dtype: str
+    shape: tuple[str | int, ...]
+    columns: tuple[InputColumn, ...]
+    vocabulary_size: int
+
+
+class OutputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the model gives.
+
+    Args:
+        name, dtype: Of the ONNX output.
+        shape: "batch", then the shape of one record's features.
+        clip, noise, bits: What happens to features before they leave (tiprdc/models/channel.py);
+            each 0 where it does not.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[str | int, ...]
+    clip: float = 0.0
+    noise: float = 0.0
+    bits: int = 0
+
+
+class MostBits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Upper bounds on information, in bits.
+
+    Args:
+        record: What one record's features reveal of anything; None if no bound is known.
+        private: Private attribute -> what anything can reveal of it at most, log2 K.
+    """
+
+    record: float | None
+    private: dict[str, float]
+
+
+class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far the file is from torch.
+
+    Args:
+        records: Number of real records compared.
+        max_abs, mean_abs: Largest and mean absolute difference of a feature.
+    """
+
+    records: int
     max_abs: float
     mean_abs: float
-    records: int
+
+
+class TrainingData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Name of the data set, and sha256 of its shards."""
+
+    dataset: str
+    digest: str
+
+
+class FileDigest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """sha256 and size of a file of the release."""
+
+    sha256: Sha256
+    bytes: Count
+
+
+class Variant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model that a variant was made of, and its difference from it.
+
+    Args:
+        name: One of `VARIANTS`.
+        of: sha256 of the file whose features these should be.
+        max_abs, mean_abs: Largest and mean absolute difference of a feature.
+        records: Number of real records compared.
+    """
+
+    name: Literal["int8", "fp16"]
+    of: Sha256
+    max_abs: float
+    mean_abs: float
+    records: Count
+
+
+class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A release as its manifest describes it.
+
+    Args:
+        name: In the registry.
+        tiprdc_version: That exported it.
+        private: Attributes that the extractor was trained to hide.
+        opset: ONNX operator set.
+        files: Name in the release -> digest and size.
+        notes: What a user should know.
+        variant: Where this is a variant; else None.
+    """
+
+    manifest_version: Literal[2]
+    name: str
+    tiprdc_version: str
+    private: tuple[str, ...]
+    input: InputTensor
+    output: OutputTensor
+    most_bits: MostBits = MostBits(record=None, private={})
+    opset: int
+    parity: Agreement
+    training_data: TrainingData
+    files: dict[str, FileDigest]
+    notes: tuple[str, ...]
+    variant: Variant | None = None
+
+    @property
+    def model_sha256(self) -> str:
+        """Digest of the ONNX file."""
+        return self.files[MODEL].sha256
+
+    @property
+    def modality(self) -> str:
+        """Kind of record: image, table or text."""
+        return self.input.modality
+
+    @property
+    def columns(self) -> tuple[InputColumn, ...]:
+        """For tables, the input columns in order."""
+        return self.input.columns
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one record, without the batch."""
+        return tuple(int(size) for size in self.input.shape[1:])
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """Shape of one record's features, without the batch."""
+        return tuple(int(size) for size in self.output.shape[1:])
+
+    @property
+    def data_digest(self) -> str:
+        """sha256 of the shards that the extractor was trained on."""
+        return self.training_data.digest
+
+    def to_json(self) -> str:
+        """The text of `manifest.json`."""
+        return encode(self, sort_keys=True)
 
 
 def variant_named(name: str, where: str) -> str:
@@ -79,57 +224,6 @@ def artifact_of(variant: str | None, artifact: str = "extractor") -> str:
     return artifact if variant is None else f"{artifact}-{variant_named(variant, 'variant')}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contract:
-    """A release as its manifest describes it.
-
-    Args:
-        private: Attributes that the extractor was trained to hide.
-        input_shape: Shape of one record, without the batch.
-        features: Shape of one record's features, without the batch.
-        columns: For tables, the input columns in order.
-        parity: Largest difference from torch, and on how many records.
-        bounded, noise, bits: What happens to features before they leave (tiprdc/models/channel.py);
-            each 0 where it does not.
-        most_bits: Upper bound on what one record's features tell of anything, or None.
-        attribute_bits: Private attribute -> what anything can tell of it at most, log2 K.
-        files: Name in the release -> (sha256, bytes).
-        variant: Where this is a variant; else None.
-        raw: The manifest itself.
-    """
-
-    name: str
-    version: str
-    private: tuple[str, ...]
-    modality: str
-    input_name: str
-    input_type: str
-    input_shape: tuple[int, ...]
-    columns: tuple[InputColumn, ...]
-    vocabulary_size: int
-    output_name: str
-    output_type: str
-    features: tuple[int, ...]
-    clip: float
-    noise: float
-    bits: int
-    most_bits: float | None
-    attribute_bits: dict[str, float]
-    opset: int
-    parity: tuple[float, int]
-    dataset: str
-    data_digest: str
-    files: dict[str, tuple[str, int]]
-    notes: tuple[str, ...]
-    variant: Variant | None
-    raw: dict[str, Any]
-
-    @property
-    def model_sha256(self) -> str:
-        """Digest of the ONNX file."""
-        return self.files[MODEL][0]
-
-
 def read_contract(path: Path) -> Contract:
     """Read a release's `manifest.json`.
 
@@ -140,108 +234,57 @@ def read_contract(path: Path) -> Contract:
 
 
 def parse_contract(raw: dict[str, Any], where: str) -> Contract:
-    """Turn a decoded `manifest.json` into a `Contract`; `where` names it in errors."""
+    """Turn a decoded `manifest.json` into a `Contract`.
+
+    Args:
+        raw: From `tiprdc.formats.files.read_json`.
+        where: File name for errors.
+
+    Raises:
+        DataError: It is not a manifest, or of another version.
+    """
     version = raw.get("manifest_version")
     if version != MANIFEST_VERSION:
-        raise DataError(where, f"manifest_version {version!r}", _ALLOWED, _MEND)
-    try:
-        contract = _contract(raw)
-        _check(contract)
-    except KeyError as error:
-        raise DataError(where, f"no key {error.args[0]!r}", _ALLOWED, _MEND) from error
-    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise DataError(where, f"not a manifest: {error}", _ALLOWED, _MEND) from error
+        raise DataError(where, f"manifest_version {version!r}", _EXPECTED, _HINT)
+    contract = decode(raw, Contract, where, _EXPECTED, _HINT)
+    for key, fault in _faults(contract):
+        raise DataError(f"{where}: {key}", fault, _EXPECTED, _HINT)
     return contract
 
 
-def _contract(raw: dict[str, Any]) -> Contract:
-    taken, given = raw["input"], raw["output"]
-    # A manifest that says nothing of a channel is of a release that has none.
-    most = raw.get("most_bits", {"record": None, "private": {}})
-    files = {str(n): (str(f["sha256"]), int(f["bytes"])) for n, f in raw["files"].items()}
-    if MODEL not in files:
-        raise ValueError(f"it lists no {MODEL}")
-    return Contract(
-        name=str(raw["name"]),
-        version=str(raw["tiprdc_version"]),
-        private=tuple(map(str, raw["private"])),
-        modality=str(taken["modality"]),
-        input_name=str(taken["name"]),
-        input_type=str(taken["dtype"]),
-        input_shape=_shape(taken),
-        columns=tuple(
-            InputColumn(
-                name=str(c["name"]),
-                categories=tuple(map(str, c["categories"])),
-                mean=float(c.get("mean", 0.0)),
-            )
-            for c in taken["columns"]
-        ),
-        vocabulary_size=int(taken["vocabulary_size"]),
-        output_name=str(given["name"]),
-        output_type=str(given["dtype"]),
-        features=_shape(given),
-        clip=float(given.get("clip", 0)),
-        noise=float(given.get("noise", 0)),
-        bits=int(given.get("bits", 0)),
-        most_bits=None if most["record"] is None else float(most["record"]),
-        attribute_bits={str(name): float(bits) for name, bits in most["private"].items()},
-        opset=int(raw["opset"]),
-        parity=(float(raw["parity"]["max_abs"]), int(raw["parity"]["records"])),
-        dataset=str(raw["training_data"]["dataset"]),
-        data_digest=str(raw["training_data"]["digest"]),
-        files=files,
-        notes=tuple(map(str, raw["notes"])),
-        variant=_variant(raw.get("variant")),
-        raw=raw,
-    )
-
-
-def _variant(raw: Mapping[str, Any] | None) -> Variant | None:
-    if raw is None:
-        return None
-    return Variant(
-        name=str(raw["name"]),
-        of=str(raw["of"]),
-        max_abs=float(raw["max_abs"]),
-        mean_abs=float(raw["mean_abs"]),
-        records=int(raw["records"]),
-    )
-
-
-def _check(contract: Contract) -> None:
-    """What a manifest from a stranger may not say."""
-    for name, (digest, size) in contract.files.items():
-        # On any system: what is a name here is a path there.
-        if not _NAME.fullmatch(name) or name == "manifest.json":
-            raise ValueError("it lists a file that lies elsewhere, or has no plain name")
-        if not _SHA256.fullmatch(digest) or not 0 <= size <= MOST_BYTES:
-            raise ValueError(f"{name} without a sha256 and a size up to {MOST_BYTES:,} bytes")
-    for shape in (contract.input_shape, contract.features):
-        if not 1 <= len(shape) <= 4 or min(shape) < 1 or math.prod(shape) > MOST_NUMBERS:
-            raise ValueError("a shape without sizes, or beyond what a record has")
-    numbers = [contract.clip, contract.noise, contract.parity[0], *_check_variant(contract)]
-    if not all(map(math.isfinite, numbers + [column.mean for column in contract.columns])):
-        raise ValueError("a number that is not finite")
-    if contract.modality == "table" and len(contract.columns) != contract.input_shape[0]:
-        raise ValueError("another number of columns than its shape says")
-    if (
-        RECORD_DTYPES.get(contract.modality) != contract.input_type
-        or contract.output_type != "float32"
+def _faults(contract: Contract) -> Iterator[tuple[str, str]]:
+    """Dotted key and sentence of what types and ranges alone do not refuse."""
+    if MODEL not in contract.files:
+        yield "files", f"it lists no {MODEL}"
+    for name, file in contract.files.items():
+        # On any system: a name on one system can be a path on another.
+        if not _NAME.fullmatch(name) or name == FILE:
+            yield "files", "it lists a file that lies elsewhere, or has no plain name"
+        elif file.bytes > MOST_BYTES:
+            yield "files", f"{name} is larger than {MOST_BYTES:,} bytes"
+    for key, shape in (
+        ("input.shape", contract.input.shape),
+        ("output.shape", contract.output.shape),
     ):
-        raise ValueError("a modality or a type that no release has")
+        fault = _shape_fault(shape)
+        if fault:
+            yield key, fault
+            return
+    modality = contract.modality
+    if modality == "table" and len(contract.columns) != contract.input_shape[0]:
+        yield "input.columns", "another number of columns than its shape has"
+    if RECORD_DTYPES[modality] != contract.input.dtype:
+        yield "input.dtype", f"a type that no release of {modality} records has"
+    if contract.output.dtype != "float32":
+        yield "output.dtype", "a type that no release has"
 
 
-def _check_variant(contract: Contract) -> tuple[float, ...]:
-    """Its numbers, which must be finite too."""
-    variant = contract.variant
-    if variant is None:
-        return ()
-    if variant.name not in VARIANTS or not _SHA256.fullmatch(variant.of):
-        raise ValueError("a variant that no release has")
-    return variant.max_abs, variant.mean_abs
-
-
-def _shape(tensor: Mapping[str, Any]) -> tuple[int, ...]:
-    """The shape of one record: what follows the batch."""
-    return tuple(int(size) for size in tensor["shape"][1:])
+def _shape_fault(shape: tuple[str | int, ...]) -> str | None:
+    sizes = [size for size in shape[1:] if isinstance(size, int)]
+    if shape[:1] != ("batch",) or len(sizes) != len(shape) - 1:
+        return "a shape that is not 'batch' and whole numbers"
+    if not 1 <= len(sizes) <= 4 or min(sizes) < 1:
+        return "a shape without sizes: 1 to 4 numbers from 1 are needed"
+    if math.prod(sizes) > MOST_NUMBERS:
+        return f"a shape beyond what a record has, {MOST_NUMBERS:,} numbers"
+    return None

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tiprdc.formats.audit_report import Audit, Estimate
+from tiprdc.formats.audit_report import AuditReport, Estimate
 from tiprdc.formats.manifest import Contract
 from tiprdc.formats.release_statement import ReleasedFile
 from tiprdc.reports import wording
@@ -23,7 +23,7 @@ _SPACE = uuid.UUID("9c0c8a5e-3f0e-5f0a-9d6a-6f2c4f1b7a21")
 
 def bill_of_materials(
     contract: Contract,
-    audit: Audit,
+    audit: AuditReport,
     files: Mapping[str, ReleasedFile],
     *,
     version: str,
@@ -61,7 +61,7 @@ def bill_of_materials(
 
 
 def _model(
-    contract: Contract, audit: Audit, model: str, version: str, revision: str
+    contract: Contract, audit: AuditReport, model: str, version: str, revision: str
 ) -> dict[str, Any]:
     return {
         "type": "machine-learning-model",
@@ -81,8 +81,8 @@ def _model(
             "modelParameters": {
                 "task": "feature extraction",
                 "datasets": [{"ref": "training-data"}],
-                "inputs": [{"format": _tensor(contract.input_type, contract.input_shape)}],
-                "outputs": [{"format": _tensor(contract.output_type, contract.features)}],
+                "inputs": [{"format": _tensor(contract.input.dtype, contract.input_shape)}],
+                "outputs": [{"format": _tensor(contract.output.dtype, contract.features)}],
             },
             "quantitativeAnalysis": {"performanceMetrics": list(_metrics(audit))},
             "considerations": {
@@ -109,15 +109,15 @@ def _pedigree(contract: Contract, version: str) -> dict[str, Any]:
     return {"pedigree": {"ancestors": [ancestor], "notes": wording.variant(contract)}}
 
 
-def _metrics(audit: Audit) -> Iterator[dict[str, Any]]:
-    for attribute in audit.attributes:
+def _metrics(audit: AuditReport) -> Iterator[dict[str, Any]]:
+    for name, attribute in audit.attributes.items():
         if attribute.strongest:
             what = f"balanced accuracy of the strongest attack ({attribute.strongest.attack})"
-            yield _metric(what, f"private attribute {attribute.name}", attribute.strongest)
-    for task in audit.utility:
+            yield _metric(what, f"private attribute {name}", attribute.strongest)
+    for name, task in audit.utility.items():
         if task.released:
             what = f"balanced accuracy of the strongest probe ({task.released.attack})"
-            yield _metric(what, f"unseen task {task.name}", task.released)
+            yield _metric(what, f"unseen task {name}", task.released)
 
 
 def _metric(kind: str, part: str, estimate: Estimate) -> dict[str, Any]:
@@ -145,9 +145,9 @@ def _data(contract: Contract) -> dict[str, Any]:
     return {
         "type": "data",
         "bom-ref": "training-data",
-        "name": contract.dataset,
+        "name": contract.training_data.dataset,
         "properties": [{"name": "tiprdc:digest", "value": contract.data_digest}],
-        "data": [{"type": "dataset", "name": contract.dataset}],
+        "data": [{"type": "dataset", "name": contract.training_data.dataset}],
     }
 
 
@@ -156,7 +156,7 @@ def _software(contract: Contract) -> dict[str, Any]:
         "type": "library",
         "bom-ref": "tiprdc",
         "name": "tiprdc",
-        "version": contract.version,
+        "version": contract.tiprdc_version,
         "licenses": [{"license": {"id": "Apache-2.0"}}],
     }
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from tiprdc import __version__
-from tiprdc.formats.audit_report import Audit
+from tiprdc.formats.audit_report import AuditReport
 from tiprdc.formats.manifest import Contract
 from tiprdc.formats.release_statement import AUDIT, STATEMENT_VERSION, ReleasedFile
 from tiprdc.registry.bom import bill_of_materials
@@ -15,7 +17,7 @@ from tiprdc.registry.bom import bill_of_materials
 
 def describe(
     contract: Contract,
-    audit: Audit,
+    audit: AuditReport,
     files: Mapping[str, ReleasedFile],
     *,
     artifact: str,
@@ -49,19 +51,19 @@ def describe(
         "variant": _variant(contract),
         "opset": contract.opset,
         "private": list(contract.private),
-        "input": contract.raw["input"],
-        "output": contract.raw["output"],
-        "training_data": {"dataset": contract.dataset, "digest": contract.data_digest},
+        "input": msgspec.to_builtins(contract.input),
+        "output": msgspec.to_builtins(contract.output),
+        "training_data": msgspec.to_builtins(contract.training_data),
         "params_sha256": params_sha256,
         "audit": {
             "sha256": files[AUDIT].sha256,
             "verdict": audit.verdict,
             "suite_version": audit.suite_version,
             "plan_sha256": audit.plan_sha256,
-            "policy": audit.policy,
+            "policy": msgspec.to_builtins(audit.policy),
             "attributes": {
-                a.name: {"high": a.strongest.high, "limit": a.limit}
-                for a in audit.attributes
+                name: {"high": a.strongest.high, "limit": a.limit}
+                for name, a in audit.attributes.items()
                 if a.strongest
             },
             "utility_loss": audit.mean_utility_loss,

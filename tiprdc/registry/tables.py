@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiprdc.errors import ReleaseError
+from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.release_statement import Release
 from tiprdc.registry.versions import Registry, Version
-from tiprdc.reports import wording
 
 Rows = list[tuple[str, ...]]
 
@@ -66,7 +66,7 @@ def detail(found: Registry, version: Version) -> Rows:
         ("params.yaml", f"sha256 {release.params_sha256}"),
         ("training data", f"{release.dataset}, digest {release.data_digest}"),
         *(
-            (name, f"{wording.count(file.size)} bytes, sha256 {file.sha256}")
+            (name, f"{numbers.count(file.size)} bytes, sha256 {file.sha256}")
             for name, file in sorted(release.files.items())
         ),
     ]

@@ -1,6 +1,6 @@
-"""The model card: what a person who meets the release on a model hub must know, in Markdown.
+"""Writes the model card of a release for model hubs, in Markdown.
 
-Written from the audit and the manifest, so that it cannot say more than was measured.
+It is rendered from the audit and the manifest, so that it states only what was measured.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Meta
 
 from tiprdc.errors import ConfigError
-from tiprdc.formats.audit_report import Audit, Estimate, read_audit, read_audited
+from tiprdc.formats.audit_report import AuditReport, Estimate, read_audit, read_audited
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract
+from tiprdc.formats.numbers import count, percent, points
 from tiprdc.reports import wording
 from tiprdc.settings import Settings
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
-"""What Markdown, or a hub's additions to it, would take for more than text."""
+"""What Markdown, or a hub's additions to it, would read as more than text."""
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
 
@@ -80,7 +81,7 @@ def write_card(reports: Path, release: Path, config: CardConfig) -> Path:
     Args:
         reports: Holds audit.json.
         release: Holds manifest.json.
-        config: What the audit cannot know.
+        config: Texts that the audit cannot supply.
 
     Raises:
         DataError: A file is missing or unreadable, or the release is not what was audited.
@@ -92,11 +93,11 @@ def write_card(reports: Path, release: Path, config: CardConfig) -> Path:
     return path
 
 
-def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
+def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
     """The card as Markdown with YAML front matter."""
     environment = Environment(
         loader=PackageLoader("tiprdc.reports", "templates"),
-        autoescape=False,  # noqa: S701  # Markdown, not HTML: `plain` escapes what is not ours
+        autoescape=False,  # noqa: S701  # Markdown, not HTML: `plain` escapes foreign text
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -106,12 +107,12 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
         plain=plain,
         quoted=quoted,
         code=code,
-        percent=wording.percent,
+        percent=percent,
         interval=wording.interval,
-        points=wording.points,
-        count=wording.count,
-        human=wording.human,
-        attacker=wording.attacker,
+        points=points,
+        count=count,
+        readable=wording.readable,
+        attack_name=wording.attack_name,
     )
     return environment.get_template("model_card.md").render(
         metrics=metrics(audit),
@@ -121,29 +122,29 @@ def render(audit: Audit, contract: Contract, config: CardConfig) -> str:
         config=config,
         headline=wording.headline,
         claim=wording.claim,
-        sure=wording.sure(audit),
+        sure=wording.confidence(audit),
         decoders=DECODERS,
         measures=measures(audit),
-        kept=wording.kept,
-        sent=wording.sent,
-        most=wording.most,
+        utility_loss=wording.utility_loss,
+        channel=wording.channel,
+        information_bound=wording.information_bound,
         variant=wording.variant,
         listing=wording.listing,
         figure=figure,
     )
 
 
-def measures(audit: Audit) -> list[str]:
-    """What is known of all rebuilt records; the columns of a table stay on the page."""
-    found = list((audit.reconstruction or {}).values())
-    return [name for name in MEASURES if found and all(name in scores for scores in found)]
+def measures(audit: AuditReport) -> list[str]:
+    """Measures that every decoder has; the columns of a table are on the page only."""
+    decoders = list((audit.reconstruction or {}).values())
+    return [name for name in MEASURES if decoders and all(name in scores for scores in decoders)]
 
 
 def figure(estimate: Estimate | None) -> str:
     """A rate with its bounds, or a dash where an attack did not finish."""
     if estimate is None:
         return wording.DASH
-    return f"{wording.percent(estimate.balanced_accuracy)} ({wording.interval(estimate)})"
+    return f"{percent(estimate.balanced_accuracy)} ({wording.interval(estimate)})"
 
 
 def plain(text: object) -> str:
@@ -161,8 +162,8 @@ def quoted(text: object) -> str:
     return json.dumps(sanitize(str(text)), ensure_ascii=False)
 
 
-def metrics(audit: Audit) -> list[tuple[str, Estimate]]:
-    """What model hubs list as results: each attack and each unseen task that finished."""
-    attacks = [(f"strongest attack on {a.name}", a.strongest) for a in audit.attributes]
-    tasks = [(f"unseen task {task.name}", task.released) for task in audit.utility]
+def metrics(audit: AuditReport) -> list[tuple[str, Estimate]]:
+    """Results for model hubs: the strongest attack on each attribute, and each unseen task."""
+    attacks = [(f"strongest attack on {name}", a.strongest) for name, a in audit.attributes.items()]
+    tasks = [(f"unseen task {name}", task.released) for name, task in audit.utility.items()]
     return [(name, estimate) for name, estimate in attacks + tasks if estimate]

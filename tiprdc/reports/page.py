@@ -1,8 +1,8 @@
-"""The audit's page: one self-contained file for whoever must say yes or no to a release.
+"""Writes the audit's page, `index.html`: one self-contained file for the person who approves.
 
-No script, no font, no picture comes from anywhere else, and a Content-Security-Policy forbids it.
-Every chart is a table whose cells carry both the number and an inline SVG that takes its colours
-from the page, so that it reads the same on a phone, in the dark, on paper and aloud.
+It holds no script, and no font or picture from elsewhere; a Content-Security-Policy forbids both.
+Every chart is a table whose cells carry the number and an inline SVG in the page's colours, so that
+it reads the same on a phone, in dark mode, on paper and in a screen reader.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tiprdc.formats.audit_report import REPRESENTATIONS, Audit, read_audit, read_audited
+from tiprdc.formats import numbers
+from tiprdc.formats.audit_plan import REPRESENTATIONS
+from tiprdc.formats.audit_report import AuditReport, read_audit, read_audited
 from tiprdc.formats.manifest import Contract
 from tiprdc.reports import charts, wording
+from tiprdc.reports.pictures import LABELS, read_pictures
+from tiprdc.reports.training_curves import Training, read_training
 
 MEASURES = {
     "psnr": "PSNR, dB",
@@ -28,7 +33,7 @@ MEASURES = {
 }
 FAMILIES = {
     "worst_people": "The people who are recognised best",
-    "linkability": "Joining two records of one person",
+    "linkability": "Linking two records of one person",
     "membership": "Finding the people that the extractor was trained on",
     "reconstruction": "What rebuilt records give away",
     "attacker_data": "What more data gives the attacker",
@@ -38,14 +43,16 @@ DECODERS = {
     "unprotected": "Unpro\N{SOFT HYPHEN}tected",
     "without_features": "No features",
 }
+_GLUED = "\u00a0%"
+"""A number and its unit stay on one line."""
 
 
 def write_report(reports: Path, release: Path | None) -> Path:
-    """Write `reports/index.html` from what an audit left in `reports` and in the release.
+    """Write `reports/index.html`.
 
     Args:
-        reports: Holds audit.json, and training.csv and pictures.npz where there are such.
-        release: Holds manifest.json; None: what was audited is no release of ours.
+        reports: Holds audit.json; training.csv and pictures.npz where there are such.
+        release: Holds manifest.json; None for a file that this project did not make.
 
     Raises:
         DataError: A file is missing or unreadable, or the release is not what was audited.
@@ -55,8 +62,8 @@ def write_report(reports: Path, release: Path | None) -> Path:
     page = render(
         audit,
         contract=contract,
-        training=charts.read_training(reports / "training.csv"),
-        pictures=charts.read_pictures(reports / "pictures.npz"),
+        training=read_training(reports / "training.csv"),
+        pictures=read_pictures(reports / "pictures.npz"),
     )
     path = reports / "index.html"
     path.write_text(page, encoding="utf-8")
@@ -64,28 +71,28 @@ def write_report(reports: Path, release: Path | None) -> Path:
 
 
 def render(
-    audit: Audit,
+    audit: AuditReport,
     *,
     contract: Contract | None,
-    training: charts.Training,
+    training: Training,
     pictures: Mapping[str, Sequence[str]],
 ) -> str:
-    """The page as HTML; everything that is not ours is escaped."""
+    """The page as HTML; text from the audit and the manifest is escaped."""
     return _environment().get_template("report.html").render(
         audit=audit,
         contract=contract,
         curves=training.curves,
         training_seconds=training.seconds,
         pictures=pictures,
-        picture_labels=charts.PICTURES,
-        sure=wording.sure(audit).replace(" %", "\u00a0%"),
+        picture_labels=LABELS,
+        sure=wording.confidence(audit).replace(" %", _GLUED),
         measures=MEASURES,
         families=FAMILIES,
         decoders=DECODERS,
         representations=REPRESENTATIONS,
-        scale_of=charts.attribute_scale,
+        axis_of=charts.attribute_axis,
         marks_of=charts.marks,
-        task_scale=charts.task_scale(audit.utility),
+        task_axis=charts.task_axis(audit.utility.values()),
         attack_table=charts.attack_table,
     )  # fmt: skip
 
@@ -98,30 +105,33 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # A number and its unit stay on one line.
-    glue = "\u00a0%"
     environment.filters.update(
-        percent=lambda rate: wording.percent(rate).replace(" %", glue),
-        interval=lambda estimate: wording.interval(estimate).replace(" %", glue),
-        prose=lambda text: text.replace(" %", glue),
-        points=wording.points,
-        count=wording.count,
-        human=wording.human,
-        attacker=wording.attacker,
-        pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
-        flat=lambda value: list(flat(value)),
+        percent=lambda rate: numbers.percent(rate).replace(" %", _GLUED),
+        interval=lambda estimate: wording.interval(estimate).replace(" %", _GLUED),
+        prose=lambda text: text.replace(" %", _GLUED),
+        points=numbers.points,
+        count=numbers.count,
+        readable=wording.readable,
+        attack_name=wording.attack_name,
+        pretty=lambda value: json.dumps(_builtins(value), indent=2, ensure_ascii=False),
+        flat=lambda value: list(flat(_builtins(value))),
     )
     environment.globals.update(
         headline=wording.headline,
         claim=wording.claim,
-        kept=wording.kept,
-        reused=wording.reused,
+        utility_loss=wording.utility_loss,
+        reuse=wording.reuse,
         listing=wording.listing,
-        sent=wording.sent,
-        most=wording.most,
+        channel=wording.channel,
+        information_bound=wording.information_bound,
         variant=wording.variant,
     )
     return environment
+
+
+def _builtins(document: msgspec.Struct) -> object:
+    """A part of the audit as plain JSON values."""
+    return msgspec.to_builtins(document)
 
 
 def flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,1 +1,1 @@
-"""Runs a released extractor on a device: needs numpy, Pillow and onnxruntime only."""
+"""Runs a released extractor on a device; needs numpy, Pillow and onnxruntime, no torch."""

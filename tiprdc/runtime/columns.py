@@ -1,90 +1,87 @@
-"""A table's columns as the numbers that an extractor takes: the rule that `prepare` trained by.
+"""Encodes the columns of a table on a device exactly as `prepare` encoded them for training.
 
-A missing number is the training data's mean, a missing or unknown category the last number. What
-stands where a number belongs and is none is a mistake of the table, and is refused. (The same rule
-with pandas: tiprdc/datasets/tables.py.)
+A missing number becomes the training data's mean; a missing or unknown category has its own
+number. A text in a numeric column that is not a number is an error in the table, and is reported.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiprdc.datasets.column_encoding import MISSING, encode_categories, encode_numbers
 from tiprdc.errors import DataError, suggestion
 from tiprdc.formats.manifest import InputColumn
 
-MISSING = frozenset(("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL"))
-"""Texts of a table's file that say that there is nothing."""
-
-_LARGEST = float(np.finfo(np.float32).max)
+_MAX_NUMBER = float(np.finfo(np.float32).max)
 
 
 def encode_columns(
     columns: Sequence[InputColumn], table: Mapping[str, Sequence[object]]
 ) -> tuple[NDArray[np.float32], dict[int, str]]:
-    """Columns of texts or numbers -> `[B, F]` float32, and row -> the column that is no number.
+    """Encode B rows of texts or numbers.
 
     Args:
-        columns: Of the contract, in order.
-        table: Column name -> B values; None, NaN or a text of `MISSING` is a missing one. Columns
-            beyond the contract's are not looked at.
+        columns: Input columns of the release, in order.
+        table: Column name -> B values; None, NaN or a text of `MISSING` is a missing value. Other
+            columns are ignored.
+
+    Returns:
+        `[B, F]` float32; and row -> the first column in which it has no valid number. The encoded
+        values of such a row are meaningless.
 
     Raises:
-        DataError: A column is not there, or columns differ in length.
+        DataError: A column is absent, or the columns differ in length.
     """
     require_columns(columns, table)
     lengths = {len(table[column.name]) for column in columns}
     if len(lengths) > 1:
-        raise DataError("table", "columns of different lengths", "a value of each for every record")
-    bad: dict[int, str] = {}
+        raise DataError("table", "its columns are of different lengths")
+    invalid: dict[int, str] = {}
     x = np.empty((lengths.pop() if lengths else 0, len(columns)), np.float32)
-    for place, column in enumerate(columns):
-        encode = _category(column) if column.categories else _number(column)
-        for row, value in enumerate(table[column.name]):
-            number = encode(None if _missing(value) else value)
-            if number is None:
-                bad.setdefault(row, column.name)
-            x[row, place] = 0.0 if number is None else number
-    return x, bad
+    for position, column in enumerate(columns):
+        values = [None if is_missing(value) else value for value in table[column.name]]
+        if column.categories:
+            texts = (None if value is None else str(value) for value in values)
+            x[:, position] = encode_categories(texts, column.categories)
+            continue
+        numbers = [_parse_number(value) for value in values]
+        x[:, position] = encode_numbers(numbers, column.mean)
+        for row, (value, number) in enumerate(zip(values, numbers, strict=True)):
+            if value is not None and math.isnan(number):
+                invalid.setdefault(row, column.name)
+    return x, invalid
 
 
-def require_columns(columns: Sequence[InputColumn], given: Mapping[str, object]) -> None:
+def require_columns(columns: Sequence[InputColumn], table: Mapping[str, object]) -> None:
     """Refuse a table that lacks a column.
 
     Raises:
-        DataError: With the columns that there are, and the nearest of them.
+        DataError: Lists the columns of the table, and suggests the nearest.
     """
     for column in columns:
-        if column.name not in given:
+        if column.name not in table:
             raise DataError(
-                "table", f"no column {column.name!r}", f"one of {', '.join(list(given)[:30])}",
-                suggestion(column.name, given),
+                "table", f"no column {column.name!r}", f"one of {', '.join(list(table)[:30])}",
+                suggestion(column.name, table),
             )  # fmt: skip
 
 
-def _missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a value of a table is None, NaN or a text of `MISSING`."""
     if isinstance(value, str):
         return value.strip() in MISSING
-    return value is None or value != value  # NaN alone differs from itself
+    return value is None or value != value  # only NaN differs from itself
 
 
-def _category(column: InputColumn) -> Callable[[object], float]:
-    numbers = {category: float(number) for number, category in enumerate(column.categories)}
-    return lambda value: numbers.get(str(value), float(len(numbers)))
-
-
-def _number(column: InputColumn) -> Callable[[object], float | None]:
-    def encode(value: object) -> float | None:
-        if value is None:
-            return column.mean
-        try:
-            # Python also reads 1_000, which is no number in a table.
-            number = math.nan if "_" in str(value) else float(str(value))
-        except ValueError:
-            return None
-        return number if abs(number) <= _LARGEST else None
-
-    return encode
+def _parse_number(value: object) -> float:
+    """A number within float32, or NaN."""
+    try:
+        # Python also reads 1_000, which is not a number in a table.
+        number = math.nan if "_" in str(value) else float(str(value))
+    except ValueError:
+        return math.nan
+    return number if abs(number) <= _MAX_NUMBER else math.nan

@@ -1,12 +1,13 @@
-"""Features of everything that lies at a path, also when the machine stops in between.
+"""Writes the features of all records of a source; a run that was killed resumes.
 
-Work is done in parts of about a thousand records. Each finished part lies in a folder beside the
-output until all are there:
+Records are processed in parts of about a thousand. Each finished part is kept in a folder beside
+the output until all are finished:
 
-    features.npz.parts/plan.json         the model's digest, the records' digest, the size of a part
-    features.npz.parts/part-00000.npz    features, the places of their records, failures
+    features.npz.parts/plan.json         digest of the model, digest of the records, size of a part
+    features.npz.parts/part-00000.npz    features, positions of their records, failed records
 
-A run that finds the same plan goes on after the last finished part; another plan begins anew.
+A run that finds the same plan resumes after the last finished part; with another plan it starts
+again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -29,193 +29,202 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.errors import DataError
+from tiprdc.formats.atomic import atomic_file
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.runtime.feature_files import check_output, write_features
-from tiprdc.runtime.records import Failure, RecordSource
+from tiprdc.runtime.records import FailedRecord, RecordSource
 
-PART = 1024
-"""Records of a part, or one batch where that is more: what a kill may cost."""
+RECORDS_PER_PART = 1024
+"""Records in a part, or one batch if that is more: a killed run loses one part at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of all records.
+class ExtractionResult:
+    """Counts of one run.
 
     Args:
-        records: How many have features.
-        failures: The others, in order.
-        reused: Records of parts that an earlier run had finished.
-        seconds: Of this run.
+        records: Number of records with features.
+        failures: The records without features, in order.
+        reused: Number of records in parts that an earlier run had finished.
+        seconds: Duration of this run.
     """
 
     records: int
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedRecord, ...]
     reused: int
     seconds: float
 
 
 @dataclass(frozen=True)
 class _Part:
+    """Features `[n, *shape]`, positions `[n]` of their records, and the failed records."""
+
     features: NDArray[np.float32]
-    places: NDArray[np.int64]
-    failures: list[Failure]
+    positions: NDArray[np.int64]
+    failures: list[FailedRecord]
 
 
 def extract(
     extractor: Extractor,
-    intake: RecordSource,
+    records: RecordSource,
     output: Path,
     *,
     batch: int = 64,
     report: Callable[[int], None] | None = None,
-) -> Outcome:
+) -> ExtractionResult:
     """Write the features of all records that can be read.
 
-    Failures are also written to `OUTPUT.failed.csv`, which is not there when there are none.
+    Failed records are also listed in `OUTPUT.failed.csv`; without any, that file is deleted.
 
     Args:
         extractor: The release.
-        intake: The records.
+        records: The records.
         output: `.npz` or `.parquet`.
-        batch: Records at a time, at least 1.
-        report: Told after every batch how many records are done, those of earlier runs included.
+        batch: Records in a batch, at least 1.
+        report: Called after every batch with the number of records done, including those of earlier
+            runs.
 
     Raises:
         ConfigError: The output cannot be written.
-        DataError: Something else lies where the parts go.
-        ModelError: A feature is not finite.
+        DataError: Another file or folder is where the parts must go.
+        ModelError: onnxruntime fails.
     """
     check_output(output)
-    begun = time.monotonic()
-    size = max(PART, batch)
+    start_time = time.monotonic()
+    size = max(RECORDS_PER_PART, batch)
     folder = output.with_name(f"{output.name}.parts")
     contract = extractor.contract
-    _prepare(folder, {"model": contract.model_sha256, "records": intake.digest, "part": size})
-    edges = [*range(0, len(intake), size), len(intake)]
+    plan = {"model": contract.model_sha256, "records": records.digest, "part": size}
+    _prepare_folder(folder, plan)
+    edges = [*range(0, len(records), size), len(records)]
     files = [folder / f"part-{number:05d}.npz" for number in range(len(edges) - 1)]
     done = reused = 0
     for file, (start, stop) in zip(files, pairwise(edges), strict=True):
-        if _load(file, contract.features) is not None:
+        if _load_part(file, contract.features) is not None:
             reused += stop - start
         else:
-            part = _work(extractor, intake, range(start, stop), batch, report, done)
-            _save(file, part)
+            part = _extract_part(extractor, records, range(start, stop), batch, report, done)
+            _save_part(file, part)
         done += stop - start
         if report:
             report(done)
-    failures, ids = _names(files, contract.features, intake)
-    features = (_finished(file, contract.features).features for file in files)
+    failures, ids = _collect_names(files, contract.features, records)
+    features = (_require_part(file, contract.features).features for file in files)
     write_features(output, ids, features, contract.features, contract.model_sha256)
     _write_failures(output.with_name(f"{output.name}.failed.csv"), failures)
     _clear(folder)
-    return Outcome(
-        records=len(ids), failures=failures, reused=reused, seconds=time.monotonic() - begun
+    return ExtractionResult(
+        records=len(ids),
+        failures=failures,
+        reused=reused,
+        seconds=time.monotonic() - start_time,
     )
 
 
-def _work(
+def _extract_part(
     extractor: Extractor,
-    intake: RecordSource,
+    records: RecordSource,
     rows: range,
     batch: int,
     report: Callable[[int], None] | None,
     done: int,
 ) -> _Part:
-    """Features of one part; the next batch is read while onnxruntime has this one."""
+    """Extract one part; the next batch is read while onnxruntime runs on this one."""
     shape = (0, *extractor.contract.features)
-    features, places = [np.zeros(shape, np.float32)], [np.zeros(0, np.int64)]
-    failures: dict[int, Failure] = {}
+    features, positions = [np.zeros(shape, np.float32)], [np.zeros(0, np.int64)]
+    failures: dict[int, FailedRecord] = {}
 
-    def read(start: int) -> tuple[NDArray[Any], NDArray[np.int64], dict[int, Failure]]:
-        found, kept, failed = intake.read(start, min(start + batch, rows.stop))
-        return extractor.encode(found), kept, failed
+    def read(start: int) -> tuple[NDArray[Any], NDArray[np.int64], dict[int, FailedRecord]]:
+        x, batch_positions, batch_failures = records.read(start, min(start + batch, rows.stop))
+        return extractor.encode(x), batch_positions, batch_failures
 
     with ThreadPoolExecutor(1) as reader:
         starts = range(rows.start, rows.stop, batch)
-        coming = reader.submit(read, starts[0])
+        next_batch = reader.submit(read, starts[0])
         for start in starts:
-            x, kept, failed = coming.result()
+            x, batch_positions, batch_failures = next_batch.result()
             if start + batch < rows.stop:
-                coming = reader.submit(read, start + batch)
+                next_batch = reader.submit(read, start + batch)
             z = extractor.run(x)
             finite = np.isfinite(z).reshape(len(z), -1).all(axis=1)
             features.append(z[finite])
-            places.append(kept[finite])
-            reason = "its features are not finite"
-            failures |= failed
-            failures |= {int(p): Failure(id=intake.ids[p], reason=reason) for p in kept[~finite]}
+            positions.append(batch_positions[finite])
+            failures |= batch_failures
+            for position in batch_positions[~finite].tolist():
+                reason = "its features are not finite"
+                failures[position] = FailedRecord(id=records.ids[position], reason=reason)
             if report:
                 done += min(batch, rows.stop - start)
                 report(done)
-    ordered = [failures[place] for place in sorted(failures)]
-    return _Part(np.concatenate(features), np.concatenate(places), ordered)
+    ordered = [failures[position] for position in sorted(failures)]
+    return _Part(np.concatenate(features), np.concatenate(positions), ordered)
 
 
-def _prepare(folder: Path, plan: dict[str, Any]) -> None:
-    """A folder for the parts of this plan; those of another are thrown away."""
-    kept = folder / "plan.json"
+def _prepare_folder(folder: Path, plan: dict[str, Any]) -> None:
+    """Make a folder for the parts of this plan; parts of another plan are deleted."""
+    path = folder / "plan.json"
     with suppress(OSError, ValueError):
-        if json.loads(kept.read_text()) == plan:
+        if json.loads(path.read_text()) == plan:
             return
     _clear(folder)
     try:
         folder.mkdir()
     except OSError as error:
-        given = f"it is there and is not ours ({type(error).__name__})"
-        raise DataError(
-            str(folder), given, "a place for partial results", "move it away"
-        ) from error
-    _replace(kept, json.dumps(plan).encode())
+        given = f"this path is needed for partial results but is in use ({type(error).__name__})"
+        raise DataError(str(folder), given, hint="move it away, or name another output") from error
+    _write(path, json.dumps(plan).encode())
 
 
-def _save(file: Path, part: _Part) -> None:
-    held = io.BytesIO()
+def _save_part(file: Path, part: _Part) -> None:
+    buffer = io.BytesIO()
     np.savez(
-        held,
+        buffer,
         features=part.features,
-        places=part.places,
+        positions=part.positions,
         failed=np.array([failure.id for failure in part.failures], dtype=np.str_),
         reasons=np.array([failure.reason for failure in part.failures], dtype=np.str_),
     )
-    _replace(file, held.getvalue())
+    _write(file, buffer.getvalue())
 
 
-def _load(file: Path, shape: tuple[int, ...]) -> _Part | None:
-    """A finished part, or None where there is none or a broken one."""
+def _load_part(file: Path, shape: tuple[int, ...]) -> _Part | None:
+    """A finished part, or None if there is none or it is broken."""
     try:
-        with np.load(file, allow_pickle=False) as found:
-            names = zip(found["failed"].tolist(), found["reasons"].tolist(), strict=True)
-            failures = [Failure(id=name, reason=reason) for name, reason in names]
-            part = _Part(found["features"], found["places"], failures)
+        with np.load(file, allow_pickle=False) as arrays:
+            names = zip(arrays["failed"].tolist(), arrays["reasons"].tolist(), strict=True)
+            failures = [FailedRecord(id=name, reason=reason) for name, reason in names]
+            part = _Part(arrays["features"], arrays["positions"], failures)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    fits = part.features.shape == (len(part.places), *shape) and part.features.dtype == np.float32
-    return part if fits else None
+    expected = (len(part.positions), *shape)
+    return part if part.features.shape == expected and part.features.dtype == np.float32 else None
 
 
-def _finished(file: Path, shape: tuple[int, ...]) -> _Part:
-    part = _load(file, shape)
+def _require_part(file: Path, shape: tuple[int, ...]) -> _Part:
+    part = _load_part(file, shape)
     if part is None:
         raise DataError(
-            str(file), "gone or broken, while we worked", "one run at a time", "run it again"
+            str(file),
+            "this part was deleted or changed during the run",
+            hint="run the same command again, one at a time for each output",
         )
     return part
 
 
-def _names(
-    files: list[Path], shape: tuple[int, ...], intake: RecordSource
-) -> tuple[tuple[Failure, ...], list[str]]:
-    """All failures, and the names of all others, in order."""
-    failures: list[Failure] = []
+def _collect_names(
+    files: list[Path], shape: tuple[int, ...], records: RecordSource
+) -> tuple[tuple[FailedRecord, ...], list[str]]:
+    """All failed records, and the names of all others, in order."""
+    failures: list[FailedRecord] = []
     ids: list[str] = []
     for file in files:
-        part = _finished(file, shape)
+        part = _require_part(file, shape)
         failures += part.failures
-        ids += [intake.ids[place] for place in part.places]
+        ids += [records.ids[position] for position in part.positions]
     return tuple(failures), ids
 
 
-def _write_failures(path: Path, failures: tuple[Failure, ...]) -> None:
+def _write_failures(path: Path, failures: tuple[FailedRecord, ...]) -> None:
     if not failures:
         path.unlink(missing_ok=True)
         return
@@ -223,18 +232,16 @@ def _write_failures(path: Path, failures: tuple[Failure, ...]) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["id", "reason"])
     table.writerows([failure.id, failure.reason] for failure in failures)
-    _replace(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    _write(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """The file is there whole, or as it was before."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(data)
-    unfinished.replace(path)
+def _write(path: Path, data: bytes) -> None:
+    with atomic_file(path) as file:
+        file.write(data)
 
 
 def _clear(folder: Path) -> None:
-    """Take away what we put there, and the folder if nothing else is in it."""
+    """Delete the files of earlier runs, and the folder if nothing else is in it."""
     for pattern in ("plan.json", "part-*.npz", ".plan.json.*", ".part-*.npz.*"):
         for file in folder.glob(pattern):
             file.unlink(missing_ok=True)

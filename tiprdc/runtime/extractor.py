@@ -1,13 +1,12 @@
-"""A release on the device it was made for: raw records in, features out, nothing but onnxruntime.
+"""Runs a released extractor on a device: raw records in, features out, with onnxruntime alone.
 
     extractor = Extractor.load("release")
-    z = extractor(pictures)     # uint8 [B, C, H, W]         -> float32 [B, ...]
+    z = extractor(images)       # uint8 [B, C, H, W]         -> float32 [B, ...]
     z = extractor(texts)        # B texts, or int32 [B, T]
     z = extractor(table)        # float32 [B, F], or {"age": [...], "job": [...]}
 
-`load` compares every file with the size and the sha256 of `manifest.json` and uses the very bytes
-that it compared. That the manifest itself is the one that was released is for `tiprdc pull` and
-`tiprdc verify` to say.
+`load` compares every file with the size and the sha256 in `manifest.json`, and uses exactly the
+bytes that it compared. It does not check the manifest itself: `tiprdc pull` and `tiprdc verify` do.
 """
 
 from __future__ import annotations
@@ -23,29 +22,29 @@ from numpy.typing import NDArray
 from tiprdc.errors import DataError, ModelError
 from tiprdc.formats.dtypes import onnx_type
 from tiprdc.formats.files import read_bytes, read_json, sanitize
-from tiprdc.formats.manifest import MOST_BYTES, Contract, parse_contract
+from tiprdc.formats.manifest import MODEL, MOST_BYTES, Contract, parse_contract
 from tiprdc.runtime.columns import encode_columns
 from tiprdc.runtime.session import open_session
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
-_AGAIN = "fetch the release again"
+_PULL_AGAIN = "pull the release again"
 
-Batch = NDArray[Any] | Sequence[str] | Mapping[str, Sequence[object]]
+ExtractorInput = NDArray[Any] | Sequence[str] | Mapping[str, Sequence[object]]
 
 
 class Extractor:
-    """The function z = f(x) that a release holds.
+    """The function z = f(x) of a release.
 
     Args:
-        contract: What it takes and gives.
-        model: The ONNX file's bytes, which the contract describes.
-        tokenizer: The tokenizer's JSON, for text.
+        contract: Describes input and output.
+        model: Bytes of the ONNX file.
+        tokenizer: For text, the tokenizer's JSON.
         threads: Cores that one batch may use, at least 1.
 
     Raises:
-        ModelError: onnxruntime does not open the file, it takes or gives something else than the
-            contract says, or a text extractor has no tokenizer.
+        ModelError: onnxruntime cannot open the file, its input or output differs from the contract,
+            or a text extractor has no tokenizer.
     """
 
     def __init__(
@@ -54,56 +53,54 @@ class Extractor:
         self.contract = contract
         try:
             self._session = open_session(model, threads=threads)
-        # onnxruntime has classes of its own, without a common one.
+        # onnxruntime's own exceptions have no common class.
         except Exception as error:
-            given = f"onnxruntime does not open it ({type(error).__name__})"
-            raise ModelError(
-                "extractor.onnx", given, "an ONNX file of one piece", _AGAIN
-            ) from error
-        _compare(contract, self._session)
+            given = f"onnxruntime cannot open it ({type(error).__name__})"
+            raise ModelError(MODEL, given, "a complete ONNX file", _PULL_AGAIN) from error
+        _check_tensors(contract, self._session)
         self._tokenizer = _open_tokenizer(contract, tokenizer)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int = 1) -> Extractor:
-        """Open a release whose files are those of its manifest.
+        """Open a release; its files must be those that the manifest describes.
 
         Args:
-            folder: Holds `manifest.json` and the files that it lists.
+            folder: Contains `manifest.json` and the files that it lists.
             threads: Cores that one batch may use, at least 1.
 
         Raises:
-            DataError: The manifest is missing or is none.
+            DataError: The manifest is missing or invalid.
             ModelError: A file is missing, is a link, has other bytes, or does not fit the contract.
         """
         folder = Path(folder)
         path = folder / MANIFEST
         contract = parse_contract(read_json(path, links=False), sanitize(str(path)))
-        files = {name: _verified(folder / name, contract) for name in contract.files}
+        files = {name: _read_verified(folder / name, contract) for name in contract.files}
         tokenizer = files.get(TOKENIZER)
         text = None if tokenizer is None else tokenizer.decode("utf-8", errors="replace")
-        return cls(contract, files["extractor.onnx"], tokenizer=text, threads=threads)
+        return cls(contract, files[MODEL], tokenizer=text, threads=threads)
 
-    def __call__(self, batch: Batch) -> NDArray[np.float32]:
+    def __call__(self, batch: ExtractorInput) -> NDArray[np.float32]:
         """Features of a batch of records.
 
         Args:
             batch: `[B, *shape]` in the contract's type; for text also B texts; for tables also
-                column name -> B values, where None or an empty text is a missing one.
+                column name -> B values, where None or an empty text is a missing value.
 
         Returns:
             `[B, *features]`, finite.
 
         Raises:
-            DataError: The batch is not what the contract says.
+            DataError: The batch does not fit the contract.
             ModelError: A feature is not finite, or onnxruntime fails.
         """
         z = self.run(self.encode(batch))
         if not np.isfinite(z).all():
-            raise ModelError("extractor.onnx", "features that are not finite", "finite numbers")
+            raise ModelError(MODEL, "it gives features that are not finite for these records")
         return z
 
     def run(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Features `[B, *features]` of an encoded batch; nobody has looked whether they are finite.
+        """Features `[B, *features]` of an encoded batch; they may be infinite or NaN.
 
         Raises:
             ModelError: onnxruntime fails.
@@ -112,107 +109,113 @@ class Extractor:
             return np.zeros((0, *self.contract.features), np.float32)
         z: NDArray[np.float32]
         try:
-            (z,) = self._session.run([self.contract.output_name], {self.contract.input_name: x})
+            (z,) = self._session.run([self.contract.output.name], {self.contract.input.name: x})
         except Exception as error:
-            # Not onnxruntime's words: they may quote a number of a record.
-            given = f"onnxruntime fails ({type(error).__name__})"
-            raise ModelError("extractor.onnx", given, "a model that takes what it says") from error
+            # onnxruntime's message is left out: it may quote a number of a record.
+            given = f"onnxruntime fails on this batch ({type(error).__name__})"
+            raise ModelError(MODEL, given, hint=_PULL_AGAIN) from error
         if z.shape != (len(x), *self.contract.features):
-            raise ModelError("extractor.onnx", "features of another shape", "the manifest's")
+            given = "its features differ in shape from the manifest"
+            raise ModelError(MODEL, given, hint=_PULL_AGAIN)
         return z
 
-    def encode(self, batch: Batch) -> NDArray[Any]:
-        """The same batch as the array `[B, *shape]` that the ONNX file takes."""
+    def encode(self, batch: ExtractorInput) -> NDArray[Any]:
+        """Encode a batch as the array `[B, *shape]` that the ONNX file takes.
+
+        Raises:
+            DataError: The batch does not fit the contract.
+        """
         if isinstance(batch, Mapping):
-            return self._as_columns(batch)
+            return self._encode_table(batch)
         if not isinstance(batch, np.ndarray):
-            return self._as_tokens(batch)
-        wanted, shape = self.contract.input_type, self.contract.input_shape
-        if batch.dtype != wanted or batch.shape[1:] != shape:
-            given = f"{batch.dtype} {list(batch.shape)}"
-            raise DataError("batch", given, f"{wanted} [B, {', '.join(map(str, shape))}]")
+            return self._encode_texts(batch)
+        dtype, shape = self.contract.input.dtype, self.contract.input_shape
+        if batch.dtype != dtype or batch.shape[1:] != shape:
+            given = f"an array {batch.dtype} {list(batch.shape)}"
+            raise DataError("batch", given, f"{dtype} [B, {', '.join(map(str, shape))}]")
         return np.ascontiguousarray(batch)
 
-    def _as_columns(self, table: Mapping[str, Sequence[object]]) -> NDArray[np.float32]:
+    def _encode_table(self, table: Mapping[str, Sequence[object]]) -> NDArray[np.float32]:
         if self.contract.modality != "table":
             raise DataError("batch", "columns", f"an array, for {self.contract.modality}")
-        x, bad = encode_columns(self.contract.columns, table)
-        if bad:
-            row, column = next(iter(bad.items()))
-            raise DataError("batch", f"{column!r} of row {row} is no number", "a number, or None")
+        x, invalid = encode_columns(self.contract.columns, table)
+        if invalid:
+            row, column = next(iter(invalid.items()))
+            given = f"{column!r} of row {row} is not a number"
+            raise DataError("batch", given, "a number, or None")
         return x
 
-    def _as_tokens(self, texts: Sequence[str]) -> NDArray[np.int32]:
+    def _encode_texts(self, texts: Sequence[str]) -> NDArray[np.int32]:
         if self._tokenizer is None or not all(isinstance(text, str) for text in texts):
-            allowed = "texts" if self._tokenizer else f"an array, for {self.contract.modality}"
-            raise DataError("batch", "a list of something else", allowed)
+            expected = "texts" if self._tokenizer else f"an array, for {self.contract.modality}"
+            raise DataError("batch", "a sequence of the wrong type", expected)
         if not texts:
             return np.zeros((0, *self.contract.input_shape), np.int32)
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         (length,) = self.contract.input_shape
-        if any(len(one) != length for one in ids):
-            raise ModelError(
-                TOKENIZER, "texts of another length", f"{length} tokens a text", _AGAIN
-            )
+        if any(len(tokens) != length for tokens in ids):
+            given = f"it does not give the manifest's {length} tokens for every text"
+            raise ModelError(TOKENIZER, given, hint=_PULL_AGAIN)
         return np.array(ids, dtype=np.int32)
 
 
-def _verified(path: Path, contract: Contract) -> bytes:
-    """The bytes of one file of a release, if they are those of the manifest."""
-    digest, size = contract.files[path.name]
+def _read_verified(path: Path, contract: Contract) -> bytes:
+    """Read a file of a release; its bytes must be those that the manifest describes."""
+    expected = contract.files[path.name]
     where = sanitize(str(path))
     data = read_bytes(path, MOST_BYTES, ModelError)
-    if len(data) != size:
-        raise ModelError(where, f"{len(data):,} bytes", f"the manifest's {size:,} bytes", _AGAIN)
-    found = hashlib.sha256(data).hexdigest()
-    if found != digest:
-        raise ModelError(where, f"sha256 {found}", f"the manifest's {digest}", _AGAIN)
+    if len(data) != expected.bytes:
+        size = f"the manifest's {expected.bytes:,} bytes"
+        raise ModelError(where, f"{len(data):,} bytes", size, _PULL_AGAIN)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != expected.sha256:
+        given = f"its sha256 is {digest}"
+        raise ModelError(where, given, f"the manifest's {expected.sha256}", _PULL_AGAIN)
     return data
 
 
-def _compare(contract: Contract, session: Any) -> None:
-    """Refuse a file that takes or gives something else than the contract says."""
-    for what, values, name, dtype, shape in (
-        ("takes", session.get_inputs(), contract.input_name, contract.input_type,
+def _check_tensors(contract: Contract, session: Any) -> None:
+    """Refuse a file whose input or output differs from the contract."""
+    for kind, values, name, dtype, shape in (
+        ("input", session.get_inputs(), contract.input.name, contract.input.dtype,
          contract.input_shape),
-        ("gives", session.get_outputs(), contract.output_name, contract.output_type,
+        ("output", session.get_outputs(), contract.output.name, contract.output.dtype,
          contract.features),
     ):  # fmt: skip
-        kind = onnx_type(dtype)
-        if len(values) != 1 or not _fits(values[0], name, kind, shape):
+        if len(values) != 1 or not _fits(values[0], name, onnx_type(dtype), shape):
             raise ModelError(
-                "extractor.onnx", f"a model that {what} something else",
-                f"{name}: {dtype} [batch, {', '.join(map(str, shape))}]", _AGAIN,
+                MODEL, f"its {kind} differs from the manifest",
+                f"{name}: {dtype} [batch, {', '.join(map(str, shape))}]", _PULL_AGAIN,
             )  # fmt: skip
 
 
-def _fits(value: Any, name: str, kind: str, shape: tuple[int, ...]) -> bool:
-    """A size that the file leaves open fits any; the batch must be open."""
-    sizes = value.shape
-    if (value.name, value.type, len(sizes)) != (name, kind, 1 + len(shape)):
+def _fits(value: Any, name: str, type_: str, shape: tuple[int, ...]) -> bool:
+    """Whether an input or output has this name, type and shape.
+
+    A symbolic size fits any; the batch size must be symbolic.
+    """
+    if (value.name, value.type, len(value.shape)) != (name, type_, 1 + len(shape)):
         return False
-    fixed = [isinstance(size, int) for size in sizes]
-    return not fixed[0] and all(
-        size == wanted for size, wanted, is_fixed in zip(sizes[1:], shape, fixed[1:], strict=True)
-        if is_fixed
-    )  # fmt: skip
+    batch, *sizes = value.shape
+    fixed = [(size, n) for size, n in zip(sizes, shape, strict=True) if isinstance(size, int)]
+    return not isinstance(batch, int) and all(size == n for size, n in fixed)
 
 
 def _open_tokenizer(contract: Contract, text: str | None) -> Any:
-    """The tokenizer of a text extractor, padding and cutting by itself; None for others."""
+    """The tokenizer of a text extractor, which pads and cuts by itself; None for others."""
     if contract.modality != "text":
         return None
     if text is None:
-        raise ModelError(MANIFEST, f"it lists no {TOKENIZER}", "one, for texts", _AGAIN)
+        raise ModelError(MANIFEST, f"it lists no {TOKENIZER} for texts", hint=_PULL_AGAIN)
     try:
         from tokenizers import Tokenizer
     except ImportError:
         raise ModelError(
-            TOKENIZER, "the package tokenizers is not installed", "texts are cut into tokens by it",
-            "pip install tokenizers",
+            TOKENIZER, "texts need the package tokenizers, which is not installed",
+            hint="pip install tokenizers",
         ) from None  # fmt: skip
     try:
         return Tokenizer.from_str(text)
     # tokenizers raises Exception itself.
     except Exception as error:
-        raise ModelError(TOKENIZER, "not a tokenizer", "one of `tokenizers`", _AGAIN) from error
+        raise ModelError(TOKENIZER, "not a tokenizer of `tokenizers`", hint=_PULL_AGAIN) from error

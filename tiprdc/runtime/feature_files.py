@@ -1,7 +1,7 @@
-"""Features of many records as one file, written part by part and put in place at once.
+"""Writes the features of many records as one .npz or .parquet file, part by part and atomically.
 
 .npz       ids [N] str, features [N, ...] float32, model_sha256 str; `np.load` reads it
-.parquet   id, features (a list of fixed size); the file's metadata hold model_sha256 and shape
+.parquet   id, features (a list of fixed size); the file's metadata has model_sha256 and shape
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.errors import ConfigError
+from tiprdc.formats.atomic import atomic_file
 
 SUFFIXES = (".npz", ".parquet")
 
 
 def check_output(path: Path) -> None:
-    """Refuse what cannot be written before hours of work, not after.
+    """Check before hours of work that the output can be written; make its folder.
 
     Raises:
-        ConfigError: Another ending, no pyarrow for Parquet, or no folder to write to.
+        ConfigError: Another ending, no pyarrow for Parquet, or no folder that can be written to.
     """
     if path.suffix not in SUFFIXES:
         raise ConfigError("--output", str(path), f"a name that ends in {' or '.join(SUFFIXES)}")
@@ -34,14 +35,14 @@ def check_output(path: Path) -> None:
             import pyarrow as pa  # noqa: F401
         except ImportError:
             raise ConfigError(
-                "--output", "Parquet, and pyarrow is not installed", "pyarrow, or a .npz",
-                "pip install pyarrow, or name a .npz",
+                "--output", "Parquet needs pyarrow, which is not installed",
+                hint="pip install pyarrow, or name a .npz file",
             ) from None  # fmt: skip
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        given = f"{path.parent} cannot be made ({type(error).__name__})"
-        raise ConfigError("--output", given, "a folder") from error
+        given = f"the folder {path.parent} cannot be made ({type(error).__name__})"
+        raise ConfigError("--output", given, hint="name another folder") from error
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise ConfigError("--output", str(path), "a file in a folder that can be written to")
 
@@ -53,25 +54,18 @@ def write_features(
     shape: tuple[int, ...],
     model_sha256: str,
 ) -> None:
-    """Write all features; the file is there whole, or as it was before.
+    """Write all features; the file appears complete, or stays as it was.
 
     Args:
-        path: `.npz` or `.parquet`, as `check_output` allows.
-        ids: Of N records, in order.
+        path: `.npz` or `.parquet`, accepted by `check_output`.
+        ids: Names of N records, in order.
         parts: Their features in the same order, `[n, *shape]` each, N rows together.
-        shape: Of one record's features.
+        shape: Shape of one record's features.
         model_sha256: Digest of the ONNX file that made them.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     write = _write_npz if path.suffix == ".npz" else _write_parquet
-    try:
-        with unfinished.open("wb") as file:
-            write(file, ids, parts, shape, model_sha256)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        write(file, ids, parts, shape, model_sha256)
 
 
 def _write_npz(
@@ -81,7 +75,7 @@ def _write_npz(
     shape: tuple[int, ...],
     model_sha256: str,
 ) -> None:
-    # np.savez would want all features in memory at once.
+    # np.savez would need all features in memory at once.
     with zipfile.ZipFile(file, "w") as archive:
         with archive.open("features.npy", "w", force_zip64=True) as member:
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(ids), *shape)}
@@ -104,9 +98,9 @@ def _write_parquet(
     import pyarrow.parquet as pq
 
     width = int(np.prod(shape))
-    known = {"model_sha256": model_sha256, "shape": json.dumps(shape)}
+    metadata = {"model_sha256": model_sha256, "shape": json.dumps(shape)}
     fields: list[Any] = [("id", pa.string()), ("features", pa.list_(pa.float32(), width))]
-    schema = pa.schema(fields, metadata=known)
+    schema = pa.schema(fields, metadata=metadata)
     start = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for part in parts:

@@ -1,9 +1,9 @@
-"""An ONNX file in onnxruntime, opened everywhere alike, and nothing of it told to anybody.
+"""Opens ONNX files in onnxruntime with the same options everywhere and without telemetry.
 
-Since 1.29 onnxruntime's own builds send telemetry unless they are told not to: names and hashes of
+Since 1.29 onnxruntime's own builds send telemetry unless it is disabled: names and hashes of
 models, how often they run, and an id of the device that they keep in a file
 (https://github.com/microsoft/onnxruntime/pull/27379). A device that hides an attribute must not do
-that. The variable must be set before the first import; so this is the one file that imports it.
+that. The variable must be set before the first import, so only this file imports onnxruntime.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime as ort
 
-# Where somebody else imported it first: what can still be stopped is stopped.
+# If another package imported it first, this still stops what can be stopped.
 ort.disable_telemetry_events()
 
 
 def open_session(
-    model: Path | bytes, *, threads: int = 1, careful: bool = False
+    model: Path | bytes, *, threads: int = 1, untrusted: bool = False
 ) -> ort.InferenceSession:
-    """The file in onnxruntime; on one thread the same input gives the same bits.
+    """Open an ONNX file; on one thread the same input gives the same bits.
 
     Args:
         model: Path, or the bytes of a file that was checked already.
         threads: Cores that one batch may use, at least 1.
-        careful: For a file from a stranger: no rewriting of the graph beyond the basic, and not a
-            word on standard error.
+        untrusted: For a file from an untrusted source: only basic rewriting of the graph, and
+            nothing on standard error.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4 if careful else 3
-    # Its own format is guessed from the first bytes otherwise, and is read by another parser.
+    options.log_severity_level = 4 if untrusted else 3
+    # Otherwise onnxruntime's own format is guessed from the first bytes and read by another parser.
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    if careful:
+    if untrusted:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def seed_noise(seed: int) -> None:
-    """Start onnxruntime's generator of this process anew, for figures that can be had again."""
+    """Seed onnxruntime's random generator of this process, for reproducible figures."""
     ort.set_seed(seed)
 
 
-def quantiser() -> Any:
-    """onnxruntime's own `quantization`.
+def quantization_tools() -> Any:
+    """onnxruntime's module `quantization`.
 
-    It imports onnx and opens sessions: here, so that those are silent too, and only when asked, so
-    that a device needs no onnx.
+    It imports onnx and opens sessions. It is imported here so that those are silent too, and only
+    on call, so that a device needs no onnx.
     """
     from onnxruntime import quantization
 

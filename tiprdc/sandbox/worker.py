@@ -87,7 +87,7 @@ def _process(
     where = job["where"]
     info = inspect_model(data, where)
     try:
-        session = open_session(data, careful=True)
+        session = open_session(data, untrusted=True)
     except Exception as error:
         if _out_of_memory(error):
             raise MemoryError from error

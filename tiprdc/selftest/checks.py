@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from tiprdc.audit.config import PolicyConfig
-from tiprdc.audit.report_document import Estimate
+from tiprdc.formats.audit_report import Estimate
 from tiprdc.selftest.faults import FAULTS
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.report import Check

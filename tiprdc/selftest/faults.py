@@ -13,8 +13,8 @@ from typing import Any
 
 from msgspec import structs
 
-from tiprdc.audit.plan import Representation
-from tiprdc.audit.report_document import Estimate
+from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.formats.audit_plan import Representation
 from tiprdc.selftest.small_audit import ATTRIBUTE, AuditState
 
 Fault = Callable[[AuditState], AuditState]
@@ -30,7 +30,7 @@ def _fails(representation: Representation, reason: str) -> Fault:
 def _change_run(state: AuditState, representation: Representation, **changes: Any) -> AuditState:
     number = next(n for n, run in enumerate(state.attacks) if run.representation == representation)
     runs = list(state.attacks)
-    runs[number] = replace(runs[number], **changes)
+    runs[number] = structs.replace(runs[number], **changes)
     return replace(state, attacks=tuple(runs))
 
 
@@ -47,7 +47,7 @@ def _remove_run(representation: Representation) -> Fault:
 def _strongest(**changes: Any) -> Fault:
     def fault(state: AuditState) -> AuditState:
         assert state.strongest is not None
-        return replace(state, strongest=replace(state.strongest, **changes))
+        return replace(state, strongest=structs.replace(state.strongest, **changes))
 
     return fault
 
@@ -59,9 +59,10 @@ def _control(name: str, rate: float | None) -> Fault:
         people = state.plan.people[ATTRIBUTE]
         estimate = None
         if rate is not None and math.isnan(rate):
-            estimate = replace(Estimate.of(name, 1, people, 0.95), low=rate, balanced_accuracy=rate)
+            estimate = estimate_from_counts(name, 1, people, 0.95)
+            estimate = structs.replace(estimate, low=rate, balanced_accuracy=rate)
         elif rate is not None:
-            estimate = Estimate.of(name, round(rate * people), people, 0.95)
+            estimate = estimate_from_counts(name, round(rate * people), people, 0.95)
         return replace(state, controls={**state.controls, name: estimate})
 
     return fault
@@ -69,19 +70,19 @@ def _control(name: str, rate: float | None) -> Fault:
 
 def _edit_plan(**changes: Any) -> Fault:
     """The plan was changed after attacker-test was attacked."""
-    return lambda s: replace(s, plan=replace(s.plan, **changes))
+    return lambda s: replace(s, plan=structs.replace(s.plan, **changes))
 
 
 def _raise_margin(state: AuditState) -> AuditState:
     policy = structs.replace(state.plan.policy, margin=0.5)
-    return replace(state, plan=replace(state.plan, policy=policy))
+    return replace(state, plan=structs.replace(state.plan, policy=policy))
 
 
 def _with_plan(**changes: Any) -> Fault:
     """The plan was so from the start: the recorded digest matches it."""
 
     def fault(state: AuditState) -> AuditState:
-        plan = replace(state.plan, **changes)
+        plan = structs.replace(state.plan, **changes)
         return replace(state, plan=plan, recorded_plan_sha256=plan.sha256)
 
     return fault

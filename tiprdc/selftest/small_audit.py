@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from tiprdc.attacks.base import Kind
@@ -21,14 +22,14 @@ from tiprdc.audit.config import AuditConfig, PolicyConfig
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.executor import Executor, InProcess
 from tiprdc.audit.ledger import Ledger
-from tiprdc.audit.plan import Plan
 from tiprdc.audit.protocol import attack
-from tiprdc.audit.report_document import AttackRun, AttributeReport, Estimate, Verdict
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.datasets.schema import SPLITS, Attribute, Column, Records, Schema
 from tiprdc.errors import ConfigError, check_range
+from tiprdc.formats.audit_plan import Plan
+from tiprdc.formats.audit_report import AttackRun, AttributeReport, Estimate, Verdict
 from tiprdc.selftest.base import Fixture
 
 ATTRIBUTE = "u"
@@ -215,7 +216,7 @@ def make_fixture_plan(fixture: Fixture, setup: AuditSetup, evidence: Evidence) -
     )  # fmt: skip
     plan = make_plan(config, evidence, "draw more people")
     names = setup.attacks or FAST_ATTACKS[fixture.kind]
-    return replace(plan, attacks=names, probes=names[:1])
+    return structs.replace(plan, attacks=names, probes=names[:1])
 
 
 def _records(part: str, z: NDArray[Any], u: NDArray[np.int64], rng: np.random.Generator) -> Records:

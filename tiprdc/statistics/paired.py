@@ -1,8 +1,8 @@
-"""Two attackers on the same people: which recognises more, and by how much.
+"""Paired comparison of two attackers on the same people: difference, bounds and exact test.
 
-People on whom both are right or both are wrong say nothing about the difference; what counts are
-those on whom one alone is right. If neither attacker is better, each of these falls to either side
-with chance 1/2, so that the test is exact, however strongly the two agree.
+People on whom both are right or both are wrong carry no information on the difference; only those
+on whom exactly one is right count. If neither attacker is better, each of these falls to either
+side with chance 1/2, so that the test is exact, however strongly the two agree.
 
 Source: McNemar, Psychometrika 12 (1947), exact by the binomial; Newcombe, "Improved confidence
 intervals for the difference between binomial proportions based on paired data" (1998), method 10.
@@ -23,7 +23,7 @@ class PairedDifference:
 
     Args:
         people: Number of people.
-        both, only_first, only_second: On how many which attacker was right.
+        both, only_first, only_second: Number of people on whom these attackers were right.
         difference: In [-1, 1].
         low, high: One-sided bounds, each at its own confidence.
         p_value: Chance of at least as many `only_second` if the second were no better.
@@ -42,14 +42,14 @@ class PairedDifference:
 def paired_difference(
     first: NDArray[np.bool_], second: NDArray[np.bool_], confidence: float = 0.95
 ) -> PairedDifference:
-    """Compare two attackers.
+    """Compare two attackers on the same people.
 
     Args:
         first, second: Whether each was right about each person `[N]`, N >= 1.
         confidence: Of each one-sided bound, in (0.5, 1).
 
     Raises:
-        ValueError: They are not about the same people.
+        ValueError: The arrays are not about the same people.
     """
     if first.shape != second.shape or first.ndim != 1 or not len(first):
         raise ValueError("two attackers must decide on the same people, at least one")

@@ -21,14 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.datasets.schema import Schema
-from tiprdc.statistics.binomial import (
-    Interval,
-    balanced_sample,
-    interval,
-    label_floor,
-    one_a_person,
-    prior,
-)
+from tiprdc.statistics.binomial import Interval, interval, prior
+from tiprdc.statistics.label_floor import recognised_from_labels
+from tiprdc.statistics.sampling import balanced_sample, one_a_person
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,11 +171,11 @@ def _floor(u: NDArray[np.int64], tasks: Mapping[str, NDArray[np.int64]], classes
     rows = asked[balanced_sample(u[asked], asked.astype(np.str_), classes, seed=0)]
     if not len(rows):
         return Interval(prior(classes), 0.0, 1.0)
-    decided = label_floor(
+    correct = recognised_from_labels(
         {task: values[seen] for task, values in tasks.items()}, u[seen],
-        {task: values[rows] for task, values in tasks.items()}, classes,
+        {task: values[rows] for task, values in tasks.items()}, u[rows], classes,
     )  # fmt: skip
-    return interval(int((decided == u[rows]).sum()), len(rows))
+    return interval(correct, len(rows))
 
 
 def _listed(names: tuple[str, ...]) -> str:

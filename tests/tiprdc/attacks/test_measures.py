@@ -12,12 +12,12 @@ from sklearn.metrics import roc_auc_score
 
 from tiprdc.attacks import linkability as link
 from tiprdc.attacks.attacker_data import attacker_data
-from tiprdc.attacks.measure import Measure
 from tiprdc.attacks.membership import auc, membership
 from tiprdc.attacks.reconstruction import picture_scores
 from tiprdc.attacks.retrieval import retrieval
 from tiprdc.attacks.worst_people import most_confident, subgroups
 from tiprdc.datasets.schema import Column
+from tiprdc.formats.audit_report import Measure
 
 
 @pytest.fixture(autouse=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from tests.tiprdc.audit.test_verdict import PLAN
 from tiprdc.audit.evidence import digest_of
-from tiprdc.audit.ledger import Ledger, Reuse
+from tiprdc.audit.ledger import Ledger
 from tiprdc.datasets.schema import Records
+from tiprdc.formats.audit_report import Reuse
 
 PEOPLE, OTHERS = "1" * 64, "2" * 64
 

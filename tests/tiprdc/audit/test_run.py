@@ -19,10 +19,10 @@ from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.own_model import OwnModel
-from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.datasets.schema import Schema, read_split
 from tiprdc.errors import ConfigError
+from tiprdc.formats.audit_report import AuditReport
 
 CONFIG = AuditConfig(
     policy=PolicyConfig(margin=0.2, min_people=20),

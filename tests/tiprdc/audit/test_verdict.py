@@ -5,31 +5,40 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jsonschema
-import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from tiprdc.attacks.measure import Measure
+from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig, PolicyConfig
-from tiprdc.audit.ledger import Reuse
+from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.metrics import mean_loss, metrics
-from tiprdc.audit.plan import Plan, Representation
-from tiprdc.audit.report_document import AttackRun, AuditReport, Estimate, UtilityReport
+from tiprdc.audit.plan import mandatory_runs, policy_of
 from tiprdc.audit.verdict import _alarm, conclude, judge
 from tiprdc.errors import ConfigError
-from tiprdc.formats import audit_report
-from tiprdc.formats.audit_report import parse_audit
+from tiprdc.formats import audit_schema
+from tiprdc.formats.audit_plan import Plan, Representation
+from tiprdc.formats.audit_report import (
+    SCHEMA_VERSION,
+    AttackRun,
+    AuditReport,
+    Estimate,
+    Measure,
+    Reuse,
+    SplitSize,
+    TaskReport,
+    parse_audit,
+)
 from tiprdc.statistics.binomial import pass_probability
 
 PEOPLE = 2000
-SCHEMA = Path(audit_report.__file__).with_name("audit.schema.json")
+SCHEMA = audit_schema.FILE
 DIGESTS = {"model_sha256": "a" * 64, "unprotected_sha256": "b" * 64, "data_digest": "c" * 64}
 PLAN = Plan(
+    suite_version=SUITE_VERSION,
     **DIGESTS,
     private={"secret": ("off", "on")},
     utility={"task": ("no", "yes")},
@@ -40,8 +49,9 @@ PLAN = Plan(
     seeds=(0, 1),
     budget=1,
     sample_seed=0,
-    policy=PolicyConfig(),
+    policy=policy_of(PolicyConfig()),
     reconstruction=True,
+    measures=(),
 )
 TWO = replace(
     PLAN,
@@ -51,15 +61,15 @@ TWO = replace(
 
 
 def estimate(rate: float, people: int = PEOPLE, attack: str = "mlp") -> Estimate:
-    return Estimate.of(attack, round(rate * people), people, 0.95, rate)
+    return estimate_from_counts(attack, round(rate * people), people, 0.95, rate)
 
 
 def runs(plan: Plan = PLAN) -> tuple[AttackRun, ...]:
     kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
     return tuple(
-        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok", seconds=1.0)
+        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok")
         for kind in kinds
-        for name, seed in plan.runs(kind)
+        for name, seed in mandatory_runs(plan, kind)
     )
 
 
@@ -241,7 +251,7 @@ def test_the_floor_moves_the_limit_only_where_the_policy_says_so() -> None:
     floor = estimate(0.6, attack="label_floor")
     strict, _ = judge("secret", PLAN, **evidence(floor=floor))
     assert strict.limit == pytest.approx(0.6)
-    lenient = replace(PLAN, policy=PolicyConfig(against="floor"))
+    lenient = replace(PLAN, policy=policy_of(PolicyConfig(against="floor")))
     report, _ = judge("secret", lenient, **evidence(floor=floor, strongest=estimate(0.65)))
     assert report.limit == pytest.approx(0.7)
     assert report.verdict == "PASS"
@@ -251,8 +261,8 @@ def test_the_floor_moves_the_limit_only_where_the_policy_says_so() -> None:
 
 
 def test_the_plan_asks_several_seeds_of_chance_and_one_of_the_rest() -> None:
-    assert PLAN.runs("released") == (("logistic_regression", 0), ("mlp", 0), ("mlp", 1))
-    assert PLAN.runs("raw") == (("logistic_regression", 0), ("cnn", 0))
+    assert mandatory_runs(PLAN, "released") == (("logistic_regression", 0), ("mlp", 0), ("mlp", 1))
+    assert mandatory_runs(PLAN, "raw") == (("logistic_regression", 0), ("cnn", 0))
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -260,7 +270,7 @@ CHANGES: list[dict[str, Any]] = [
     {"attacks": ("mlp",)},
     {"seeds": (0,)},
     {"sample_seed": 1},
-    {"policy": PolicyConfig(margin=0.2)},
+    {"policy": policy_of(PolicyConfig(margin=0.2))},
 ]
 
 
@@ -270,27 +280,30 @@ def test_the_plans_digest_covers_every_decision(change: dict[str, Any]) -> None:
     assert replace(PLAN).sha256 == PLAN.sha256
 
 
-MEASURE = Measure(name="rank 1", value=0.5, low=0.4, high=0.6, baseline=None, people=9)
+MEASURE = Measure(
+    name="rank 1", about="", representation="released", value=0.5, low=0.4, high=0.6,
+    baseline=None, people=9,
+)  # fmt: skip
 
 
 def report(**changes: Any) -> AuditReport:
     attribute, reasons = judge("secret", PLAN, **evidence(**changes))
     seen = {**DIGESTS, "plan_sha256": PLAN.sha256}
     found, reasons = conclude(PLAN, {"secret": attribute}, reasons, **seen)
-    task = UtilityReport(
+    task = TaskReport(
         classes=("no", "yes"), prior=0.5, people=PEOPLE, released=estimate(0.9),
         unprotected=estimate(0.91), ceiling=None, loss=0.01, probes=(),
     )  # fmt: skip
     return AuditReport(
-        suite_version=PLAN.suite_version, verdict=found, reasons=reasons, model_sha256="a" * 64,
-        data_digest="c" * 64, plan_sha256=PLAN.sha256, plan=msgspec.to_builtins(PLAN),
-        dataset="planted", modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
-        splits={"attacker-test": {"people": 5, "records": 5}},
-        policy=msgspec.to_builtins(PLAN.policy),
+        schema_version=SCHEMA_VERSION, suite_version=PLAN.suite_version, verdict=found,
+        reasons=reasons, model_sha256="a" * 64, data_digest="c" * 64,
+        plan_sha256=PLAN.sha256, plan=PLAN, dataset="planted",
+        modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
+        splits={"attacker-test": SplitSize(people=5, records=5)}, policy=PLAN.policy,
         attributes={"secret": attribute}, utility={"task": task}, mean_utility_loss=0.01,
         reconstruction={"released": {"psnr": 12.0}},
         measures={"worst_people": (MEASURE,)}, not_tried=("much",),
-        reuse=Reuse(test_digest="d" * 64, plans=2, models=1), seconds=1.0,
+        reuse=Reuse(test_digest="d" * 64, plans=2, models=1),
     )  # fmt: skip
 
 
@@ -308,8 +321,9 @@ def test_json_obeys_the_schema_and_comes_back_the_same(case: str) -> None:
     schema = json.loads(SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(text), schema)
-    assert AuditReport.from_json(text).to_json() == text
-    assert parse_audit(json.loads(text), "audit.json").verdict == found.verdict
+    parsed = parse_audit(json.loads(text), "audit.json")
+    assert parsed.to_json() == text
+    assert parsed.verdict == found.verdict
 
 
 def test_the_schema_refuses_what_is_no_audit() -> None:

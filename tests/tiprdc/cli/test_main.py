@@ -1,4 +1,4 @@
-"""`tiprdc` in a shell: what is printed, where, and with which exit code."""
+"""`tiprdc` in a shell: output, standard error and exit codes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from tests.helpers.audit_samples import AUDITS, image_audit, table_audit, write_project
 from tiprdc import __version__
 from tiprdc.cli.main import app
+from tiprdc.formats.numbers import MINUS
 from tiprdc.reports.page import write_report
-from tiprdc.reports.wording import DASH, MINUS
+from tiprdc.reports.wording import DASH
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -30,11 +31,11 @@ def _argv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", sys.argv)
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version") == (0, f"tiprdc {__version__}\n", "")
 
 
-def test_an_audit_ends_in_its_table_and_the_path_of_its_page(
+def test_inspect_prints_the_table_of_an_audit_and_the_path_of_its_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_project(tmp_path, image_audit())
@@ -56,7 +57,7 @@ def test_an_audit_ends_in_its_table_and_the_path_of_its_page(
 
 
 @pytest.mark.parametrize("name", AUDITS)
-def test_every_audit_can_be_shown(
+def test_inspect_prints_every_audit(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_project(tmp_path, AUDITS[name]())
@@ -66,18 +67,20 @@ def test_every_audit_can_be_shown(
     assert "\x1b" not in out
 
 
-def test_programs_get_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_json_of_an_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     audit = table_audit()
     write_project(tmp_path, audit)
     code, out, _ = run(capsys, "inspect", "--json", str(tmp_path / "reports"))
-    found = json.loads(out)
-    assert (code, found["verdict"], found["page"]) == (0, "FAIL", None)
-    strongest = found["attributes"]["sex"]["strongest"]
+    document = json.loads(out)
+    assert (code, document["verdict"], document["page"]) == (0, "FAIL", None)
+    strongest = document["attributes"]["sex"]["strongest"]
     assert strongest.items() <= audit["attributes"]["sex"]["strongest"].items()
-    assert found["utility"]["income"]["loss"] == audit["utility"]["income"]["loss"]
+    assert document["utility"]["income"]["loss"] == audit["utility"]["income"]["loss"]
 
 
-def test_a_release_shows_its_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_prints_the_contract_of_a_release(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_project(tmp_path, table_audit())
     release = tmp_path / "artifacts/release"
     code, out, _ = run(capsys, "inspect", str(release))
@@ -85,24 +88,24 @@ def test_a_release_shows_its_contract(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "x: float32 [batch, 2]" in out
     assert "0 Private, 1 State-gov, 2 any other" in out
     assert "features as they are" in out
-    assert "No upper bound on what features tell" in out
+    assert "No upper bound on what features reveal" in out
     _, out, _ = run(capsys, "inspect", "--json", str(release / "manifest.json"))
     assert json.loads(out) == json.loads((release / "manifest.json").read_text())
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (None, "no such file or folder"),
         ("{", "cannot be read as JSON"),
         ("{}", "neither an audit nor a manifest"),
         ('{"manifest_version": 99}', "manifest_version 99"),
-        ('{"manifest_version": 2}', "no key 'input'"),
+        ('{"manifest_version": 2}', "no key 'name'"),
         ('{"suite_version": "1", "schema_version": 7}', "schema_version 7"),
     ],
 )
-def test_a_wrong_path_is_a_message_and_exit_code_2(
-    text: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_inspect_of_a_wrong_file_gives_a_message_and_exit_code_2(
+    text: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "file.json"
     if text is not None:
@@ -110,11 +113,11 @@ def test_a_wrong_path_is_a_message_and_exit_code_2(
     code, out, err = run(capsys, "inspect", str(path))
     assert (code, out) == (2, "")
     assert err.startswith(f"{path}: ")
-    assert said in err
+    assert message in err
     assert "expected:" in err
 
 
-def test_a_folder_of_something_else_is_refused(
+def test_inspect_of_another_folder_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = run(capsys, "inspect", str(tmp_path))
@@ -122,14 +125,14 @@ def test_a_folder_of_something_else_is_refused(
     assert "neither a manifest.json nor an audit.json" in err
 
 
-def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "inspekt")
     assert (code, out) == (2, "")
     assert "inspekt" in err
 
 
-def test_it_starts_without_the_heavy_libraries() -> None:
+def test_start_imports_no_heavy_library() -> None:
     heavy = ("torch", "pandas", "matplotlib", "onnx", "onnxruntime", "numpy", "ray", "dvc")
-    asked = f"import sys, tiprdc.cli.main; print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
-    assert found.stdout == "[]\n", found.stderr
+    script = f"import sys, tiprdc.cli.main; print([m for m in {heavy} if m in sys.modules])"
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert process.stdout == "[]\n", process.stderr

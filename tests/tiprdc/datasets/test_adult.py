@@ -1,3 +1,5 @@
+"""The UCI Adult reader: the file of the repository, input columns, settings."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,7 +8,7 @@ from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.errors import ConfigError
 
 
-def test_the_file_of_the_repository() -> None:
+def test_file_of_the_repository_has_the_published_counts() -> None:
     reader = adult_reader(AdultConfig())
     index = reader.index()
     assert len(index.records) == 48_842
@@ -22,7 +24,7 @@ def test_the_file_of_the_repository() -> None:
     assert set(columns["relationship"]) >= {"Husband", "Wife"}
 
 
-def test_what_is_private_is_no_input_and_what_is_not_is() -> None:
+def test_private_attribute_is_not_an_input() -> None:
     config = adult_reader(AdultConfig(private=("race",), utility=("income", "race"))).config
     assert "sex" in config.x
     assert "race" not in config.x
@@ -37,7 +39,7 @@ def test_what_is_private_is_no_input_and_what_is_not_is() -> None:
         ({"private": ()}, "prepare.adult.private: empty\n  expected: at least one"),
     ],
 )
-def test_wrong_settings(change: dict[str, tuple[str, ...]], words: str) -> None:
-    with pytest.raises(ConfigError, match=r"^prepare\.adult") as refused:
+def test_invalid_settings_are_refused(change: dict[str, tuple[str, ...]], words: str) -> None:
+    with pytest.raises(ConfigError, match=r"^prepare\.adult") as error:
         AdultConfig(**change)
-    assert words in str(refused.value)
+    assert words in str(error.value)

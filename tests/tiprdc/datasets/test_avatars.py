@@ -1,3 +1,5 @@
+"""The generated faces: drawing, independence of attributes, settings."""
+
 from __future__ import annotations
 
 from enum import Enum
@@ -7,56 +9,60 @@ import pandas as pd
 import pytest
 import python_avatars as pa
 
-from tiprdc.datasets import avatars
-from tiprdc.datasets.avatars import ATTRIBUTES, AvatarsConfig, AvatarsReader, draw, draw_labels
+from tiprdc.datasets import avatar_drawing
+from tiprdc.datasets.avatar_drawing import draw_face
+from tiprdc.datasets.avatars import ATTRIBUTES, AvatarsConfig, AvatarsReader, draw_labels
 from tiprdc.errors import ConfigError
 
 
-def any_face() -> dict[str, int]:
+def default_face() -> dict[str, int]:
     return dict.fromkeys(ATTRIBUTES, 0)
 
 
-def test_a_person_looks_the_same_in_any_slice() -> None:
+def test_face_does_not_depend_on_the_slice() -> None:
     reader = AvatarsReader(AvatarsConfig(people=100), seed=3)
     records = reader.index().records
     fitted = reader.fit(records)
     whole = reader.read(records.iloc[10:14], fitted).x
-    backwards = reader.read(records.iloc[[13, 12]], fitted).x
-    np.testing.assert_array_equal(whole[[3, 2]], backwards)
+    reverse = reader.read(records.iloc[[13, 12]], fitted).x
+    np.testing.assert_array_equal(whole[[3, 2]], reverse)
 
 
-def test_people_alike_in_every_attribute_still_differ() -> None:
+def test_people_with_equal_attributes_differ() -> None:
     reader = AvatarsReader(AvatarsConfig(people=100), seed=3)
-    records = reader.index().records[:2].assign(**any_face())
+    records = reader.index().records[:2].assign(**default_face())
     first, second = reader.read(records, reader.fit(records)).x.astype(int)
     assert np.abs(first - second).max() > 20
 
 
-def test_another_seed_gives_other_people() -> None:
+def test_seed_changes_the_people() -> None:
     first, second = (draw_labels(AvatarsConfig(people=100), seed) for seed in (0, 1))
     assert not first.equals(second)
 
 
-def test_remembered_pieces_give_the_drawing_of_the_library(
+def test_cached_pieces_equal_the_drawing_of_the_library(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    compose, seen = avatars._compose, []
+    compose, matches = avatar_drawing._compose, []
 
     def compare(parts: dict[str, Enum]) -> str:
-        seen.append(compose(parts) == pa.Avatar(style=pa.AvatarStyle.TRANSPARENT, **parts).render())
+        avatar = pa.Avatar(style=pa.AvatarStyle.TRANSPARENT, **parts)
+        matches.append(compose(parts) == avatar.render())
         return compose(parts)
 
-    monkeypatch.setattr(avatars, "_compose", compare)
+    monkeypatch.setattr(avatar_drawing, "_compose", compare)
     reader = AvatarsReader(AvatarsConfig(people=100), seed=0)
     records = reader.index().records[:30]
     reader.read(records, reader.fit(records))
-    assert seen == [True] * 30
+    assert matches == [True] * 30
 
 
 @pytest.mark.parametrize("name", [name for name in ATTRIBUTES if name != "nose"])
-def test_every_attribute_shows_in_the_picture(name: str) -> None:
+def test_every_attribute_changes_the_image(name: str) -> None:
     faces = [
-        draw({**any_face(), "zoom": 1, name: value}, np.random.default_rng(4), 64).astype(int)
+        draw_face({**default_face(), "zoom": 1, name: value}, np.random.default_rng(4), 64).astype(
+            int
+        )
         for value in range(len(ATTRIBUTES[name]))
     ]
     assert all(np.abs(face - faces[0]).max() > 20 for face in faces[1:])
@@ -72,14 +78,14 @@ def test_attributes_are_independent_and_balanced() -> None:
 
 
 @pytest.mark.parametrize("rho", [-1.0, -0.4, 0.6, 1.0])
-def test_a_planted_correlation_is_there(rho: float) -> None:
+def test_planted_correlation_has_the_set_strength(rho: float) -> None:
     config = AvatarsConfig(people=20_000, correlation=rho, correlate=("glasses", "eyes"))
     labels = draw_labels(config, seed=0)
     assert labels["glasses"].corr(labels["eyes"]) == pytest.approx(rho, abs=0.02)
     assert labels["eyes"].mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_shape_and_type() -> None:
+def test_batch_has_shape_and_type_of_the_config() -> None:
     reader = AvatarsReader(AvatarsConfig(people=100, size=48), seed=0)
     records = reader.index().records[:2]
     fitted = reader.fit(records)
@@ -103,7 +109,7 @@ def test_shape_and_type() -> None:
         ({"correlate": ("glasses", "hair_tone")}, "two different attributes of two classes"),
     ],
 )
-def test_wrong_settings(change: dict[str, object], words: str) -> None:
-    with pytest.raises(ConfigError, match=r"^prepare\.avatars") as refusal:
+def test_invalid_settings_are_refused(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=r"^prepare\.avatars") as error:
         AvatarsConfig(**change)
-    assert words in str(refusal.value)
+    assert words in str(error.value)

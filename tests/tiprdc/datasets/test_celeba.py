@@ -1,3 +1,5 @@
+"""The CelebA reader: labels, identities, splits, images, and files not as published."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,13 +20,13 @@ CODES = (0, 0, 0, 1, 2, 2)
 PEOPLE = (7, 7, 8, 9, 10, 11)
 
 
-def layout(folder: Path) -> CelebaConfig:
-    """Six pictures of five people, as published."""
-    pictures = folder / "img_align_celeba"
-    pictures.mkdir()
+def write_layout(folder: Path) -> CelebaConfig:
+    """Six images of five people, as published."""
+    images = folder / "img_align_celeba"
+    images.mkdir()
     names = [f"{number:06d}.jpg" for number in range(1, 7)]
     for number, name in enumerate(names):
-        Image.new("RGB", (178, 218), (40 * number, 0, 0)).save(pictures / name)
+        Image.new("RGB", (178, 218), (40 * number, 0, 0)).save(images / name)
     attributes = [f"{n}  {row} " for n, row in zip(names, ROWS, strict=True)]
     lines = ["6", " ".join(NAMES) + " ", *attributes]
     (folder / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
@@ -41,15 +43,15 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def refusal(config: CelebaConfig) -> str:
-    with pytest.raises(DataError) as refused:
+def error_message(config: CelebaConfig) -> str:
+    with pytest.raises(DataError) as error:
         celeba_reader(config).index()
-    assert "expected: " in str(refused.value)
-    return str(refused.value)
+    assert "expected: " in str(error.value)
+    return str(error.value)
 
 
-def test_the_published_files_from_labels_to_pixels(tmp_path: Path) -> None:
-    reader = celeba_reader(layout(tmp_path))
+def test_published_files_give_labels_splits_and_pixels(tmp_path: Path) -> None:
+    reader = celeba_reader(write_layout(tmp_path))
     index = reader.index()
     assert index.attributes == (
         Attribute(name="Male", classes=("no", "yes")),
@@ -68,15 +70,15 @@ def test_the_published_files_from_labels_to_pixels(tmp_path: Path) -> None:
     assert batch.readable.all()
 
 
-def test_line_ends_of_windows_and_a_byte_order_mark(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     for file in tmp_path.glob("*.txt"):
         file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert len(celeba_reader(config).index().records) == 6
 
 
-def test_some_of_the_pictures_will_do(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_absent_images_are_counted_in_a_note(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     for number in (2, 3):
         (tmp_path / "img_align_celeba" / f"{number:06d}.jpg").unlink()
     index = celeba_reader(config).index()
@@ -85,8 +87,8 @@ def test_some_of_the_pictures_will_do(tmp_path: Path) -> None:
     assert index.notes == ("2 of 6 listed pictures are not there.",)
 
 
-def test_the_first_pictures_alone_are_divided_at_random(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_images_of_two_official_splits_are_divided_at_random(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     for number in (5, 6):
         (tmp_path / "img_align_celeba" / f"{number:06d}.jpg").unlink()
     index = celeba_reader(config).index()
@@ -97,8 +99,8 @@ def test_the_first_pictures_alone_are_divided_at_random(tmp_path: Path) -> None:
     )
 
 
-def test_without_identities_each_picture_is_a_person(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_without_identities_each_image_is_a_person(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     note = ("No identities: each picture is a person of its own.",)
     ignored = celeba_reader(replace(config, identity=False)).index()
     (tmp_path / "identity_CelebA.txt").unlink()
@@ -107,20 +109,20 @@ def test_without_identities_each_picture_is_a_person(tmp_path: Path) -> None:
     assert ignored.records["person"].nunique() == absent.records["person"].nunique() == 6
 
 
-def test_without_the_official_split_its_file_is_not_needed(tmp_path: Path) -> None:
-    config = replace(layout(tmp_path), split=False)
+def test_partition_file_is_optional_without_official_split(tmp_path: Path) -> None:
+    config = replace(write_layout(tmp_path), split=False)
     (tmp_path / "list_eval_partition.txt").unlink()
     index = celeba_reader(config).index()
     assert "split" not in index.records
     assert index.notes == ()
 
 
-def test_broken_grey_and_transparent_pictures(tmp_path: Path) -> None:
-    config = layout(tmp_path)
-    pictures = tmp_path / "img_align_celeba"
-    (pictures / "000001.jpg").write_bytes(b"\xff\xd8\xff")
-    Image.new("L", (30, 9), 77).save(pictures / "000002.jpg")
-    Image.new("RGBA", (9, 40), (5, 6, 7, 0)).save(pictures / "000003.jpg", format="PNG")
+def test_broken_grey_and_transparent_images(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
+    images = tmp_path / "img_align_celeba"
+    (images / "000001.jpg").write_bytes(b"\xff\xd8\xff")
+    Image.new("L", (30, 9), 77).save(images / "000002.jpg")
+    Image.new("RGBA", (9, 40), (5, 6, 7, 0)).save(images / "000003.jpg", format="PNG")
     reader = celeba_reader(config)
     records = reader.index().records
     batch = reader.read(records, reader.fit(records))
@@ -139,79 +141,81 @@ def test_broken_grey_and_transparent_pictures(tmp_path: Path) -> None:
         ({"utility": ("Eyeglases",)}, "did you mean 'Eyeglasses'"),
     ],
 )
-def test_an_attribute_that_is_not_there(tmp_path: Path, change: dict[str, Any], words: str) -> None:
-    assert words in refusal(replace(layout(tmp_path), **change))
+def test_unknown_attribute_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    assert words in error_message(replace(write_layout(tmp_path), **change))
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
     [
-        ("list_attr_celeba.txt", "6\n", "7\n", "has 6 rows, and its first line says 7"),
-        ("list_attr_celeba.txt", "6\n", "", "does not begin with the number of pictures"),
-        ("list_attr_celeba.txt", "1 -1 \n", "1\n", "line 3, is not a picture with 4 attributes"),
-        ("list_attr_celeba.txt", "1  1 \n", "1  2 \n", "line 4, is not a picture with 4"),
-        ("list_attr_celeba.txt", "000002", "000001", "lists 1 pictures twice: 000001.jpg"),
-        ("list_eval_partition.txt", "jpg 1\n", "jpg 3\n", "line 4, is not a picture with a known"),
+        ("list_attr_celeba.txt", "6\n", "7\n", "has 6 rows, but its first line says 7"),
+        ("list_attr_celeba.txt", "6\n", "", "does not begin with the number of images"),
+        ("list_attr_celeba.txt", "1 -1 \n", "1\n", "line 3, is not an image with 4 attributes"),
+        ("list_attr_celeba.txt", "1  1 \n", "1  2 \n", "line 4, is not an image with 4"),
+        ("list_attr_celeba.txt", "000002", "000001", "lists 1 images twice: 000001.jpg"),
+        ("list_eval_partition.txt", "jpg 1\n", "jpg 3\n", "line 4, is not an image with a known"),
         ("list_eval_partition.txt", "jpg 1\n", "jpg 3\n", "0 (train), 1 (val), 2 (test)"),
-        ("list_eval_partition.txt", "000004.jpg 1\n", "", "lacks 1 pictures of list_attr_celeba"),
+        ("list_eval_partition.txt", "000004.jpg 1\n", "", "lacks 1 images of list_attr_celeba"),
         ("list_eval_partition.txt", "000004.jpg 1\n", "", "prepare.celeba.split to false"),
-        ("list_eval_partition.txt", "000004", "000005", "lists 1 pictures twice: 000005.jpg"),
+        ("list_eval_partition.txt", "000004", "000005", "lists 1 images twice: 000005.jpg"),
         ("identity_CelebA.txt", "jpg 9\n", "jpg nine\n", "then the number of a person"),
         (
             "identity_CelebA.txt",
             "000004",
             "000044",
-            "lacks 1 pictures of list_attr_celeba.txt: 000",
+            "lacks 1 images of list_attr_celeba.txt: 000",
         ),
     ],
 )
-def test_a_file_that_is_not_as_published(
+def test_file_not_as_published_is_refused(
     tmp_path: Path, file: str, old: str, new: str, words: str
 ) -> None:
-    config = layout(tmp_path)
+    config = write_layout(tmp_path)
     edit(tmp_path / file, old, new)
-    said = refusal(config)
-    assert said.startswith(f"prepare.celeba.root: {file}")
-    assert words in said
+    message = error_message(config)
+    assert message.startswith(f"prepare.celeba.root: {file}")
+    assert words in message
 
 
 @pytest.mark.parametrize("file", ["list_attr_celeba.txt", "list_eval_partition.txt"])
-def test_a_file_that_is_not_there_or_empty(tmp_path: Path, file: str) -> None:
-    config = layout(tmp_path)
+def test_absent_or_empty_file_is_refused(tmp_path: Path, file: str) -> None:
+    config = write_layout(tmp_path)
     (tmp_path / file).write_text("")
-    assert f"{file} is empty" in refusal(config)
+    assert f"{file} is empty" in error_message(config)
     (tmp_path / file).rename(tmp_path / f"{file}.orig")
-    said = refusal(config)
-    assert f"prepare.celeba.root: {tmp_path / file} does not exist" in said
-    assert f"did you mean '{file}.orig'?" in said
+    message = error_message(config)
+    assert f"prepare.celeba.root: {tmp_path / file} does not exist" in message
+    assert f"did you mean '{file}.orig'?" in message
 
 
-def test_another_encoding(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_other_encoding_is_refused(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     path = tmp_path / "list_attr_celeba.txt"
     path.write_bytes(path.read_bytes().replace(b"Male", b"M\xe4le"))
-    assert "list_attr_celeba.txt is not UTF-8 (first at byte 32)" in refusal(config)
-    assert "iconv -f latin1 -t utf-8" in refusal(config)
+    assert "list_attr_celeba.txt is not UTF-8 (first at byte 32)" in error_message(config)
+    assert "iconv -f latin1 -t utf-8" in error_message(config)
 
 
-def test_folders_that_are_not_there(tmp_path: Path) -> None:
-    config = layout(tmp_path)
-    assert "nowhere/img_align_celeba is not a folder" in refusal(
+def test_absent_or_empty_folders_are_refused(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
+    assert "nowhere/img_align_celeba is not a folder" in error_message(
         replace(config, root=str(tmp_path / "nowhere"))
     )
     (tmp_path / "img_align_celeba").rename(tmp_path / "img_aligned_celeba")
-    assert "did you mean 'img_aligned_celeba'?" in refusal(config)
+    assert "did you mean 'img_aligned_celeba'?" in error_message(config)
     (tmp_path / "img_align_celeba").mkdir()
-    assert "img_align_celeba holds no pictures like *.jpg" in refusal(config)
+    assert "img_align_celeba contains no images *.jpg" in error_message(config)
     Image.new("RGB", (8, 8)).save(tmp_path / "img_align_celeba" / "face.jpg")
-    assert "no picture that list_attr_celeba.txt lists is in img_align_celeba" in refusal(config)
+    assert "no image that list_attr_celeba.txt lists is in img_align_celeba" in error_message(
+        config
+    )
 
 
-def test_one_class_needs_no_hiding(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_attribute_with_one_class_is_refused(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     for number in (1, 2, 5):
         (tmp_path / "img_align_celeba" / f"{number:06d}.jpg").unlink()
-    assert "prepare.celeba.private: 'Male' has 1 class\n" in refusal(config)
+    assert "prepare.celeba.private: 'Male' has 1 class\n" in error_message(config)
 
 
 @pytest.mark.parametrize(
@@ -223,14 +227,14 @@ def test_one_class_needs_no_hiding(tmp_path: Path) -> None:
         ({"size": 4}, "prepare.celeba.size: 4"),
     ],
 )
-def test_wrong_settings(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+def test_invalid_settings_are_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as error:
         CelebaConfig(**change)
-    assert words in str(refused.value)
+    assert words in str(error.value)
 
 
-def test_a_folder_with_its_readme_alone(tmp_path: Path) -> None:
+def test_folder_with_only_a_readme_is_refused(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("where to get it\n")
-    said = refusal(CelebaConfig(root=str(tmp_path)))
-    assert f"{tmp_path}/img_align_celeba is not a folder here" in said
-    assert "README.md in data/ shows the layout" in said
+    message = error_message(CelebaConfig(root=str(tmp_path)))
+    assert f"{tmp_path}/img_align_celeba is not a folder on this machine" in message
+    assert "README.md in data/ shows the layout" in message

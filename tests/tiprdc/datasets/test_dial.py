@@ -1,3 +1,5 @@
+"""The DIAL reader: labels, people, the published split, and files not as published."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -20,7 +22,7 @@ LINES = {
 }
 
 
-def layout(folder: Path, *, numbers: bool = True) -> DialConfig:
+def write_layout(folder: Path, *, numbers: bool = True) -> DialConfig:
     """Eight tweets, as the published preprocessing writes them: of numbers, or as words."""
     for file, lines in LINES.items():
         texts = [" ".join(WORDS[int(n)] for n in line.split()) for line in lines]
@@ -31,16 +33,16 @@ def layout(folder: Path, *, numbers: bool = True) -> DialConfig:
     return DialConfig(root=str(folder), length=24, vocabulary=300)
 
 
-def refusal(config: DialConfig) -> str:
-    with pytest.raises(DataError) as refused:
+def error_message(config: DialConfig) -> str:
+    with pytest.raises(DataError) as error:
         dial_reader(config).index()
-    assert "expected: " in str(refused.value)
-    return str(refused.value)
+    assert "expected: " in str(error.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("numbers", [True, False])
-def test_the_four_files_from_labels_to_tokens(tmp_path: Path, numbers: bool) -> None:
-    reader = dial_reader(layout(tmp_path, numbers=numbers))
+def test_four_files_give_labels_and_tokens(tmp_path: Path, numbers: bool) -> None:
+    reader = dial_reader(write_layout(tmp_path, numbers=numbers))
     index = reader.index()
     assert index.attributes == (
         Attribute(name="race", classes=("African-American", "white")),
@@ -60,15 +62,15 @@ def test_the_four_files_from_labels_to_tokens(tmp_path: Path, numbers: bool) -> 
     assert (batch.x[0] != batch.x[1]).any()
 
 
-def test_the_first_word_may_be_the_sentiment(tmp_path: Path) -> None:
-    config = replace(layout(tmp_path), task="sentiment", utility=("sentiment",))
+def test_task_may_be_the_sentiment(tmp_path: Path) -> None:
+    config = replace(write_layout(tmp_path), task="sentiment", utility=("sentiment",))
     index = dial_reader(config).index()
     assert index.attributes[1] == Attribute(name="sentiment", classes=("negative", "positive"))
     assert index.records["sentiment"].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
 def test_copies_of_a_text_are_one_person(tmp_path: Path) -> None:
-    config = layout(tmp_path, numbers=False)
+    config = write_layout(tmp_path, numbers=False)
     (tmp_path / "neg_neg").write_text("SO  happy today\ncafe\u0301\n", encoding="utf-8")
     (tmp_path / "neg_pos").write_text("caf\u00e9\nso happy\n", encoding="utf-8")
     index = dial_reader(config).index()
@@ -80,8 +82,8 @@ def test_copies_of_a_text_are_one_person(tmp_path: Path) -> None:
     assert not [name for name in person.values() if "happy" in name]
 
 
-def test_empty_texts_are_unreadable_and_each_its_own(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_empty_texts_are_unreadable_and_different_people(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     (tmp_path / "pos_neg").write_text("\n  \n0 1\n")
     reader = dial_reader(config)
     records = reader.index().records
@@ -91,8 +93,8 @@ def test_empty_texts_are_unreadable_and_each_its_own(tmp_path: Path) -> None:
     assert records["person"][names.index].nunique() == 2
 
 
-def test_words_that_extractor_train_does_not_have(tmp_path: Path) -> None:
-    reader = dial_reader(layout(tmp_path))
+def test_words_outside_extractor_train_are_encoded(tmp_path: Path) -> None:
+    reader = dial_reader(write_layout(tmp_path))
     records = reader.index().records
     fitted = reader.fit(records.iloc[:1])
     batch = reader.read(records, fitted)
@@ -100,10 +102,12 @@ def test_words_that_extractor_train_does_not_have(tmp_path: Path) -> None:
     assert batch.x.max() < fitted.vocabulary_size
 
 
-def test_the_published_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_split_is_used_without_copies_across_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dial, "_TRAIN", 3)
     monkeypatch.setattr(dial, "_TOTAL", 5)
-    config = replace(layout(tmp_path, numbers=False), split=True)
+    config = replace(write_layout(tmp_path, numbers=False), split=True)
     for file in FILES:
         (tmp_path / file).write_text("".join(f"{file} says {n}\n" for n in range(7)))
     # A test text that stands in the training set of another class.
@@ -118,48 +122,48 @@ def test_the_published_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
 
 
-def test_too_few_lines_for_the_published_split(tmp_path: Path) -> None:
-    said = refusal(replace(layout(tmp_path), split=True))
-    assert said.startswith("prepare.dial.split: pos_pos has 2 lines")
-    assert "more than 41,500 lines" in said
-    assert "set prepare.dial.split to false" in said
+def test_too_few_lines_for_the_published_split_are_refused(tmp_path: Path) -> None:
+    message = error_message(replace(write_layout(tmp_path), split=True))
+    assert message.startswith("prepare.dial.split: pos_pos has 2 lines")
+    assert "more than 41,500 lines" in message
+    assert "set prepare.dial.split to false" in message
 
 
 @pytest.mark.parametrize("line", ["0 8", "0 -1", "0 one", "0 \u00b2", "so happy"])
-def test_numbers_of_no_words(tmp_path: Path, line: str) -> None:
-    config = layout(tmp_path)
+def test_invalid_word_numbers_are_refused(tmp_path: Path, line: str) -> None:
+    config = write_layout(tmp_path)
     (tmp_path / "neg_pos").write_text(f"0 1\n{line}\n", encoding="utf-8")
-    said = refusal(config)
-    assert "neg_pos, line 2, does not hold numbers of words of vocab alone" in said
-    assert "numbers from 0 to 7" in said
-    assert "if the lines are texts, delete vocab" in said
-    assert line not in said
+    message = error_message(config)
+    assert "neg_pos, line 2, is not a line of word numbers of vocab" in message
+    assert "numbers from 0 to 7" in message
+    assert "if the lines are texts, delete vocab" in message
+    assert line not in message
 
 
-def test_numbers_without_their_words(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_word_numbers_without_vocabulary_are_refused(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     (tmp_path / "vocab").unlink()
-    assert "pos_pos holds numbers, and there is no vocab" in refusal(config)
+    assert "pos_pos consists of word numbers, and there is no file vocab" in error_message(config)
 
 
 @pytest.mark.parametrize("file", [*FILES, "vocab"])
-def test_another_encoding_or_an_empty_file(tmp_path: Path, file: str) -> None:
-    config = layout(tmp_path)
+def test_other_encoding_and_empty_file_are_refused(tmp_path: Path, file: str) -> None:
+    config = write_layout(tmp_path)
     (tmp_path / file).write_bytes(b"caf\xe9\n")
-    said = refusal(config)
-    assert f"{file} is not UTF-8 (first at byte 4)" in said
-    assert "iconv -f latin1 -t utf-8" in said
+    message = error_message(config)
+    assert f"{file} is not UTF-8 (first at byte 4)" in message
+    assert "iconv -f latin1 -t utf-8" in message
     (tmp_path / file).write_bytes(b"\n \n")
-    assert f"{file} is empty" in refusal(config)
+    assert f"{file} is empty" in error_message(config)
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_each_missing_file_is_named(tmp_path: Path, file: str) -> None:
-    config = layout(tmp_path)
+def test_absent_file_is_named(tmp_path: Path, file: str) -> None:
+    config = write_layout(tmp_path)
     (tmp_path / file).rename(tmp_path / f"{file}.txt")
-    said = refusal(config)
-    assert f"prepare.dial.root: {tmp_path / file} does not exist" in said
-    assert "did you mean" in said
+    message = error_message(config)
+    assert f"prepare.dial.root: {tmp_path / file} does not exist" in message
+    assert "did you mean" in message
 
 
 @pytest.mark.parametrize(
@@ -173,7 +177,7 @@ def test_each_missing_file_is_named(tmp_path: Path, file: str) -> None:
         ({"vocabulary": 10}, "prepare.dial.vocabulary: 10"),
     ],
 )
-def test_wrong_settings(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+def test_invalid_settings_are_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as error:
         DialConfig(**change)
-    assert words in str(refused.value)
+    assert words in str(error.value)

@@ -1,3 +1,5 @@
+"""The LFW reader: labels from scores, people, images, and files not as published."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -21,8 +23,8 @@ ROWS = (
 )
 
 
-def layout(folder: Path, pictures: str = "lfw_funneled") -> LfwConfig:
-    """Four pictures of three people, as published."""
+def write_layout(folder: Path, pictures: str = "lfw_funneled") -> LfwConfig:
+    """Four images of three people, as published."""
     lines = ["# LFW attributes", "#\tperson\timagenum\t" + "\t".join(NAMES)]
     for number, (name, picture, scores) in enumerate(ROWS):
         lines.append("\t".join([name, str(picture), *map(str, scores)]))
@@ -42,15 +44,15 @@ def edit(folder: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def refusal(config: LfwConfig) -> str:
-    with pytest.raises(DataError) as refused:
+def error_message(config: LfwConfig) -> str:
+    with pytest.raises(DataError) as error:
         lfw_reader(config).index()
-    assert "expected: " in str(refused.value)
-    return str(refused.value)
+    assert "expected: " in str(error.value)
+    return str(error.value)
 
 
-def test_the_published_files_from_scores_to_pixels(tmp_path: Path) -> None:
-    reader = lfw_reader(layout(tmp_path))
+def test_published_files_give_labels_people_and_pixels(tmp_path: Path) -> None:
+    reader = lfw_reader(write_layout(tmp_path))
     index = reader.index()
     assert index.attributes == (
         Attribute(name="Male", classes=("no", "yes")),
@@ -68,8 +70,10 @@ def test_the_published_files_from_scores_to_pixels(tmp_path: Path) -> None:
     np.testing.assert_allclose(batch.x[:, 0, 4, 4], 50 * np.arange(4), atol=3)
 
 
-def test_a_group_is_the_highest_of_its_scores(tmp_path: Path) -> None:
-    index = lfw_reader(replace(layout(tmp_path), private=("race",), utility=("Male",))).index()
+def test_class_of_a_group_has_the_highest_score(tmp_path: Path) -> None:
+    index = lfw_reader(
+        replace(write_layout(tmp_path), private=("race",), utility=("Male",))
+    ).index()
     race = index.attributes[0]
     assert race.classes == ("Black", "Indian", "White")
     assert [race.classes[n] for n in index.records["race"]] == ["White", "Indian", "White", "Black"]
@@ -86,14 +90,14 @@ def test_a_group_is_the_highest_of_its_scores(tmp_path: Path) -> None:
         ("-2.0\n", "-2.0\t\n"),
     ],
 )
-def test_copies_that_differ_a_little(tmp_path: Path, old: str, new: str) -> None:
-    config = layout(tmp_path)
+def test_variants_of_the_score_file_are_read(tmp_path: Path, old: str, new: str) -> None:
+    config = write_layout(tmp_path)
     edit(tmp_path, old, new)
     assert lfw_reader(config).index().records["Male"].tolist() == [1, 1, 0, 0]
 
 
-def test_what_has_no_counterpart_is_counted(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_images_without_scores_and_scores_without_images_are_counted(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     pictures = tmp_path / "lfw_funneled"
     (pictures / "Abba_Eban" / "Abba_Eban_0001.jpg").unlink()
     for number in (11, 12):
@@ -106,27 +110,27 @@ def test_what_has_no_counterpart_is_counted(tmp_path: Path) -> None:
     )
 
 
-def test_which_folder_of_pictures(tmp_path: Path) -> None:
-    config = layout(tmp_path, "lfw-deepfunneled")
+def test_folder_of_images_is_unique_or_named(tmp_path: Path) -> None:
+    config = write_layout(tmp_path, "lfw-deepfunneled")
     (tmp_path / "lfw").mkdir()
-    said = refusal(config)
-    assert "holds the folders lfw, lfw-deepfunneled" in said
-    assert "name one of them in prepare.lfw.folder" in said
+    message = error_message(config)
+    assert "contains the folders lfw, lfw-deepfunneled" in message
+    assert "name one of them in prepare.lfw.folder" in message
     chosen = replace(config, folder="lfw-deepfunneled")
     assert len(lfw_reader(chosen).index().records) == 4
-    near = refusal(replace(config, folder="lfw-deepfunnelled"))
+    near = error_message(replace(config, folder="lfw-deepfunnelled"))
     assert "did you mean 'lfw-deepfunneled'?" in near
-    assert "lfw holds no pictures like */*.jpg" in refusal(replace(config, folder="lfw"))
+    assert "lfw contains no images */*.jpg" in error_message(replace(config, folder="lfw"))
     Image.new("RGB", (8, 8)).save(tmp_path / "lfw-deepfunneled" / "x.jpg")
-    assert "holds no folder lfw*" in refusal(replace(config, root=str(tmp_path / "lfw")))
+    assert "contains no folder lfw*" in error_message(replace(config, root=str(tmp_path / "lfw")))
 
 
-def test_pictures_of_other_people(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_images_of_other_people_are_refused(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     (tmp_path / "lfw_funneled").rename(tmp_path / "old")
     (tmp_path / "lfw" / "Nobody").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "lfw" / "Nobody" / "Nobody_0001.jpg")
-    assert "no picture that lfw_attributes.txt lists is in" in refusal(config)
+    assert "no image that lfw_attributes.txt lists is in" in error_message(config)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +144,8 @@ def test_pictures_of_other_people(tmp_path: Path) -> None:
         ({"utility": ("age",)}, "prepare.lfw.utility: lfw_attributes.txt has no column 'age'"),
     ],
 )
-def test_an_attribute_that_is_not_there(tmp_path: Path, change: dict[str, Any], words: str) -> None:
-    assert words in refusal(replace(layout(tmp_path), **change))
+def test_unknown_attribute_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    assert words in error_message(replace(write_layout(tmp_path), **change))
 
 
 @pytest.mark.parametrize(
@@ -153,25 +157,25 @@ def test_an_attribute_that_is_not_there(tmp_path: Path, change: dict[str, Any], 
         ("0.2\t-1.1", "high\t-1.1", "line 4, has no number for Male"),
         ("0.2\t-1.1", "nan\t-1.1", "line 4, has no number for Male"),
         ("0.8\n", "inf\n", "line 6, has no number for Asian or Black or Indian or White"),
-        ("Abba Eban\t2", "Abba Eban\t1", "lists 1 pictures twice: Abba_Eban/Abba_Eban_0001.jpg"),
+        ("Abba Eban\t2", "Abba Eban\t1", "lists 1 images twice: Abba_Eban/Abba_Eban_0001.jpg"),
         ("Abba Eban\t2", "Abba Eban\tx", "line 5, has no number for imagenum"),
     ],
 )
-def test_a_file_that_is_not_as_published(tmp_path: Path, old: str, new: str, words: str) -> None:
-    config = replace(layout(tmp_path), utility=("race",))
+def test_file_not_as_published_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    config = replace(write_layout(tmp_path), utility=("race",))
     edit(tmp_path, old, new)
-    said = refusal(config)
-    assert said.startswith("prepare.lfw.root: lfw_attributes.txt")
-    assert words in said
+    message = error_message(config)
+    assert message.startswith("prepare.lfw.root: lfw_attributes.txt")
+    assert words in message
 
 
-def test_files_that_are_not_there_or_of_another_encoding(tmp_path: Path) -> None:
-    config = layout(tmp_path)
+def test_absent_file_and_other_encoding_are_refused(tmp_path: Path) -> None:
+    config = write_layout(tmp_path)
     path = tmp_path / "lfw_attributes.txt"
     path.write_bytes(path.read_bytes().replace(b"Aaron", b"A\xe4ron"))
-    assert "lfw_attributes.txt is not UTF-8" in refusal(config)
+    assert "lfw_attributes.txt is not UTF-8" in error_message(config)
     path.unlink()
-    assert "lfw_attributes.txt does not exist" in refusal(config)
+    assert "lfw_attributes.txt does not exist" in error_message(config)
 
 
 @pytest.mark.parametrize(
@@ -182,14 +186,14 @@ def test_files_that_are_not_there_or_of_another_encoding(tmp_path: Path) -> None
         ({"size": 1000}, "prepare.lfw.size: 1000"),
     ],
 )
-def test_wrong_settings(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+def test_invalid_settings_are_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as error:
         LfwConfig(**change)
-    assert words in str(refused.value)
+    assert words in str(error.value)
 
 
-def test_a_folder_with_its_readme_alone(tmp_path: Path) -> None:
+def test_folder_with_only_a_readme_is_refused(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("where to get it\n")
-    said = refusal(LfwConfig(root=str(tmp_path)))
-    assert f"{tmp_path} holds no folder lfw*" in said
-    assert "data/lfw/README.md shows the layout" in said
+    message = error_message(LfwConfig(root=str(tmp_path)))
+    assert f"{tmp_path} contains no folder lfw*" in message
+    assert "data/lfw/README.md shows the layout" in message

@@ -1,3 +1,5 @@
+"""The manifest reader: tables, images, texts, attributes, and what it refuses."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,22 +11,23 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, guess_modality
+from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from tiprdc.datasets.manifest_inputs import guess_modality
 from tiprdc.datasets.schema import Attribute, Column
 from tiprdc.errors import ConfigError, DataError
 
 
-def table(path: Path, **columns: list[Any]) -> ManifestConfig:
+def write_table(path: Path, **changes: list[Any]) -> ManifestConfig:
     """A table of four people, some columns changed; None leaves one out."""
-    given = {
+    columns = {
         "who": ["a", "b", "c", "d"],
         "age": [20, 30, 40, 50],
         "town": ["x", "y", "x", None],
         "gender": ["f", "m", "m", "f"],
         "rich": [1, 0, 1, 0],
-        **columns,
+        **changes,
     }
-    pd.DataFrame({k: v for k, v in given.items() if v}).to_csv(path / "people.csv", index=False)
+    pd.DataFrame({k: v for k, v in columns.items() if v}).to_csv(path / "people.csv", index=False)
     return ManifestConfig(
         path=str(path / "people.csv"),
         x=("age", "town"),
@@ -34,17 +37,17 @@ def table(path: Path, **columns: list[Any]) -> ManifestConfig:
     )
 
 
-def pictures(path: Path, names: list[Any]) -> ManifestConfig:
-    """A manifest of these pictures, of which those called *.png exist."""
+def write_images(path: Path, names: list[Any]) -> ManifestConfig:
+    """A manifest of these images; those named *.png exist."""
     for number, name in enumerate(dict.fromkeys(n for n in names if n and n.endswith(".png"))):
-        (path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (20 + number, 30), (number, 0, 0)).save(path / "pictures" / name)
+        (path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20 + number, 30), (number, 0, 0)).save(path / "images" / name)
     labels = ["f", "m"] * len(names)
     frame = pd.DataFrame({"image": names, "gender": labels[: len(names)]})
     frame.to_csv(path / "faces.csv", index=False)
     return ManifestConfig(
         path=str(path / "faces.csv"),
-        root=str(path / "pictures"),
+        root=str(path / "images"),
         private=("gender",),
         utility=(),
         split=None,
@@ -52,15 +55,15 @@ def pictures(path: Path, names: list[Any]) -> ManifestConfig:
     )
 
 
-def refusal(config: ManifestConfig) -> str:
-    with pytest.raises(DataError) as refused:
+def error_message(config: ManifestConfig) -> str:
+    with pytest.raises(DataError) as error:
         ManifestReader(config).index()
-    assert "expected: " in str(refused.value)
-    return str(refused.value)
+    assert "expected: " in str(error.value)
+    return str(error.value)
 
 
-def test_a_table_from_file_to_numbers(tmp_path: Path) -> None:
-    reader = ManifestReader(table(tmp_path))
+def test_table_gives_attributes_and_encoded_columns(tmp_path: Path) -> None:
+    reader = ManifestReader(write_table(tmp_path))
     index = reader.index()
     assert reader.modality == "table"
     assert index.attributes == (
@@ -78,28 +81,28 @@ def test_a_table_from_file_to_numbers(tmp_path: Path) -> None:
     assert batch.readable.all()
 
 
-def test_an_empty_x_takes_all_columns_without_another_part(tmp_path: Path) -> None:
-    reader = ManifestReader(replace(table(tmp_path), x=(), person="who"))
+def test_empty_x_takes_all_other_columns(tmp_path: Path) -> None:
+    reader = ManifestReader(replace(write_table(tmp_path), x=(), person="who"))
     index = reader.index()
     assert [c.name for c in reader.fit(index.records).columns] == ["age", "town"]
     assert index.records["person"].tolist() == ["a", "b", "c", "d"]
     assert index.notes == ()
 
 
-def test_an_empty_x_with_nothing_left(tmp_path: Path) -> None:
-    config = table(tmp_path, age=[], town=[])
-    assert "no column is left" in refusal(replace(config, x=(), person="who"))
+def test_empty_x_without_other_columns_is_refused(tmp_path: Path) -> None:
+    config = write_table(tmp_path, age=[], town=[])
+    assert "no column is left" in error_message(replace(config, x=(), person="who"))
 
 
-def test_gaps_are_noted(tmp_path: Path) -> None:
-    reader = ManifestReader(table(tmp_path))
+def test_missing_values_are_counted_in_a_note(tmp_path: Path) -> None:
+    reader = ManifestReader(write_table(tmp_path))
     assert reader.fit(reader.index().records).notes == ("1 missing in town (extractor-train)",)
 
 
-def test_pictures_of_any_size_are_read_and_the_others_said(tmp_path: Path) -> None:
+def test_unreadable_images_are_marked(tmp_path: Path) -> None:
     names = ["a.png", "b/c.png", "absent.jpg", None, "broken.jpg"]
-    config = pictures(tmp_path, names)
-    (tmp_path / "pictures" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    config = write_images(tmp_path, names)
+    (tmp_path / "images" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     reader = ManifestReader(replace(config, modality="image"))
     index = reader.index()
     assert index.records["record"].tolist() == [
@@ -117,36 +120,36 @@ def test_pictures_of_any_size_are_read_and_the_others_said(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd.png", "a/../../secret.png", "."])
-def test_a_path_out_of_the_root_is_refused(tmp_path: Path, path: str) -> None:
-    config = pictures(tmp_path, ["a.png", "b.png"])
+def test_path_outside_the_root_is_refused(tmp_path: Path, path: str) -> None:
+    config = write_images(tmp_path, ["a.png", "b.png"])
     (tmp_path / "faces.csv").write_text(f"image,gender\na.png,f\n{path},m\n")
-    said = refusal(replace(config, modality="image"))
-    assert f"1 paths lead out of {tmp_path}/pictures: {path}" in said
-    assert "prepare.manifest.root" in said
+    message = error_message(replace(config, modality="image"))
+    assert f"1 paths lead out of {tmp_path}/images: {path}" in message
+    assert "prepare.manifest.root" in message
 
 
-def test_one_picture_for_two_people_is_refused(tmp_path: Path) -> None:
-    said = refusal(pictures(tmp_path, ["a.png", "b.png", "./a.png"]))
-    assert "1 pictures are listed for two people: a.png" in said
-    assert "delete the repeated rows, or name the person column" in said
+def test_image_of_two_people_is_refused(tmp_path: Path) -> None:
+    message = error_message(write_images(tmp_path, ["a.png", "b.png", "./a.png"]))
+    assert "1 images are listed for two people: a.png" in message
+    assert "delete the repeated rows, or name the person column" in message
 
 
-def test_a_root_that_is_not_there(tmp_path: Path) -> None:
-    config = replace(pictures(tmp_path, ["a.png", "b.png"]), root=str(tmp_path / "elsewhere"))
-    assert "elsewhere is not a folder here" in refusal(config)
+def test_absent_root_is_refused(tmp_path: Path) -> None:
+    config = replace(write_images(tmp_path, ["a.png", "b.png"]), root=str(tmp_path / "elsewhere"))
+    assert "elsewhere is not a folder on this machine" in error_message(config)
 
 
-def test_a_root_that_only_a_worker_lacks(tmp_path: Path) -> None:
-    reader = ManifestReader(pictures(tmp_path, ["a.png", "b.png"]))
+def test_root_absent_on_a_worker_is_refused(tmp_path: Path) -> None:
+    reader = ManifestReader(write_images(tmp_path, ["a.png", "b.png"]))
     records = reader.index().records
     reader.root = tmp_path / "gone"
     with pytest.raises(DataError, match="every worker of a cluster"):
         reader.read(records, reader.fit(records))
 
 
-def test_texts(tmp_path: Path) -> None:
+def test_texts_become_tokens(tmp_path: Path) -> None:
     text = ["a word or two", "  ", None, "two words or three"]
-    config = replace(table(tmp_path, text=text), x=("text",), length=6, vocabulary=300)
+    config = replace(write_table(tmp_path, text=text), x=("text",), length=6, vocabulary=300)
     reader = ManifestReader(config)
     records = reader.index().records
     fitted = reader.fit(records)
@@ -169,7 +172,7 @@ def test_texts(tmp_path: Path) -> None:
         ({"x": [None]}, "table"),
     ],
 )
-def test_what_a_column_holds(columns: dict[str, list[str]], modality: str) -> None:
+def test_modality_is_guessed_from_the_columns(columns: dict[str, list[str]], modality: str) -> None:
     assert guess_modality(pd.DataFrame(columns, dtype="str")) == modality
 
 
@@ -185,43 +188,43 @@ def test_what_a_column_holds(columns: dict[str, list[str]], modality: str) -> No
         ({"split": "fold"}, "prepare.manifest.split: people.csv has no column 'fold'"),
     ],
 )
-def test_a_column_that_is_not_there(tmp_path: Path, change: dict[str, Any], words: str) -> None:
-    assert words in refusal(replace(table(tmp_path), **change))
+def test_unknown_column_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    assert words in error_message(replace(write_table(tmp_path), **change))
 
 
-def test_one_class_needs_no_hiding(tmp_path: Path) -> None:
-    said = refusal(table(tmp_path, gender=["f"] * 4))
-    assert "prepare.manifest.private: 'gender' has 1 class\n" in said
-    assert "name another" in said
+def test_attribute_with_one_class_is_refused(tmp_path: Path) -> None:
+    message = error_message(write_table(tmp_path, gender=["f"] * 4))
+    assert "prepare.manifest.private: 'gender' has 1 class\n" in message
+    assert "name another" in message
 
 
 @pytest.mark.parametrize("gap", [None, "NaN", "  "])
-def test_an_unlabelled_row_is_refused_with_its_count(tmp_path: Path, gap: str | None) -> None:
-    said = refusal(table(tmp_path, gender=["f", gap, "m", gap]))
-    assert "'gender' is empty or NaN in 2 of 4 rows" in said
-    assert "fill these rows in or delete them" in said
+def test_rows_without_a_label_are_refused_with_their_count(tmp_path: Path, gap: str | None) -> None:
+    message = error_message(write_table(tmp_path, gender=["f", gap, "m", gap]))
+    assert "'gender' is empty or NaN in 2 of 4 rows" in message
+    assert "fill these rows in or delete them" in message
 
 
-def test_a_nameless_person_is_refused(tmp_path: Path) -> None:
-    config = replace(table(tmp_path, who=["a", None, "c", "d"]), person="who")
-    assert "prepare.manifest.person: 'who' is empty or NaN in 1 of 4 rows" in refusal(config)
+def test_row_without_a_person_is_refused(tmp_path: Path) -> None:
+    config = replace(write_table(tmp_path, who=["a", None, "c", "d"]), person="who")
+    assert "prepare.manifest.person: 'who' is empty or NaN in 1 of 4 rows" in error_message(config)
 
 
-def test_a_number_is_no_attribute_to_hide_and_no_value_of_it_is_said(tmp_path: Path) -> None:
+def test_attribute_with_many_classes_is_refused_without_its_values(tmp_path: Path) -> None:
     wages = [str(7000 + n) for n in range(60)]
     frame = pd.DataFrame({"age": range(60), "wage": wages})
     frame.to_csv(tmp_path / "people.csv", index=False)
-    config = replace(table(tmp_path), private=("wage",), utility=(), x=("age",))
+    config = replace(write_table(tmp_path), private=("wage",), utility=(), x=("age",))
     frame.to_csv(tmp_path / "people.csv", index=False)
-    said = refusal(config)
-    assert "'wage' has 60 classes" in said
-    assert "2 to 50 classes" in said
-    assert "add a column of groups of 'wage'" in said
-    assert "70" not in said
+    message = error_message(config)
+    assert "'wage' has 60 classes" in message
+    assert "2 to 50 classes" in message
+    assert "add a column that groups 'wage'" in message
+    assert "70" not in message
 
 
-def test_numeric_classes_are_in_order_of_their_value(tmp_path: Path) -> None:
-    index = ManifestReader(table(tmp_path, rich=[10, 9, 100, 9])).index()
+def test_numeric_classes_are_sorted_by_value(tmp_path: Path) -> None:
+    index = ManifestReader(write_table(tmp_path, rich=[10, 9, 100, 9])).index()
     assert index.attributes[1].classes == ("9", "10", "100")
 
 
@@ -241,19 +244,19 @@ def test_numeric_classes_are_in_order_of_their_value(tmp_path: Path) -> None:
         ({"vocabulary": 200}, "300 to 100000"),
     ],
 )
-def test_wrong_settings(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+def test_invalid_settings_are_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as error:
         ManifestConfig(**change)
-    assert str(refused.value).startswith("prepare.manifest")
-    assert words in str(refused.value)
+    assert str(error.value).startswith("prepare.manifest")
+    assert words in str(error.value)
 
 
-def test_a_name_in_both_lists_is_labelled_once() -> None:
+def test_attribute_in_both_lists_is_one_label() -> None:
     config = ManifestConfig(private=("a", "b"), utility=("b", "c"))
     assert config.labels == ("a", "b", "c")
 
 
-def test_the_example_of_the_repository() -> None:
+def test_example_of_the_repository_is_read() -> None:
     reader = ManifestReader(ManifestConfig())
     index = reader.index()
     batch = reader.read(index.records, reader.fit(index.records))

@@ -1,3 +1,5 @@
+"""Shards on disk: written, read back, and refused where they are broken."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -33,21 +35,21 @@ SCHEMA = Schema(
 )
 
 
-def some_records(first: int = 0) -> Records:
+def make_records(first: int = 0) -> Records:
     x = np.arange(6, dtype=np.float32).reshape(3, 2) + first
     return Records(x=x, labels={"gender": np.array([0, 1, 0])}, person=np.array(["a", "b", "ü"]))
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
+def test_shards_and_schema_round_trip(tmp_path: Path) -> None:
     for number in (1, 0):
-        write_shard(tmp_path / f"extractor-train/part-0000{number}.parquet", some_records(number))
-    sealed = write_schema(tmp_path, SCHEMA, ["one", "two"])
+        write_shard(tmp_path / f"extractor-train/part-0000{number}.parquet", make_records(number))
+    complete = write_schema(tmp_path, SCHEMA, ["one", "two"])
     schema = read_schema(tmp_path)
-    assert schema == sealed
+    assert schema == complete
     records = read_split(tmp_path, schema, "extractor-train")
     assert len(records) == 6
-    np.testing.assert_array_equal(records.x[:3], some_records().x)
-    np.testing.assert_array_equal(records.x[3:], some_records(1).x)
+    np.testing.assert_array_equal(records.x[:3], make_records().x)
+    np.testing.assert_array_equal(records.x[3:], make_records(1).x)
     few = [len(read_split(tmp_path, schema, "extractor-train", fewest=n)) for n in (1, 3, 4, 99)]
     assert few == [3, 3, 6, 6]
     assert records.labels["gender"].tolist() == [0, 1, 0] * 2
@@ -58,17 +60,17 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert person.tolist() == records.person.tolist()
 
 
-def test_the_same_records_give_the_same_bytes_and_others_do_not() -> None:
-    assert encode_shard(some_records()) == encode_shard(some_records())
-    assert encode_shard(some_records()) != encode_shard(some_records(1))
+def test_bytes_depend_on_the_records_alone() -> None:
+    assert encode_shard(make_records()) == encode_shard(make_records())
+    assert encode_shard(make_records()) != encode_shard(make_records(1))
 
 
-def test_the_digest_depends_on_every_shard_and_on_no_order(tmp_path: Path) -> None:
-    digests = [write_schema(tmp_path, SCHEMA, given).digest for given in ("ab", "ba", "ac")]
+def test_digest_depends_on_every_shard_but_not_on_their_order(tmp_path: Path) -> None:
+    digests = [write_schema(tmp_path, SCHEMA, names).digest for names in ("ab", "ba", "ac")]
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_a_folder_without_shards(tmp_path: Path) -> None:
+def test_folder_without_shards_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="run `dvc repro prepare` first"):
         read_schema(tmp_path)
     with pytest.raises(DataError, match="no shards"):
@@ -76,21 +78,21 @@ def test_a_folder_without_shards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"attributes": [], "columns": [], "x": 1}'])
-def test_what_is_no_schema(tmp_path: Path, text: str) -> None:
+def test_invalid_schema_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "schema.json").write_text(text)
     with pytest.raises(DataError, match="not a schema"):
         read_schema(tmp_path)
 
 
-def test_a_broken_shard(tmp_path: Path) -> None:
+def test_broken_shard_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "attacker-test/part-00000.parquet"
-    write_shard(path, some_records())
+    write_shard(path, make_records())
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="a broken shard"):
         read_split(tmp_path, SCHEMA, "attacker-test")
 
 
-def test_an_attribute_that_is_not_there() -> None:
+def test_unknown_attribute_is_refused() -> None:
     assert SCHEMA.classes("gender") == 2
     with pytest.raises(DataError, match=r"did you mean 'gender'"):
         SCHEMA.attribute("gendre")

@@ -1,3 +1,5 @@
+"""Tables from files: CSV, TSV and Parquet as text, and every way a file can be broken."""
+
 from __future__ import annotations
 
 import gzip
@@ -7,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tiprdc.datasets.table_files import read_source
+from tiprdc.datasets.table_files import read_table
 from tiprdc.errors import DataError
 
 GOOD = b"name,age\nann,3\nbob,4\n"
@@ -28,13 +30,13 @@ GOOD = b"name,age\nann,3\nbob,4\n"
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_kinds_of_text_files(tmp_path: Path, name: str, data: bytes) -> None:
+def test_text_files_of_every_type_are_read(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
-    table = read_source(tmp_path / name, "path")
+    table = read_table(tmp_path / name, "path")
     assert table.to_dict("list") == {"name": ["ann", "bob"], "age": ["3", "4"]}
 
 
-def test_parquet_reads_as_a_csv_would(tmp_path: Path) -> None:
+def test_parquet_gives_the_texts_of_a_csv(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {
             "n": [1, 2, 3],
@@ -46,7 +48,7 @@ def test_parquet_reads_as_a_csv_would(tmp_path: Path) -> None:
         }
     )
     table.to_parquet(tmp_path / "a.parquet")
-    read = read_source(tmp_path / "a.parquet", "path")
+    read = read_table(tmp_path / "a.parquet", "path")
     as_lists = read.astype(object).where(read.notna(), None).to_dict("list")
     assert as_lists == {
         "n": ["1", "2", "3"],
@@ -58,9 +60,9 @@ def test_parquet_reads_as_a_csv_would(tmp_path: Path) -> None:
     }
 
 
-def test_what_counts_as_missing_and_what_does_not(tmp_path: Path) -> None:
+def test_missing_values_are_recognized(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n,NA\nnan,N/A\nnone,?\n")
-    table = read_source(tmp_path / "a.csv", "path")
+    table = read_table(tmp_path / "a.csv", "path")
     assert table["a"].isna().tolist() == [True, True, False]
     assert table["b"].isna().tolist() == [True, True, False]
 
@@ -77,36 +79,38 @@ def test_what_counts_as_missing_and_what_does_not(tmp_path: Path) -> None:
         ("a.csv", b",b\n1,2\n", "column 1 of a.csv has no name"),
         ("a.csv", b"a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
         ("a.csv", b"a,b\n1,2,3\n1,2,3\n", "longer than the header"),
-        ("a.csv", b'a,b\n"1,2\n3,4\n', "quote fields that hold the separator"),
+        ("a.csv", b'a,b\n"1,2\n3,4\n', "quote fields that contain the separator"),
         ("a.csv.gz", gzip.compress(GOOD * 99)[:30], "truncated or corrupt"),
         ("a.csv.gz", GOOD, "truncated or corrupt"),
         ("a.csv.xz", lzma.compress(GOOD * 99)[:50], "truncated or corrupt"),
         ("a.csv.xz", GOOD, "truncated or corrupt"),
         ("a.parquet", b"PAR1....PAR1", "not a readable Parquet file"),
-        ("a.xlsx", b"x", "unknown kind"),
-        ("a", b"x", "unknown kind"),
-        ("a.parquet.gz", b"x", "unknown kind"),
+        ("a.xlsx", b"x", "unknown type"),
+        ("a", b"x", "unknown type"),
+        ("a.parquet.gz", b"x", "unknown type"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_wrong_with_a_file(tmp_path: Path, name: str, data: bytes, words: str) -> None:
+def test_broken_file_is_refused_with_the_reason(
+    tmp_path: Path, name: str, data: bytes, words: str
+) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(DataError) as refusal:
-        read_source(tmp_path / name, "prepare.manifest.path")
-    said = str(refusal.value)
-    assert said.startswith("prepare.manifest.path: ")
-    assert words in said
-    assert "hint: " in said
+    with pytest.raises(DataError) as error:
+        read_table(tmp_path / name, "prepare.manifest.path")
+    message = str(error.value)
+    assert message.startswith("prepare.manifest.path: ")
+    assert words in message
+    assert "hint: " in message
 
 
-def test_a_missing_file_and_its_neighbour(tmp_path: Path) -> None:
+def test_absent_file_is_refused_with_a_suggestion(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(GOOD)
     with pytest.raises(
         DataError, match=r"lables.csv does not exist(.|\n)*did you mean 'labels.csv'"
     ):
-        read_source(tmp_path / "lables.csv", "path")
+        read_table(tmp_path / "lables.csv", "path")
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a folder"):
-        read_source(tmp_path, "path")
+        read_table(tmp_path, "path")

@@ -1,3 +1,5 @@
+"""The tokenizer: ids, padding, and which words shape the vocabulary."""
+
 from __future__ import annotations
 
 import json
@@ -25,12 +27,12 @@ def test_ids_are_padded_and_cut_to_the_length() -> None:
 
 
 @pytest.mark.parametrize("text", ["the RIVER", "  the river\n"])
-def test_case_and_space_around_do_not_matter(text: str) -> None:
+def test_case_and_surrounding_space_are_ignored(text: str) -> None:
     ids = encode(train(), ["the river", text])
     np.testing.assert_array_equal(ids[0], ids[1])
 
 
-def test_a_word_is_one_token_at_the_beginning_too() -> None:
+def test_first_word_of_a_text_is_the_same_token_as_elsewhere() -> None:
     first, alone = encode(train(), ["the river", "river"])
     assert first[1] == alone[0]
     assert alone[1] == 0
@@ -43,19 +45,19 @@ def test_any_text_has_ids_within_the_vocabulary() -> None:
     assert (ids > 0).all()
 
 
-def test_a_word_of_one_person_never_enters_the_vocabulary() -> None:
+def test_word_of_one_person_is_not_in_the_vocabulary() -> None:
     words = set(json.loads(train())["model"]["vocab"])
     assert "Ġriver" in words
     assert not any(piece in word for word in words for piece in ("za", "zi", "nz"))
 
 
-def test_a_person_counts_once_however_much_it_writes() -> None:
-    loud = [*TEXTS, *["thunder thunder"] * 99]
-    often = train_tokenizer(loud, [*PEOPLE, *["e"] * 99], vocabulary=400, length=8)
-    assert json.loads(often)["model"] == json.loads(train())["model"]
+def test_person_counts_once_for_each_word() -> None:
+    texts = [*TEXTS, *["thunder thunder"] * 99]
+    repeated = train_tokenizer(texts, [*PEOPLE, *["e"] * 99], vocabulary=400, length=8)
+    assert json.loads(repeated)["model"] == json.loads(train())["model"]
 
 
-def test_a_word_of_many_people_comes_first() -> None:
+def test_word_of_many_people_enters_the_vocabulary_first() -> None:
     texts = ["ab"] * 3 + ["yz"] * 9
     tokenizer = train_tokenizer(texts, map(str, range(12)), vocabulary=259, length=2)
     words = set(json.loads(tokenizer)["model"]["vocab"])
@@ -63,9 +65,9 @@ def test_a_word_of_many_people_comes_first() -> None:
     assert not {"ab", "Ġab"} & words
 
 
-def test_training_twice_gives_the_same_bytes() -> None:
+def test_training_is_deterministic() -> None:
     assert train() == train()
 
 
-def test_the_json_holds_the_length() -> None:
+def test_json_contains_the_length() -> None:
     assert encode(train(length=5), ["river"]).shape == (1, 5)

@@ -1,4 +1,4 @@
-"""The file agrees with torch, is the same every time, and says what it takes."""
+"""The exported ONNX file: parity with torch, determinism, noise, and the manifest beside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from tiprdc.datasets.schema import Column, Modality, Schema, read_split, write_s
 from tiprdc.datasets.tokenizer import encode, train_tokenizer, vocabulary_size
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.export.build import build
-from tiprdc.export.onnx_export import ExportConfig, compare, export
+from tiprdc.export.onnx_export import ExportConfig, export
+from tiprdc.export.parity import check_parity
 from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import read_contract
 from tiprdc.models.bag_of_words import Bag
@@ -45,7 +46,7 @@ CHANNELS: dict[str, dict[str, Any]] = {
 }
 
 
-def _checkpoints(folder: Path, schema: Schema, **architecture: Any) -> None:
+def save_checkpoints(folder: Path, schema: Schema, **architecture: Any) -> None:
     for role, weight in (("protected", 0.9), ("unprotected", 0.0)):
         trainer = Trainer(
             ObjectiveConfig(privacy_weight=weight),
@@ -59,13 +60,13 @@ def _checkpoints(folder: Path, schema: Schema, **architecture: Any) -> None:
 
 
 @pytest.mark.parametrize("modality", ["image", "table", "text"])
-def test_a_release_of_every_kind_agrees_with_torch_on_any_batch(
+def test_release_of_every_modality_agrees_with_torch(
     tmp_path: Path, make_shards: MakeShards, modality: Modality
 ) -> None:
     shards, release = tmp_path / "shards", tmp_path / "release"
     schema = make_shards(shards, modality)
     (shards / "tokenizer.json").write_text(TOKENIZER)
-    _checkpoints(tmp_path / "ck", schema)
+    save_checkpoints(tmp_path / "ck", schema)
     build(
         ExportConfig(parity_records=100),
         shards=shards,
@@ -87,17 +88,17 @@ def test_a_release_of_every_kind_agrees_with_torch_on_any_batch(
     session = open_session(release / "extractor.onnx")
     extractor = checkpoint.load_extractor(tmp_path / "ck" / "protected")
     with torch.inference_mode():
-        wanted = extractor(torch.from_numpy(x)).numpy()
+        expected = extractor(torch.from_numpy(x)).numpy()
     for count in (1, 7):
         z = session.run(["z"], {"x": x[:count]})[0]
-        np.testing.assert_allclose(z, wanted[:count], atol=1e-4)
+        np.testing.assert_allclose(z, expected[:count], atol=1e-4)
     assert sha256(release / "extractor.onnx") != sha256(
         tmp_path / "unprotected" / "unprotected.onnx"
     )
 
 
 @pytest.mark.parametrize("family", ["bag", "lstm", "transformer"])
-def test_a_text_becomes_the_same_features_with_nothing_but_the_release(
+def test_text_gives_the_same_features_from_the_release_alone(
     tmp_path: Path, make_shards: MakeShards, family: str
 ) -> None:
     texts = ["The river is wide", "the river is deep", "A river, the wide one", "", "r " * 99]
@@ -106,7 +107,7 @@ def test_a_text_becomes_the_same_features_with_nothing_but_the_release(
     schema = replace(make_shards(shards, "text"), vocabulary_size=vocabulary_size(tokenizer))
     schema = write_schema(shards, schema, [])
     (shards / "tokenizer.json").write_text(tokenizer)
-    _checkpoints(tmp_path / "ck", schema, family=family)
+    save_checkpoints(tmp_path / "ck", schema, family=family)
     build(
         ExportConfig(), shards=shards, checkpoint=tmp_path / "ck", release=release,
         unprotected=tmp_path / "unprotected",
@@ -117,12 +118,12 @@ def test_a_text_becomes_the_same_features_with_nothing_but_the_release(
     z = open_session(release / "extractor.onnx").run(["z"], {"x": x})[0]
     extractor = checkpoint.load_extractor(tmp_path / "ck" / "protected")
     with torch.inference_mode():
-        wanted = extractor(torch.from_numpy(encode(tokenizer, texts))).numpy()
-    np.testing.assert_allclose(z, wanted, atol=1e-5)
+        expected = extractor(torch.from_numpy(encode(tokenizer, texts))).numpy()
+    np.testing.assert_allclose(z, expected, atol=1e-5)
     assert np.abs(z[0] - z[1]).max() > 1e-3
 
 
-def test_how_many_texts_hold_a_word_stays_at_home(tmp_path: Path) -> None:
+def test_word_counts_of_the_training_texts_are_not_released(tmp_path: Path) -> None:
     torch.manual_seed(0)
     spec = InputSpec(modality="text", shape=(6,), vocabulary_size=50)
     extractor = Extractor(ExtractorConfig(width=8, features=4), spec).train()
@@ -139,7 +140,7 @@ def test_how_many_texts_hold_a_word_stays_at_home(tmp_path: Path) -> None:
     assert not any("holders" in name or "texts" in name for name in found)
 
 
-def test_whitening_does_not_lift_the_rounding_of_what_it_is_made_from(tmp_path: Path) -> None:
+def test_whitening_does_not_amplify_rounding_errors(tmp_path: Path) -> None:
     """Features with a large mean and directions of 1 to 1e-3, as an LSTM made of real posts."""
     torch.manual_seed(0)
     spec = InputSpec(modality="table", shape=(64,), columns=(Column(name="n", std=1.0),) * 64)
@@ -167,16 +168,16 @@ def test_whitening_does_not_lift_the_rounding_of_what_it_is_made_from(tmp_path: 
     assert before > 1e-4
     assert error() < 2e-5
     export(extractor, tmp_path / "z.onnx", ExportConfig())
-    assert compare(extractor, tmp_path / "z.onnx", x.numpy(), ExportConfig()).max_abs < 2e-5
+    assert check_parity(extractor, tmp_path / "z.onnx", x.numpy(), ExportConfig()).max_abs < 2e-5
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_noise_and_levels_are_in_the_file_and_no_seed_is(tmp_path: Path, channel: str) -> None:
+def test_file_applies_noise_and_levels_without_a_seed(tmp_path: Path, channel: str) -> None:
     path, settings = tmp_path / "extractor.onnx", CHANNELS[channel]
-    extractor = _tiny(**settings)
+    extractor = small_extractor(**settings)
     export(extractor, path, ExportConfig())
     x = np.random.default_rng(0).integers(256, size=(500, 3, 16, 16), dtype=np.uint8)
-    assert compare(extractor, path, x, ExportConfig()).max_abs <= 1e-4
+    assert check_parity(extractor, path, x, ExportConfig()).max_abs <= 1e-4
 
     model = onnx.load(path)
     noises = [node for node in model.graph.node if node.op_type.startswith("Random")]
@@ -198,7 +199,7 @@ def test_noise_and_levels_are_in_the_file_and_no_seed_is(tmp_path: Path, channel
         assert np.abs(z - exact).max() <= 2.0 / 7 + 1e-4
 
 
-def test_what_has_a_price_is_sent_through_noise_of_deviation_1(
+def test_bottleneck_release_adds_noise_of_deviation_1(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     """From the checkpoint to the file: m(x) agrees with torch, and z is m(x) and the noise."""
@@ -214,19 +215,19 @@ def test_what_has_a_price_is_sent_through_noise_of_deviation_1(
     checkpoint.save(trainer, tmp_path / "ck")
     path, extractor = tmp_path / "z.onnx", checkpoint.load_extractor(tmp_path / "ck")
     export(extractor, path, ExportConfig())
-    assert compare(extractor, path, records.x, ExportConfig()).max_abs <= 1e-4
+    assert check_parity(extractor, path, records.x, ExportConfig()).max_abs <= 1e-4
     z, again = (open_session(path).run(["z"], {"x": records.x})[0] for _ in range(2))
     with torch.inference_mode():
         mean = extractor.features_before_noise(torch.from_numpy(records.x)).numpy()
-    for drawn in (z - mean, again - mean):
-        assert drawn.std() == pytest.approx(1, rel=0.1)
-        assert abs(drawn.mean()) < 0.1
-        assert np.abs(np.corrcoef(drawn.T, mean.T)[:4, 4:]).max() < 0.2
-    # It was trained to tell something: not noise alone.
+    for noise in (z - mean, again - mean):
+        assert noise.std() == pytest.approx(1, rel=0.1)
+        assert abs(noise.mean()) < 0.1
+        assert np.abs(np.corrcoef(noise.T, mean.T)[:4, 4:]).max() < 0.2
+    # Training made the mean informative: the features are not noise alone.
     assert mean.std() > 0.3
 
 
-def test_the_manifest_of_a_release_with_a_price_says_its_noise_and_no_bound_that_is_none(
+def test_manifest_of_a_bottleneck_release_has_noise_and_no_false_bound(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     schema = make_shards(tmp_path / "shards", "table")
@@ -243,15 +244,15 @@ def test_the_manifest_of_a_release_with_a_price_says_its_noise_and_no_bound_that
             release=tmp_path / "release", unprotected=tmp_path / "unprotected",
         )  # fmt: skip
         contract = read_contract(tmp_path / "release" / "manifest.json")
-        assert (contract.clip, contract.noise, contract.bits) == (clip, 1.0, 0)
-        # The mean KL is of people; capacity is of anybody (tiprdc/models/capacity.py).
-        assert contract.most_bits == (None if most is None else pytest.approx(most))
+        assert (contract.output.clip, contract.output.noise, contract.output.bits) == (clip, 1.0, 0)
+        # The mean KL is over training people; capacity holds for any input.
+        assert contract.most_bits.record == (None if most is None else pytest.approx(most))
 
 
-def test_who_knows_the_seed_of_the_process_knows_the_noise(tmp_path: Path) -> None:
-    """Why levels are the surer bound, and why a device keeps its session: docs/threat-model.md."""
+def test_seed_of_the_process_determines_the_noise(tmp_path: Path) -> None:
+    """So levels give the safer bound, and a device keeps its session: docs/threat-model.md."""
     path = tmp_path / "extractor.onnx"
-    export(_tiny(release_noise=0.5), path, ExportConfig())
+    export(small_extractor(release_noise=0.5), path, ExportConfig())
     x = np.zeros((4, 3, 16, 16), dtype=np.uint8)
 
     def first() -> Any:
@@ -264,26 +265,26 @@ def test_who_knows_the_seed_of_the_process_knows_the_noise(tmp_path: Path) -> No
     assert not (noisy == first()).all()
 
 
-def test_the_manifest_says_what_features_can_tell_at_most(
+def test_manifest_has_the_upper_bounds_of_information(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     schema = make_shards(tmp_path / "shards", "table")
-    _checkpoints(tmp_path / "ck", schema, clip=1.0, release_noise=10.0, bits=4)
+    save_checkpoints(tmp_path / "ck", schema, clip=1.0, release_noise=10.0, bits=4)
     build(
         ExportConfig(), shards=tmp_path / "shards", checkpoint=tmp_path / "ck",
         release=tmp_path / "release", unprotected=tmp_path / "unprotected",
     )  # fmt: skip
     contract = read_contract(tmp_path / "release" / "manifest.json")
-    assert (contract.clip, contract.noise, contract.bits) == (1.0, 10.0, 4)
-    assert contract.most_bits == pytest.approx(3 * math.log2(1.01))
-    assert contract.attribute_bits == {"secret": 1.0}
+    assert (contract.output.clip, contract.output.noise, contract.output.bits) == (1.0, 10.0, 4)
+    assert contract.most_bits.record == pytest.approx(3 * math.log2(1.01))
+    assert contract.most_bits.private == {"secret": 1.0}
 
 
 @pytest.mark.parametrize("leace", [False, True])
-def test_no_linear_attacker_finds_the_secret_in_the_file_that_has_a_guard(
+def test_leace_file_hides_the_secret_from_linear_attackers(
     tmp_path: Path, make_shards: MakeShards, leace: bool
 ) -> None:
-    """On the people of extractor-train and in 64 bits, for the theorem is about no others."""
+    """On extractor-train and in 64 bits: the theorem holds for these alone."""
     schema = make_shards(tmp_path / "shards", "image", people=600)
     records = read_split(tmp_path / "shards", schema, "extractor-train")
     trainer = Trainer(
@@ -295,7 +296,7 @@ def test_no_linear_attacker_finds_the_secret_in_the_file_that_has_a_guard(
     trainer.train_epoch(records)
     path, config = tmp_path / "extractor.onnx", ExportConfig()
     export(trainer.game.extractor.eval(), path, config)
-    assert compare(trainer.game.extractor, path, records.x, config).max_abs <= 1e-4
+    assert check_parity(trainer.game.extractor, path, records.x, config).max_abs <= 1e-4
     z = open_session(path).run(["z"], {"x": records.x})[0].astype(np.float64)
     u = records.labels["secret"].astype(np.float64)
     z, u = z - z.mean(0), u - u.mean()
@@ -304,7 +305,7 @@ def test_no_linear_attacker_finds_the_secret_in_the_file_that_has_a_guard(
     assert explained < 0.02 if leace else explained > 0.3
 
 
-def _tiny(**channel: Any) -> Extractor:
+def small_extractor(**channel: Any) -> Extractor:
     torch.manual_seed(0)
     spec = InputSpec(modality="image", shape=(3, 16, 16))
     return Extractor(ExtractorConfig(width=8, features=4, **channel), spec).eval()
@@ -314,18 +315,18 @@ _EXPORT = """
 import sys, torch, warnings
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_onnx_export import _tiny
+from test_onnx_export import small_extractor
 from tiprdc.export.onnx_export import ExportConfig, export
-export(_tiny(**{channel!r}), Path({path!r}), ExportConfig())
+export(small_extractor(**{channel!r}), Path({path!r}), ExportConfig())
 """
 
 
 @pytest.mark.parametrize("channel", [{}, CHANNELS["both"]])
-def test_two_processes_write_the_same_bytes_without_a_trace_of_the_machine(
+def test_export_is_deterministic_without_traces_of_the_machine(
     tmp_path: Path, channel: dict[str, Any]
 ) -> None:
     here, there = tmp_path / "here.onnx", tmp_path / "there.onnx"
-    export(_tiny(**channel), here, ExportConfig())
+    export(small_extractor(**channel), here, ExportConfig())
     code = _EXPORT.format(tests=str(Path(__file__).parent), path=str(there), channel=channel)
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert here.read_bytes() == there.read_bytes()
@@ -333,12 +334,12 @@ def test_two_processes_write_the_same_bytes_without_a_trace_of_the_machine(
     assert {p.name for p in tmp_path.iterdir()} == {"here.onnx", "there.onnx"}
 
 
-def test_a_file_that_differs_from_torch_is_refused(tmp_path: Path) -> None:
+def test_file_that_differs_from_torch_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "extractor.onnx"
-    extractor = _tiny()
+    extractor = small_extractor()
     export(extractor, path, ExportConfig())
     x = np.zeros((4, 3, 16, 16), dtype=np.uint8)
-    assert compare(extractor, path, x, ExportConfig()).max_abs <= 1e-4
+    assert check_parity(extractor, path, x, ExportConfig()).max_abs <= 1e-4
     model = onnx.load(path)
     weight = next(
         t for t in model.graph.initializer if t.dims and t.data_type == onnx.TensorProto.FLOAT
@@ -346,9 +347,9 @@ def test_a_file_that_differs_from_torch_is_refused(tmp_path: Path) -> None:
     weight.raw_data = bytes(np.full(list(weight.dims), 0.5, dtype=np.float32))
     onnx.save(model, path)
     with pytest.raises(ModelError, match="differs from torch by"):
-        compare(extractor, path, x, ExportConfig())
+        check_parity(extractor, path, x, ExportConfig())
 
 
-def test_a_tolerance_out_of_range_is_refused() -> None:
+def test_tolerance_out_of_range_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"export.tolerance: 1.0"):
         ExportConfig(tolerance=1.0)

@@ -1,4 +1,4 @@
-"""A variant is smaller, takes and gives the same, says how far it is off, and is refused beyond."""
+"""Variants of a release: smaller, close to the original, described, and refused beyond a limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,9 @@ from tests.helpers.release_samples import write_release
 from tiprdc.datasets.schema import Column, Modality, Schema, read_schema, read_split
 from tiprdc.errors import ConfigError, DataError, ModelError
 from tiprdc.export.build import build, build_variant
-from tiprdc.export.onnx_export import ExportConfig, difference, export, features_before_noise
-from tiprdc.export.quantization import quantise
+from tiprdc.export.onnx_export import ExportConfig, export
+from tiprdc.export.parity import compare_features, file_features
+from tiprdc.export.quantization import quantize
 from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import VARIANTS, read_contract
 from tiprdc.models.extractor import Extractor, ExtractorConfig
@@ -40,11 +40,11 @@ IMAGE = InputSpec(modality="image", shape=(3, 16, 16))
 CONFIG = ExportConfig(parity_records=100, calibration_records=64)
 
 
-def _network(spec: InputSpec = IMAGE, width: int = 16, **channel: Any) -> Extractor:
+def make_network(spec: InputSpec = IMAGE, width: int = 16, **channel: Any) -> Extractor:
     """Random weights, features of variance 1."""
     torch.manual_seed(0)
     extractor = Extractor(ExtractorConfig(width=width, features=6, **channel), spec)
-    x = _pictures(256) if spec is IMAGE else np.full((256, *spec.shape), 1e6, np.float32)
+    x = make_images(256) if spec is IMAGE else np.full((256, *spec.shape), 1e6, np.float32)
     with torch.no_grad():
         for _ in range(20):
             extractor(torch.from_numpy(x))
@@ -53,11 +53,11 @@ def _network(spec: InputSpec = IMAGE, width: int = 16, **channel: Any) -> Extrac
     return extractor
 
 
-def _pictures(count: int) -> Any:
+def make_images(count: int) -> Any:
     return np.random.default_rng(0).integers(256, size=(count, 3, 16, 16), dtype=np.uint8)
 
 
-def _release(root: Path, schema: Schema) -> dict[str, Path]:
+def make_release(root: Path, schema: Schema) -> dict[str, Path]:
     """A release of untrained networks; where its parts are."""
     for role in ("protected", "unprotected"):
         trainer = Trainer(
@@ -71,30 +71,32 @@ def _release(root: Path, schema: Schema) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -> dict[str, Path]:
-    """A release for pictures."""
-    root = tmp_path_factory.mktemp("pictures")
-    return _release(root, make_shards(root / "shards", "image"))
+def image_release(
+    tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards
+) -> dict[str, Path]:
+    """A release for images."""
+    root = tmp_path_factory.mktemp("images")
+    return make_release(root, make_shards(root / "shards", "image"))
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file whose features have variance 1."""
     path = tmp_path_factory.mktemp("source") / "extractor.onnx"
-    export(_network(), path, CONFIG)
+    export(make_network(), path, CONFIG)
     return path
 
 
 @pytest.mark.parametrize("modality", ["image", "table", "text"])
-def test_a_variant_is_a_release_that_says_how_far_it_is_off(
-    tmp_path: Path, make_shards: MakeShards, pictures: dict[str, Path], modality: Modality
+def test_variant_is_a_release_with_its_difference_in_the_manifest(
+    tmp_path: Path, make_shards: MakeShards, image_release: dict[str, Path], modality: Modality
 ) -> None:
     if modality == "image":
-        parts = pictures
+        parts = image_release
     else:
         schema = make_shards(tmp_path / "shards", modality)
         (tmp_path / "shards" / "tokenizer.json").write_text('{"version": "1.0"}')
-        parts = _release(tmp_path, schema)
+        parts = make_release(tmp_path, schema)
     original = read_contract(parts["release"] / "manifest.json")
     assert original.variant is None
     x = read_split(parts["shards"], read_schema(parts["shards"]), "attacker-test").x
@@ -106,71 +108,68 @@ def test_a_variant_is_a_release_that_says_how_far_it_is_off(
         assert said is not None
         assert (said.name, said.of, said.records) == (variant, original.model_sha256, 100)
         assert set(contract.files) == set(original.files)
-        for name, (digest, size) in contract.files.items():
-            assert (sha256(out / name), (out / name).stat().st_size) == (digest, size)
+        for name, file in contract.files.items():
+            assert (sha256(out / name), (out / name).stat().st_size) == (file.sha256, file.bytes)
         own = {
             "name": f"extractor-{variant}", "files": contract.files, "parity": contract.parity,
-            "variant": said, "raw": contract.raw,
+            "variant": said,
         }  # fmt: skip
-        assert contract == replace(original, **own)
+        assert contract == structs.replace(original, **own)
 
-        wanted, z = (
-            features_before_noise(f / "extractor.onnx")(x) for f in (parts["release"], out)
-        )
-        apart = np.abs(z - wanted)
-        assert 0 < apart.mean() <= 3 * said.mean_abs <= 3 * said.max_abs
-        assert contract.parity == (pytest.approx(said.max_abs, abs=1e-4), 100)
+        reference, z = (file_features(f / "extractor.onnx")(x) for f in (parts["release"], out))
+        difference = np.abs(z - reference)
+        assert 0 < difference.mean() <= 3 * said.mean_abs <= 3 * said.max_abs
+        assert contract.parity.max_abs == pytest.approx(said.max_abs, abs=1e-4)
+        assert contract.parity.records == 100
         assert z.dtype == np.float32
 
 
 @pytest.mark.parametrize(("variant", "share", "mean"), [("int8", 0.45, 0.03), ("fp16", 0.6, 1e-3)])
-def test_a_variant_is_smaller_and_near(
+def test_variant_is_smaller_and_close(
     tmp_path: Path, source: Path, variant: str, share: float, mean: float
 ) -> None:
-    target, x = tmp_path / "variant.onnx", _pictures(200)
-    quantise(source, target, variant, x[:64])
-    assert (
-        difference(features_before_noise(source), features_before_noise(target), x).mean_abs < mean
-    )
+    target, x = tmp_path / "variant.onnx", make_images(200)
+    quantize(source, target, variant, x[:64])
+    assert compare_features(file_features(source), file_features(target), x).mean_abs < mean
     assert target.stat().st_size < share * source.stat().st_size
 
 
-def test_a_variant_that_is_too_far_off_is_refused(
-    tmp_path: Path, pictures: dict[str, Path]
+def test_variant_beyond_the_tolerance_is_refused(
+    tmp_path: Path, image_release: dict[str, Path]
 ) -> None:
     config = structs.replace(CONFIG, variants_tolerance=1e-9)
     with pytest.raises(ModelError, match=r"differs from .*extractor\.onnx by .* on average"):
-        build_variant(config, "int8", **pictures, out=tmp_path)
+        build_variant(config, "int8", **image_release, out=tmp_path)
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_nobody_whom_attackers_know_shapes_a_variant(
-    tmp_path: Path, pictures: dict[str, Path]
+def test_attacker_splits_do_not_shape_a_variant(
+    tmp_path: Path, image_release: dict[str, Path]
 ) -> None:
-    shards = shutil.copytree(pictures["shards"], tmp_path / "shards")
+    shards = shutil.copytree(image_release["shards"], tmp_path / "shards")
     for split in ("attacker-train", "attacker-select", "attacker-test"):
         for file in (shards / split).iterdir():
             file.write_bytes(next((shards / "extractor-train").iterdir()).read_bytes())
-    for name, parts in (("one", pictures), ("two", {**pictures, "shards": shards})):
+    for name, parts in (("one", image_release), ("two", {**image_release, "shards": shards})):
         build_variant(CONFIG, "int8", **parts, out=tmp_path / name)
     one, two = (tmp_path / name / "extractor.onnx" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_ranges_come_from_records(tmp_path: Path, source: Path) -> None:
-    """Else the test above could not fail."""
-    for name, x in (("one", _pictures(64)), ("two", _pictures(64) // 8)):
-        quantise(source, tmp_path / name, "int8", x)
+def test_calibration_records_set_the_ranges(tmp_path: Path, source: Path) -> None:
+    """Without this the test above could not fail."""
+    for name, x in (("one", make_images(64)), ("two", make_images(64) // 8)):
+        quantize(source, tmp_path / name, "int8", x)
     assert (tmp_path / "one").read_bytes() != (tmp_path / "two").read_bytes()
 
 
-def test_noise_and_levels_are_as_they_were(tmp_path: Path) -> None:
-    source, x = tmp_path / "extractor.onnx", _pictures(200)
-    export(_network(clip=2.0, release_noise=0.5, bits=3), source, CONFIG)
+def test_variant_keeps_noise_and_levels(tmp_path: Path) -> None:
+    source, x = tmp_path / "extractor.onnx", make_images(200)
+    export(make_network(clip=2.0, release_noise=0.5, bits=3), source, CONFIG)
     for variant in VARIANTS:
         target = tmp_path / variant
-        quantise(source, target, variant, x[:64])
-        before, after = (features_before_noise(path)(x) for path in (source, target))
+        quantize(source, target, variant, x[:64])
+        before, after = (file_features(path)(x) for path in (source, target))
         assert 0 < np.abs(before - after).mean() < 0.03
         noises = [n for n in onnx.load(target).graph.node if n.op_type == "RandomNormalLike"]
         assert len(noises) == 1
@@ -182,43 +181,41 @@ def test_noise_and_levels_are_as_they_were(tmp_path: Path) -> None:
 
 
 def test_large_numbers_of_a_table_keep_32_bits(tmp_path: Path) -> None:
-    """A million is more than 16 bits hold. And small layers are not worth integers."""
+    """16 bits cannot represent a million; int8 refuses a model with small layers alone."""
     columns = (Column(name="n", mean=1e6, std=1e5),) * 2
     spec = InputSpec(modality="table", shape=(2,), columns=columns)
     source, target = tmp_path / "extractor.onnx", tmp_path / "variant.onnx"
-    export(_network(spec, width=8), source, CONFIG)
+    export(make_network(spec, width=8), source, CONFIG)
     x = (1e6 + 1e5 * np.random.default_rng(0).normal(size=(100, 2))).astype(np.float32)
-    quantise(source, target, "fp16", x)
-    assert (
-        difference(features_before_noise(source), features_before_noise(target), x).max_abs < 1e-2
-    )
-    with pytest.raises(ModelError, match="no layer that has integers is large enough"):
-        quantise(source, target, "int8", x)
+    quantize(source, target, "fp16", x)
+    assert compare_features(file_features(source), file_features(target), x).max_abs < 1e-2
+    with pytest.raises(ModelError, match="no layer with an integer version is large enough"):
+        quantize(source, target, "int8", x)
 
 
-def test_a_device_opens_a_variant(tmp_path: Path, pictures: dict[str, Path]) -> None:
-    build_variant(CONFIG, "int8", **pictures, out=tmp_path)
-    assert Deployed.load(tmp_path)(_pictures(3)).shape == (3, 6)
+def test_device_opens_a_variant(tmp_path: Path, image_release: dict[str, Path]) -> None:
+    build_variant(CONFIG, "int8", **image_release, out=tmp_path)
+    assert Deployed.load(tmp_path)(make_images(3)).shape == (3, 6)
 
 
-_QUANTISE = """
+_QUANTIZE = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_quantization import _pictures
-from tiprdc.export.quantization import quantise
-quantise(Path({source!r}), Path({target!r}), {variant!r}, _pictures(64))
+from test_quantization import make_images
+from tiprdc.export.quantization import quantize
+quantize(Path({source!r}), Path({target!r}), {variant!r}, make_images(64))
 """
 
 
 @pytest.mark.parametrize("variant", ["int8", "fp16"])
-def test_two_processes_write_the_same_bytes(tmp_path: Path, source: Path, variant: str) -> None:
+def test_quantization_is_deterministic(tmp_path: Path, source: Path, variant: str) -> None:
     here, there = tmp_path / "here.onnx", tmp_path / "there.onnx"
-    quantise(source, here, variant, _pictures(64))
-    code = _QUANTISE.format(
+    quantize(source, here, variant, make_images(64))
+    code = _QUANTIZE.format(
         tests=str(Path(__file__).parent), source=str(source), target=str(there), variant=variant
     )
-    # Another order of sets than ours, whatever ours is.
+    # A different order of sets than in this process.
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     assert here.read_bytes() == there.read_bytes()
@@ -236,12 +233,12 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path, source: Path, varian
         ({"calibration_records": 0}, r"export\.calibration_records"),
     ],
 )
-def test_settings_that_make_no_variant_are_refused(settings: dict[str, Any], words: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         ExportConfig(**settings)
 
 
-def test_the_manifest_of_a_variant_that_no_release_has_is_refused(tmp_path: Path) -> None:
+def test_invalid_manifest_of_a_variant_is_refused(tmp_path: Path) -> None:
     said = {"name": "int8", "of": "a" * 64, "max_abs": 0.1, "mean_abs": 0.01, "records": 10}
     release = write_release(tmp_path / "release", variant=said)
     assert read_contract(release / "manifest.json").variant is not None

@@ -13,7 +13,8 @@ from torchvision.models import resnet18, resnet34, vgg13_bn, vgg16, vgg16_bn
 
 from tiprdc.datasets.schema import Records
 from tiprdc.errors import ConfigError
-from tiprdc.export.onnx_export import ExportConfig, compare, export
+from tiprdc.export.onnx_export import ExportConfig, export
+from tiprdc.export.parity import check_parity
 from tiprdc.models.backbone import CUTS, Backbone, BackboneFamily, vgg16_bn_blocks
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
@@ -98,7 +99,7 @@ def test_the_file_agrees_with_torch(tmp_path: Path, family: BackboneFamily, cut:
     extractor.eval()
     export(extractor, tmp_path / "extractor.onnx", ExportConfig())
     x = _pictures(9).numpy()
-    assert compare(extractor, tmp_path / "extractor.onnx", x, ExportConfig()).max_abs <= 1e-4
+    assert check_parity(extractor, tmp_path / "extractor.onnx", x, ExportConfig()).max_abs <= 1e-4
 
 
 def test_too_small_a_picture_says_where_to_cut() -> None:

@@ -20,8 +20,10 @@ from tests.helpers.audit_samples import (
     write_project,
 )
 from tiprdc.errors import DataError
-from tiprdc.reports.charts import Scale, read_pictures, read_training
+from tiprdc.reports.axis import Axis
 from tiprdc.reports.page import write_report
+from tiprdc.reports.pictures import read_pictures
+from tiprdc.reports.training_curves import read_training
 
 VOID = {"meta", "link", "img", "br", "input"}
 
@@ -96,7 +98,7 @@ def test_nothing_is_fetched_or_run(name: str, tmp_path: Path) -> None:
     [
         (
             image_audit,
-            "did better than 54.3 % on skin tone (95 % upper bound 56.1 %) on 1,984 people.",
+            "No attack of suite 1.0.0 exceeded 56.1 % on skin tone (95 % upper bound) on 1,984",
         ),
         (
             table_audit,
@@ -184,7 +186,7 @@ def test_an_audit_of_other_bytes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "reports/audit.json").write_text(
         json.dumps({**image_audit(), "model_sha256": "0" * 64})
     )
-    with pytest.raises(DataError, match=r"the model that was audited.*\n.*dvc repro audit"):
+    with pytest.raises(DataError, match=r"and the audited model 0{12}\n.*dvc repro audit"):
         write_report(tmp_path / "reports", tmp_path / "artifacts/release")
 
 
@@ -194,10 +196,20 @@ def test_an_audit_of_other_bytes_is_refused(tmp_path: Path) -> None:
         ("[", "cannot be read as JSON"),
         ("[]", "a JSON list"),
         ("{}", "schema_version None"),
-        (json.dumps({**image_audit(), "verdict": "MAYBE"}), "the verdict is 'MAYBE'"),
-        (json.dumps({**image_audit(), "seconds": float("nan")}), "where a finite number belongs"),
+        (
+            json.dumps({**image_audit(), "verdict": "MAYBE"}),
+            "verdict: a value that is not allowed here",
+        ),
+        (
+            json.dumps({**image_audit(), "mean_utility_loss": float("nan")}),
+            "mean_utility_loss: a number that is not finite",
+        ),
+        (json.dumps({**image_audit(), "seconds": 1.0}), "unknown key 'seconds'"),
         (json.dumps({k: v for k, v in image_audit().items() if k != "plan"}), "no key 'plan'"),
-        (json.dumps({**image_audit(), "attributes": []}), "not an audit"),
+        (
+            json.dumps({**image_audit(), "attributes": []}),
+            "attributes: expected `object`, got `array`",
+        ),
     ],
 )
 def test_a_broken_audit_is_refused(text: str, said: str, tmp_path: Path) -> None:
@@ -208,11 +220,11 @@ def test_a_broken_audit_is_refused(text: str, said: str, tmp_path: Path) -> None
 
 
 def test_positions_are_shares_of_the_axis() -> None:
-    scale = Scale(0.4)
-    assert [scale.at(0.4), scale.at(0.7), scale.at(1)] == ["0.00%", "50.00%", "100.00%"]
-    assert scale.span(0.4, 0.7) == "50.00%"
-    assert [round(tick, 2) for tick in scale.ticks] == [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
-    assert [round(tick, 2) for tick in Scale(0.1).ticks] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    axis = Axis(0.4, 1.0)
+    assert [axis.at(0.4), axis.at(0.7), axis.at(1)] == ["0.00%", "50.00%", "100.00%"]
+    assert axis.span(0.4, 0.7) == "50.00%"
+    assert [round(tick, 2) for tick in axis.ticks] == [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert [round(tick, 2) for tick in Axis(0.1, 1.0).ticks] == [0.2, 0.4, 0.6, 0.8, 1.0]
 
 
 def test_curves_skip_what_is_not_there(tmp_path: Path) -> None:
@@ -230,7 +242,7 @@ def test_curves_skip_what_is_not_there(tmp_path: Path) -> None:
     assert training.seconds == 5
     assert [curve.name for curve in training.curves] == ["mutual_information"]
     assert training.curves[0].lines["protected"] == "0.00,40.00 100.00,0.00"
-    assert "protected: from \N{MINUS SIGN}1 to 0" in training.curves[0].said
+    assert "protected: from \N{MINUS SIGN}1 to 0" in training.curves[0].description
 
 
 def test_a_csv_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -257,7 +269,7 @@ def test_the_other_measures_stand_beside_a_guess_and_reuse_is_said(tmp_path: Pat
     for words in ("surest 5 %", "rank 1 among 812 people", "0.033 to 0.053", "0.001"):
         assert words in text
     assert "attacked by 3 different plans so far, on 2 models" in text
-    assert "Nobody counted" in page(tmp_path, bare_audit()).text
+    assert "It was not counted how often" in page(tmp_path, bare_audit()).text
 
 
 def test_a_page_without_a_release_of_ours_says_what_was_done_to_the_file(tmp_path: Path) -> None:

@@ -14,31 +14,32 @@ from tests.helpers.audit_samples import (
     table_audit,
     text_audit,
 )
-from tiprdc.formats.audit_report import Audit, parse_audit
+from tiprdc.formats.audit_report import AuditReport, parse_audit
 from tiprdc.formats.manifest import parse_contract
+from tiprdc.formats.numbers import MINUS, points
 from tiprdc.reports import wording
-from tiprdc.reports.wording import MINUS
 
 
-def parsed(raw: dict[str, Any]) -> Audit:
+def parsed(raw: dict[str, Any]) -> AuditReport:
     return parse_audit(raw, "audit.json")
 
 
 def said(raw: dict[str, Any]) -> str:
     audit = parsed(raw)
-    return wording.claim(audit.attributes[0], audit)
+    name, attribute = next(iter(audit.attributes.items()))
+    return wording.claim(name, attribute, audit)
 
 
 def test_an_attack_is_reported_as_the_best_that_was_tried() -> None:
     assert said(image_audit()) == (
-        "No attack of suite v1.0.0, with this budget, did better than 54.3 % on skin tone"
-        " (95 % upper bound 56.1 %) on 1,984 people. A guess without the features gets 50.0 %;"
-        " the policy allows an upper bound of 60.0 %."
+        "No attack of suite 1.0.0 exceeded 56.1 % on skin tone (95 % upper bound) on 1,984 people."
+        " With this budget, the strongest, CNN, reached 54.3 % balanced accuracy."
+        " A guess without the features gets 50.0 %; the policy allows an upper bound of 60.0 %."
     )
 
 
 def test_an_upper_bound_over_the_limit_is_not_yet_a_recognition() -> None:
-    assert said(text_audit()).startswith("No attack of suite v1.0.0")
+    assert said(text_audit()).startswith("No attack of suite 1.0.0 exceeded 58.4 %")
 
 
 def test_a_lower_bound_over_the_limit_is_a_recognition() -> None:
@@ -51,7 +52,7 @@ def test_a_lower_bound_over_the_limit_is_a_recognition() -> None:
 def test_the_confidence_is_the_policys() -> None:
     audit = image_audit()
     audit["policy"]["confidence"] = 0.999
-    assert "(99.9 % upper bound 56.1 %)" in said(audit)
+    assert "exceeded 56.1 % on skin tone (99.9 % upper bound)" in said(audit)
 
 
 def test_nothing_is_said_where_nothing_finished() -> None:
@@ -101,21 +102,21 @@ def test_the_headline_follows_from_the_verdict(audit: dict[str, Any], headline: 
 )
 def test_what_is_kept(utility: dict[str, Any], loss: float | None, sentence: str) -> None:
     audit = parsed({**image_audit(), "utility": utility, "mean_utility_loss": loss})
-    assert wording.kept(audit) == sentence
+    assert wording.utility_loss(audit) == sentence
 
 
 @pytest.mark.parametrize(
     ("loss", "text"), [(0.0123, "1.2"), (-0.0004, "0.0"), (-0.051, f"{MINUS}5.1")]
 )
 def test_points(loss: float, text: str) -> None:
-    assert wording.points(loss) == text
+    assert points(loss) == text
 
 
 def test_names_as_a_reader_says_them() -> None:
-    assert wording.human("hair_tone") == "hair tone"
-    assert wording.human("_") == "_"
-    assert wording.attacker("mlp") == "MLP"
-    assert wording.attacker("gradient_boosting") == "gradient boosting"
+    assert wording.readable("hair_tone") == "hair tone"
+    assert wording.readable("_") == "_"
+    assert wording.attack_name("mlp") == "MLP"
+    assert wording.attack_name("gradient_boosting") == "gradient boosting"
     assert wording.listing(["a", "b", "c"]) == "a, b and c"
 
 
@@ -126,7 +127,7 @@ def test_names_as_a_reader_says_them() -> None:
             {"clip": 3.0, "bits": 2},
             256.0,
             f"squashed into {MINUS}3 to 3 and rounded to 4 levels (2 bits)",
-            "no less than all of skin tone (log2 of its classes: 1): only attacks judge",
+            "no less than all of skin tone (log2 of its classes: 1): only attacks decide",
         ),
         (
             {"clip": 1.0, "noise": 40.0},
@@ -143,6 +144,8 @@ def test_an_upper_bound_says_what_it_is_worth(
     raw["most_bits"]["record"] = most
     raw["output"].update(sent)
     contract = parse_contract(raw, "manifest.json")
-    assert wording.sent(contract) == f"each feature is {said}"
-    assert f"released once, tell at most {most:.4g} bits about" in wording.most(contract)
-    assert worth in wording.most(contract)
+    assert wording.channel(contract) == f"each feature is {said}"
+    assert f"released once, reveal at most {most:.4g} bits about" in wording.information_bound(
+        contract
+    )
+    assert worth in wording.information_bound(contract)

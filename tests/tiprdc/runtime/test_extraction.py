@@ -1,4 +1,4 @@
-"""Features in one file, the same whether or not somebody pulled the plug in between."""
+"""Extraction to one file: the same features whether or not the run was killed in between."""
 
 from __future__ import annotations
 
@@ -33,145 +33,147 @@ def _argv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", sys.argv)
 
 
-def table(path: Path, rows: int) -> Path:
+def write_table(path: Path, rows: int) -> Path:
     lines = [f"r{n},{n},Private,{n % 50}" for n in range(rows)]
     path.write_text("\n".join(["who,age,job,hours", *lines]) + "\n")
     return path
 
 
-def opened(folder: Path, rows: int = 100) -> tuple[Extractor, RecordSource]:
+def open_all(folder: Path, rows: int = 100) -> tuple[Extractor, RecordSource]:
     release = write_release(folder / "release", "table")
     contract = read_contract(release / "manifest.json")
-    intake = open_records(table(folder / "in.csv", rows), contract, id_column="who")
-    return Extractor.load(release), intake
+    records = open_records(write_table(folder / "in.csv", rows), contract, id_column="who")
+    return Extractor.load(release), records
 
 
-def loaded(path: Path) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64, 5000])
-def test_all_records_in_their_order(
+def test_features_are_in_the_order_of_the_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(extraction, "PART", 30)
-    extractor, intake = opened(tmp_path)
-    told: list[int] = []
-    outcome = extract(extractor, intake, tmp_path / "z.npz", batch=batch, report=told.append)
-    assert (outcome.records, outcome.failures, outcome.reused) == (100, (), 0)
-    assert told == sorted(told)
-    assert told[-1] == 100
-    found = loaded(tmp_path / "z.npz")
-    assert found["ids"].tolist() == [f"r{n}" for n in range(100)]
-    assert str(found["model_sha256"]) == extractor.contract.model_sha256
-    x, _, _ = intake.read(0, 100)
-    np.testing.assert_allclose(found["features"], extractor(x), rtol=1e-5)
+    monkeypatch.setattr(extraction, "RECORDS_PER_PART", 30)
+    extractor, records = open_all(tmp_path)
+    reports: list[int] = []
+    result = extract(extractor, records, tmp_path / "z.npz", batch=batch, report=reports.append)
+    assert (result.records, result.failures, result.reused) == (100, (), 0)
+    assert reports == sorted(reports)
+    assert reports[-1] == 100
+    arrays = load(tmp_path / "z.npz")
+    assert arrays["ids"].tolist() == [f"r{n}" for n in range(100)]
+    assert str(arrays["model_sha256"]) == extractor.contract.model_sha256
+    x, _, _ = records.read(0, 100)
+    np.testing.assert_allclose(arrays["features"], extractor(x), rtol=1e-5)
     names = {"release", "in.csv", "z.npz"}
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
-def test_parquet_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "PART", 30)
-    extractor, intake = opened(tmp_path)
+def test_parquet_contains_the_same_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "RECORDS_PER_PART", 30)
+    extractor, records = open_all(tmp_path)
     for name in ("z.npz", "z.parquet"):
-        extract(extractor, intake, tmp_path / name)
-    found, wanted = pq.read_table(tmp_path / "z.parquet"), loaded(tmp_path / "z.npz")
-    assert found["id"].to_pylist() == wanted["ids"].tolist()
-    np.testing.assert_array_equal(np.stack(found["features"].to_pylist()), wanted["features"])
-    kept = found.schema.metadata
-    assert kept[b"model_sha256"].decode() == extractor.contract.model_sha256
-    assert json.loads(kept[b"shape"]) == [FEATURES]
+        extract(extractor, records, tmp_path / name)
+    table, arrays = pq.read_table(tmp_path / "z.parquet"), load(tmp_path / "z.npz")
+    assert table["id"].to_pylist() == arrays["ids"].tolist()
+    np.testing.assert_array_equal(np.stack(table["features"].to_pylist()), arrays["features"])
+    metadata = table.schema.metadata
+    assert metadata[b"model_sha256"].decode() == extractor.contract.model_sha256
+    assert json.loads(metadata[b"shape"]) == [FEATURES]
 
 
-def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    extractor, intake = opened(tmp_path)
+def test_output_bytes_are_deterministic(tmp_path: Path) -> None:
+    extractor, records = open_all(tmp_path)
     files = [tmp_path / "a.npz", tmp_path / "b.npz"]
     for file in files:
-        extract(extractor, intake, file)
+        extract(extractor, records, file)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-class PlugPulledError(Exception):
-    """Somebody pulled the plug."""
+class StopError(Exception):
+    """Stops a run."""
 
 
-def stop_after(extractor: Extractor, intake: RecordSource, output: Path, records: int) -> None:
+def stop_after(extractor: Extractor, records: RecordSource, output: Path, limit: int) -> None:
     def report(done: int) -> None:
-        if done > records:
-            raise PlugPulledError
+        if done > limit:
+            raise StopError
 
-    with pytest.raises(PlugPulledError):
-        extract(extractor, intake, output, batch=10, report=report)
+    with pytest.raises(StopError):
+        extract(extractor, records, output, batch=10, report=report)
 
 
-def test_finished_parts_are_used_again_and_change_nothing(
+def test_finished_parts_are_reused_with_the_same_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "PART", 30)
-    extractor, intake = opened(tmp_path)
-    extract(extractor, intake, tmp_path / "whole.npz", batch=10)
-    stop_after(extractor, intake, tmp_path / "z.npz", 75)
+    monkeypatch.setattr(extraction, "RECORDS_PER_PART", 30)
+    extractor, records = open_all(tmp_path)
+    extract(extractor, records, tmp_path / "whole.npz", batch=10)
+    stop_after(extractor, records, tmp_path / "z.npz", 75)
     assert not (tmp_path / "z.npz").exists()
-    outcome = extract(extractor, intake, tmp_path / "z.npz", batch=10)
-    assert outcome.reused == 60
+    result = extract(extractor, records, tmp_path / "z.npz", batch=10)
+    assert result.reused == 60
     assert (tmp_path / "z.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
 @pytest.mark.parametrize("other", ["records", "model", "part", "broken", "cut plan"])
-def test_parts_of_another_run_are_not_used(
+def test_parts_of_another_run_are_not_reused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
-    monkeypatch.setattr(extraction, "PART", 30)
-    extractor, intake = opened(tmp_path)
-    stop_after(extractor, intake, tmp_path / "z.npz", 75)
+    monkeypatch.setattr(extraction, "RECORDS_PER_PART", 30)
+    extractor, records = open_all(tmp_path)
+    stop_after(extractor, records, tmp_path / "z.npz", 75)
     parts = tmp_path / "z.npz.parts"
     if other == "records":
-        extractor, intake = opened(tmp_path, rows=101)
+        extractor, records = open_all(tmp_path, rows=101)
     elif other == "model":
         write_release(tmp_path / "other", "table", data=overflowing())
         extractor = Extractor.load(tmp_path / "other")
     elif other == "part":
-        monkeypatch.setattr(extraction, "PART", 20)
+        monkeypatch.setattr(extraction, "RECORDS_PER_PART", 20)
     elif other == "broken":
         for part in parts.glob("part-*"):
             part.write_bytes(part.read_bytes()[:-40])
     else:
         (parts / "plan.json").write_text("{")
-    assert extract(extractor, intake, tmp_path / "z.npz").reused == 0
+    assert extract(extractor, records, tmp_path / "z.npz").reused == 0
     assert not parts.exists()
 
 
-def test_what_lies_where_the_parts_go_is_not_deleted(tmp_path: Path) -> None:
-    extractor, intake = opened(tmp_path)
+def test_foreign_folder_in_place_of_the_parts_is_not_deleted(tmp_path: Path) -> None:
+    extractor, records = open_all(tmp_path)
     (tmp_path / "z.npz.parts").mkdir()
     (tmp_path / "z.npz.parts" / "mine.txt").write_text("mine")
-    with pytest.raises(DataError, match="is there and is not ours"):
-        extract(extractor, intake, tmp_path / "z.npz")
+    with pytest.raises(DataError, match="is needed for partial results but is in use"):
+        extract(extractor, records, tmp_path / "z.npz")
     assert (tmp_path / "z.npz.parts" / "mine.txt").read_text() == "mine"
 
 
-def test_a_record_whose_features_are_infinite_is_one_failure(tmp_path: Path) -> None:
+def test_record_with_infinite_features_is_one_failure(tmp_path: Path) -> None:
     release = write_release(tmp_path / "release", "table", data=overflowing())
     (tmp_path / "in.csv").write_text("age,job,hours\n1,a,2\n1e30,a,2\n3,a,4\n")
-    intake = open_records(tmp_path / "in.csv", read_contract(release / "manifest.json"))
-    outcome = extract(Extractor.load(release), intake, tmp_path / "z.npz")
-    assert [(f.id, f.reason) for f in outcome.failures] == [("2", "its features are not finite")]
-    assert loaded(tmp_path / "z.npz")["ids"].tolist() == ["1", "3"]
+    records = open_records(tmp_path / "in.csv", read_contract(release / "manifest.json"))
+    result = extract(Extractor.load(release), records, tmp_path / "z.npz")
+    assert [(f.id, f.reason) for f in result.failures] == [("2", "its features are not finite")]
+    assert load(tmp_path / "z.npz")["ids"].tolist() == ["1", "3"]
 
 
-def test_an_output_that_cannot_be_written_is_refused_first(
+def test_invalid_output_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extractor, intake = opened(tmp_path)
+    extractor, records = open_all(tmp_path)
     with pytest.raises(ConfigError, match=r"ends in \.npz or \.parquet"):
-        extract(extractor, intake, tmp_path / "z.csv")
+        extract(extractor, records, tmp_path / "z.csv")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConfigError, match=r"pip install pyarrow, or name a \.npz"):
-        extract(extractor, intake, tmp_path / "z.parquet")
+        extract(extractor, records, tmp_path / "z.parquet")
 
 
-def test_the_command_lists_and_counts_what_failed(
+def test_command_lists_and_counts_failed_records(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     release = write_release(tmp_path / "release")
@@ -182,8 +184,8 @@ def test_the_command_lists_and_counts_what_failed(
     code, out, err = run(capsys, *words)
     assert code == 1
     assert out == f"3 records, 5 features each: {tmp_path}/out/z.npz\n"
-    assert "e\ufffd[31m.png: not a picture that can be read" in err
-    assert "Records without features: 1; all of them are listed in" in err
+    assert "e\ufffd[31m.png: not a readable image" in err
+    assert f"Records without features: 1; {tmp_path}/out/z.npz.failed.csv lists all of them" in err
     assert "\x1b" not in out + err
     listed = (tmp_path / "out" / "z.npz.failed.csv").read_text().splitlines()
     assert listed[0] == "id,reason"
@@ -192,12 +194,12 @@ def test_the_command_lists_and_counts_what_failed(
     (tmp_path / "e\x1b[31m.png").unlink()
     code, out, err = run(capsys, *words, "--json")
     assert (code, err) == (0, "")
-    told = json.loads(out)
-    assert (told["records"], told["failed"], told["reused"]) == (3, [], 0)
+    document = json.loads(out)
+    assert (document["records"], document["failed"], document["reused"]) == (3, [], 0)
     assert not (tmp_path / "out" / "z.npz.failed.csv").exists()
 
 
-def test_texts_and_their_names_come_from_columns(
+def test_command_reads_texts_and_names_from_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     release = write_release(tmp_path / "release", "text")
@@ -207,13 +209,13 @@ def test_texts_and_their_names_come_from_columns(
     code, _, err = run(capsys, *words, "--column", "said", "--id", "who")
     assert code == 1
     assert "bob: an empty text" in err
-    found = loaded(output)
-    assert found["ids"].tolist() == ["ann", "cy"]
-    wanted = Extractor.load(release)(["The river is wide", "A river"])
-    np.testing.assert_allclose(found["features"], wanted, rtol=1e-5)
+    arrays = load(output)
+    assert arrays["ids"].tolist() == ["ann", "cy"]
+    expected = Extractor.load(release)(["The river is wide", "A river"])
+    np.testing.assert_allclose(arrays["features"], expected, rtol=1e-5)
 
 
-def test_who_stops_it_is_told_how_to_go_on(
+def test_interrupted_command_says_how_to_resume(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(*_: object, **__: object) -> None:
@@ -221,13 +223,15 @@ def test_who_stops_it_is_told_how_to_go_on(
 
     monkeypatch.setattr(extraction, "extract", stopped)
     release = write_release(tmp_path / "release", "table")
-    words = ["extract", str(release), str(table(tmp_path / "in.csv", 3)), "-o"]
+    words = ["extract", str(release), str(write_table(tmp_path / "in.csv", 3)), "-o"]
     code, out, err = run(capsys, *words, str(tmp_path / "z.npz"))
     assert (code, out) == (130, "")
-    assert "The same command goes on" in err
+    assert "Run the same command again to resume" in err
 
 
-def test_wrong_usage_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_give_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     release = str(write_release(tmp_path / "release"))
     output = str(tmp_path / "z.npz")
     code, out, err = run(capsys, "extract", release, str(tmp_path / "nothing"), "-o", output)
@@ -237,9 +241,9 @@ def test_wrong_usage_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(capsys, "extract", str(tmp_path), release, "-o", output)[0] == 2
 
 
-def test_a_killed_command_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_killed_command_resumes(tmp_path: Path) -> None:
     release = write_release(tmp_path / "release", "table")
-    table(tmp_path / "in.csv", 60_000)
+    write_table(tmp_path / "in.csv", 60_000)
     command = [
         sys.executable, "-c", "from tiprdc.cli.main import app; app()", "extract", str(release),
         str(tmp_path / "in.csv"), "--batch", "1", "--json", "-o",
@@ -253,16 +257,16 @@ def test_a_killed_command_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "z.npz").exists()
-    table(tmp_path / "in.csv", 60_000)
-    ended = subprocess.run(
+    write_table(tmp_path / "in.csv", 60_000)
+    process = subprocess.run(
         [*command[:-3], "512", "--json", "-o", str(tmp_path / "z.npz")],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert json.loads(ended.stdout)["reused"] >= 2 * extraction.PART
-    assert loaded(tmp_path / "z.npz")["features"].shape == (60_000, FEATURES)
+    assert json.loads(process.stdout)["reused"] >= 2 * extraction.RECORDS_PER_PART
+    assert load(tmp_path / "z.npz")["features"].shape == (60_000, FEATURES)
 
 
-def test_it_needs_neither_torch_nor_pandas_nor_onnx(tmp_path: Path) -> None:
+def test_command_imports_no_heavy_library(tmp_path: Path) -> None:
     release = write_release(tmp_path / "release")
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     script = (
@@ -274,7 +278,7 @@ def test_it_needs_neither_torch_nor_pandas_nor_onnx(tmp_path: Path) -> None:
         " 'sklearn'}\n"
         "    print(*sorted(heavy & set(sys.modules)))\n"
     )
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert found.stdout.splitlines()[-1] == ""
+    assert process.stdout.splitlines()[-1] == ""

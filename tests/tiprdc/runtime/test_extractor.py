@@ -1,4 +1,4 @@
-"""A release on a device: its bytes are those of the manifest, its features those of the model."""
+"""A release on a device: its files are those of the manifest, its features those of the model."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tiprdc.runtime.columns import encode_columns
 from tiprdc.runtime.extractor import Extractor
 
 
-def pictures(count: int) -> NDArray[np.uint8]:
+def make_images(count: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, *SHAPES["image"]), dtype=np.uint8)
 
 
-def test_pictures_become_the_models_features(tmp_path: Path) -> None:
+def test_images_give_the_features_of_the_model(tmp_path: Path) -> None:
     extractor = Extractor.load(write_release(tmp_path))
-    x = pictures(9)
+    x = make_images(9)
     z = extractor(x)
     assert z.shape == (9, FEATURES)
     assert z.dtype == np.float32
@@ -45,12 +45,12 @@ def test_pictures_become_the_models_features(tmp_path: Path) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_features_do_not_depend_on_the_batch(tmp_path: Path, threads: int) -> None:
     extractor = Extractor.load(str(write_release(tmp_path)), threads=threads)
-    x = pictures(17)
+    x = make_images(17)
     one_by_one = np.concatenate([extractor(x[n : n + 1]) for n in range(17)])
     np.testing.assert_allclose(extractor(x), one_by_one, rtol=1e-5, atol=1e-2)
 
 
-def test_columns_are_encoded_as_in_training(tmp_path: Path) -> None:
+def test_table_columns_are_encoded(tmp_path: Path) -> None:
     extractor = Extractor.load(write_release(tmp_path, "table"))
     table = {
         "extra": ["a", "b", "c", "d"],
@@ -59,13 +59,13 @@ def test_columns_are_encoded_as_in_training(tmp_path: Path) -> None:
         "job": ["State-gov", "Private", "never seen", ""],
     }
     x = extractor.encode(table)
-    wanted = [[30, 1, 20], [38.5, 0, 40], [38.5, 2, 40], [41.5, 2, 10]]
-    np.testing.assert_array_equal(x, np.array(wanted, np.float32))
+    expected = [[30, 1, 20], [38.5, 0, 40], [38.5, 2, 40], [41.5, 2, 10]]
+    np.testing.assert_array_equal(x, np.array(expected, np.float32))
     np.testing.assert_allclose(extractor(table), x @ weights("table"), rtol=1e-5)
 
 
-def test_columns_are_encoded_as_prepare_encodes_them() -> None:
-    """Two encodings of one rule: with pandas for training, without for devices."""
+def test_device_and_prepare_encode_columns_alike() -> None:
+    """`prepare` parses with pandas, devices without; both must give the same numbers."""
     import pandas as pd
 
     values: list[str | None] = ["3", "-1e3", "0.25", None, "7"]
@@ -74,23 +74,23 @@ def test_columns_are_encoded_as_prepare_encodes_them() -> None:
         Column(name="n", mean=2.5),
         Column(name="c", categories=("a", "b")),
     )
-    given = {"n": values, "c": words}
-    trained = [encode_column(c, pd.Series(given[c.name], dtype=str)) for c in columns]
+    table = {"n": values, "c": words}
+    trained = [encode_column(c, pd.Series(table[c.name], dtype=str)) for c in columns]
     device = [InputColumn(name=c.name, categories=c.categories, mean=c.mean) for c in columns]
-    x, bad = encode_columns(device, given)
-    assert bad == {}
+    x, invalid = encode_columns(device, table)
+    assert invalid == {}
     np.testing.assert_array_equal(x, np.stack(trained, axis=1))
 
 
 @pytest.mark.parametrize("value", ["forty", "1_000", "inf", "-1e999", "0x10"])
-def test_what_is_no_number_is_refused_and_not_repeated(tmp_path: Path, value: str) -> None:
+def test_invalid_number_is_refused_without_its_text(tmp_path: Path, value: str) -> None:
     extractor = Extractor.load(write_release(tmp_path, "table"))
-    with pytest.raises(DataError, match="'age' of row 1 is no number") as refused:
+    with pytest.raises(DataError, match="'age' of row 1 is not a number") as error:
         extractor({"age": ["1", value], "job": ["", ""], "hours": ["", ""]})
-    assert value not in str(refused.value)
+    assert value not in str(error.value)
 
 
-def test_texts_are_cut_into_the_tokens_of_the_release(tmp_path: Path) -> None:
+def test_texts_become_tokens_of_the_release(tmp_path: Path) -> None:
     extractor = Extractor.load(write_release(tmp_path, "text"))
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     ids = np.array([one.ids for one in tokenizer.encode_batch(TEXTS)], np.int32)
@@ -99,7 +99,7 @@ def test_texts_are_cut_into_the_tokens_of_the_release(tmp_path: Path) -> None:
     assert extractor([]).shape == (0, FEATURES)
 
 
-def test_without_the_package_tokenizers_the_mend_is_said(
+def test_missing_tokenizers_package_is_refused_with_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_release(tmp_path, "text")
@@ -108,7 +108,7 @@ def test_without_the_package_tokenizers_the_mend_is_said(
         Extractor.load(tmp_path)
 
 
-def test_a_batch_that_the_release_does_not_take_is_refused(tmp_path: Path) -> None:
+def test_batch_that_does_not_fit_the_contract_is_refused(tmp_path: Path) -> None:
     extractor = Extractor.load(write_release(tmp_path))
     with pytest.raises(DataError, match=r"float64 .*\n  expected: uint8 \[B, 3, 8, 8\]"):
         extractor(np.zeros((1, 3, 8, 8)))
@@ -127,9 +127,7 @@ def test_a_batch_that_the_release_does_not_take_is_refused(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["extractor.onnx", "tokenizer.json"])
 @pytest.mark.parametrize("harm", ["flipped", "shorter", "gone", "link"])
-def test_other_bytes_than_the_manifests_are_never_used(
-    tmp_path: Path, name: str, harm: str
-) -> None:
+def test_changed_file_is_refused(tmp_path: Path, name: str, harm: str) -> None:
     file = write_release(tmp_path / "release", "text") / name
     data = bytearray(file.read_bytes())
     if harm == "flipped":
@@ -149,16 +147,16 @@ def test_other_bytes_than_the_manifests_are_never_used(
 
 
 @pytest.mark.parametrize("what", ["input", "output"])
-def test_a_model_that_is_not_what_the_manifest_says_is_refused(tmp_path: Path, what: str) -> None:
+def test_model_that_differs_from_the_manifest_is_refused(tmp_path: Path, what: str) -> None:
     write_release(tmp_path)
-    described = json.loads((tmp_path / "manifest.json").read_text())
-    described[what]["shape"][-1] += 1
-    (tmp_path / "manifest.json").write_text(json.dumps(described))
-    with pytest.raises(ModelError, match="something else"):
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest[what]["shape"][-1] += 1
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="differs from the manifest"):
         Extractor.load(tmp_path)
 
 
-def test_features_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+def test_infinite_features_are_refused(tmp_path: Path) -> None:
     extractor = Extractor.load(write_release(tmp_path, "table", data=overflowing()))
     assert np.isfinite(extractor(np.ones((1, 3), np.float32))).all()
     with pytest.raises(ModelError, match="not finite"):
@@ -166,10 +164,8 @@ def test_features_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("modality", ["image", "table", "text"])
-def test_a_release_that_the_project_made_opens(
-    tmp_path: Path, make_shards: MakeShards, modality: str
-) -> None:
-    from tests.tiprdc.export.test_onnx_export import TOKENIZER, _checkpoints
+def test_exported_release_opens(tmp_path: Path, make_shards: MakeShards, modality: str) -> None:
+    from tests.tiprdc.export.test_onnx_export import TOKENIZER, save_checkpoints
     from tiprdc.datasets.schema import read_split
     from tiprdc.export.build import build
     from tiprdc.export.onnx_export import ExportConfig
@@ -180,7 +176,7 @@ def test_a_release_that_the_project_made_opens(
         (write_release(tmp_path / "text", "text") / "tokenizer.json").read_text()
         if modality == "text" else TOKENIZER
     )  # fmt: skip
-    _checkpoints(tmp_path / "ck", schema)
+    save_checkpoints(tmp_path / "ck", schema)
     build(
         ExportConfig(parity_records=10), shards=shards, checkpoint=tmp_path / "ck",
         release=release, unprotected=tmp_path / "unprotected",

@@ -1,4 +1,4 @@
-"""What a device holds becomes records with names, in one order; what cannot be read is named."""
+"""Records on a device: their names, their order, and the reasons of those that cannot be read."""
 
 from __future__ import annotations
 
@@ -20,27 +20,32 @@ def contract(tmp_path: Path, request: pytest.FixtureRequest) -> Contract:
     return read_contract(write_release(tmp_path / "release", request.param) / "manifest.json")
 
 
-def save(path: Path, shade: int = 100) -> None:
+def save_image(path: Path, shade: int = 100) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (12, 10), (shade, shade, shade)).save(path)
 
 
 @pytest.mark.parametrize("contract", ["image"], indirect=True)
-class TestPictures:
-    def test_a_folder_is_searched_in_one_order(self, tmp_path: Path, contract: Contract) -> None:
+class TestImages:
+    def test_folder_is_read_in_sorted_order(self, tmp_path: Path, contract: Contract) -> None:
         for name in ("b/2.png", "a.jpg", "b/1.PNG", "c/d/e.bmp"):
-            save(tmp_path / "in" / name)
+            save_image(tmp_path / "in" / name)
         (tmp_path / "in" / "notes.txt").write_text("no picture")
-        found = open_records(tmp_path / "in", contract)
-        assert found.ids == ["a.jpg", "b/1.PNG", "b/2.png", "c/d/e.bmp"]
-        x, kept, failed = found.read(1, 9)
+        records = open_records(tmp_path / "in", contract)
+        assert records.ids == ["a.jpg", "b/1.PNG", "b/2.png", "c/d/e.bmp"]
+        x, positions, failures = records.read(1, 9)
         assert isinstance(x, np.ndarray)
-        assert (x.shape, x.dtype, kept.tolist(), failed) == ((3, 3, 8, 8), np.uint8, [1, 2, 3], {})
+        assert (x.shape, x.dtype, positions.tolist(), failures) == (
+            (3, 3, 8, 8),
+            np.uint8,
+            [1, 2, 3],
+            {},
+        )
 
-    def test_what_cannot_be_read_is_named_with_its_reason(
+    def test_unreadable_files_are_named_with_a_reason(
         self, tmp_path: Path, contract: Contract
     ) -> None:
-        save(tmp_path / "good.png")
+        save_image(tmp_path / "good.png")
         whole = (tmp_path / "good.png").read_bytes()
         (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
         (tmp_path / "text.jpg").write_text("not a picture")
@@ -48,36 +53,36 @@ class TestPictures:
         (tmp_path / "list.txt").write_text(
             "good.png\r\ncut.png\n\ntext.jpg\npipe.jpg\nabsent.png\ngood.png\n"
         )
-        found = open_records(tmp_path / "list.txt", contract)
-        _, kept, failed = found.read(0, len(found))
-        assert kept.tolist() == [0, 5]
-        assert {failure.id: failure.reason.split(":")[0] for failure in failed.values()} == {
-            "cut.png": "not a picture that can be read",
-            "text.jpg": "not a picture that can be read",
+        records = open_records(tmp_path / "list.txt", contract)
+        _, positions, failures = records.read(0, len(records))
+        assert positions.tolist() == [0, 5]
+        assert {failure.id: failure.reason.split(":")[0] for failure in failures.values()} == {
+            "cut.png": "not a readable image",
+            "text.jpg": "not a readable image",
             "pipe.jpg": "not an ordinary file",
             "absent.png": "no such file",
         }
 
-    def test_a_name_that_is_no_unicode_is_still_a_name(
+    def test_file_name_that_is_not_unicode_is_escaped(
         self, tmp_path: Path, contract: Contract
     ) -> None:
-        save(tmp_path / "in" / os.fsdecode(b"caf\xe9.png"))
-        found = open_records(tmp_path / "in", contract)
-        assert found.ids == ["caf\\xe9.png"]
-        assert found.read(0, 1)[2] == {}
+        save_image(tmp_path / "in" / os.fsdecode(b"caf\xe9.png"))
+        records = open_records(tmp_path / "in", contract)
+        assert records.ids == ["caf\\xe9.png"]
+        assert records.read(0, 1)[2] == {}
 
-    def test_its_digest_changes_with_the_files(self, tmp_path: Path, contract: Contract) -> None:
-        save(tmp_path / "in" / "a.png")
+    def test_digest_changes_with_the_files(self, tmp_path: Path, contract: Contract) -> None:
+        save_image(tmp_path / "in" / "a.png")
         before = open_records(tmp_path / "in", contract).digest
         assert open_records(tmp_path / "in", contract).digest == before
         os.utime(tmp_path / "in" / "a.png", ns=(1, 1))
         touched = open_records(tmp_path / "in", contract).digest
-        save(tmp_path / "in" / "b.png")
+        save_image(tmp_path / "in" / "b.png")
         assert len({before, touched, open_records(tmp_path / "in", contract).digest}) == 3
 
-    def test_nothing_to_read_is_said(self, tmp_path: Path, contract: Contract) -> None:
+    def test_path_without_images_is_refused(self, tmp_path: Path, contract: Contract) -> None:
         (tmp_path / "empty").mkdir()
-        with pytest.raises(DataError, match="no picture in it"):
+        with pytest.raises(DataError, match="no image in it"):
             open_records(tmp_path / "empty", contract)
         with pytest.raises(DataError, match=r"no such file(.|\n)*did you mean 'empty'"):
             open_records(tmp_path / "empti", contract)
@@ -87,23 +92,26 @@ class TestPictures:
 
 @pytest.mark.parametrize("contract", ["text"], indirect=True)
 class TestTexts:
-    def test_lines(self, tmp_path: Path, contract: Contract) -> None:
+    def test_texts_from_lines(self, tmp_path: Path, contract: Contract) -> None:
         (tmp_path / "in.txt").write_bytes(
             "\ufeffone\r\n\ntwo\u2028still two\n".encode() + b"\xff\n"
         )
-        found = open_records(tmp_path / "in.txt", contract)
-        x, kept, failed = found.read(0, 10)
-        assert (x, kept.tolist()) == (["one", "two\u2028still two"], [0, 2])
-        assert {f.id: f.reason for f in failed.values()} == {"2": "an empty text", "4": "not UTF-8"}
+        records = open_records(tmp_path / "in.txt", contract)
+        x, positions, failures = records.read(0, 10)
+        assert (x, positions.tolist()) == (["one", "two\u2028still two"], [0, 2])
+        assert {f.id: f.reason for f in failures.values()} == {
+            "2": "an empty text",
+            "4": "not UTF-8",
+        }
 
-    def test_a_column(self, tmp_path: Path, contract: Contract) -> None:
+    def test_texts_from_a_column(self, tmp_path: Path, contract: Contract) -> None:
         path = tmp_path / "in.csv"
         path.write_text('name,post\nann,"one, with\na break"\nbob,NA\n,three\nx,y,z\n')
-        found = open_records(path, contract, column="post", id_column="name")
-        x, _, failed = found.read(0, 10)
+        records = open_records(path, contract, column="post", id_column="name")
+        x, _, failures = records.read(0, 10)
         assert x == ["one, with\na break", "three"]
-        assert list(found.ids) == ["ann", "bob", "row 3", "row 4"]
-        assert [f.reason for f in failed.values()] == [
+        assert list(records.ids) == ["ann", "bob", "row 3", "row 4"]
+        assert [f.reason for f in failures.values()] == [
             "an empty text",
             "3 fields, and the header has 2",
         ]
@@ -115,20 +123,20 @@ class TestTexts:
 
 @pytest.mark.parametrize("contract", ["table"], indirect=True)
 class TestRows:
-    def test_rows_in_any_order_of_columns(self, tmp_path: Path, contract: Contract) -> None:
+    def test_columns_may_be_in_any_order(self, tmp_path: Path, contract: Contract) -> None:
         path = tmp_path / "in.tsv"
         path.write_bytes(
             b"who\thours\tjob \t age\nann\t20\tState-gov\t30\nbob\t\tother\tforty\ncy\t1\t\xff\t2\n"
         )
-        found = open_records(path, contract, id_column="who")
-        x, kept, failed = found.read(0, 3)
+        records = open_records(path, contract, id_column="who")
+        x, positions, failures = records.read(0, 3)
         assert isinstance(x, np.ndarray)
-        assert (x.tolist(), kept.tolist()) == ([[30, 1, 20]], [0])
-        reasons = {f.id: f.reason for f in failed.values()}
-        assert reasons == {"bob": "age is no number", "cy": "not UTF-8"}
+        assert (x.tolist(), positions.tolist()) == ([[30, 1, 20]], [0])
+        reasons = {f.id: f.reason for f in failures.values()}
+        assert reasons == {"bob": "age is not a number", "cy": "not UTF-8"}
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "message"),
         [
             ("age,jobs,hours\n1,a,2\n", "no column 'job'"),
             ("age,job,hours\n", "no row"),
@@ -137,9 +145,9 @@ class TestRows:
             (f"age,job,hours\n1,{'a' * 200_000},2\n", "line 2: field larger than field limit"),
         ],
     )  # fmt: skip
-    def test_a_table_that_is_none_is_refused(
-        self, tmp_path: Path, contract: Contract, text: str, said: str
+    def test_broken_table_is_refused(
+        self, tmp_path: Path, contract: Contract, text: str, message: str
     ) -> None:
         (tmp_path / "in.csv").write_text(text)
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             open_records(tmp_path / "in.csv", contract)

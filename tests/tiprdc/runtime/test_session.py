@@ -1,4 +1,4 @@
-"""onnxruntime keeps to itself what it runs."""
+"""onnxruntime runs without telemetry."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.helpers.release_samples import write_release
 ROOT = Path(__file__).parents[3]
 
 
-def test_no_id_is_kept_and_no_thread_waits_to_send(tmp_path: Path) -> None:
-    """Telemetry keeps an id and a queue under the home folder, and a thread that sends it."""
+def test_onnxruntime_writes_no_id_and_starts_no_thread(tmp_path: Path) -> None:
+    """Telemetry would write an id and a queue under the home folder, and start a sender thread."""
     release, home = write_release(tmp_path / "release"), tmp_path / "home"
     home.mkdir()
-    # onnxruntime is silent by itself where it believes to be tested.
-    told = ("CI", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY")
-    kept = {k: v for k, v in os.environ.items() if k not in told}
+    # onnxruntime disables its telemetry by itself under some of these.
+    silencing = ("CI", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY")
+    environment = {k: v for k, v in os.environ.items() if k not in silencing}
     script = (
         # numpy has threads of its own.
         "import os, numpy as np\nbefore = len(os.listdir('/proc/self/task'))\n"
@@ -29,22 +29,22 @@ def test_no_id_is_kept_and_no_thread_waits_to_send(tmp_path: Path) -> None:
         "print(*(os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')"
         " if os.path.lexists(f'/proc/self/fd/{n}')))\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env={**kept, "HOME": str(home)},
+    process = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={**environment, "HOME": str(home)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    counts, files = ended.stdout.splitlines()
+    counts, files = process.stdout.splitlines()
     assert counts == "2 0"
     assert "onnxruntime.db" not in files
     assert list(home.rglob("*")) == []
 
 
-def test_only_one_file_imports_onnxruntime() -> None:
-    """Whoever imports it first decides whether it is silent."""
-    found = [
+def test_only_session_imports_onnxruntime() -> None:
+    """Telemetry is disabled before the first import, so there must be only one."""
+    paths = [
         path.relative_to(ROOT).as_posix()
         for folder in ("tiprdc", "pipelines", "stages")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if re.search(r"^\s*(import|from) onnxruntime\b", path.read_text(), re.MULTILINE)
     ]
-    assert found == ["tiprdc/runtime/session.py"]
+    assert paths == ["tiprdc/runtime/session.py"]

@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import tasks
 from tiprdc.audit.config import PolicyConfig
+from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
 from tiprdc.audit.ledger import Ledger
-from tiprdc.audit.plan import Job, Plan
+from tiprdc.audit.plan import Job, policy_of
 from tiprdc.audit.protocol import attack, choose
-from tiprdc.audit.report_document import Estimate
 from tiprdc.audit.run import Digests, run
 from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import limit_of
 from tiprdc.errors import DataError
+from tiprdc.formats.audit_plan import Plan
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.small_audit import (
     ATTRIBUTE,
@@ -92,7 +94,7 @@ def test_record_attacks_get_the_records_of_attacker_train_in_order(
     calls: list[tuple[str, Any]],
 ) -> None:
     plan, evidence = draw_audit("independent", 0.5)
-    scored(replace(plan, attacks=("logistic_regression", "decoding")), evidence)
+    scored(structs.replace(plan, attacks=("logistic_regression", "decoding")), evidence)
     records_of = {args[0].attack: args[6] for name, args in calls if name == "fit"}
     assert records_of["logistic_regression"] is None
     assert np.allclose(records_of["decoding"][:, -1], evidence.train.x[:, -1])
@@ -128,7 +130,8 @@ def test_leak_without_noise_is_recognised_without_error() -> None:
 
 def test_estimate_has_the_confidence_of_the_policy() -> None:
     plan, evidence = draw_audit("independent", 0.5)
-    confident = replace(plan, policy=PolicyConfig(confidence=0.999, min_people=100))
+    policy = policy_of(PolicyConfig(confidence=0.999, min_people=100))
+    confident = structs.replace(plan, policy=policy)
     wide, narrow = (scored(p, evidence).estimate(ATTRIBUTE, "released") for p in (confident, plan))
     assert wide is not None
     assert narrow is not None
@@ -157,7 +160,7 @@ def test_attackers_get_the_seed_and_budget_of_their_job(monkeypatch: Patch) -> N
     monkeypatch.setattr(
         tasks, "try_attack", lambda *args: fitted.append(args[4:6]) or trial(None)
     )  # fmt: skip
-    scored(replace(plan, attacks=("gradient_boosting",), seeds=(3, 4), budget=2), evidence)
+    scored(structs.replace(plan, attacks=("gradient_boosting",), seeds=(3, 4), budget=2), evidence)
     assert fitted.count((3, 2)) == 1
     assert fitted.count((4, 2)) == 1
     assert fitted.count((3, 1)) == len(fitted) - 2
@@ -219,14 +222,15 @@ def test_no_task_starts_after_the_deadline() -> None:
 
 
 def test_bounds_of_an_estimate_follow_from_its_counts() -> None:
-    estimate = Estimate.of("mlp", 55, 100, 0.9)
+    estimate = estimate_from_counts("mlp", 55, 100, 0.9)
     assert (estimate.low, estimate.high) == (lower_bound(55, 100, 0.9), upper_bound(55, 100, 0.9))
     assert (estimate.balanced_accuracy, estimate.correct, estimate.people) == (0.55, 55, 100)
 
 
 @pytest.mark.parametrize("classes", [3, 5])
 def test_limit_starts_at_the_prior_of_the_classes(classes: int) -> None:
-    assert limit_of(PolicyConfig(margin=0.05), classes, None) == pytest.approx(1 / classes + 0.05)
+    policy = policy_of(PolicyConfig(margin=0.05))
+    assert limit_of(policy, classes, None) == pytest.approx(1 / classes + 0.05)
 
 
 def test_attacker_with_nan_probabilities_raises() -> None:
@@ -250,7 +254,7 @@ def test_another_sample_seed_scores_other_people() -> None:
     rows = np.flatnonzero((evidence.test.labels[ATTRIBUTE] == 1) | (np.arange(240) % 3 == 0))
     fewer = replace(evidence, test=evidence.test.take(rows))
     samples = [
-        Scored(replace(plan, sample_seed=seed), fewer, None).rows(ATTRIBUTE).tolist()  # type: ignore[arg-type]  # no results needed
+        Scored(structs.replace(plan, sample_seed=seed), fewer, None).rows(ATTRIBUTE).tolist()  # type: ignore[arg-type]  # no results needed
         for seed in (0, 1, 0)
     ]  # fmt: skip
     assert samples[0] == samples[2] != samples[1]

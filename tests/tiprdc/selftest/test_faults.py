@@ -10,13 +10,15 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tiprdc.attacks import suite
 from tiprdc.attacks.base import Attack
 from tiprdc.audit.config import PolicyConfig
+from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.executor import TIMED_OUT, InProcess
-from tiprdc.audit.report_document import Estimate, Verdict
 from tiprdc.audit.verdict import conclude
+from tiprdc.formats.audit_report import Verdict
 from tiprdc.selftest.faults import FAULTS
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.small_audit import (
@@ -67,18 +69,18 @@ def test_leak_fails_without_a_fault() -> None:
 
 def test_figure_above_the_limit_with_a_lower_bound_below_is_inconclusive() -> None:
     people = clean().plan.people["u"]
-    strongest = Estimate.of("logistic_regression", round(0.61 * people), people, 0.95)
+    strongest = estimate_from_counts("logistic_regression", round(0.61 * people), people, 0.95)
     assert strongest.low < 0.6 < strongest.balanced_accuracy
     assert conclude_state(replace(clean(), strongest=strongest)).verdict == "INCONCLUSIVE"
 
 
 def test_release_passes_only_if_every_attribute_passes() -> None:
     two = {"u": ("0", "1"), "v": ("0", "1")}
-    plan = replace(clean().plan, private=two)
+    plan = structs.replace(clean().plan, private=two)
     good = conclude_state(clean()).report
     verdicts = {}
     for verdict in get_args(Verdict):
-        reports = {"u": good, "v": replace(good, verdict=verdict)}
+        reports = {"u": good, "v": structs.replace(good, verdict=verdict)}
         verdicts[verdict], _ = conclude(
             plan,
             reports,

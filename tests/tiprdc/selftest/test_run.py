@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tiprdc.audit import scoring, tasks, verdict
 from tiprdc.cli.main import app
@@ -67,7 +68,7 @@ def test_every_fixture_is_checked() -> None:
 def test_verdict_that_always_passes_is_detected(monkeypatch: Patch) -> None:
     def lenient(*args: Any, **evidence: Any) -> Any:
         report, _ = verdict.judge(*args, **evidence)
-        return replace(report, verdict="PASS"), ()
+        return structs.replace(report, verdict="PASS"), ()
 
     for module in (small_audit, scoring):
         monkeypatch.setattr(module, "judge", lenient)
@@ -78,7 +79,7 @@ def test_verdict_that_always_passes_is_detected(monkeypatch: Patch) -> None:
 def test_verdict_that_never_passes_is_detected(monkeypatch: Patch) -> None:
     def strict(*args: Any, **evidence: Any) -> Any:
         report, _ = verdict.judge(*args, **evidence)
-        return replace(report, verdict="INCONCLUSIVE"), ("no",)
+        return structs.replace(report, verdict="INCONCLUSIVE"), ("no",)
 
     for module in (small_audit, scoring):
         monkeypatch.setattr(module, "judge", strict)

@@ -1,4 +1,4 @@
-"""The paired test against scipy and its own promises; it can say yes, no and not yet."""
+"""The paired test against scipy, published figures and simulated error rates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def people(both: int, first: int, second: int, neither: int) -> tuple[np.ndarray
 
 
 @pytest.mark.parametrize("table", [(36, 2, 12, 0), (50, 20, 9, 21), (0, 0, 0, 9), (9, 0, 0, 0)])
-def test_it_is_the_exact_binomial_test(table: tuple[int, int, int, int]) -> None:
+def test_p_value_is_exact_binomial_test(table: tuple[int, int, int, int]) -> None:
     found = paired_difference(*people(*table))
     _, first, second, _ = table
     if first + second:
@@ -28,20 +28,20 @@ def test_it_is_the_exact_binomial_test(table: tuple[int, int, int, int]) -> None
     assert -1 <= found.low <= found.difference <= found.high <= 1
 
 
-def test_the_interval_is_newcombes() -> None:
-    """His example: 36, 12, 2, 0 gives 0.0569 to 0.3404 at two-sided 95 %."""
+def test_interval_equals_newcombe_example() -> None:
+    """Newcombe 1998: 36, 12, 2, 0 gives 0.0569 to 0.3404 at two-sided 95 %."""
     found = paired_difference(*people(36, 2, 12, 0), confidence=0.975)
     assert (found.low, found.high) == pytest.approx((0.0569, 0.3404), abs=5e-4)
 
 
-def test_swapping_turns_the_sign() -> None:
+def test_swapping_attackers_flips_sign() -> None:
     a, b = people(50, 20, 9, 21)
     there, back = paired_difference(a, b), paired_difference(b, a)
     assert there.difference == -back.difference
     assert there.low == pytest.approx(-back.high)
 
 
-def test_bounds_and_false_alarms_hold_where_attackers_agree_a_lot() -> None:
+def test_error_rates_hold_for_agreeing_attackers() -> None:
     rng = np.random.default_rng(0)
     rounds, misses, alarms = 800, 0, 0
     for _ in range(rounds):
@@ -54,13 +54,13 @@ def test_bounds_and_false_alarms_hold_where_attackers_agree_a_lot() -> None:
     assert alarms / rounds < most
 
 
-def test_it_sees_what_two_separate_intervals_would_not() -> None:
-    """4 points, on people of whom most are decided alike."""
+def test_pairing_detects_difference_that_separate_intervals_miss() -> None:
+    """4 points, on people on most of whom both attackers agree."""
     found = paired_difference(*people(1000, 20, 100, 880))
     assert found.p_value < 1e-9
     assert found.low > 0.02
 
 
-def test_other_people_are_refused() -> None:
+def test_different_people_are_refused() -> None:
     with pytest.raises(ValueError, match="same people"):
         paired_difference(np.ones(3, bool), np.ones(4, bool))

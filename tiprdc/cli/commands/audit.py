@@ -14,8 +14,8 @@ from tiprdc.cli.commands.inspect import show_audit, summary
 from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.progress import Progress
 from tiprdc.errors import ConfigError, check_range
+from tiprdc.formats import numbers
 from tiprdc.formats.audit_report import EXIT_CODE, read_audit
-from tiprdc.reports import wording
 
 if TYPE_CHECKING:
     from tiprdc.audit.audit_request import AuditRequest
@@ -233,7 +233,7 @@ def _compare(
                 name,
                 attribute.answer.lower(),
                 *(
-                    "none" if e is None else wording.points(e.balanced_accuracy)
+                    "none" if e is None else numbers.points(e.balanced_accuracy)
                     for e in (attribute.first, attribute.second)
                 ),
                 *_difference(attribute.paired),
@@ -253,6 +253,6 @@ def _compare(
 def _difference(paired: PairedDifference | None) -> tuple[str, str, str]:
     if paired is None:
         return ("none", "-", "-")
-    low, high = wording.points(paired.low), wording.points(paired.high)
-    difference = f"{wording.points(paired.difference)} ({low} to {high})"
-    return difference, f"{paired.p_value:.2g}", wording.count(paired.people)
+    low, high = numbers.points(paired.low), numbers.points(paired.high)
+    difference = f"{numbers.points(paired.difference)} ({low} to {high})"
+    return difference, f"{paired.p_value:.2g}", numbers.count(paired.people)

@@ -1,4 +1,4 @@
-"""`tiprdc doctor`: what stands in the way on this machine, and a hint for each."""
+"""`tiprdc doctor`: checks this machine and prints a hint for each problem."""
 
 from __future__ import annotations
 
@@ -14,34 +14,41 @@ from tiprdc.cli import terminal
 from tiprdc.errors import DataError
 
 if TYPE_CHECKING:
-    from tiprdc.cli.machine_checks import Finding
+    from tiprdc.cli.machine_checks import Check
 
 PROBLEMS = 1
+"""Exit code if a check finds a problem."""
 
 
 def doctor(
-    path: Annotated[Path, typer.Argument(help="A clone of the project, or a release.")] = Path(),
+    path: Annotated[
+        Path, typer.Argument(help="A clone of the project, or the folder of a release.")
+    ] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Look for what stands in the way here. Exit code 1 if something does."""
+    """Check this machine: packages, Git and DVC remotes, keys, a release, Ray, network, disk space.
+
+    Nothing is changed. A warning matters only to some uses; a problem stops something. Each comes
+    with the step that helps. Exit code 0 without problems, 1 with problems.
+    """
     if not path.is_dir():
         raise DataError(str(path), "no such folder", "a clone of the project, or a release")
-    findings = list(_examine(path))
-    problems = sum(finding.state == "problem" for finding in findings)
+    checks = list(_run_checks(path))
+    problems = sum(check.state == "problem" for check in checks)
     if as_json:
-        told = {"problems": problems, "findings": [asdict(finding) for finding in findings]}
-        terminal.print_json(told)
+        document = {"problems": problems, "checks": [asdict(check) for check in checks]}
+        terminal.print_json(document)
     else:
-        rows = [(f.state, f.about, f.found, f.hint) for f in findings]
-        terminal.print_table(terminal.console(), ("", "what", "found", "hint"), rows)
-        warnings = sum(finding.state == "warning" for finding in findings)
-        said = f"{problems} problems, {warnings} warnings."
-        terminal.say(terminal.console(), Text(said, style="bold red" if problems else "bold"))
+        rows = [(check.state, check.subject, check.result, check.hint) for check in checks]
+        terminal.print_table(terminal.console(), ("", "subject", "result", "hint"), rows)
+        warnings = sum(check.state == "warning" for check in checks)
+        summary = f"{problems} problems, {warnings} warnings."
+        terminal.say(terminal.console(), Text(summary, style="bold red" if problems else "bold"))
     if problems:
         raise typer.Exit(PROBLEMS)
 
 
-def _examine(folder: Path) -> Iterator[Finding]:
+def _run_checks(folder: Path) -> Iterator[Check]:
     from tiprdc.cli import machine_checks, network_checks
 
     yield from machine_checks.versions(folder)

@@ -1,61 +1,58 @@
-"""`tiprdc extract`: features of pictures, texts or rows, made by a release, in one file."""
+"""`tiprdc extract`: writes the features of images, texts or table rows to one file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from tiprdc.cli import terminal
+from tiprdc.cli.progress import Progress
+from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
-from tiprdc.reports import wording
 
 if TYPE_CHECKING:
-    from tiprdc.runtime.extraction import Outcome
+    from tiprdc.runtime.extraction import ExtractionResult
 
 SOME_FAILED = 1
+"""Exit code if some records have no features."""
 INTERRUPTED = 130
-SHOWN = 20
-"""Failures that are listed; the file beside the output has all of them."""
+"""Exit code after Ctrl-C."""
+MAX_LISTED = 20
+"""Failed records that are printed; `OUTPUT.failed.csv` lists all of them."""
 
 
 def extract(
-    release: Annotated[Path, typer.Argument(metavar="DIR", help="A release: its folder.")],
+    release: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a release.")],
     source: Annotated[
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Pictures: a folder, or a file with a path a line. Texts: a .txt with one a line,"
-            " or a .csv or .tsv. Tables: a .csv or .tsv.",
+            help="Images: a folder, an image, or a file with one path a line. Texts: a .txt with"
+            " one text a line, or a .csv or .tsv. Tables: a .csv or .tsv.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .npz or a .parquet file.")],
-    batch: Annotated[int, typer.Option(min=1, max=65536, help="Records at a time.")] = 64,
-    threads: Annotated[int, typer.Option(min=1, max=256, help="Cores to use.")] = 1,
-    column: Annotated[
-        str | None, typer.Option(help="Column of a .csv or .tsv that holds the texts.")
-    ] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write: .npz or .parquet.")
+    ],
+    batch: Annotated[int, typer.Option(min=1, max=65536, help="Records in a batch.")] = 64,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU cores to use.")] = 1,
+    column: Annotated[str | None, typer.Option(help="Column of texts in a .csv or .tsv.")] = None,
     id_column: Annotated[
-        str | None, typer.Option("--id", help="Column that names the records; else numbers.")
+        str | None, typer.Option("--id", help="Column of record names; default: row numbers.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Turn records into features. Exit code 1 if some could not be read, 2 on a mistake of use.
+    """Extract the features of images, texts or table rows with a release, into one file.
 
-    A run that was killed goes on where it was when the same command is given again.
+    The file has the names of the records, their features and the sha256 of the model. Records that
+    cannot be read are listed with the reason in OUTPUT.failed.csv. A run that was stopped resumes
+    when the same command is run again. Exit code 0 if all records have features, 1 if some could
+    not be read, 2 if nothing could be done, 130 if it was interrupted.
     """
     from tiprdc.runtime import extraction
     from tiprdc.runtime.extractor import Extractor
@@ -66,62 +63,46 @@ def extract(
     extractor = Extractor.load(release, threads=threads)
     records = open_records(source, extractor.contract, column=column, id_column=id_column)
     try:
-        with _progress(len(records)) as report:
-            outcome = extraction.extract(extractor, records, output, batch=batch, report=report)
+        with Progress("record", lines=False) as progress:
+            progress.add("records", len(records))
+            report = partial(progress.update, "records")
+            result = extraction.extract(extractor, records, output, batch=batch, report=report)
     except KeyboardInterrupt:
-        _say("Stopped. The same command goes on after the last finished part.")
+        _print_error("Interrupted. Run the same command again to resume after the last part.")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        _print_json(outcome, output, extractor.contract.model_sha256)
+        _print_json(result, output, extractor.contract.model_sha256)
     else:
-        _print_sentences(outcome, output, extractor.contract.features)
-    if outcome.failures:
+        _print_summary(result, output, extractor.contract.features)
+    if result.failures:
         raise typer.Exit(SOME_FAILED)
 
 
-@contextmanager
-def _progress(records: int) -> Iterator[Callable[[int], None]]:
-    """A bar with rate and time left on a terminal; nothing in a pipe."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("records", total=records, rate="")
-
-        def report(done: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=done, rate=f"{speed:,.0f} a second" if speed else "")
-
-        yield report
-
-
-def _print_json(outcome: Outcome, output: Path, model_sha256: str) -> None:
+def _print_json(result: ExtractionResult, output: Path, model_sha256: str) -> None:
     terminal.print_json(
         {
             "output": str(output),
-            "records": outcome.records,
-            "failed": [asdict(failure) for failure in outcome.failures],
-            "reused": outcome.reused,
-            "seconds": round(outcome.seconds, 3),
+            "records": result.records,
+            "failed": [asdict(failure) for failure in result.failures],
+            "reused": result.reused,
+            "seconds": round(result.seconds, 3),
             "model_sha256": model_sha256,
         }
     )
 
 
-def _print_sentences(outcome: Outcome, output: Path, features: tuple[int, ...]) -> None:
+def _print_summary(result: ExtractionResult, output: Path, features: tuple[int, ...]) -> None:
     shape = " x ".join(map(str, features))
-    done = f"{wording.count(outcome.records)} records, {shape} features each: {output}"
-    if outcome.reused:
-        done += f" ({wording.count(outcome.reused)} were finished by an earlier run)"
-    terminal.say(terminal.console(), Text(sanitize(done)))
-    for failure in outcome.failures[:SHOWN]:
-        _say(f"{failure.id}: {failure.reason}")
-    if outcome.failures:
-        count = wording.count(len(outcome.failures))
-        _say(f"Records without features: {count}; all of them are listed in {output}.failed.csv")
+    summary = f"{numbers.count(result.records)} records, {shape} features each: {output}"
+    if result.reused:
+        summary += f" ({numbers.count(result.reused)} were finished by an earlier run)"
+    terminal.say(terminal.console(), Text(sanitize(summary)))
+    for failure in result.failures[:MAX_LISTED]:
+        _print_error(f"{failure.id}: {failure.reason}")
+    if result.failures:
+        count = numbers.count(len(result.failures))
+        _print_error(f"Records without features: {count}; {output}.failed.csv lists all of them")
 
 
-def _say(sentence: str) -> None:
-    Console(stderr=True, highlight=False).print(Text(sanitize(sentence)), soft_wrap=True)
+def _print_error(text: str) -> None:
+    terminal.say(terminal.errors(), Text(sanitize(text)))

@@ -1,4 +1,4 @@
-"""`tiprdc inspect`: what an audit found, or what a release takes and gives."""
+"""`tiprdc inspect`: prints an audit, or the input and output of a release."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from rich.text import Text
 
 from tiprdc.cli import terminal
 from tiprdc.errors import DataError
-from tiprdc.formats.audit_report import Audit, Estimate, parse_audit
+from tiprdc.formats.audit_report import AuditReport, Estimate, parse_audit
 from tiprdc.formats.files import read_json
 from tiprdc.formats.manifest import Contract, parse_contract
+from tiprdc.formats.numbers import count, points
 from tiprdc.reports import wording
 
 VERDICT_STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
@@ -25,14 +26,14 @@ def inspect(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show what an audit found, or what a release takes and gives."""
+    """Print the result of an audit, or the input and output of a release."""
     file = _document(path)
     raw = read_json(file)
     console = terminal.console()
     if "manifest_version" in raw:
         contract = parse_contract(raw, str(file))
         if as_json:
-            terminal.print_json(contract.raw)
+            terminal.print_json(raw)
         else:
             _show_contract(console, contract)
         return
@@ -49,7 +50,7 @@ def inspect(
 
 
 def _document(path: Path) -> Path:
-    """The JSON file that a path means."""
+    """The JSON file of a path: itself, or the one in the folder."""
     if not path.exists():
         raise DataError(str(path), "no such file or folder", "an audit.json or a release")
     if not path.is_dir():
@@ -64,15 +65,15 @@ def _document(path: Path) -> Path:
     )
 
 
-def summary(audit: Audit) -> dict[str, Any]:
-    """An audit for programs: rates from 0 to 1, losses as differences of rates."""
+def summary(audit: AuditReport) -> dict[str, Any]:
+    """An audit for `--json`: rates from 0 to 1, losses as differences of rates."""
     return {
         "verdict": audit.verdict,
         "reasons": list(audit.reasons),
         "suite_version": audit.suite_version,
         "model_sha256": audit.model_sha256,
         "attributes": {
-            attribute.name: {
+            name: {
                 "verdict": attribute.verdict,
                 "strongest": _estimate(attribute.strongest),
                 "prior": attribute.prior,
@@ -82,16 +83,16 @@ def summary(audit: Audit) -> dict[str, Any]:
                 "people": attribute.people,
                 "people_needed": attribute.people_needed,
             }
-            for attribute in audit.attributes
+            for name, attribute in audit.attributes.items()
         },
         "utility": {
-            task.name: {
+            name: {
                 "released": _estimate(task.released),
                 "unprotected": _estimate(task.unprotected),
                 "ceiling": _estimate(task.ceiling),
                 "loss": task.loss,
             }
-            for task in audit.utility
+            for name, task in audit.utility.items()
         },
         "mean_utility_loss": audit.mean_utility_loss,
     }
@@ -108,12 +109,12 @@ def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
     }
 
 
-def show_audit(console: Console, audit: Audit) -> None:
-    """An audit for people: the verdict, what may be said, and two tables."""
+def show_audit(console: Console, audit: AuditReport) -> None:
+    """Print an audit: the verdict, a sentence for each attribute, and two tables."""
     verdict = (audit.verdict, VERDICT_STYLE[audit.verdict])
     terminal.say(console, Text.assemble(verdict, f"  {wording.headline(audit)}"))
-    for attribute in audit.attributes:
-        terminal.say(console, Text(wording.claim(attribute, audit)))
+    for name, attribute in audit.attributes.items():
+        terminal.say(console, Text(wording.claim(name, attribute, audit)))
     for reason in audit.reasons:
         terminal.say(console, Text(f"- {reason}"))
     terminal.print_table(
@@ -121,14 +122,14 @@ def show_audit(console: Console, audit: Audit) -> None:
         ("private", "verdict", "strongest, %", "attack", "prior", "floor", "limit", "ceiling"),
         (
             (
-                attribute.name,
+                name,
                 attribute.verdict,
                 _rate(attribute.strongest),
                 attribute.strongest.attack if attribute.strongest else "-",
                 *map(_number, (attribute.prior, attribute.floor)),
                 *map(_number, (attribute.limit, attribute.ceiling)),
             )
-            for attribute in audit.attributes
+            for name, attribute in audit.attributes.items()
         ),
     )
     if audit.utility:
@@ -137,17 +138,18 @@ def show_audit(console: Console, audit: Audit) -> None:
             ("unseen task", "released, %", "unprotected, %", "ceiling, %", "lost"),
             [
                 (
-                    task.name,
+                    name,
                     _rate(task.released),
                     _rate(task.unprotected),
                     _rate(task.ceiling),
                     _number(task.loss),
                 )
-                for task in audit.utility
+                for name, task in audit.utility.items()
             ]
             + [("on average", "", "", "", _number(audit.mean_utility_loss))],
         )
-    note = f"Balanced accuracy in % with one-sided {wording.sure(audit)} bounds; lost in points."
+    confidence = wording.confidence(audit)
+    note = f"Balanced accuracy in % with one-sided {confidence} bounds; lost in points."
     terminal.say(console, Text(note, style="dim"))
 
 
@@ -155,21 +157,21 @@ def _show_contract(console: Console, contract: Contract) -> None:
     def tensor(name: str, dtype: str, shape: tuple[int, ...]) -> str:
         return f"{name}: {dtype} [{', '.join(['batch', *map(str, shape)])}]"
 
-    largest, records = contract.parity
+    agreement = contract.parity
     rows = [
-        ("release", f"{contract.name}, made by tiprdc {contract.version}"),
+        ("release", f"{contract.name}, made by tiprdc {contract.tiprdc_version}"),
         ("trained to hide", wording.listing(contract.private)),
-        ("takes", tensor(contract.input_name, contract.input_type, contract.input_shape)),
-        ("gives", tensor(contract.output_name, contract.output_type, contract.features)),
-        ("sends", wording.sent(contract)),
-        ("tells at most", wording.most(contract)),
+        ("input", tensor(contract.input.name, contract.input.dtype, contract.input_shape)),
+        ("output", tensor(contract.output.name, contract.output.dtype, contract.features)),
+        ("leaves the device", wording.channel(contract)),
+        ("reveals at most", wording.information_bound(contract)),
         ("operator set", str(contract.opset)),
-        ("agrees with torch", f"to {largest:.1g} on {wording.count(records)} records"),
+        ("agrees with torch", f"to {agreement.max_abs:.1g} on {count(agreement.records)} records"),
         *((("variant", wording.variant(contract)),) if contract.variant else ()),
-        ("training data", f"{contract.dataset}, digest {contract.data_digest}"),
+        ("training data", f"{contract.training_data.dataset}, digest {contract.data_digest}"),
         *(
-            (name, f"{wording.count(size)} bytes, sha256 {digest}")
-            for name, (digest, size) in contract.files.items()
+            (name, f"{count(file.bytes)} bytes, sha256 {file.sha256}")
+            for name, file in contract.files.items()
         ),
         *(("note", note) for note in contract.notes),
     ]
@@ -199,4 +201,4 @@ def _rate(estimate: Estimate | None) -> str:
 
 def _number(rate: float | None) -> str:
     """A rate in percent, or a difference of rates in points; the column says which."""
-    return "-" if rate is None else wording.points(rate)
+    return "-" if rate is None else points(rate)

@@ -1,0 +1,30 @@
+"""An estimate from counts of a balanced sample, with its exact bounds."""
+
+from __future__ import annotations
+
+from tiprdc.formats.audit_report import Estimate
+from tiprdc.statistics.binomial import interval
+
+
+def estimate_from_counts(
+    attack: str, correct: int, people: int, confidence: float, select: float | None = None
+) -> Estimate:
+    """Balanced accuracy on attacker-test.
+
+    Args:
+        attack: Name of the attack.
+        correct: People recognised, 0 to `people`.
+        people: People of the balanced sample, >= 1.
+        confidence: Of each one-sided bound, in (0, 1).
+        select: Balanced accuracy on attacker-select that chose the attack; None if nothing did.
+    """
+    bounds = interval(correct, people, confidence)
+    return Estimate(
+        attack=attack,
+        balanced_accuracy=bounds.value,
+        low=bounds.low,
+        high=bounds.high,
+        correct=correct,
+        people=people,
+        select=select,
+    )

@@ -1,0 +1,103 @@
+"""Writes `manifest.json` of a release: input, output, bounds, parity, digests of the files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from tiprdc import __version__
+from tiprdc.export.onnx_export import ExportConfig, features_shape
+from tiprdc.formats.atomic import atomic_file
+from tiprdc.formats.dtypes import RECORD_DTYPES
+from tiprdc.formats.files import sha256
+from tiprdc.formats.manifest import (
+    MANIFEST_VERSION,
+    Agreement,
+    Contract,
+    FileDigest,
+    InputColumn,
+    InputTensor,
+    MostBits,
+    OutputTensor,
+    TrainingData,
+    Variant,
+    artifact_of,
+)
+from tiprdc.models.capacity import attribute_bits, channel_bits
+from tiprdc.models.channel import Channel
+from tiprdc.models.extractor import Extractor
+from tiprdc.models.inputs import FeatureMaker, InputSpec
+
+
+def write_manifest(
+    path: Path,
+    extractor: FeatureMaker,
+    parity: Agreement,
+    config: ExportConfig,
+    *,
+    files: Mapping[str, Path],
+    private: Mapping[str, int],
+    dataset: str,
+    data_digest: str,
+    notes: tuple[str, ...] = (),
+    variant: Variant | None = None,
+) -> None:
+    """Describe a release so that a device can feed it and anybody can check its bytes.
+
+    Args:
+        path: The `manifest.json` to write.
+        extractor: The exported extractor.
+        parity: Result of `check_parity`.
+        config: Settings of the export.
+        files: Name in the release -> file.
+        private: Attribute that the extractor was trained to hide -> number of classes.
+        dataset: Name of the training data.
+        data_digest: sha256 of the shards.
+        notes: Remarks for users.
+        variant: For a variant, the file that it was made from and the difference from it.
+    """
+    shape = features_shape(extractor)
+    channel = extractor.channel if isinstance(extractor, Extractor) else Channel(0.0, 0.0, 0)
+    contract = Contract(
+        manifest_version=MANIFEST_VERSION,
+        name=artifact_of(variant.name if variant else None),
+        tiprdc_version=__version__,
+        private=tuple(private),
+        input=_input_tensor(extractor.spec),
+        output=OutputTensor(
+            name="z",
+            dtype="float32",
+            shape=("batch", *shape),
+            clip=channel.clip,
+            noise=channel.noise,
+            bits=channel.bits,
+        ),
+        most_bits=MostBits(
+            record=channel_bits(math.prod(shape), channel.clip, channel.noise, channel.bits),
+            private={name: attribute_bits(classes) for name, classes in private.items()},
+        ),
+        opset=config.opset,
+        parity=parity,
+        training_data=TrainingData(dataset=dataset, digest=data_digest),
+        files={
+            name: FileDigest(sha256=sha256(file), bytes=file.stat().st_size)
+            for name, file in sorted(files.items())
+        },
+        notes=notes,
+        variant=variant,
+    )
+    with atomic_file(path) as file:
+        file.write(contract.to_json().encode())
+
+
+def _input_tensor(spec: InputSpec) -> InputTensor:
+    return InputTensor(
+        name="x",
+        modality=spec.modality,
+        dtype=RECORD_DTYPES[spec.modality],
+        shape=("batch", *spec.shape),
+        columns=tuple(InputColumn(**asdict(column)) for column in spec.columns),
+        vocabulary_size=spec.vocabulary_size,
+    )
