@@ -131,7 +131,7 @@ def _attribute(
     name: str, first: Scored, second: Scored, confidence: float, tolerance: float
 ) -> ComparedAttribute:
     reasons = [*_lacking(name, first, "first"), *_lacking(name, second, "second")]
-    said = [scored.said(name, "released") for scored in (first, second)]
+    said = [scored.probabilities(name, "released") for scored in (first, second)]
     estimates = [scored.estimate(name, "released") for scored in (first, second)]
     if said[0] is None or said[1] is None:
         return ComparedAttribute(

@@ -1,4 +1,4 @@
-"""The audit's core in one process: what is measured, in which order, and no fault ends in PASS."""
+"""The audit in one process: its measures, its order, and no fault ends in PASS."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def audit(evidence: Evidence, config: AuditConfig = CONFIG, **changes: Any) -> A
     return run(plan, evidence, executor, 1000, again, Ledger(None)).report
 
 
-def test_everything_that_is_planned_is_measured(
+def test_every_planned_measure_is_reported(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(membership, "FEWEST", 80)
@@ -81,9 +81,9 @@ def test_everything_that_is_planned_is_measured(
     assert "recognised best" not in joined
 
 
-def test_without_a_control_and_without_training_people(evidence: Evidence) -> None:
-    alone = replace(evidence, models={"released": evidence.models["released"]}, trained=None)
-    report = audit(alone)
+def test_audit_without_unprotected_file_and_training_people(evidence: Evidence) -> None:
+    single = replace(evidence, models={"released": evidence.models["released"]}, trained=None)
+    report = audit(single)
     assert report.verdict == "PASS"
     assert report.mean_utility_loss is None
     assert {run.representation for a in report.attributes.values() for run in a.attacks} == {
@@ -94,7 +94,7 @@ def test_without_a_control_and_without_training_people(evidence: Evidence) -> No
     assert set(report.reconstruction) == {"released", "without_features"}
 
 
-def test_texts_are_rebuilt_as_tokens_and_constant_features_say_no_more_than_their_frequency(
+def test_constant_features_of_texts_rebuild_no_more_than_token_frequencies(
     tmp_path: Path, make_shards: Callable[..., Schema]
 ) -> None:
     schema = make_shards(tmp_path, "text", people=160)
@@ -128,7 +128,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_fault_of_a_task_ends_in_pass(
+def test_failing_task_never_ends_in_pass(
     fault: str, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, function, words = FAULTS[fault]
@@ -138,9 +138,7 @@ def test_no_fault_of_a_task_ends_in_pass(
     assert any(words in reason for reason in report.reasons), report.reasons
 
 
-def test_time_that_runs_out_never_ends_in_pass(
-    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_timeout_never_ends_in_pass(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
 
     def slow(*given: Any) -> Any:
@@ -155,41 +153,41 @@ def test_time_that_runs_out_never_ends_in_pass(
     assert any("out of time" in reason for reason in report.reasons)
 
 
-def test_other_bytes_after_the_attacks_never_end_in_pass(evidence: Evidence) -> None:
+def test_changed_bytes_after_attacks_never_end_in_pass(evidence: Evidence) -> None:
     other = replace(Digests.of(evidence), model="f" * 64)
     assert audit(evidence, recompute_digests=lambda: other).verdict == "INCONCLUSIVE"
 
 
-def test_the_test_people_are_opened_after_the_choice(
+def test_attacker_test_is_extracted_after_selection(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
     extract, choose = tasks.extract, protocol.choose
 
-    def watched(model: Any, x: np.ndarray) -> Any:
+    def recorded_extract(model: Any, x: np.ndarray) -> Any:
         events.append("test" if np.array_equal(x, evidence.test.x) else "other")
         return extract(model, x)
 
-    def chooses(trials: Any) -> Any:
+    def recorded_choose(trials: Any) -> Any:
         events.append("choice")
         return choose(trials)
 
-    monkeypatch.setattr(tasks, "extract", watched)
-    monkeypatch.setattr(protocol, "choose", chooses)
+    monkeypatch.setattr(tasks, "extract", recorded_extract)
+    monkeypatch.setattr(protocol, "choose", recorded_choose)
     audit(evidence)
     assert "test" in events
     assert "test" not in events[: events.index("choice")]
 
 
-def test_it_says_how_far_it_is(evidence: Evidence) -> None:
-    heard: list[tuple[str, float]] = []
-    audit(evidence, executor=InProcess(lambda label, share: heard.append((label, share))))
-    assert [label for label, share in heard if share == 1.0] == [
+def test_progress_reaches_one_in_each_phase(evidence: Evidence) -> None:
+    updates: list[tuple[str, float]] = []
+    audit(evidence, executor=InProcess(lambda label, share: updates.append((label, share))))
+    assert [label for label, share in updates if share == 1.0] == [
         "attack", "test", "reconstruction", "measures",
     ]  # fmt: skip
-    assert all(0 <= share <= 1 for _, share in heard)
+    assert all(0 <= share <= 1 for _, share in updates)
 
 
-def test_a_measure_that_is_none_is_refused() -> None:
+def test_unknown_measure_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'membership'"):
         AuditConfig(measures=("membrship",))
