@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -56,3 +58,12 @@ def test_shapes_are_batch_and_whole_numbers(shape: list[Any]) -> None:
     raw["input"]["shape"] = shape
     with pytest.raises(DataError, match=r"input\.shape"):
         parse_contract(raw, "manifest.json")
+
+
+def test_formats_import_no_numerical_library() -> None:
+    code = (
+        "import sys, tiprdc.formats.audit_report, tiprdc.formats.manifest;"
+        "print({'numpy', 'scipy', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
