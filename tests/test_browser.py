@@ -1,4 +1,4 @@
-"""The page in a real browser: it fits, it is legible in light and dark, it asks no host."""
+"""The pages in a real browser: they fit, are legible in light and dark mode, and load no host."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FLAGS = (
     "--window-size=1300,900",
 )
 
-# Each page lives in a frame of the width of a device, and is asked from outside: it has no script.
+# Each page is in a frame as wide as a device. The script runs outside of it: the page has none.
 PROBE = """
 const channels = (color) => (color.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
 const luminance = (color) => {
@@ -57,11 +57,11 @@ const behind = (view, element) => {
   }
   return "rgb(255, 255, 255)";
 };
-function ask(frame) {
+function measure(frame) {
   const view = frame.contentWindow, page = frame.contentDocument, root = page.documentElement;
   const texts = [...page.body.querySelectorAll("*")].filter((e) =>
     [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.getClientRects().length);
-  const dull = texts.map((e) => {
+  const faint = texts.map((e) => {
     const style = view.getComputedStyle(e);
     const ink = e.namespaceURI.endsWith("svg") ? style.fill : style.color;
     return [contrast(ink, behind(view, e)), e.tagName, e.textContent.trim().slice(0, 40)];
@@ -74,7 +74,7 @@ function ask(frame) {
     narrow: narrow.map((e) => e.textContent.trim().slice(0, 40)).slice(0, 5),
     overflow: root.scrollWidth - root.clientWidth,
     wide: wide.map((e) => e.tagName + "." + e.getAttribute("class")).slice(0, 5),
-    dull: dull.slice(0, 5),
+    faint: faint.slice(0, 5),
     fetched: view.performance.getEntriesByType("resource").map((e) => e.name)
       .filter((name) => !name.startsWith("data:")),
     headings: [...page.querySelectorAll("h1, h2, h3")].map((e) => [+e.tagName[1], e.textContent]),
@@ -84,9 +84,9 @@ function ask(frame) {
   };
 }
 addEventListener("load", () => {
-  const found = Object.fromEntries([...document.querySelectorAll("iframe")].map((f) =>
-    [f.title, ask(f)]));
-  document.body.textContent = JSON.stringify(found);
+  const figures = Object.fromEntries([...document.querySelectorAll("iframe")].map((f) =>
+    [f.title, measure(f)]));
+  document.body.textContent = JSON.stringify(figures);
 });
 """
 
@@ -101,7 +101,7 @@ def _chromium() -> str:
 
 
 def _browse(folder: Path, *flags: str) -> str:
-    """Run headless Chromium with a profile of its own; what it prints."""
+    """Output of headless Chromium with a temporary profile."""
     profile = f"--user-data-dir={folder / 'profile'}"
     command = [_chromium(), *FLAGS, profile, *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
@@ -110,7 +110,7 @@ def _browse(folder: Path, *flags: str) -> str:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Kind of audit -> its page; and that of a search."""
+    """Kind of audit -> its page; "front" -> the page of a search."""
     root = tmp_path_factory.mktemp("pages")
     for name, audit in AUDITS.items():
         write_project(root / name, audit())
@@ -118,12 +118,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         name: write_report(root / name / "reports", root / name / "artifacts/release")
         for name in AUDITS
     }
-    pareto.write(pareto.aggregate_seeds(pd.DataFrame(searched()), SEARCH.searched()), SEARCH, root)
+    pareto.write(
+        pareto.aggregate_seeds(pd.DataFrame(search_rows()), SEARCH.searched()), SEARCH, root
+    )
     return {**pages, "front": root / "front.html"}
 
 
-def searched() -> list[dict[str, float]]:
-    """Settings of a search: the more is hidden, the less is kept."""
+def search_rows() -> list[dict[str, float]]:
+    """Rows of a search: the better the privacy, the lower the utility."""
     return [
         {"privacy_weight": 0.3 + n / 40, "budget": 0.1, "features": 16, "seconds": 1.0}
         | {"advantage": 0.3 - n / 100, "advantage_low": 0.27 - n / 100}
@@ -134,10 +136,10 @@ def searched() -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
-def seen(
+def rendered(
     request: pytest.FixtureRequest, pages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, dict[str, Any]]:
-    """The color scheme, and what each page looks like in it at each width."""
+    """The color scheme, and the measured properties of each page at each width in it."""
     folder = tmp_path_factory.mktemp(request.param)
     frames = [
         f'<iframe title="{name}, {device}" style="width:{width}px;height:900px;border:0" '
@@ -152,47 +154,47 @@ def seen(
     )
     scheme = f"--blink-settings=preferredColorScheme={0 if request.param == 'dark' else 1}"
     dom = _browse(folder, scheme, "--virtual-time-budget=20000", "--dump-dom", probe.as_uri())
-    found = re.search(r"<body>(.*)</body>", dom, re.DOTALL)
-    assert found
-    return request.param, json.loads(html.unescape(found[1]))
+    body = re.search(r"<body>(.*)</body>", dom, re.DOTALL)
+    assert body
+    return request.param, json.loads(html.unescape(body[1]))
 
 
-def test_nothing_is_wider_than_the_screen(seen: tuple[str, dict[str, Any]]) -> None:
-    for where, look in seen[1].items():
-        assert look["overflow"] <= 0, where
-        assert not look["wide"], (where, look["wide"])
+def test_page_fits_screen_width(rendered: tuple[str, dict[str, Any]]) -> None:
+    for where, page in rendered[1].items():
+        assert page["overflow"] <= 0, where
+        assert not page["wide"], (where, page["wide"])
 
 
-def test_no_row_is_named_a_few_letters_to_a_line(seen: tuple[str, dict[str, Any]]) -> None:
-    for where, look in seen[1].items():
-        assert not look["narrow"], (where, look["narrow"])
+def test_row_names_are_not_broken_into_few_letters(rendered: tuple[str, dict[str, Any]]) -> None:
+    for where, page in rendered[1].items():
+        assert not page["narrow"], (where, page["narrow"])
 
 
-def test_every_text_can_be_read_against_its_background(seen: tuple[str, dict[str, Any]]) -> None:
-    scheme, looks = seen
-    for where, look in looks.items():
-        assert look["texts"] > 50, where
-        assert not look["dull"], (where, look["dull"])
-        red = int(re.findall(r"\d+", look["paper"])[0])
+def test_text_contrast_is_sufficient(rendered: tuple[str, dict[str, Any]]) -> None:
+    scheme, rendered_pages = rendered
+    for where, page in rendered_pages.items():
+        assert page["texts"] > 50, where
+        assert not page["faint"], (where, page["faint"])
+        red = int(re.findall(r"\d+", page["paper"])[0])
         assert red < 64 if scheme == "dark" else red > 192, where
 
 
-def test_no_host_is_asked_and_every_picture_shows(seen: tuple[str, dict[str, Any]]) -> None:
-    for where, look in seen[1].items():
-        assert not look["fetched"], where
-        assert look["broken"] == 0, where
+def test_page_loads_no_host_and_shows_every_picture(rendered: tuple[str, dict[str, Any]]) -> None:
+    for where, page in rendered[1].items():
+        assert not page["fetched"], where
+        assert page["broken"] == 0, where
 
 
-def test_headings_make_an_outline(seen: tuple[str, dict[str, Any]]) -> None:
-    for where, look in seen[1].items():
-        levels = [level for level, _ in look["headings"]]
+def test_headings_form_an_outline(rendered: tuple[str, dict[str, Any]]) -> None:
+    for where, page in rendered[1].items():
+        levels = [level for level, _ in page["headings"]]
         assert levels[0] == 1, where
         assert levels.count(1) == 1, where
         steps = [after - before for before, after in pairwise(levels)]
         assert max(steps) <= 1, where
 
 
-def test_it_prints_with_the_plan_unfolded(pages: dict[str, Path], tmp_path: Path) -> None:
+def test_printed_page_unfolds_plan(pages: dict[str, Path], tmp_path: Path) -> None:
     pdf = tmp_path / "page.pdf"
     _browse(tmp_path, f"--print-to-pdf={pdf}", "--no-pdf-header-footer", pages["image"].as_uri())
     assert pdf.read_bytes().startswith(b"%PDF")

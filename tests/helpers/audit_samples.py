@@ -1,4 +1,4 @@
-"""Audits as they look on disk, for everything that shows one to a person."""
+"""Sample audits, manifests and projects as they are on disk."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def planned(audit: dict[str, Any]) -> dict[str, Any]:
         "data_digest": audit["data_digest"],
         "private": {name: a["classes"] for name, a in private.items()},
         "utility": {name: t["classes"] for name, t in utility.items()},
-        "people": {name: found["people"] for name, found in {**private, **utility}.items()},
+        "people": {name: part["people"] for name, part in {**private, **utility}.items()},
         "attacks": list(ATTACKS),
         "probes": ["logistic_regression", "mlp"],
         "raw": ["cnn"],
@@ -130,7 +130,7 @@ def planned(audit: dict[str, Any]) -> dict[str, Any]:
 
 
 def image_audit() -> dict[str, Any]:
-    """The demo's: one attribute of generated faces stays within its limit."""
+    """Like the demo: one attribute of generated faces stays within its limit."""
     utility = {
         "facial_hair": task(0.921, 0.934, 0.968),
         "glasses": task(0.968, 0.972, 0.991),
@@ -251,7 +251,7 @@ def text_audit() -> dict[str, Any]:
 
 
 def bare_audit() -> dict[str, Any]:
-    """All that may be absent is: no attack finished, no task, no control, nothing rebuilt."""
+    """Every optional part is absent: no attack finished, no task, no control, nothing rebuilt."""
     nothing = attribute(verdict="INCONCLUSIVE")
     nothing.update(strongest=None, ceiling=None, floor=None, leakage=None, attacks=[])
     nothing["controls"] = dict.fromkeys(("raw", "unprotected", "shuffled", "floor"))
@@ -270,7 +270,7 @@ def bare_audit() -> dict[str, Any]:
 
 
 def hostile_audit() -> dict[str, Any]:
-    """Names and notes from a stranger, who means harm."""
+    """Hostile names and notes."""
     long = "W" * 120
     audit = image_audit()
     audit["attributes"] = {HOSTILE: attribute(classes=(HOSTILE, "b|c\n# d"))}
@@ -296,7 +296,7 @@ AUDITS = {
 
 
 def write_pictures(path: Path, people: int = 6, size: int = 32) -> None:
-    """Pictures that a person can tell apart: shapes, the same shapes blurred, and a haze."""
+    """Distinguishable pictures: shapes, the same shapes blurred, and a haze."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:size, :size] / size
     record = np.empty((people, 3, size, size))
@@ -329,7 +329,7 @@ def write_training(path: Path, epochs: int = 12) -> None:
 
 
 def write_project(root: Path, audit: dict[str, Any]) -> Path:
-    """A project's reports/ and artifacts/release/ with everything that a page draws on."""
+    """Write reports/ and artifacts/release/ with every file that the page reads."""
     reports, release = root / "reports", root / "artifacts" / "release"
     reports.mkdir(parents=True, exist_ok=True)
     release.mkdir(parents=True, exist_ok=True)
@@ -342,7 +342,7 @@ def write_project(root: Path, audit: dict[str, Any]) -> Path:
 
 
 def manifest(audit: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of the release that this audit is about."""
+    """The manifest of the audited release."""
     modality = audit["modality"]
     columns = [
         {"name": "age", "categories": [], "mean": 38.6, "std": 13.7},

@@ -136,7 +136,7 @@ def _compare_attribute(
     name: str, first: Scored, second: Scored, confidence: float, tolerance: float
 ) -> AttributeComparison:
     reasons = [*_missing_evidence(name, first, "first"), *_missing_evidence(name, second, "second")]
-    probabilities = [scored.said(name, "released") for scored in (first, second)]
+    probabilities = [scored.probabilities(name, "released") for scored in (first, second)]
     estimates = [scored.estimate(name, "released") for scored in (first, second)]
     if probabilities[0] is None or probabilities[1] is None:
         return AttributeComparison(

@@ -16,6 +16,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.plan import policy_of
 from tiprdc.audit.verdict import conclude, judge
+from tiprdc.errors import DataError
 from tiprdc.formats.audit_plan import Plan, Policy, digest
 from tiprdc.formats.audit_report import AttributeReport, AuditReport, Estimate, parse_audit
 from tiprdc.formats.manifest import Contract
@@ -39,6 +40,9 @@ def release_blockers(
         audit = parse_audit(raw, where)
         plan = audit.plan
         judged_again = list(_judged_again(audit, plan, where))
+    except DataError as error:
+        yield f"{error.where} cannot be judged again: {error.given}: {_AUDITED}"
+        return
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         yield f"{where} cannot be judged again: {type(error).__name__} {error}: {_AUDITED}"
         return

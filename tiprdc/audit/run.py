@@ -1,7 +1,7 @@
-"""An audit from plan to report: the same code in one process and on a cluster.
+"""An audit from plan to report, in one process or on a cluster.
 
 The plan is made and hashed first; attacks are fitted and chosen; only then is attacker-test
-attacked. The same plan, the same figures.
+attacked. The same plan gives the same report.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _UNTRIED = {
 
 @dataclass(frozen=True)
 class Digests:
-    """What is really there: sha256 of the released file, of the control (or None), of the data."""
+    """sha256 of the released file, of the unprotected file (or None), and of the data."""
 
     model: str
     unprotected: str | None
@@ -50,12 +50,12 @@ class Digests:
 
     @classmethod
     def of(cls, evidence: Evidence) -> Digests:
-        """Of what is about to be attacked."""
+        """Of loaded evidence."""
         return cls.of_files(evidence.schema, evidence.models)
 
     @classmethod
     def of_files(cls, schema: Schema, models: Mapping[str, Model]) -> Digests:
-        """Of what lies there, whether or not its records were read."""
+        """Of data and models whose records need not be loaded."""
         unprotected = models.get("unprotected")
         return cls(
             model=models["released"].sha256,
@@ -83,13 +83,13 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
     """Everything that is decided before attacker-test is attacked.
 
     Args:
-        config: Who attacks, how hard, and what counts as enough.
-        evidence: Only labels and digests are looked at.
-        hint: Where more people come from.
+        config: Attacks, their budget and the policy.
+        evidence: Only labels and digests are used.
+        hint: How to get more people, for the error.
 
     Raises:
         DataError: Fewer people than the policy needs.
-        ConfigError: An attack asked for cannot read such records.
+        ConfigError: A configured attack cannot read such records.
     """
     schema, policy, digests = evidence.schema, config.policy, Digests.of(evidence)
     people = {
@@ -130,18 +130,18 @@ def run(
     evidence: Evidence,
     executor: Executor,
     most_seconds: float,
-    again: Callable[[], Digests],
+    recompute_digests: Callable[[], Digests],
     ledger: Ledger,
 ) -> AuditResult:
     """Attack, judge and conclude.
 
     Args:
-        plan: From `make_plan`, with nothing attacked yet.
-        evidence: Records and files.
-        executor: Where the work is done.
-        most_seconds: What is not finished after this counts as failed.
-        again: Looks at files and data once more, after the attacks.
-        ledger: Where this use of attacker-test is noted.
+        plan: From `make_plan`, before any attack.
+        evidence: Records and models.
+        executor: Runs the tasks.
+        most_seconds: Attacks that are not finished after this time count as failed.
+        recompute_digests: Reads files and data once more, after the attacks.
+        ledger: Counts uses of attacker-test.
 
     Raises:
         ModelError: A file cannot be run on these records.
@@ -149,18 +149,18 @@ def run(
     start, noted = time.monotonic(), plan.sha256
     reuse = ledger.record_audit(plan, digest_of(evidence.test))
     scored = Scored(plan, evidence, attack(plan, evidence, executor, most_seconds))
-    judged = {name: scored.judged(name) for name in plan.private}
+    judged = {name: scored.attribute_report(name) for name in plan.private}
     attributes = {name: report for name, (report, _) in judged.items()}
-    utility = {task: scored.task(task) for task in plan.utility}
-    found, schema, results = again(), evidence.schema, scored.results
+    utility = {task: scored.task_report(task) for task in plan.utility}
+    digests, schema, results = recompute_digests(), evidence.schema, scored.results
     measures = scored.measures()
     verdict, reasons = conclude(
         plan,
         attributes,
-        tuple(reason for _, said in judged.values() for reason in said),
-        model_sha256=found.model,
-        unprotected_sha256=found.unprotected,
-        data_digest=found.data,
+        tuple(reason for _, reasons in judged.values() for reason in reasons),
+        model_sha256=digests.model,
+        unprotected_sha256=digests.unprotected,
+        data_digest=digests.data,
         plan_sha256=noted,
         lacking=tuple(
             f"The measure {family} {why}."
@@ -201,7 +201,7 @@ def run(
 def _not_tried(
     plan: Plan, schema: Schema, results: Results, measures: MeasuresByFamily
 ) -> Iterator[str]:
-    """What this audit did not try, and why."""
+    """What this audit did not try, with the reason."""
     if not plan.reconstruction:
         yield "reconstruction of the record (audit.reconstruction is off)"
     elif results.reconstruction is None:
@@ -211,8 +211,8 @@ def _not_tried(
     for name in ATTACKS:
         if ATTACKS[name].needs_records and name not in plan.attacks:
             yield f"{name}: an attack by somebody who holds records (not in audit.attacks)"
-    for family, said in _UNTRIED.items():
-        found = measures.get(family, "not in audit.measures")
-        if isinstance(found, str):
-            yield f"{said} ({found})"
+    for family, question in _UNTRIED.items():
+        measured = measures.get(family, "not in audit.measures")
+        if isinstance(measured, str):
+            yield f"{question} ({measured})"
     yield BEYOND

@@ -31,7 +31,12 @@ class Scored:
     evidence: Evidence
     results: Results
 
-    def judged(self, name: str) -> tuple[AttributeReport, tuple[str, ...]]:
+    @property
+    def _confidence(self) -> float:
+        """Of each one-sided bound."""
+        return self.plan.policy.confidence
+
+    def attribute_report(self, name: str) -> tuple[AttributeReport, tuple[str, ...]]:
         """The verdict on a private attribute, and its reasons if it is not PASS."""
         return judge(
             name,
@@ -45,7 +50,7 @@ class Scored:
             attacks=self.runs(name),
         )
 
-    def task(self, name: str) -> TaskReport:
+    def task_report(self, name: str) -> TaskReport:
         """How well probes do an unseen task."""
         classes = self.plan.utility[name]
         released, unprotected = (self.estimate(name, r) for r in ("released", "unprotected"))
@@ -64,27 +69,27 @@ class Scored:
         )
 
     def measures(self) -> MeasuresByFamily:
-        """What else was measured, by family, or why it was not."""
-        found: MeasuresByFamily = {}
+        """The other measures by family, or the reason why there are none."""
+        measures: MeasuresByFamily = {}
         for family in planned_families(self.plan):
             if family == "worst_people":
                 worst = tuple(m for name in self.plan.private for m in self._worst(name))
-                found[family] = worst or "no attacker finished, or too few people"
+                measures[family] = worst or "no attacker finished, or too few people"
             else:
-                found[family] = self.results.measures[family]
-        return found
+                measures[family] = self.results.measures[family]
+        return measures
 
     def _worst(self, name: str) -> Iterator[Measure]:
-        said, confidence = self.said(name, "released"), self.plan.policy.confidence
-        if said is None:
+        probabilities, confidence = self.probabilities(name, "released"), self._confidence
+        if probabilities is None:
             return
         truth, labels = self.truth(name, "released"), self.evidence.test.labels
         tasks = {
             task: (labels[task][self.rows(name)], classes)
             for task, classes in self.plan.utility.items()
         }
-        yield from most_confident(name, said, truth, confidence)
-        yield from subgroups(name, said, truth, tasks, confidence)
+        yield from most_confident(name, probabilities, truth, confidence)
+        yield from subgroups(name, probabilities, truth, tasks, confidence)
 
     def runs(self, target: str) -> tuple[AttackRun, ...]:
         """Every run on this attribute or task; a selected one that failed on attacker-test, too."""
@@ -102,9 +107,9 @@ class Scored:
 
     def _status(self, job: Job, trial: AttackTrial) -> str:
         key = (job.target, job.representation)
-        said = self.results.probabilities.get(key)
-        lost = self.results.chosen.get(key) == job and isinstance(said, str)
-        return f"{said} on attacker-test" if lost else trial.status
+        failure = self.results.probabilities.get(key)
+        lost = self.results.chosen.get(key) == job and isinstance(failure, str)
+        return f"{failure} on attacker-test" if lost else trial.status
 
     def rows(self, target: str) -> NDArray[np.intp]:
         """The balanced sample of attacker-test."""
@@ -119,30 +124,31 @@ class Scored:
         place, seed = list(self.plan.private).index(target), self.plan.sample_seed
         return np.random.default_rng([seed, place, len(u), 1]).permutation(u)
 
-    def said(self, target: str, representation: str) -> NDArray[np.float64] | None:
-        """The selected attacker's probabilities on the balanced sample, if there are any."""
-        said = self.results.probabilities.get((target, representation))
-        return None if said is None or isinstance(said, str) or not len(said) else said
+    def probabilities(self, target: str, representation: str) -> NDArray[np.float64] | None:
+        """Probabilities `[N, K]` of the selected attack on the balanced sample, if any."""
+        rows = self.results.probabilities.get((target, representation))
+        return None if rows is None or isinstance(rows, str) or not len(rows) else rows
 
     def estimate(self, target: str, representation: str) -> Estimate | None:
         """The selected attacker's balanced accuracy on attacker-test."""
-        said = self.said(target, representation)
-        if said is None:
+        probabilities = self.probabilities(target, representation)
+        if probabilities is None:
             return None
         job = self.results.chosen[target, representation]
         truth = self.truth(target, representation)
-        correct = int(np.sum(np.argmax(said, axis=1) == truth))
-        confidence = self.plan.policy.confidence
+        correct = int(np.sum(np.argmax(probabilities, axis=1) == truth))
         select = self.results.trials[job].select
-        return estimate_from_counts(job.attack, correct, len(truth), confidence, select)
+        return estimate_from_counts(job.attack, correct, len(truth), self._confidence, select)
 
     def leakage(self, target: str) -> float | None:
-        """Bits, by the selected attacker on released features."""
-        said = self.said(target, "released")
-        return None if said is None else leakage_bits(said, self.truth(target, "released"))
+        """Lower bound in bits, by the selected attack on released features."""
+        probabilities = self.probabilities(target, "released")
+        if probabilities is None:
+            return None
+        return leakage_bits(probabilities, self.truth(target, "released"))
 
     def floor(self, target: str) -> Estimate | None:
-        """What the true utility labels alone give away."""
+        """The label floor: balanced accuracy from the true utility labels alone."""
         schema = self.evidence.schema
         if not schema.utility:
             return None
@@ -154,4 +160,4 @@ class Scored:
             test.labels[target][rows],
             schema.classes(target),
         )
-        return estimate_from_counts("label_floor", correct, len(rows), self.plan.policy.confidence)
+        return estimate_from_counts("label_floor", correct, len(rows), self._confidence)

@@ -1,4 +1,7 @@
-"""What an audit leaves on disk."""
+"""Writes the files of an audit: `audit.json`, its statement, metrics, a table of attacks, pictures.
+
+None of them holds a timing, so that two audits of the same bytes give the same files.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +14,38 @@ import numpy as np
 from tiprdc.audit.intoto import FILE, statement, to_json
 from tiprdc.audit.metrics import metrics
 from tiprdc.audit.run import AuditResult
+from tiprdc.formats.audit_report import AuditReport
 from tiprdc.formats.manifest import MODEL
 
+_COLUMNS = ("about", "representation", "attack", "seed", "balanced_accuracy", "status")
 
-def write(audited: AuditResult, out: Path, *, name: str = MODEL) -> None:
-    """Write `audit.json`, its statement, `metrics.json`, `attacks.csv` and `pictures.npz`.
+
+def write(result: AuditResult, out: Path, *, name: str = MODEL) -> None:
+    """Write `audit.json`, `audit.intoto.json`, `metrics.json`, `attacks.csv` and `pictures.npz`.
 
     Args:
-        audited: What was found.
-        out: The folder.
+        result: Of `tiprdc.audit.run.run`.
+        out: Folder; it is made.
         name: Of the file that was audited.
     """
-    report = audited.report
+    report = result.report
     out.mkdir(parents=True, exist_ok=True)
     with (out / "pictures.npz").open("wb") as archive:
-        np.savez_compressed(archive, allow_pickle=False, **audited.pictures)
+        np.savez_compressed(archive, allow_pickle=False, **result.pictures)
     (out / "metrics.json").write_text(json.dumps(metrics(report), indent=1) + "\n")
-    with (out / "attacks.csv").open("w", newline="") as file:
+    _write_attacks(report, out / "attacks.csv")
+    (out / FILE).write_text(to_json(statement(report, name=name)))
+    # Last: a reader that finds it finds the other files, too.
+    (out / "audit.json").write_text(report.to_json())
+
+
+def _write_attacks(report: AuditReport, path: Path) -> None:
+    """One row a run: its balanced accuracy on attacker-select, empty if it failed."""
+    private = [(name, run) for name, a in report.attributes.items() for run in a.attacks]
+    tasks = [(name, run) for name, t in report.utility.items() for run in t.probes]
+    with path.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["about", "representation", "attack", "seed", "balanced_accuracy", "status"])
-        of_private = [(n, run) for n, a in report.attributes.items() for run in a.attacks]
-        of_tasks = [(n, run) for n, t in report.utility.items() for run in t.probes]
-        for name, run in of_private + of_tasks:
+        table.writerow(_COLUMNS)
+        for name, run in private + tasks:
             score = "" if run.select is None else f"{run.select:.4f}"
             table.writerow([name, run.representation, run.attack, run.seed, score, run.status])
-    (out / FILE).write_text(to_json(statement(report, name=name)))
-    # Last: whoever finds it finds the rest.
-    (out / "audit.json").write_text(report.to_json())

@@ -1,4 +1,4 @@
-"""Files that may come from a stranger: read, or refused in a sentence."""
+"""Reads untrusted files with limits on size, kind and content, and hashes files."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
     r"\ufeff\ufffe\uffff]"
 )
-"""Control characters, direction overrides and lone surrogates: what a name may do to a page."""
+"""Control characters, direction overrides and lone surrogates: they can falsify a page."""
 
-_MOST_JSON = 2**26
-"""Bytes of a JSON file: far above any audit or manifest."""
+_MOST_JSON_BYTES = 2**26
+"""Far above any audit or manifest."""
 
 
 def read_json(path: Path, *, links: bool = True) -> dict[str, Any]:
-    """Read a JSON object; names come from strangers, so that no text in it can rewrite a terminal.
+    """Read a JSON object from an untrusted file; its texts are sanitized for terminals.
 
     Args:
         path: The file.
-        links: Whether it may be a symbolic link, as DVC makes them where a cache is shared.
+        links: Whether it may be a symbolic link, as DVC makes them for a shared cache.
 
     Raises:
-        DataError: There is no such file, or it holds something else: another encoding, a key twice,
-            more than 64 MiB, or lists in lists in lists without end.
+        DataError: There is no such file, or it is not a JSON object in UTF-8, has a key twice, is
+            larger than 64 MiB, or is nested too deeply.
     """
-    data = read_bytes(path, _MOST_JSON, DataError, links=links)
+    data = read_bytes(path, _MOST_JSON_BYTES, DataError, links=links)
     where = sanitize(str(path))
     try:
-        raw = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
+        raw = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys)
         if not isinstance(raw, dict):
             raise DataError(where, f"a JSON {type(raw).__name__}", "a JSON object")
-        return cast(dict[str, Any], _printable(raw))
+        return cast(dict[str, Any], _sanitized(raw))
     except DataError:
         raise
     except (ValueError, RecursionError) as error:
@@ -48,23 +48,23 @@ def read_json(path: Path, *, links: bool = True) -> dict[str, Any]:
 
 
 def read_bytes(path: Path, most: int, error: type[TiprdcError], *, links: bool = False) -> bytes:
-    """Read an ordinary file, once: what was read is what is used, so that nobody can swap it.
+    """Read an ordinary file once: the caller uses these bytes, so that nobody can swap the file.
 
     Args:
-        path: Where.
+        path: The file.
         most: Largest size in bytes.
-        error: What to raise.
-        links: Whether its last part may be a symbolic link.
+        error: Class of the errors.
+        links: Whether the last part of the path may be a symbolic link.
 
     Raises:
-        TiprdcError: Of the given class: there is no such file, it cannot be read, it is a folder,
-            a device, a pipe, or a link where none may be, or it is too large.
+        TiprdcError: Of the given class. There is no such file, or it cannot be read, is a folder,
+            a device, a pipe or a forbidden link, or is too large.
     """
     where = sanitize(str(path))
     try:
         if not links and path.is_symlink():
             raise error(where, "a symbolic link", "an ordinary file", "put the file itself there")
-        # A link that appears now is not followed; a pipe with nobody at its end does not hang.
+        # A link that appears now is not followed; opening a pipe without a writer does not block.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
         number = os.open(path, flags if links else flags | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
@@ -72,14 +72,14 @@ def read_bytes(path: Path, most: int, error: type[TiprdcError], *, links: bool =
     except OSError as cause:
         given = f"cannot be read ({type(cause).__name__})"
         raise error(where, given, "a file that can be read") from cause
-    found = os.fstat(number)
-    if not stat.S_ISREG(found.st_mode):
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):
         os.close(number)
         raise error(where, "a folder, a device or a pipe", "an ordinary file")
     with os.fdopen(number, "rb") as stream:
-        if found.st_size > most:
-            raise error(where, f"{found.st_size:,} bytes", f"at most {most:,} bytes")
-        # It may grow after it was measured.
+        if status.st_size > most:
+            raise error(where, f"{status.st_size:,} bytes", f"at most {most:,} bytes")
+        # The file may grow after its size was read.
         data = stream.read(most + 1)
     if len(data) > most:
         raise error(where, "a file that grows", f"at most {most:,} bytes")
@@ -93,23 +93,23 @@ def sha256(path: Path) -> str:
 
 
 def sanitize(text: str) -> str:
-    """Text without what could rewrite a terminal or turn a line around."""
+    """Text without characters that rewrite a terminal or reverse a line."""
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key that stands twice is read differently by different programs."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Different programs read a repeated key differently."""
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return table
 
 
-def _printable(value: object) -> object:
+def _sanitized(value: object) -> object:
     if isinstance(value, str):
         return sanitize(value)
     if isinstance(value, list):
-        return [_printable(item) for item in value]
+        return [_sanitized(item) for item in value]
     if isinstance(value, dict):
-        return {_printable(key): _printable(item) for key, item in value.items()}
+        return {_sanitized(key): _sanitized(item) for key, item in value.items()}
     return value

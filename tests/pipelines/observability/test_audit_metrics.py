@@ -35,6 +35,7 @@ def test_attacks_are_counted_and_the_best_seed_is_shown(tmp_path: Path) -> None:
     lines = [line for line in read(tmp_path / "audit.jsonl") if line["event"] == "attack"]
     assert [line["select"] for line in lines] == [0.61, 0.64, 0.58, None]
     assert lines[3]["status"] == "failed: MemoryError"
+    assert all(line["seconds"] >= 0 for line in lines)
 
 
 def test_the_verdict_is_one_of_three_and_dated(tmp_path: Path) -> None:

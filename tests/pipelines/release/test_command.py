@@ -65,8 +65,12 @@ def verdict(rate: float, said: str) -> Callable[[Lab], None]:
 
     def fault(lab: Lab) -> None:
         write_release(lab.project, 1.0, rate=rate)
-        over = {"verdict": said, "reasons": []}
-        rewritten(AUDIT, lambda d: d.update(over) or d["attributes"]["skin_tone"].update(over))(lab)
+
+        def change(document: dict[str, Any]) -> None:
+            document.update(verdict=said, reasons=[])
+            document["attributes"]["skin_tone"].update(verdict=said)
+
+        rewritten(AUDIT, change)(lab)
 
     return fault
 

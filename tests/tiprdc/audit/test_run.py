@@ -1,4 +1,4 @@
-"""The audit in one process: what is measured, in which order, and that no fault ends in PASS."""
+"""The audit in one process: its measures, its order, and no fault ends in PASS."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def audit(evidence: Evidence, config: AuditConfig = CONFIG, **changes: Any) -> A
     return run(plan, evidence, executor, 1000, again, Ledger(None)).report
 
 
-def test_all_planned_measures_are_reported(
+def test_every_planned_measure_is_reported(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(membership, "MIN_PEOPLE", 80)
@@ -82,9 +82,9 @@ def test_all_planned_measures_are_reported(
     assert "recognised best" not in joined
 
 
-def test_audit_without_unprotected_control_and_training_people(evidence: Evidence) -> None:
-    alone = replace(evidence, models={"released": evidence.models["released"]}, members=None)
-    report = audit(alone)
+def test_audit_without_unprotected_file_and_training_people(evidence: Evidence) -> None:
+    single = replace(evidence, models={"released": evidence.models["released"]}, members=None)
+    report = audit(single)
     assert report.verdict == "PASS"
     assert report.mean_utility_loss is None
     assert {run.representation for a in report.attributes.values() for run in a.attacks} == {
@@ -95,7 +95,7 @@ def test_audit_without_unprotected_control_and_training_people(evidence: Evidenc
     assert set(report.reconstruction) == {"released", "without_features"}
 
 
-def test_constant_features_reconstruct_texts_like_the_token_frequencies(
+def test_constant_features_of_texts_rebuild_no_more_than_token_frequencies(
     tmp_path: Path, make_shards: Callable[..., Schema]
 ) -> None:
     schema = make_shards(tmp_path, "text", people=160)
@@ -135,7 +135,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_task_fault_ends_in_pass(
+def test_failing_task_never_ends_in_pass(
     fault: str, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, function, words = FAULTS[fault]
@@ -160,39 +160,39 @@ def test_timeout_never_ends_in_pass(evidence: Evidence, monkeypatch: pytest.Monk
     assert any("out of time" in reason for reason in report.reasons)
 
 
-def test_changed_digests_never_end_in_pass(evidence: Evidence) -> None:
+def test_changed_bytes_after_attacks_never_end_in_pass(evidence: Evidence) -> None:
     other = replace(Digests.of(evidence), model="f" * 64)
     assert audit(evidence, recompute_digests=lambda: other).verdict == "INCONCLUSIVE"
 
 
-def test_test_people_are_opened_after_the_selection(
+def test_attacker_test_is_extracted_after_selection(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
     extract, choose = tasks.extract, protocol.choose
 
-    def watched(model: Any, x: np.ndarray) -> Any:
+    def recorded_extract(model: Any, x: np.ndarray) -> Any:
         events.append("test" if np.array_equal(x, evidence.test.x) else "other")
         return extract(model, x)
 
-    def chooses(trials: Any) -> Any:
+    def recorded_choose(trials: Any) -> Any:
         events.append("choice")
         return choose(trials)
 
-    monkeypatch.setattr(tasks, "extract", watched)
-    monkeypatch.setattr(protocol, "choose", chooses)
+    monkeypatch.setattr(tasks, "extract", recorded_extract)
+    monkeypatch.setattr(protocol, "choose", recorded_choose)
     audit(evidence)
     assert "test" in events
     assert "test" not in events[: events.index("choice")]
 
 
-def test_progress_is_reported(evidence: Evidence) -> None:
-    reports: list[tuple[str, float]] = []
-    audit(evidence, executor=InProcess(lambda label, share: reports.append((label, share))))
-    assert [label for label, share in reports if share == 1.0] == [
+def test_progress_reaches_one_in_each_phase(evidence: Evidence) -> None:
+    updates: list[tuple[str, float]] = []
+    audit(evidence, executor=InProcess(lambda label, share: updates.append((label, share))))
+    assert [label for label, share in updates if share == 1.0] == [
         "attack", "test", "reconstruction", "measures",
     ]  # fmt: skip
-    assert all(0 <= share <= 1 for _, share in reports)
+    assert all(0 <= share <= 1 for _, share in updates)
 
 
 def test_unknown_measure_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The verdict under every fault that we could think of: none may end in PASS."""
+"""The verdict under faults of its evidence: none may end in PASS."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def runs(plan: Plan = PLAN) -> tuple[AttackRun, ...]:
 
 
 def evidence(**changes: Any) -> dict[str, Any]:
-    """A clean release, as it should be."""
+    """Evidence of a clean release, with changes."""
     controls = {
         "raw": estimate(0.97),
         "unprotected": estimate(0.9),
@@ -96,7 +96,7 @@ def verdict(plan: Plan = PLAN, seen: dict[str, str] | None = None, **changes: An
     return conclude(plan, {"secret": report}, reasons, **found)
 
 
-def test_a_clean_release_passes_without_reasons() -> None:
+def test_clean_release_passes_without_reasons() -> None:
     assert verdict() == ("PASS", ())
 
 
@@ -146,7 +146,7 @@ INCONCLUSIVE: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", INCONCLUSIVE)
-def test_what_is_missing_is_inconclusive(fault: str) -> None:
+def test_missing_evidence_is_inconclusive(fault: str) -> None:
     changes, words = INCONCLUSIVE[fault]
     found, reasons = verdict(**changes)
     assert found == "INCONCLUSIVE"
@@ -154,7 +154,7 @@ def test_what_is_missing_is_inconclusive(fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", INCONCLUSIVE)
-def test_what_is_missing_does_not_hide_what_was_found(fault: str) -> None:
+def test_missing_evidence_does_not_hide_a_leak(fault: str) -> None:
     changes, _ = INCONCLUSIVE[fault]
     exposed = {"strongest": estimate(0.7), **changes}
     if changes.get("strongest", 0) == 0:
@@ -170,24 +170,24 @@ SWAPPED: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("fault", SWAPPED)
-def test_evidence_about_something_else_is_inconclusive(fault: str) -> None:
+def test_evidence_about_other_bytes_is_inconclusive(fault: str) -> None:
     seen, words = SWAPPED[fault]
     found, reasons = verdict(seen=seen)
     assert found == "INCONCLUSIVE"
     assert any(words in reason for reason in reasons)
 
 
-def test_a_plan_of_another_suite_is_inconclusive() -> None:
+def test_plan_of_another_suite_is_inconclusive() -> None:
     assert verdict(replace(PLAN, suite_version="0.9.0"))[0] == "INCONCLUSIVE"
 
 
-def test_an_attribute_that_was_not_judged_is_inconclusive() -> None:
+def test_attribute_without_verdict_is_inconclusive() -> None:
     assert verdict(TWO)[0] == "INCONCLUSIVE"
     seen = {**DIGESTS, "plan_sha256": PLAN.sha256}
     assert conclude(PLAN, {}, (), **seen)[0] == "INCONCLUSIVE"
 
 
-def test_one_exposed_attribute_fails_the_release() -> None:
+def test_one_exposed_attribute_fails_release() -> None:
     good, _ = judge("secret", TWO, **evidence())
     bad, reasons = judge("other", TWO, **evidence(strongest=estimate(0.8)))
     seen = {**DIGESTS, "plan_sha256": TWO.sha256}
@@ -196,32 +196,32 @@ def test_one_exposed_attribute_fails_the_release() -> None:
     assert said[0].startswith("other: mlp recognises it with 80.0 %")
 
 
-def test_recognised_beyond_the_limit_fails() -> None:
+def test_lower_bound_above_limit_fails() -> None:
     found, reasons = verdict(strongest=estimate(0.63))
     assert found == "FAIL"
     assert "is above the limit of 60.0 %" in reasons[0]
 
 
-def test_labels_that_leak_past_the_features_fail() -> None:
+def test_labels_that_bypass_features_fail() -> None:
     found, reasons = verdict(shuffled=estimate(0.56))
     assert found == "FAIL"
     assert "shuffled labels" in reasons[0]
 
 
-def test_an_unlucky_control_is_no_alarm() -> None:
+def test_unlucky_control_is_no_alarm() -> None:
     """At 95 % the lower bound is above the prior; at one in a thousand it is not."""
     unlucky = estimate(0.525)
     assert unlucky.low > 0.5
     assert verdict(shuffled=unlucky)[0] == "PASS"
 
 
-def test_the_control_hardly_ever_alarms_on_guesses() -> None:
+def test_control_rarely_alarms_on_guesses() -> None:
     correct = np.random.default_rng(0).binomial(PEOPLE, 0.5, 4000)
     alarms = {c: bool(_alarm("secret", PLAN, estimate(c / PEOPLE))) for c in set(correct)}
     assert np.mean([alarms[c] for c in correct]) < 0.003
 
 
-def test_false_pass_at_the_limit_is_what_the_confidence_says() -> None:
+def test_false_pass_rate_at_limit_equals_one_minus_confidence() -> None:
     """The whole rule, on attackers whose true rate is exactly the limit."""
     correct = np.random.default_rng(1).binomial(PEOPLE, 0.6, 4000)
     passes = {c: verdict(strongest=estimate(c / PEOPLE))[0] == "PASS" for c in set(correct)}
@@ -230,14 +230,14 @@ def test_false_pass_at_the_limit_is_what_the_confidence_says() -> None:
     assert share == pytest.approx(pass_probability(0.6, 0.6, PEOPLE), abs=0.012)
 
 
-def test_fewer_people_than_the_policy_needs() -> None:
+def test_fewer_people_than_policy_needs_is_inconclusive() -> None:
     few = replace(PLAN, people={"secret": 380, "task": 380})
     found, reasons = verdict(few)
     assert found == "INCONCLUSIVE"
     assert "fewer than the policy's 200" in reasons[0]
 
 
-def test_the_number_of_people_that_would_settle_it() -> None:
+def test_people_needed_would_settle_verdict() -> None:
     report, _ = judge("secret", PLAN, **evidence(strongest=estimate(0.59)))
     assert report.people_needed is not None
     assert pass_probability(0.59, 0.6, report.people_needed) >= 0.9
@@ -247,7 +247,7 @@ def test_the_number_of_people_that_would_settle_it() -> None:
     assert "may not settle it" in reasons[0]
 
 
-def test_the_floor_moves_the_limit_only_where_the_policy_says_so() -> None:
+def test_floor_moves_limit_only_if_policy_compares_with_it() -> None:
     floor = estimate(0.6, attack="label_floor")
     strict, _ = judge("secret", PLAN, **evidence(floor=floor))
     assert strict.limit == pytest.approx(0.6)
@@ -260,7 +260,7 @@ def test_the_floor_moves_the_limit_only_where_the_policy_says_so() -> None:
     assert verdict(lenient, floor=None)[0] == "INCONCLUSIVE"
 
 
-def test_the_plan_asks_several_seeds_of_chance_and_one_of_the_rest() -> None:
+def test_random_attacks_run_with_several_seeds_and_others_with_one() -> None:
     assert mandatory_runs(PLAN, "released") == (("logistic_regression", 0), ("mlp", 0), ("mlp", 1))
     assert mandatory_runs(PLAN, "raw") == (("logistic_regression", 0), ("cnn", 0))
 
@@ -275,7 +275,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_plans_digest_covers_every_decision(change: dict[str, Any]) -> None:
+def test_plan_digest_covers_every_decision(change: dict[str, Any]) -> None:
     assert replace(PLAN, **change).sha256 != PLAN.sha256
     assert replace(PLAN).sha256 == PLAN.sha256
 
@@ -315,7 +315,7 @@ FILED: dict[str, Callable[[], AuditReport]] = {
 
 
 @pytest.mark.parametrize("case", FILED)
-def test_json_obeys_the_schema_and_comes_back_the_same(case: str) -> None:
+def test_report_fits_schema_and_survives_round_trip(case: str) -> None:
     found = FILED[case]()
     text = found.to_json()
     schema = json.loads(SCHEMA.read_text())
@@ -326,14 +326,14 @@ def test_json_obeys_the_schema_and_comes_back_the_same(case: str) -> None:
     assert parsed.verdict == found.verdict
 
 
-def test_the_schema_refuses_what_is_no_audit() -> None:
+def test_schema_refuses_other_documents() -> None:
     schema = json.loads(SCHEMA.read_text())
     for change in ({"verdict": "FINE"}, {"plan_sha256": "1"}, {"extra": 1}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**json.loads(report().to_json()), **change}, schema)
 
 
-def test_anybody_can_hash_the_plan_in_the_report() -> None:
+def test_plan_digest_can_be_recomputed_from_report() -> None:
     import hashlib
 
     raw = json.loads(report().to_json())
@@ -341,10 +341,11 @@ def test_anybody_can_hash_the_plan_in_the_report() -> None:
     assert hashlib.sha256(text.encode()).hexdigest() == raw["plan_sha256"]
 
 
-def test_metrics_hold_no_timings() -> None:
+def test_metrics_and_report_hold_no_timings() -> None:
     found = metrics(report())
     assert found["attributes"]["secret"]["strongest"] == 0.52
     assert "seconds" not in json.dumps(found)
+    assert "seconds" not in report().to_json()
 
 
 def test_mean_loss_needs_every_task() -> None:
@@ -366,18 +367,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("given", "words"), REFUSED)
-def test_a_bad_setting_is_refused(given: dict[str, Any], words: str) -> None:
+def test_bad_audit_setting_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         AuditConfig(**given)
 
 
 @pytest.mark.parametrize("given", [{"margin": 0.0}, {"confidence": 1.0}, {"min_people": 1}])
-def test_a_bad_policy_is_refused(given: dict[str, Any]) -> None:
+def test_bad_policy_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"audit.policy.{next(iter(given))}"):
         PolicyConfig(**given)
 
 
-def test_the_ceilings_attacks_must_suit_the_records() -> None:
+def test_raw_attacks_must_suit_modality() -> None:
     assert AuditConfig().raw_attacks("text") == ("bag_of_tokens", "gru")
     with pytest.raises(ConfigError, match="an attack on text records"):
         AuditConfig(raw=("cnn",)).raw_attacks("text")

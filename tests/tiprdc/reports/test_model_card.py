@@ -1,4 +1,4 @@
-"""The model card says what was measured, its YAML is YAML, and its example runs."""
+"""The model card states what was measured, its YAML parses, and its example runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def front(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", AUDITS)
-def test_the_front_matter_is_yaml_with_every_figure(name: str, tmp_path: Path) -> None:
+def test_front_matter_is_yaml_with_every_figure(name: str, tmp_path: Path) -> None:
     audit = AUDITS[name]()
     metadata = front(card(tmp_path, audit))
     values = [result["metrics"][0]["value"] for result in metadata["model-index"][0]["results"]]
@@ -42,7 +42,7 @@ def test_the_front_matter_is_yaml_with_every_figure(name: str, tmp_path: Path) -
     assert values == [estimate["balanced_accuracy"] for estimate in measured]
 
 
-def test_what_a_person_configures_is_said(tmp_path: Path) -> None:
+def test_configured_texts_are_on_card(tmp_path: Path) -> None:
     config = CardConfig(
         title="Faces",
         description="For kiosks.",
@@ -52,14 +52,14 @@ def test_what_a_person_configures_is_said(tmp_path: Path) -> None:
         languages=("en", "pt-BR"),
     )
     text = card(tmp_path, image_audit(), config)
-    for said in ("# Faces", "For kiosks.", "Counting smiles.", r"team\@example.org"):
-        assert said in text
+    for sentence in ("# Faces", "For kiosks.", "Counting smiles.", r"team\@example.org"):
+        assert sentence in text
     assert front(text)["license"] == "apache-2.0"
     assert front(text)["language"] == ["en", "pt-BR"]
 
 
 @pytest.mark.parametrize("name", AUDITS)
-def test_tables_are_whole_and_no_claim_is_made(name: str, tmp_path: Path) -> None:
+def test_tables_are_complete_and_no_claim_is_made(name: str, tmp_path: Path) -> None:
     text = card(tmp_path, AUDITS[name]())
     rows = [line for line in text.splitlines() if line.startswith("|")]
     widths = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
@@ -72,7 +72,7 @@ def test_tables_are_whole_and_no_claim_is_made(name: str, tmp_path: Path) -> Non
     assert "another attacker may do better" in text
 
 
-def test_strangers_names_stay_text(tmp_path: Path) -> None:
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     body = card(tmp_path, AUDITS["hostile"]()).split("---\n", 2)[2]
     assert plain(HOSTILE) in body
     assert HOSTILE not in body
@@ -80,7 +80,7 @@ def test_strangers_names_stay_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("text", "escaped"),
     [
         ("a|b", r"a\|b"),
         ("x\n\n# y", "x # y"),
@@ -89,12 +89,12 @@ def test_strangers_names_stay_text(tmp_path: Path) -> None:
         ("[a](b)", r"\[a\](b)"),
     ],
 )
-def test_text_is_shown_as_it_is(given: str, shown: str) -> None:
-    assert plain(given) == shown
+def test_markdown_is_escaped(text: str, escaped: str) -> None:
+    assert plain(text) == escaped
 
 
 @pytest.mark.parametrize("name", ["image", "table", "text"])
-def test_its_example_runs_on_a_model_of_its_contract(
+def test_example_runs_on_model_of_same_contract(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     audit = AUDITS[name]()
@@ -132,6 +132,6 @@ def _write_model(path: Path, element: int, record: list[int]) -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("title", " "), ("license", "Apache 2.0"), ("languages", ("english!",))]
 )
-def test_a_wrong_setting_is_named(key: str, value: object) -> None:
+def test_wrong_setting_is_refused_with_its_key(key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"card.{key}"):
         CardConfig(**{key: value})

@@ -1,4 +1,4 @@
-"""The page says what the audit found, no more, and nothing in it comes from elsewhere."""
+"""The page shows the audit's figures, claims nothing more, and loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -69,32 +69,32 @@ def page(root: Path, audit: dict) -> Page:
 
 
 @pytest.mark.parametrize("name", AUDITS)
-def test_every_kind_of_audit_gives_a_whole_page(name: str, tmp_path: Path) -> None:
-    found = page(tmp_path, AUDITS[name]())
-    assert len(found.all("h1")) == len(found.all("main")) == len(found.all("nav")) == 1
-    assert all(image["alt"] for image in found.all("img"))
-    assert len(found.all("caption")) == len(found.all("table"))
-    assert {th.get("scope") for th in found.all("th") if th} <= {"row", "col"}
-    targets = {attributes["id"] for _, attributes in found.tags if "id" in attributes}
-    assert {str(a["href"])[1:] for a in found.all("a")} <= targets
+def test_every_kind_of_audit_gives_a_complete_page(name: str, tmp_path: Path) -> None:
+    html = page(tmp_path, AUDITS[name]())
+    assert len(html.all("h1")) == len(html.all("main")) == len(html.all("nav")) == 1
+    assert all(image["alt"] for image in html.all("img"))
+    assert len(html.all("caption")) == len(html.all("table"))
+    assert {th.get("scope") for th in html.all("th") if th} <= {"row", "col"}
+    targets = {attributes["id"] for _, attributes in html.tags if "id" in attributes}
+    assert {str(a["href"])[1:] for a in html.all("a")} <= targets
 
 
 @pytest.mark.parametrize("name", AUDITS)
-def test_nothing_is_fetched_or_run(name: str, tmp_path: Path) -> None:
-    found = page(tmp_path, AUDITS[name]())
-    assert not found.all("script")
-    for tag, attributes in found.tags:
+def test_page_fetches_and_runs_nothing(name: str, tmp_path: Path) -> None:
+    html = page(tmp_path, AUDITS[name]())
+    assert not html.all("script")
+    for tag, attributes in html.tags:
         assert not any(attribute.startswith("on") for attribute in attributes), tag
         for attribute in ("src", "href", "srcset", "data", "action", "xlink:href"):
             assert (attributes.get(attribute) or "#").startswith(("#", "data:")), tag
-    assert "url(" not in found.texts["style"][0]
-    assert "@import" not in found.texts["style"][0]
-    policy = next(m for m in found.all("meta") if m.get("http-equiv"))
+    assert "url(" not in html.texts["style"][0]
+    assert "@import" not in html.texts["style"][0]
+    policy = next(m for m in html.all("meta") if m.get("http-equiv"))
     assert str(policy["content"]).startswith("default-src 'none'")
 
 
 @pytest.mark.parametrize(
-    ("audit", "said"),
+    ("audit", "text"),
     [
         (
             image_audit,
@@ -107,26 +107,26 @@ def test_nothing_is_fetched_or_run(name: str, tmp_path: Path) -> None:
         (text_audit, "about 5,200 people would settle it."),
     ],
 )
-def test_the_verdict_comes_first_with_baseline_and_interval(
-    audit: object, said: str, tmp_path: Path
+def test_verdict_comes_first_with_baseline_and_interval(
+    audit: object, text: str, tmp_path: Path
 ) -> None:
     document = audit()
-    found = page(tmp_path, document)
-    assert document["verdict"] in found.texts["h1"][0]
-    assert said in found.text
-    assert found.text.index(said) < found.text.index("What is hidden")
+    html = page(tmp_path, document)
+    assert document["verdict"] in html.texts["h1"][0]
+    assert text in html.text
+    assert html.text.index(text) < html.text.index("What is hidden")
     for reason in document["reasons"]:
-        assert reason in found.text
+        assert reason in html.text
 
 
 @pytest.mark.parametrize("name", AUDITS)
-def test_no_claim_is_made_that_an_attack_cannot_support(name: str, tmp_path: Path) -> None:
+def test_page_makes_no_claim_that_attacks_cannot_support(name: str, tmp_path: Path) -> None:
     text = page(tmp_path, AUDITS[name]()).text.lower()
     for claim in ("anonym", "is private", "are private", "guarantee", "safe", "secure"):
         assert claim not in text
 
 
-def test_every_measured_figure_is_on_the_page(tmp_path: Path) -> None:
+def test_every_measured_figure_is_on_page(tmp_path: Path) -> None:
     audit = table_audit()
     text = page(tmp_path, audit).text
     for attribute in audit["attributes"].values():
@@ -142,16 +142,16 @@ def test_every_measured_figure_is_on_the_page(tmp_path: Path) -> None:
     assert "membership" in text
 
 
-def test_strangers_names_stay_text(tmp_path: Path) -> None:
-    found = page(tmp_path, AUDITS["hostile"]())
-    assert HOSTILE in found.texts["h1"][0]
-    assert not found.all("script")
-    assert all(str(image["src"]).startswith("data:") for image in found.all("img"))
-    assert "\x1b" not in found.text
-    assert "\u202e" not in found.text
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    html = page(tmp_path, AUDITS["hostile"]())
+    assert HOSTILE in html.texts["h1"][0]
+    assert not html.all("script")
+    assert all(str(image["src"]).startswith("data:") for image in html.all("img"))
+    assert "\x1b" not in html.text
+    assert "\u202e" not in html.text
 
 
-def test_the_same_findings_give_the_same_bytes(tmp_path: Path) -> None:
+def test_same_audit_gives_same_bytes(tmp_path: Path) -> None:
     pages = []
     for name in ("a", "b"):
         write_project(tmp_path / name, image_audit())
@@ -164,24 +164,24 @@ def test_pictures_and_curves_may_be_absent(tmp_path: Path) -> None:
     write_project(tmp_path, {**image_audit(), "reconstruction": None})
     (tmp_path / "reports/pictures.npz").unlink()
     (tmp_path / "reports/training.csv").unlink()
-    found = Page(write_report(tmp_path / "reports", tmp_path / "artifacts/release").read_text())
-    assert not found.all("img")
-    assert "rebuil" not in found.text
-    assert "Training" not in found.text
+    html = Page(write_report(tmp_path / "reports", tmp_path / "artifacts/release").read_text())
+    assert not html.all("img")
+    assert "rebuil" not in html.text
+    assert "Training" not in html.text
 
 
-def test_the_page_of_a_variant_says_of_what_it_is_one(tmp_path: Path) -> None:
+def test_page_of_variant_names_its_source_model(tmp_path: Path) -> None:
     plain = page(tmp_path, image_audit())
     assert "variant" not in plain.text
     path = tmp_path / "artifacts/release/manifest.json"
     made = {"name": "int8", "of": "ab" * 32, "max_abs": 0.1, "mean_abs": 0.0123, "records": 5}
     path.write_text(json.dumps({**json.loads(path.read_text()), "variant": made}))
-    found = Page(write_report(tmp_path / "reports", path.parent).read_text())
-    assert "· variant int8 ·" in found.text
-    assert "int8 of model abababababab: features differ from that model's by 0.012" in found.text
+    html = Page(write_report(tmp_path / "reports", path.parent).read_text())
+    assert "· variant int8 ·" in html.text
+    assert "int8 of model abababababab: features differ from that model's by 0.012" in html.text
 
 
-def test_an_audit_of_other_bytes_is_refused(tmp_path: Path) -> None:
+def test_audit_of_other_bytes_is_refused(tmp_path: Path) -> None:
     write_project(tmp_path, image_audit())
     (tmp_path / "reports/audit.json").write_text(
         json.dumps({**image_audit(), "model_sha256": "0" * 64})
@@ -191,7 +191,7 @@ def test_an_audit_of_other_bytes_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[", "cannot be read as JSON"),
         ("[]", "a JSON list"),
@@ -212,14 +212,14 @@ def test_an_audit_of_other_bytes_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_broken_audit_is_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_broken_audit_is_refused(text: str, message: str, tmp_path: Path) -> None:
     write_project(tmp_path, image_audit())
     (tmp_path / "reports/audit.json").write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         write_report(tmp_path / "reports", tmp_path / "artifacts/release")
 
 
-def test_positions_are_shares_of_the_axis() -> None:
+def test_positions_are_shares_of_axis() -> None:
     axis = Axis(0.4, 1.0)
     assert [axis.at(0.4), axis.at(0.7), axis.at(1)] == ["0.00%", "50.00%", "100.00%"]
     assert axis.span(0.4, 0.7) == "50.00%"
@@ -227,7 +227,7 @@ def test_positions_are_shares_of_the_axis() -> None:
     assert [round(tick, 2) for tick in Axis(0.1, 1.0).ticks] == [0.2, 0.4, 0.6, 0.8, 1.0]
 
 
-def test_curves_skip_what_is_not_there(tmp_path: Path) -> None:
+def test_curves_skip_missing_values(tmp_path: Path) -> None:
     path = tmp_path / "training.csv"
     with path.open("w", newline="") as file:
         csv.writer(file).writerows(
@@ -245,7 +245,7 @@ def test_curves_skip_what_is_not_there(tmp_path: Path) -> None:
     assert "protected: from \N{MINUS SIGN}1 to 0" in training.curves[0].description
 
 
-def test_a_csv_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_other_csv_is_refused(tmp_path: Path) -> None:
     (tmp_path / "training.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="columns run, epoch"):
         read_training(tmp_path / "training.csv")
@@ -258,13 +258,13 @@ def test_pictures_of_another_shape_are_refused(shape: tuple[int, ...], tmp_path:
         read_pictures(tmp_path / "pictures.npz")
 
 
-def test_pickles_are_not_opened(tmp_path: Path) -> None:
+def test_pickled_pictures_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "pictures.npz", record=np.array([object()], dtype=object))
     with pytest.raises(DataError, match="cannot be read as pictures"):
         read_pictures(tmp_path / "pictures.npz")
 
 
-def test_the_other_measures_stand_beside_a_guess_and_reuse_is_said(tmp_path: Path) -> None:
+def test_measures_show_baseline_and_reuse_is_shown(tmp_path: Path) -> None:
     text = page(tmp_path, image_audit()).text
     for words in ("surest 5 %", "rank 1 among 812 people", "0.033 to 0.053", "0.001"):
         assert words in text
@@ -272,7 +272,7 @@ def test_the_other_measures_stand_beside_a_guess_and_reuse_is_said(tmp_path: Pat
     assert "It was not counted how often" in page(tmp_path, bare_audit()).text
 
 
-def test_a_page_without_a_release_of_ours_says_what_was_done_to_the_file(tmp_path: Path) -> None:
+def test_page_of_foreign_model_describes_sandbox(tmp_path: Path) -> None:
     write_project(tmp_path, image_audit())
     text = write_report(tmp_path / "reports", None).read_text()
     assert "run in a process with limits" in text

@@ -1,4 +1,4 @@
-"""The sentences of a verdict: each says what was measured, and never more."""
+"""The sentences of a verdict: each states what was measured, and never more."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ def parsed(raw: dict[str, Any]) -> AuditReport:
     return parse_audit(raw, "audit.json")
 
 
-def said(raw: dict[str, Any]) -> str:
+def claim_of(raw: dict[str, Any]) -> str:
     audit = parsed(raw)
     name, attribute = next(iter(audit.attributes.items()))
     return wording.claim(name, attribute, audit)
 
 
-def test_an_attack_is_reported_as_the_best_that_was_tried() -> None:
-    assert said(image_audit()) == (
+def test_pass_states_bound_and_strongest_attack() -> None:
+    assert claim_of(image_audit()) == (
         "No attack of suite 1.0.0 exceeded 56.1 % on skin tone (95 % upper bound) on 1,984 people."
         " With this budget, the strongest, CNN, reached 54.3 % balanced accuracy."
         " A guess without the features gets 50.0 %; the policy allows an upper bound of 60.0 %."
     )
 
 
-def test_an_upper_bound_over_the_limit_is_not_yet_a_recognition() -> None:
-    assert said(text_audit()).startswith("No attack of suite 1.0.0 exceeded 58.4 %")
+def test_upper_bound_above_limit_is_no_recognition() -> None:
+    assert claim_of(text_audit()).startswith("No attack of suite 1.0.0 exceeded 58.4 %")
 
 
-def test_a_lower_bound_over_the_limit_is_a_recognition() -> None:
-    assert said(table_audit()).startswith(
+def test_lower_bound_above_limit_is_a_recognition() -> None:
+    assert claim_of(table_audit()).startswith(
         "The strongest attack, CNN, recognised sex at 71.3 % balanced accuracy"
         " (95 % lower bound 69.5 %) on 9,020 people."
     )
 
 
-def test_the_confidence_is_the_policys() -> None:
+def test_confidence_is_taken_from_policy() -> None:
     audit = image_audit()
     audit["policy"]["confidence"] = 0.999
-    assert "exceeded 56.1 % on skin tone (99.9 % upper bound)" in said(audit)
+    assert "exceeded 56.1 % on skin tone (99.9 % upper bound)" in claim_of(audit)
 
 
-def test_nothing_is_said_where_nothing_finished() -> None:
-    assert said(bare_audit()) == (
+def test_claim_without_finished_attack() -> None:
+    assert claim_of(bare_audit()) == (
         "No attack on skin tone finished, so nothing can be said about it."
     )
 
@@ -83,7 +83,7 @@ def _many() -> dict[str, Any]:
         (_many(), "The strongest attack on 4 private attributes stayed within the limit"),
     ],
 )
-def test_the_headline_follows_from_the_verdict(audit: dict[str, Any], headline: str) -> None:
+def test_headline_follows_from_verdict(audit: dict[str, Any], headline: str) -> None:
     assert wording.headline(parsed(audit)) == headline
 
 
@@ -100,7 +100,7 @@ def test_the_headline_follows_from_the_verdict(audit: dict[str, Any], headline: 
         ),
     ],
 )
-def test_what_is_kept(utility: dict[str, Any], loss: float | None, sentence: str) -> None:
+def test_utility_loss_sentence(utility: dict[str, Any], loss: float | None, sentence: str) -> None:
     audit = parsed({**image_audit(), "utility": utility, "mean_utility_loss": loss})
     assert wording.utility_loss(audit) == sentence
 
@@ -112,7 +112,7 @@ def test_points(loss: float, text: str) -> None:
     assert points(loss) == text
 
 
-def test_names_as_a_reader_says_them() -> None:
+def test_readable_names() -> None:
     assert wording.readable("hair_tone") == "hair tone"
     assert wording.readable("_") == "_"
     assert wording.attack_name("mlp") == "MLP"
@@ -121,7 +121,7 @@ def test_names_as_a_reader_says_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "most", "said", "worth"),
+    ("output", "most", "channel", "comparison"),
     [
         (
             {"clip": 3.0, "bits": 2},
@@ -137,15 +137,15 @@ def test_names_as_a_reader_says_them() -> None:
         ),
     ],
 )
-def test_an_upper_bound_says_what_it_is_worth(
-    sent: dict[str, float], most: float, said: str, worth: str
+def test_information_bound_is_compared_with_attribute(
+    output: dict[str, float], most: float, channel: str, comparison: str
 ) -> None:
     raw = manifest(image_audit())
     raw["most_bits"]["record"] = most
-    raw["output"].update(sent)
+    raw["output"].update(output)
     contract = parse_contract(raw, "manifest.json")
-    assert wording.channel(contract) == f"each feature is {said}"
+    assert wording.channel(contract) == f"each feature is {channel}"
     assert f"released once, reveal at most {most:.4g} bits about" in wording.information_bound(
         contract
     )
-    assert worth in wording.information_bound(contract)
+    assert comparison in wording.information_bound(contract)
