@@ -52,7 +52,7 @@ def resolve(release: str, repository: Path = Path()) -> Path:
         pull.verify(folder, None)
         return folder
     artifact, version = named.groups()
-    wanted = pull.VersionSelector(artifact=artifact, version=version, objected=True)
+    wanted = pull.VersionSelector(artifact=artifact, version=version, allow_deprecated=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     pull.pull(str(repository.resolve()), wanted, folder, None)
     return folder

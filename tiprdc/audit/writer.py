@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tiprdc.audit.intoto import FILE, statement, to_json
+from tiprdc.audit.intoto import FILE, render
 from tiprdc.audit.metrics import metrics
 from tiprdc.audit.run import AuditResult
 from tiprdc.formats.manifest import MODEL
 
 
-def write(audited: AuditResult, out: Path, *, name: str = MODEL) -> None:
+def write(audited: AuditResult, out: Path, *, name: str = MODEL, key: Path | None = None) -> None:
     """Write `audit.json`, its statement, `metrics.json`, `attacks.csv` and `pictures.npz`.
 
     Args:
         audited: What was found.
         out: The folder.
         name: Of the file that was audited.
+        key: Private key that signs the statement; None: it is not signed.
     """
     report = audited.report
     out.mkdir(parents=True, exist_ok=True)
@@ -32,9 +33,9 @@ def write(audited: AuditResult, out: Path, *, name: str = MODEL) -> None:
         table.writerow(["about", "representation", "attack", "seed", "balanced_accuracy", "status"])
         of_private = [(n, run) for n, a in report.attributes.items() for run in a.attacks]
         of_tasks = [(n, run) for n, t in report.utility.items() for run in t.probes]
-        for name, run in of_private + of_tasks:
+        for about, run in of_private + of_tasks:
             score = "" if run.select is None else f"{run.select:.4f}"
-            table.writerow([name, run.representation, run.attack, run.seed, score, run.status])
-    (out / FILE).write_text(to_json(statement(report, name=name)))
+            table.writerow([about, run.representation, run.attack, run.seed, score, run.status])
+    (out / FILE).write_text(render(report, name=name, key=key))
     # Last: whoever finds it finds the rest.
     (out / "audit.json").write_text(report.to_json())

@@ -6,6 +6,7 @@ overwrite, which is what keeps two releases at once apart.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -62,6 +63,14 @@ class Git:
             ReleaseError: It holds no such file.
         """
         return _run(("-C", str(self.folder), "cat-file", "blob", f"{revision}:{path}"), None, "")
+
+    def blob_sha256(self, revision: str, path: str) -> str:
+        """sha256 of a file at a revision, 64 hex digits.
+
+        Raises:
+            ReleaseError: It holds no such file.
+        """
+        return hashlib.sha256(self.blob(revision, path)).hexdigest()
 
     def tags(self) -> dict[str, Tag]:
         """Every tag that names a commit."""

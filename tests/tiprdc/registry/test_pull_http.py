@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.release_project import Lab, pulled_whole_or_not_at_all
+from tests.helpers.release_project import Lab, check_pulls_from_remote
 
 pytest.importorskip(
     "dvc_http", reason="DVC's client for HTTP is not installed: pip install dvc-http"
@@ -69,7 +69,7 @@ def test_released_to_and_pulled_from_a_web_server(
 ) -> None:
     (url, store), lab = shelf, audited_lab.copy(tmp_path / "lab")
     lab.use_remote(f"url = {url}", "method = PUT")
-    pulled_whole_or_not_at_all(
+    check_pulls_from_remote(
         lab,
         tmp_path,
         put=lambda name, data: (store / name).write_bytes(data),

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.helpers.release_project import Lab, pulled_whole_or_not_at_all
+from tests.helpers.release_project import Lab, check_pulls_from_remote
 from tests.helpers.s3_server import served
 
 # Warnings of botocore, aiobotocore and Flask are theirs.
@@ -26,7 +26,7 @@ def test_released_to_and_pulled_from_s3(audited_lab: Lab, tmp_path: Path, bucket
     lab = audited_lab.copy(tmp_path / "lab")
     endpoint = bucket.meta.client.meta.endpoint_url
     lab.use_remote("url = s3://releases/store", f"endpointurl = {endpoint}")
-    pulled_whole_or_not_at_all(
+    check_pulls_from_remote(
         lab,
         tmp_path,
         put=lambda name, data: bucket.Object(f"store/{name}").put(Body=data),

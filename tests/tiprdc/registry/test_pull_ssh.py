@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.release_project import Lab, pulled_whole_or_not_at_all
+from tests.helpers.release_project import Lab, check_pulls_from_remote
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -71,7 +71,7 @@ def test_released_to_and_pulled_over_ssh(audited_lab: Lab, tmp_path: Path, port:
     lab.use_remote(
         f"url = ssh://{getpass.getuser()}@127.0.0.1:{port}{store}", f"keyfile = {tmp_path}/user"
     )
-    pulled_whole_or_not_at_all(
+    check_pulls_from_remote(
         lab,
         tmp_path,
         put=lambda name, data: _overwrite(store / name, data),
