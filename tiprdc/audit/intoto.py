@@ -1,18 +1,16 @@
-"""Writes the audit as an in-toto statement, in a signed DSSE envelope where a key is given."""
+"""Writes the audit as an in-toto statement, in a DSSE envelope if it is signed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from tiprdc.audit.report_document import AuditReport
 from tiprdc.formats.audit_statement import audit_statement
-from tiprdc.formats.envelope import encode_json
-from tiprdc.registry.signing import load_private, sign
+from tiprdc.formats.envelope import Signer, encode_json
 
 FILE = "audit.intoto.json"
 
@@ -38,20 +36,19 @@ def statement(report: AuditReport, *, name: str = "extractor.onnx") -> dict[str,
     return cast(dict[str, Any], json.loads(encode_json(document)))
 
 
-def render(report: AuditReport, *, name: str = "extractor.onnx", key: Path | None = None) -> str:
+def render(
+    report: AuditReport, *, name: str = "extractor.onnx", signer: Signer | None = None
+) -> str:
     """Text of `audit.intoto.json`; always the same for the same report and key.
 
     Args:
         report: As it is written to `audit.json`.
         name: Of the file that was audited.
-        key: Private key. With it the text is a DSSE envelope; without it the text is the bare
+        signer: With it the text is a signed DSSE envelope; without it the text is the bare
             statement, which proves nothing about its author.
-
-    Raises:
-        ConfigError: The key cannot be used.
     """
     document = statement(report, name=name)
-    if key is None:
+    if signer is None:
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
-    envelope = sign(encode_json(document), load_private(key))
+    envelope = signer(encode_json(document))
     return json.dumps(msgspec.to_builtins(envelope), indent=1, sort_keys=True) + "\n"

@@ -12,6 +12,7 @@ from tiprdc.audit.ledger import beside
 from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.writer import write
+from tiprdc.formats.envelope import Signer
 from tiprdc.reports.page import write_report
 
 _MORE_PEOPLE = "take more people, or lower min_people in a file for --policy"
@@ -23,6 +24,7 @@ def audit_alone(
     out: Path,
     watch: ProgressCallback,
     most_seconds: float = MOST_SECONDS,
+    signer: Signer | None = None,
 ) -> AuditReport:
     """Audit one file and write what the graph's audit writes, and the page.
 
@@ -32,6 +34,7 @@ def audit_alone(
         out: Folder for the findings.
         watch: Told of the progress.
         most_seconds: What is not finished after this counts as failed.
+        signer: Signs `audit.intoto.json`; None: it is not signed.
 
     Raises:
         ModelError: The file is refused, or cannot be run on these records.
@@ -45,6 +48,6 @@ def audit_alone(
         return Digests(sha256_of(request.models[0]), None, evidence.schema.digest)
 
     audited = run(plan, evidence, InProcess(watch), most_seconds, again, beside(request.data))
-    write(audited, out, name=request.models[0].name)
+    write(audited, out, name=request.models[0].name, signer=signer)
     write_report(out, None)
     return audited.report

@@ -11,17 +11,20 @@ import numpy as np
 from tiprdc.audit.intoto import FILE, render
 from tiprdc.audit.metrics import metrics
 from tiprdc.audit.run import AuditResult
+from tiprdc.formats.envelope import Signer
 from tiprdc.formats.manifest import MODEL
 
 
-def write(audited: AuditResult, out: Path, *, name: str = MODEL, key: Path | None = None) -> None:
+def write(
+    audited: AuditResult, out: Path, *, name: str = MODEL, signer: Signer | None = None
+) -> None:
     """Write `audit.json`, its statement, `metrics.json`, `attacks.csv` and `pictures.npz`.
 
     Args:
         audited: What was found.
         out: The folder.
         name: Of the file that was audited.
-        key: Private key that signs the statement; None: it is not signed.
+        signer: Signs the statement; None: it is not signed.
     """
     report = audited.report
     out.mkdir(parents=True, exist_ok=True)
@@ -36,6 +39,6 @@ def write(audited: AuditResult, out: Path, *, name: str = MODEL, key: Path | Non
         for about, run in of_private + of_tasks:
             score = "" if run.select is None else f"{run.select:.4f}"
             table.writerow([about, run.representation, run.attack, run.seed, score, run.status])
-    (out / FILE).write_text(render(report, name=name, key=key))
+    (out / FILE).write_text(render(report, name=name, signer=signer))
     # Last: whoever finds it finds the rest.
     (out / "audit.json").write_text(report.to_json())

@@ -11,6 +11,7 @@ Source: DSSE v1 (github.com/secure-systems-lab/dsse), in-toto Statement v1
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Generic, Literal, NoReturn, TypeVar
 
 import msgspec
@@ -58,6 +59,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     payload: bytes
     payload_type: Literal["application/vnd.in-toto+json"] = PAYLOAD_TYPE
     signatures: tuple[Signature, ...] = ()
+
+
+Signer = Callable[[bytes], Envelope]
+"""Puts a payload into a signed envelope."""
 
 
 class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

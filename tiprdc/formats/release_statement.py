@@ -28,7 +28,7 @@ from tiprdc.formats.files import sanitize
 
 RELEASE_TYPE = "urn:tiprdc:release:v1"
 PROMOTION_TYPE = "urn:tiprdc:promotion:v1"
-"""Types of our predicates: a promotion is never read as a release, whoever signed it."""
+"""Types of our predicates: even a signed promotion is never read as a release."""
 
 STATEMENT = "release.json"
 BOM = "bom.cdx.json"
@@ -100,7 +100,7 @@ class Bound(_Model, frozen=True, kw_only=True):
 
 
 class AuditSummary(_Model, frozen=True, kw_only=True):
-    """What the release's audit found.
+    """Result of the release's audit.
 
     Args:
         sha256: Of audit.json.
@@ -134,7 +134,7 @@ class Release(_Model, frozen=True, kw_only=True):
         input, output: As the manifest has them.
         training_data: What it was trained on.
         params_sha256: Of params.yaml at the revision.
-        audit: What its audit found.
+        audit: Result of its audit.
         bom: Bill of materials, CycloneDX.
     """
 

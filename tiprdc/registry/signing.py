@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiprdc.errors import ConfigError, ReleaseError
-from tiprdc.formats.envelope import PAYLOAD_TYPE, Envelope, Signature
+from tiprdc.formats.envelope import PAYLOAD_TYPE, Envelope, Signature, Signer
 from tiprdc.formats.files import read_json, sanitize
 
 if TYPE_CHECKING:
@@ -68,6 +68,16 @@ def sign(payload: bytes, key: Ed25519PrivateKey | None) -> Envelope:
     signature = dsse.Envelope(payload, PAYLOAD_TYPE, {}).sign(CryptoSigner(key))
     text = base64.b64encode(bytes.fromhex(signature.signature)).decode()
     return Envelope(payload=payload, signatures=(Signature(keyid=signature.keyid, sig=text),))
+
+
+def make_signer(key_file: Path) -> Signer:
+    """A function that signs payloads with a key; the key file is read now.
+
+    Raises:
+        ConfigError: The key cannot be used.
+    """
+    key = load_private(key_file)
+    return lambda payload: sign(payload, key)
 
 
 def verify_signature(

@@ -1,4 +1,4 @@
-"""The in-toto statement: about these bytes, and PASSED for nothing but a PASS."""
+"""The in-toto statement of an audit: bound to its file, and PASSED only for the verdict PASS."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 
 from tests.tiprdc.audit.test_verdict import estimate, report
 from tiprdc.audit.intoto import render, statement
+from tiprdc.audit.run import AuditResult
+from tiprdc.audit.writer import write
 from tiprdc.formats.audit_statement import TEST_RESULT_TYPE
 from tiprdc.formats.envelope import encode_json, parse_envelope
-from tiprdc.registry.signing import generate, read_trust, verify_signature
+from tiprdc.registry.signing import generate, make_signer, read_trust, verify_signature
 
 CASES: list[tuple[dict[str, Any], str]] = [
     ({}, "PASS"),
@@ -50,9 +52,22 @@ def test_statement_is_bound_to_file_plan_and_report() -> None:
     assert render(document) == render(document)
 
 
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_written_statement_names_the_audited_file(tmp_path: Path, is_signed: bool) -> None:
+    """The table of attacks, which is written before it, has names too."""
+    generate("the auditor", tmp_path / "k", tmp_path / "t")
+    document = report()
+    signer = make_signer(tmp_path / "k") if is_signed else None
+    write(AuditResult(document, {}), tmp_path, name="m.onnx", signer=signer)
+    text = (tmp_path / "audit.intoto.json").read_text()
+    written = json.loads(parse_envelope(text, "x").payload) if is_signed else json.loads(text)
+    assert written == statement(document, name="m.onnx")
+    assert written["subject"][0]["name"] == "m.onnx"
+
+
 def test_key_makes_a_signed_envelope(tmp_path: Path) -> None:
     generate("the auditor", tmp_path / "k", tmp_path / "t")
-    text = render(report(), name="m.onnx", key=tmp_path / "k")
+    text = render(report(), name="m.onnx", signer=make_signer(tmp_path / "k"))
     envelope = parse_envelope(text, "x")
     assert verify_signature(envelope, read_trust(tmp_path / "t"), "x").name == "the auditor"
     assert envelope.payload == encode_json(statement(report(), name="m.onnx"))

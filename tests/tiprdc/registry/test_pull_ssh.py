@@ -66,7 +66,7 @@ def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
 
 
-def test_released_to_and_pulled_over_ssh(audited_lab: Lab, tmp_path: Path, port: int) -> None:
+def test_release_is_pulled_over_ssh(audited_lab: Lab, tmp_path: Path, port: int) -> None:
     lab, store = audited_lab.copy(tmp_path / "lab"), tmp_path / "far"
     lab.use_remote(
         f"url = ssh://{getpass.getuser()}@127.0.0.1:{port}{store}", f"keyfile = {tmp_path}/user"

@@ -15,6 +15,7 @@ from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.progress import Progress
 from tiprdc.errors import ConfigError, check_range
 from tiprdc.formats.audit_report import EXIT_CODE, read_audit
+from tiprdc.registry.signing import make_signer
 from tiprdc.reports import wording
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ def audit(
     tolerance: Annotated[
         float, typer.Option(help="With --compare: how much leakier still counts as not, 0 to 0.5.")
     ] = 0.02,
+    key: Annotated[
+        Path | None,
+        typer.Option("--sign", metavar="KEY", help="Sign audit.intoto.json with this key."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     check_auditor: Annotated[
         bool,
@@ -114,11 +119,12 @@ def audit(
         pixels=pixels, size=size, tokenizer=tokenizer, seed=seed,
     )  # fmt: skip
     check_range("--seconds", seconds, 10, 1_000_000)
+    signer = make_signer(key) if key else None
     config = _config(policy, budget, seed)
     if compare:
         raise typer.Exit(_compare(request, config, tolerance, out, seconds, as_json=as_json))
     with Progress() as progress:
-        audit_alone(request, config, out, progress, seconds)
+        audit_alone(request, config, out, progress, seconds, signer)
     found = read_audit(out / "audit.json")
     page = str(out / "index.html")
     if as_json:
