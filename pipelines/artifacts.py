@@ -1,8 +1,8 @@
-"""Where the graph keeps the extractor that ships, and each variant of it: by one rule.
+"""Folders, stages and registry names of the released extractor and of its variants.
 
-A variant is a release of its own, with a folder, an audit and a model card of its own, and its own
-name in the registry. The stages `export-variant`, `audit-variant` and `card-variant` of dvc.yaml
-run once for each of `export.variants`, with the variant's name as their argument.
+A variant has its own folder, audit, model card and name in the registry. The stages
+`export-variant`, `audit-variant` and `card-variant` of dvc.yaml run once for each of
+`export.variants`, with the variant's name as their argument.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from tiprdc.formats.manifest import artifact_of, variant_named
 
 @dataclass(frozen=True)
 class Artifact:
-    """What may be released: the extractor's file, or a variant of it.
+    """The extractor, or a variant of it.
 
     Args:
-        variant: "int8" or "fp16"; None is the file itself.
+        variant: "int8" or "fp16"; None: the extractor itself.
     """
 
     variant: str | None = None
@@ -30,21 +30,21 @@ class Artifact:
 
     @property
     def release(self) -> str:
-        """Folder of what ships, in the project."""
+        """Folder of the released files, in the project."""
         return f"artifacts/variants/{self.variant}" if self.variant else "artifacts/release"
 
     @property
     def reports(self) -> str:
-        """Folder of what was found about it, in the project."""
+        """Folder of its audit and model card, in the project."""
         return f"reports/variants/{self.variant}" if self.variant else "reports"
 
     def stage(self, name: str) -> str:
-        """What DVC calls the stage of this name that is about it."""
+        """Name in DVC of its stage `name`: "audit", or "audit-variant@int8"."""
         return f"{name}-variant@{self.variant}" if self.variant else name
 
 
 def artifact_from_argv() -> Artifact:
-    """What a stage was started for: `python -m stages.audit`, `python -m stages.audit int8`.
+    """The artifact that a stage works on: `python -m stages.audit`, `python -m stages.audit int8`.
 
     Raises:
         ConfigError: There is no such variant.

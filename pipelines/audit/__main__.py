@@ -21,6 +21,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ModelError
 from tiprdc.formats.audit_report import EXIT_CODE
 from tiprdc.registry import pull
+from tiprdc.registry.signing import make_signer
 
 PULLED = Path("runs/pulled")
 """Where versions are put that are audited again."""
@@ -52,7 +53,7 @@ def resolve(release: str, repository: Path = Path()) -> Path:
         pull.verify(folder, None)
         return folder
     artifact, version = named.groups()
-    wanted = pull.VersionSelector(artifact=artifact, version=version, objected=True)
+    wanted = pull.VersionSelector(artifact=artifact, version=version, allow_deprecated=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     pull.pull(str(repository.resolve()), wanted, folder, None)
     return folder
@@ -72,8 +73,13 @@ def command(
     unprotected: Annotated[
         Path | None, typer.Option(help="Folder with unprotected.onnx, if there is one.")
     ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--sign", metavar="KEY", help="Sign audit.intoto.json with this key."),
+    ] = None,
 ) -> None:
     """Audit a release on Ray, by the settings of params.yaml. Exit code 0, 1 or 2."""
+    signer = make_signer(key) if key else None
     report = audit(
         load("audit", AuditConfig),
         load("cluster", ClusterConfig),
@@ -82,6 +88,7 @@ def command(
         unprotected=unprotected,
         out=out,
         ledger=LEDGER,
+        signer=signer,
         **_named(release),
     )
     console.print(f"{report.verdict}: {out / 'audit.json'}", markup=False, highlight=False)

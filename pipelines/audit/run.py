@@ -20,6 +20,7 @@ from tiprdc.audit.writer import write
 from tiprdc.datasets.schema import Schema, read_schema, read_split
 from tiprdc.errors import ModelError
 from tiprdc.formats.audit_report import AuditReport
+from tiprdc.formats.envelope import Signer
 from tiprdc.formats.manifest import read_contract
 
 LEDGER = Path("runs/audits.jsonl")
@@ -38,6 +39,7 @@ def audit(
     ledger: Path | None = None,
     stage: str = "audit",
     artifact: str = "extractor",
+    signer: Signer | None = None,
 ) -> AuditReport:
     """Audit a release and write `audit.json`, `metrics.json`, `attacks.csv`,
     `pictures.npz` and `audit.intoto.json`.
@@ -52,6 +54,7 @@ def audit(
         ledger: File that counts how often these test people were audited.
         stage: Name of its journal, and of its file of metrics.
         artifact: What is audited, as the registry names it; in the metrics.
+        signer: Signs `audit.intoto.json`; None: it is not signed.
 
     Raises:
         DataError: Fewer people than the policy needs, or files that are not what they should be.
@@ -68,7 +71,7 @@ def audit(
                 lambda: Digests.of_files(*_files(shards, release, unprotected)),
                 Ledger(ledger),
             )  # fmt: skip
-        write(audited, out)
+        write(audited, out, signer=signer)
         judged(seen, audited.report, artifact)
     return audited.report
 

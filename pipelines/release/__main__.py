@@ -1,4 +1,4 @@
-"""Release what was audited: `python -m pipelines.release --bump minor`, and what follows.
+"""Release the audited extractor (`--bump minor`); promote, deprecate, re-audit and list versions.
 
 Exit code 0: done. 1: refused, with every reason. 2: wrong usage.
 """
@@ -10,20 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, get_args
 
+import msgspec
 import typer
 from rich.text import Text
 
 from pipelines.observability.progress import run
-from pipelines.release import lifecycle, publish
-from pipelines.release.checks import ARTIFACT, REMOTE, ReleaseRequest, Stage, check
+from pipelines.release import lifecycle
+from pipelines.release.checks import ARTIFACT, REMOTE, Stage
+from pipelines.release.plan import ReleaseRequest, plan_release
+from pipelines.release.publish import publish
 from tiprdc.cli import terminal
 from tiprdc.errors import ReleaseError
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import artifact_of
-from tiprdc.formats.release_statement import Release, parse_release
-from tiprdc.registry import dvc_store
+from tiprdc.formats.release_statement import Release
 from tiprdc.registry.git import Git
 from tiprdc.registry.tables import detail, history_rows, show_rows
+from tiprdc.registry.tags import read_registry
 from tiprdc.registry.versions import Bump, Registry
 
 REFUSED = 1
@@ -35,11 +38,11 @@ _app = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="VERSION", help="Such as v1.2.0.")]
 Key = Annotated[Path | None, typer.Option("--sign", metavar="KEY", help="Sign with this key.")]
 Variant = Annotated[
-    str | None, typer.Option("--variant", help="Of this variant, e.g. int8; else of the file.")
+    str | None, typer.Option("--variant", help="A variant such as int8; default: the extractor.")
 ]
 Without = Annotated[
     list[str] | None,
-    typer.Option("--without", metavar="VARIANT", help="Leave this variant behind; repeatable."),
+    typer.Option("--without", metavar="VARIANT", help="Leave this variant out; repeatable."),
 ]
 Push = Annotated[bool, typer.Option("--push", help=f"Push the tags to {REMOTE}.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -53,29 +56,33 @@ def release(
     key: Key = None,
     push: Push = False,
     without: Without = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, make nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run all checks, create nothing.")
+    ] = False,
 ) -> None:
-    """Register the audited extractor as a new version, with each of export.variants, or say
-    everything that speaks against it."""
+    """Register the audited extractor and each of export.variants as a new version, or print every
+    reason against it."""
     if context.invoked_subcommand:
         return
     if bump is None:
         expected = ", ".join(get_args(Bump))
         raise typer.BadParameter(f"one of {expected} is needed", param_hint="--bump")
-    asked = ReleaseRequest(bump=bump, stage=stage, key=key, push=push, without=tuple(without or ()))
+    request = ReleaseRequest(
+        bump=bump, stage=stage, key=key, push=push, without=tuple(without or ())
+    )
     root = Path.cwd()
-    ready = check(root, asked)
-    said = [parse_release(part.statement, ready.version) for part in ready.parts]
+    plan = plan_release(root, request)
+    releases = [part.release for part in plan.parts]
     if dry_run:
-        names = ", ".join(f"{one.artifact}@{one.version}" for one in said)
-        _say(f"Nothing speaks against {names}. Nothing was made (--dry-run).")
+        names = ", ".join(release.name for release in releases)
+        _print(f"All checks passed for {names}. Nothing was created (--dry-run).")
         return
-    for tag in publish.make(root, asked, ready):
-        _say(f"Tag {tag}{' here and on ' + REMOTE if push else ''}")
-    for one in said:
-        name = f"{one.artifact}@{one.version}"
-        _say(f"{name} is registered: {one.verdict} by suite {one.suite_version}.")
-    _how_to_pull(said, asked)
+    for tag in publish(root, request, plan):
+        _print(f"Tag {tag}{' here and on ' + REMOTE if push else ''}")
+    for release in releases:
+        audit = release.audit
+        _print(f"{release.name} is registered: {audit.verdict} by suite {audit.suite_version}.")
+    _print_next_steps(releases, request)
 
 
 @_app.command()
@@ -86,37 +93,38 @@ def promote(
     push: Push = False,
     without: Without = None,
 ) -> None:
-    """Let a version and its variants enter a lifecycle stage; the one before it leaves."""
+    """Move a version and its variants into a lifecycle stage; they replace the version in it."""
     tags = lifecycle.promote(Path.cwd(), version, stage, key, push, without or ())
-    _made(tags, "nothing to do")
+    _print_tags(tags)
 
 
 @_app.command()
 def deprecate(
     version: Name,
-    reason: Annotated[str, typer.Option(help="Why; whoever pulls it is told.")],
+    reason: Annotated[str, typer.Option(help="Shown to everybody who pulls it.")],
     push: Push = False,
     variant: Variant = None,
 ) -> None:
-    """Take a version back with its variants, or one variant: pulls are refused with the reason."""
-    _made(lifecycle.deprecate(Path.cwd(), version, reason, push, variant), "nothing to do")
+    """Deprecate a version with its variants, or one variant: pulls are refused with the reason."""
+    _print_tags(lifecycle.deprecate(Path.cwd(), version, reason, push, variant))
 
 
 @_app.command()
 def reaudit(
     version: Name,
-    audit: Annotated[Path, typer.Argument(help="An audit.json about it or a variant of it.")],
+    audit: Annotated[Path, typer.Argument(help="audit.json of the version or of a variant of it.")],
+    key: Key = None,
     push: Push = False,
 ) -> None:
-    """Record a later audit of a version; unless it says PASS, pulls are refused from then on."""
-    _made(lifecycle.reaudit(Path.cwd(), version, audit, push), "nothing to do")
+    """Record a later audit of a version; without the verdict PASS, pulls are refused from then."""
+    _print_tags(lifecycle.reaudit(Path.cwd(), version, audit, push, key))
 
 
 @_app.command()
 def history(variant: Variant = None, as_json: Json = False) -> None:
-    """Every version: when, from which commit, what its audit said then and says now."""
-    found = _found(variant)
-    head, rows = history_rows(found)
+    """List every version: date, commit, its audit at release and later audits."""
+    registry = _registry(variant)
+    head, rows = history_rows(registry)
     if as_json:
         terminal.print_json({"versions": [dict(zip(head, row, strict=True)) for row in rows]})
         return
@@ -129,50 +137,51 @@ def show(
     variant: Variant = None,
     as_json: Json = False,
 ) -> None:
-    """Versions with lifecycle stages, verdicts and utility; or everything about one."""
-    found = _found(variant)
+    """List versions with lifecycle stages, verdicts and utility, or show all about one version."""
+    registry = _registry(variant)
     if version is None:
-        head, rows = show_rows(found)
+        head, rows = show_rows(registry)
         if as_json:
             terminal.print_json({"versions": [dict(zip(head, row, strict=True)) for row in rows]})
             return
         terminal.print_table(terminal.console(), head, rows)
         return
-    chosen = found.version(version)
+    chosen = registry.version(version)
     if as_json:
-        terminal.print_json(found.release(chosen).raw)
+        terminal.print_json(msgspec.to_builtins(registry.release(chosen)))
         return
-    terminal.print_table(terminal.console(), ("", sanitize(chosen.tag.name)), detail(found, chosen))
+    head = ("", sanitize(chosen.tag.name))
+    terminal.print_table(terminal.console(), head, detail(registry, chosen))
 
 
-def _found(variant: str | None) -> Registry:
-    return dvc_store.read(Git(Path.cwd()), artifact_of(variant))
+def _registry(variant: str | None) -> Registry:
+    return read_registry(Git(Path.cwd()), artifact_of(variant))
 
 
-def _made(tags: list[str], otherwise: str) -> None:
+def _print_tags(tags: list[str]) -> None:
     for tag in tags:
-        _say(f"Tag {tag}")
+        _print(f"Tag {tag}")
     if not tags:
-        _say(otherwise.capitalize())
+        _print("Nothing to do")
 
 
-def _how_to_pull(said: Sequence[Release], asked: ReleaseRequest) -> None:
-    if not asked.push:
-        names = " ".join(f"{one.artifact}@{one.version}" for one in said)
-        _say(f"Push it when you like: git push {REMOTE} {names}")
-    wanted = f"--stage {asked.stage}" if asked.stage else f"--version {said[0].version}"
-    trust = " --trust KEYS" if asked.key else ""
-    for one in said:
-        variant = f" --variant {one.variant[0]}" if one.variant else ""
-        _say(f"Pull it: tiprdc pull REPO {ARTIFACT} {wanted}{variant}{trust} -o DIR")
+def _print_next_steps(releases: Sequence[Release], request: ReleaseRequest) -> None:
+    if not request.push:
+        names = " ".join(release.name for release in releases)
+        _print(f"Push the tags: git push {REMOTE} {names}")
+    version = f"--stage {request.stage}" if request.stage else f"--version {releases[0].version}"
+    trust = " --trust KEYS" if request.key else ""
+    for release in releases:
+        variant = f" --variant {release.variant.name}" if release.variant else ""
+        _print(f"Pull it: tiprdc pull REPO {ARTIFACT} {version}{variant}{trust} -o DIR")
 
 
-def _say(sentence: str) -> None:
+def _print(sentence: str) -> None:
     terminal.say(terminal.console(), Text(sentence))
 
 
 def main() -> None:
-    """Entry point: a refusal is a list of reasons and exit code 1, never a traceback."""
+    """Run the command; a refusal prints its reasons and ends with exit code 1."""
     try:
         _app()
     except ReleaseError as error:

@@ -1,6 +1,7 @@
-"""What becomes of a version: it enters lifecycle stages, is taken back, is audited again.
+"""Promotes, deprecates and re-audits registered versions.
 
-A version's variants go where it goes, in the same transaction, unless one of them alone is meant.
+A version's variants are promoted and deprecated with it, in the same transaction, unless one
+variant is named.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from pipelines.release.checks import (
     refuse,
     signing_key,
 )
-from pipelines.release.publish import assignment, create
+from pipelines.release.publish import assignment, create, signed, tag_message
 from tiprdc.errors import ReleaseError
 from tiprdc.formats.audit_report import read_audit
+from tiprdc.formats.audit_statement import audit_statement
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import artifact_of
-from tiprdc.registry import dvc_store
+from tiprdc.formats.release_statement import MODEL
 from tiprdc.registry.git import Git
-from tiprdc.registry.signing import canonical
+from tiprdc.registry.tags import read_registry
 from tiprdc.registry.versions import Registry
 
 
@@ -36,24 +38,35 @@ def promote(
     push: bool,
     without: Sequence[str] = (),
 ) -> list[str]:
-    """Let a registered version enter a lifecycle stage, with its variants but those `without`.
+    """Let a registered version enter a lifecycle stage, with its variants.
+
+    Args:
+        root: The project's folder.
+        name: "v1.2.0".
+        stage: Lifecycle stage that it enters.
+        key: Private key that signs the promotion, or None.
+        push: Whether tags are pushed to the Git remote.
+        without: Variants that are not promoted.
+
+    Returns:
+        Names of the tags that were created.
 
     Raises:
-        ReleaseError: It is not registered, was taken back, or failed a later audit; or one of its
-            variants was or did.
+        ReleaseError: The version or one of its variants is not registered, is deprecated, or failed
+            a later audit.
     """
     git, tags = Git(root), dict[str, str]()
     refuse(identity(git), git_remote(git, push), signing_key(key))
-    for found in _registries(git, name, without):
-        version = found.version(name)
-        release = found.release(version)
-        if version.objection or release.verdict != "PASS":
+    for registry in _registries(git, name, without):
+        version = registry.version(name)
+        release = registry.release(version)
+        if version.blocked_reason or release.audit.verdict != "PASS":
             raise ReleaseError(
-                version.tag.name, version.objection or f"its audit says {release.verdict}",
-                "a version without objection",
-                "promote another version; a variant may be left behind (--without)",
+                version.tag.name,
+                version.blocked_reason or f"its audit has the verdict {release.audit.verdict}",
+                hint="promote another version, or leave a variant out (--without)",
             )  # fmt: skip
-        tags |= assignment(git, found, release, stage, key)
+        tags |= assignment(git, registry, release, registry.envelope(version), stage, key)
     create(git, tags, tags if push else {})
     return list(tags)
 
@@ -61,69 +74,83 @@ def promote(
 def deprecate(
     root: Path, name: str, reason: str, push: bool, variant: str | None = None
 ) -> list[str]:
-    """Take a version back, or one variant of it alone: who pulls it is told why.
+    """Deprecate a version with its variants, or one variant; pulls are refused with the reason.
 
     Raises:
-        ReleaseError: It is not registered, or was taken back before.
+        ReleaseError: It is not registered, or is deprecated already.
     """
     git, tags = Git(root), dict[str, str]()
     refuse(identity(git), git_remote(git, push))
-    alone = variant is not None
-    found = [dvc_store.read(git, artifact_of(variant))] if alone else _registries(git, name)
-    versions = [one.version(name) for one in found]
+    if variant is None:
+        registries = _registries(git, name)
+    else:
+        registries = [read_registry(git, artifact_of(variant))]
+    versions = [registry.version(name) for registry in registries]
     for version in versions:
-        if version.withdrawn is None:
+        if version.deprecated is None:
             tag = f"{version.tag.name}!"
             tags[tag] = git.make_tag(tag, version.tag.commit, sanitize(" ".join(reason.split())))
     if not tags:
-        raise ReleaseError(versions[0].tag.name, "was deprecated before", "a version in use")
+        raise ReleaseError(versions[0].tag.name, "is deprecated already")
     create(git, tags, tags if push else {})
     return list(tags)
 
 
-def reaudit(root: Path, name: str, audit_file: Path, push: bool) -> list[str]:
-    """Record what a later audit of a version, or of a variant of it, found; one that does not pass
-    stops pulls.
+def reaudit(
+    root: Path, name: str, audit_file: Path, push: bool, key: Path | None = None
+) -> list[str]:
+    """Record a later audit of a version or of a variant of it; without a PASS it stops pulls.
 
     Args:
         root: The project's folder.
         name: "v1.2.0".
-        audit_file: An audit.json about the version's very model, or a variant's.
-        push: Whether the tag goes to the Git remote.
+        audit_file: An audit.json about exactly the version's model, or a variant's.
+        push: Whether the tag is pushed to the Git remote.
+        key: Private key that signs the audit, or None.
 
     Raises:
         ReleaseError: The version is not registered, or the audit is about another model.
     """
     git = Git(root)
-    refuse(identity(git), git_remote(git, push))
+    refuse(identity(git), git_remote(git, push), signing_key(key))
     audit = read_audit(audit_file)
-    models = {
-        found.release(found.version(name)).model_sha256: found for found in _registries(git, name)
+    registries = {
+        registry.release(registry.version(name)).model_sha256: registry
+        for registry in _registries(git, name)
     }
-    if audit.model_sha256 not in models:
+    if audit.model_sha256 not in registries:
+        models = " or ".join(model[:12] for model in registries)
         raise ReleaseError(
             str(audit_file), f"about model {audit.model_sha256[:12]}",
-            f"about {' or '.join(model[:12] for model in models)}, of {ARTIFACT}@{name}",
+            f"about {models}, of {ARTIFACT}@{name}",
         )  # fmt: skip
-    found = models[audit.model_sha256]
-    version = found.version(name)
+    registry = registries[audit.model_sha256]
+    version = registry.version(name)
     number = 1 + max((later.number for later in version.reaudits), default=0)
-    tag = f"{found.artifact}+{name}+audit+{number}"
-    said = {
-        "suite_version": audit.suite_version,
-        "verdict": audit.verdict,
-        "sha256": sha256(audit_file),
-        "reasons": list(audit.reasons),
-    }
-    message = f"{audit.verdict} by suite {audit.suite_version}\n\n{canonical(said).decode()}"
+    tag = f"{registry.artifact}+{name}+audit+{number}"
+    statement = audit_statement(
+        name=MODEL,
+        model_sha256=audit.model_sha256,
+        verdict=audit.verdict,
+        suite_version=audit.suite_version,
+        attributes={name: attribute.verdict for name, attribute in audit.attributes.items()},
+        dataset=audit.dataset,
+        data_digest=audit.data_digest,
+        plan_sha256=audit.plan_sha256,
+        audit_sha256=sha256(audit_file),
+    )
+    headline = f"{audit.verdict} by suite {audit.suite_version}"
+    message = tag_message(headline, signed(statement, key))
     tags = {tag: git.make_tag(tag, version.tag.commit, message)}
     create(git, tags, tags if push else {})
     return list(tags)
 
 
 def _registries(git: Git, name: str, without: Sequence[str] = ()) -> list[Registry]:
-    """That of the extractor, which must have the version, and those of variants that have it."""
-    left = set(map(artifact_of, without))
-    first, *others = (dvc_store.read(git, one) for one in ARTIFACTS if one not in left)
+    """The extractor's, which must have the version, and those of variants that have it."""
+    excluded = set(map(artifact_of, without))
+    first, *others = (
+        read_registry(git, artifact) for artifact in ARTIFACTS if artifact not in excluded
+    )
     first.version(name)
-    return [first, *(found for found in others if name in found.versions)]
+    return [first, *(registry for registry in others if name in registry.versions)]

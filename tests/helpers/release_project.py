@@ -1,7 +1,8 @@
-"""A project with a passed audit, a bare Git remote and a DVC remote: small enough for seconds."""
+"""A small project with a passed audit, a bare Git remote and a DVC remote."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -20,8 +21,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pipelines.artifacts import Artifact
 from pipelines.params import load
-from pipelines.release import publish
-from pipelines.release.checks import ReleaseRequest, check
+from pipelines.release.plan import ReleaseRequest, plan_release
+from pipelines.release.publish import publish
 from tests.helpers.audit_samples import manifest as sample_manifest
 from tests.helpers.audit_samples import task
 from tiprdc.attacks.suite import SUITE_VERSION
@@ -39,6 +40,7 @@ from tiprdc.formats.audit_report import (
     SplitSize,
     TaskReport,
 )
+from tiprdc.formats.envelope import encode_json
 from tiprdc.formats.files import sha256
 from tiprdc.registry.git import Git
 from tiprdc.registry.pull import VersionSelector, pull
@@ -134,21 +136,21 @@ class Lab:
         (self.project / file).write_text(text)
 
     def commit(self) -> None:
-        """Whatever is there, in dvc.lock and in Git."""
+        """Commit all files to dvc.lock and to Git."""
         self.dvc("commit", "-f", "-q")
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "a change")
 
     def stored(self, path: str) -> Path:
-        """The object in DVC's remote that a file of the project is."""
+        """The object in DVC's remote of a file of the project."""
         digest = hashlib.md5((self.project / path).read_bytes()).hexdigest()
         return self.object(digest)
 
     def object(self, digest: str) -> Path:
         """An object in DVC's remote, made writable."""
-        found = self.store / "files" / "md5" / digest[:2] / digest[2:]
-        found.chmod(0o644)
-        return found
+        path = self.store / "files" / "md5" / digest[:2] / digest[2:]
+        path.chmod(0o644)
+        return path
 
     def listing(self) -> Path:
         """The object in DVC's remote that lists the files of artifacts/release."""
@@ -158,7 +160,7 @@ class Lab:
         return self.object(digest[1])
 
     def use_remote(self, *settings: str) -> None:
-        """Another DVC remote than the folder."""
+        """Configure another DVC remote than the folder."""
         lines = "".join(f" {setting}\n" for setting in settings)
         self.edit(
             ".dvc/config",
@@ -174,11 +176,21 @@ class Lab:
         commit: str | None = None,
         as_name: str | None = None,
     ) -> None:
-        """On the Git remote, overwrite a tag with one whose envelope was changed."""
+        """On the Git remote, overwrite a tag with one whose envelope was changed.
+
+        Args:
+            name: Of the tag.
+            change: Edits the envelope, which holds the decoded payload under "statement".
+            commit: Of the new tag; default: the old one's.
+            as_name: Of the new tag; default: the old one's.
+        """
         git = Git(self.origin)
         tag = git.tags()[name]
         envelope = json.loads(git.message(tag).split("\n\n")[1])
+        envelope["statement"] = json.loads(base64.b64decode(envelope.pop("payload")))
         change(envelope)
+        payload = encode_json(envelope.pop("statement"))
+        envelope["payload"] = base64.b64encode(payload).decode()
         made = git.make_tag(
             as_name or name, commit or tag.commit, f"a tag\n\n{json.dumps(envelope)}"
         )
@@ -210,25 +222,25 @@ def build(folder: Path) -> Lab:
     return lab
 
 
-def release(lab: Lab, *, bump: Bump = "minor", push: bool = True, **asked: Any) -> list[str]:
-    """Check and make, as `python -m pipelines.release` does; names of the new tags."""
-    wanted = ReleaseRequest(bump=bump, push=push, **asked)
-    return publish.make(lab.project, wanted, check(lab.project, wanted))
+def release(lab: Lab, *, bump: Bump = "minor", push: bool = True, **options: Any) -> list[str]:
+    """Plan and publish, as `python -m pipelines.release` does; names of the new tags."""
+    request = ReleaseRequest(bump=bump, push=push, **options)
+    return publish(lab.project, request, plan_release(lab.project, request))
 
 
-def pulled_whole_or_not_at_all(
+def check_pulls_from_remote(
     lab: Lab, folder: Path, put: Callable[[str, bytes], object], delete: Callable[[str], object]
 ) -> None:
-    """Release to a remote that is no folder, pull; then an object there is spoilt, and then gone.
+    """Release to a remote that is no folder, pull; then change an object there, then delete it.
 
     Args:
         lab: Whose remote it is.
-        folder: For what is pulled.
+        folder: For the pulled folders.
         put, delete: Change an object of the remote by its path there.
     """
     assert release(lab, stage="prod", key=lab.key)
-    trusted, wanted = read_trust(lab.trust), VersionSelector(stage="prod")
-    assert pull(str(lab.origin), wanted, folder / "first", trusted).key
+    trusted, selector = read_trust(lab.trust), VersionSelector(stage="prod")
+    assert pull(str(lab.origin), selector, folder / "first", trusted).key
     model = (lab.project / "artifacts/release/extractor.onnx").read_bytes()
     assert (folder / "first" / "extractor.onnx").read_bytes() == model
 
@@ -236,17 +248,17 @@ def pulled_whole_or_not_at_all(
     stored = f"files/md5/{digest[:2]}/{digest[2:]}"
     put(stored, model[:-1] + b"?")
     with pytest.raises(ReleaseError, match="sha256"):
-        pull(str(lab.origin), wanted, folder / "second", trusted)
+        pull(str(lab.origin), selector, folder / "second", trusted)
     delete(stored)
     with pytest.raises(ReleaseError, match=r"extractor\.onnx"):
-        pull(str(lab.origin), wanted, folder / "second", trusted)
+        pull(str(lab.origin), selector, folder / "second", trusted)
     assert not (folder / "second").exists()
 
 
 def write_release(project: Path, weight: float, variant: str | None = None, **changes: Any) -> None:
-    """Model, manifest, audit and model card, such that nothing speaks against them."""
-    shipped = Artifact(variant)
-    release, reports = project / shipped.release, project / shipped.reports
+    """Write model, manifest, audit and model card that pass all checks."""
+    artifact = Artifact(variant)
+    release, reports = project / artifact.release, project / artifact.reports
     for folder in (release, reports):
         folder.mkdir(parents=True, exist_ok=True)
     write_model(release / "extractor.onnx", weight)
@@ -255,7 +267,7 @@ def write_release(project: Path, weight: float, variant: str | None = None, **ch
     audit = json.loads(report.to_json())
     (reports / "audit.json").write_text(report.to_json())
     manifest = sample_manifest(audit)
-    manifest["name"] = shipped.artifact
+    manifest["name"] = artifact.artifact
     if variant:
         of = sha256(project / Artifact().release / "extractor.onnx")
         numbers = {"max_abs": 0.1, "mean_abs": 0.01, "records": 1000}
@@ -286,7 +298,7 @@ def write_model(path: Path, weight: float) -> None:
 def audit_report(
     config: AuditConfig, model_sha256: str, rate: float = 0.53, suite: str = SUITE_VERSION
 ) -> AuditReport:
-    """What the committed settings and these counts lead to, by the audit's own rules."""
+    """The audit report that the committed settings and these counts give."""
     plan = Plan(
         suite_version=suite,
         model_sha256=model_sha256,

@@ -1,4 +1,4 @@
-"""Small releases as a device gets them: whole, of every kind, and made in milliseconds."""
+"""Small complete releases of every modality, for tests of the device side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An S3-compatible server on the loopback: moto's."""
+"""A local S3-compatible server (moto) for tests."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from moto.server import ThreadedMotoServer
 
 
 @contextmanager
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Its URL, with keys in the environment that it takes."""
+def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run the server; yields its URL, with accepted keys in the environment."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
     try:
         yield f"http://{host}:{port}"
     finally:
-        running.stop()
+        server.stop()

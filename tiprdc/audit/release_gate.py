@@ -1,7 +1,7 @@
-"""What speaks against a release: every reason at once, from the audit's own counts.
+"""Decide from an audit whether a release is allowed; yields every reason against it.
 
-The verdict in audit.json is not believed. Bounds are computed again from the counts and judged
-again by the audit's own rules, under the committed policy and today's suite of attacks.
+The verdict in audit.json is not trusted. Bounds are computed again from the counts and judged again
+by the audit's rules, under the committed policy and the current suite of attacks.
 """
 
 from __future__ import annotations
@@ -22,50 +22,49 @@ from tiprdc.formats.audit_report import AttributeReport, AuditReport, Estimate, 
 from tiprdc.formats.manifest import Contract
 
 _TOLERANCE = 1e-9
-_AUDITED = "audit again: `dvc repro`"
+_AUDIT_AGAIN = "audit again: `dvc repro`"
 
 
 def release_blockers(
     raw: dict[str, Any], config: AuditConfig, contract: Contract, where: str
 ) -> Iterator[str]:
-    """Why an audit does not allow a release.
+    """Reasons why an audit does not allow a release.
 
     Args:
         raw: A decoded audit.json.
         config: The committed settings of audits.
         contract: The release's manifest, whose digests were compared with its files.
-        where: Names the audit in sentences.
+        where: Names the audit in the reasons.
     """
     try:
         audit = parse_audit(raw, where)
         plan = audit.plan
-        judged_again = list(_judged_again(audit, plan, where))
+        repeated = list(_judge_again(audit, plan, where))
     except DataError as error:
-        yield f"{error.where} cannot be judged again: {error.given}: {_AUDITED}"
-        return
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        yield f"{where} cannot be judged again: {type(error).__name__} {error}: {_AUDITED}"
+        yield f"{error.where} cannot be judged again: {error.given}: {_AUDIT_AGAIN}"
         return
     if audit.verdict != "PASS":
-        said = "; ".join(audit.reasons) or "it gives no reason"
-        yield f"{where} says {audit.verdict}, not PASS: {said}"
+        text = "; ".join(audit.reasons) or "it gives no reason"
+        yield f"{where} says {audit.verdict}, not PASS: {text}"
     if audit.suite_version != SUITE_VERSION:
-        yield f"{where} is of suite {audit.suite_version}; today's is {SUITE_VERSION}: {_AUDITED}"
+        yield (
+            f"{where} is of suite {audit.suite_version}; today's is {SUITE_VERSION}: {_AUDIT_AGAIN}"
+        )
     if audit.model_sha256 != contract.model_sha256:
         yield (
             f"{where} is about model {audit.model_sha256[:12]}; the one to release is"
-            f" {contract.model_sha256[:12]}: {_AUDITED}"
+            f" {contract.model_sha256[:12]}: {_AUDIT_AGAIN}"
         )
     if audit.data_digest != contract.data_digest:
-        yield f"{where} is about other data than the release was trained on: {_AUDITED}"
+        yield f"{where} is about other data than the release was trained on: {_AUDIT_AGAIN}"
     if digest(raw["plan"]) != audit.plan_sha256 or plan.sha256 != audit.plan_sha256:
-        yield f"{where}: the plan was changed after it was hashed: {_AUDITED}"
+        yield f"{where}: the plan was changed after it was hashed: {_AUDIT_AGAIN}"
     yield from _other_settings(plan, config, audit.modality, where)
-    yield from judged_again
+    yield from repeated
 
 
 def parity_blockers(contract: Contract, tolerance: float) -> Iterator[str]:
-    """Why the export does not allow a release: it differs from torch, or was not compared."""
+    """Reasons against the export: it differs from torch, or was not compared."""
     largest, records = contract.parity.max_abs, contract.parity.records
     if records < 1 or not largest <= tolerance:
         yield (
@@ -75,23 +74,23 @@ def parity_blockers(contract: Contract, tolerance: float) -> Iterator[str]:
 
 
 def variant_blockers(contract: Contract, name: str, of: str, tolerance: float) -> Iterator[str]:
-    """Why a variant may not be released as one: made of another file, or too far from it.
+    """Reasons against a variant: it is made of another file, or differs too much from it.
 
     Args:
         contract: Its manifest.
-        name: The variant that it must be.
-        of: sha256 of the file that ships.
+        name: Name that it must have.
+        of: sha256 of the extractor's file.
         tolerance: Largest mean absolute difference of features.
     """
-    said = contract.variant
-    if said is None or said.name != name:
+    variant = contract.variant
+    if variant is None or variant.name != name:
         yield f"manifest.json of {name} is about something else: `dvc repro`"
-    elif said.of != of:
-        yield f"{name} was made of model {said.of[:12]}, not of {of[:12]}: `dvc repro`"
-    elif said.records < 1 or not said.mean_abs <= tolerance:
+    elif variant.of != of:
+        yield f"{name} was made of model {variant.of[:12]}, not of {of[:12]}: `dvc repro`"
+    elif variant.records < 1 or not variant.mean_abs <= tolerance:
         yield (
-            f"{name}: differs by {said.mean_abs:.2g} on average on {said.records:,} records; at"
-            f" most {tolerance:g} on at least one is expected: `dvc repro`"
+            f"{name}: differs by {variant.mean_abs:.2g} on average on {variant.records:,} records;"
+            f" at most {tolerance:g} on at least one is expected: `dvc repro`"
         )
 
 
@@ -109,55 +108,57 @@ def _other_settings(plan: Plan, config: AuditConfig, modality: str, where: str) 
     }
     for key, value in committed.items():
         if getattr(plan, key) != value:
-            yield f"{where}: audit.{key} is not what params.yaml has now: {_AUDITED}"
+            yield f"{where}: audit.{key} is not what params.yaml has now: {_AUDIT_AGAIN}"
 
 
-def _judged_again(report: AuditReport, plan: Plan, where: str) -> Iterator[str]:
-    """The audit's own rules, on bounds that are computed again from its counts."""
-    judged = {
+def _judge_again(report: AuditReport, plan: Plan, where: str) -> Iterator[str]:
+    """Apply the audit's rules to bounds that are computed again from its counts."""
+    results = {
         name: judge(
             name,
             plan,
-            strongest=_counted(found.strongest, plan.policy),
-            leakage=found.leakage.bits if found.leakage else None,
+            strongest=_from_counts(attribute.strongest, plan.policy),
+            leakage=attribute.leakage.bits if attribute.leakage else None,
             controls={
-                name: _counted(control, plan.policy)
-                for name, control in structs.asdict(found.controls).items()
+                name: _from_counts(control, plan.policy)
+                for name, control in structs.asdict(attribute.controls).items()
             },
-            attacks=found.attacks,
+            attacks=attribute.attacks,
         )
-        for name, found in report.attributes.items()
+        for name, attribute in report.attributes.items()
     }
-    again, reasons = conclude(
+    verdict, reasons = conclude(
         plan,
-        {name: found for name, (found, _) in judged.items()},
-        tuple(reason for _, said in judged.values() for reason in said),
+        {name: attribute for name, (attribute, _) in results.items()},
+        tuple(reason for _, its_reasons in results.values() for reason in its_reasons),
         model_sha256=report.model_sha256,
         unprotected_sha256=plan.unprotected_sha256,
         data_digest=report.data_digest,
         plan_sha256=report.plan_sha256,
     )
-    if again != report.verdict:
-        yield f"{where} says {report.verdict}, but its own counts say {again}: {'; '.join(reasons)}"
-    for name, (found, _) in judged.items():
+    if verdict != report.verdict:
+        yield (
+            f"{where} says {report.verdict}, but its own counts say {verdict}: {'; '.join(reasons)}"
+        )
+    for name, (computed, _) in results.items():
         stated = report.attributes[name]
-        if stated.verdict != found.verdict or _differs(stated, found):
-            yield f"{where}, {name}: figures do not follow from their counts: {_AUDITED}"
+        if stated.verdict != computed.verdict or _differs(stated, computed):
+            yield f"{where}, {name}: figures do not follow from their counts: {_AUDIT_AGAIN}"
 
 
-def _counted(stated: Estimate | None, policy: Policy) -> Estimate | None:
+def _from_counts(stated: Estimate | None, policy: Policy) -> Estimate | None:
     if stated is None:
         return None
     counts = (stated.correct, stated.people)
     return estimate_from_counts(stated.attack, *counts, policy.confidence, stated.select)
 
 
-def _differs(stated: AttributeReport, again: AttributeReport) -> bool:
-    """Whether a bound or the limit is another than the one that counts and policy give."""
-    pairs = [(stated.limit, again.limit)]
-    if stated.strongest and again.strongest:
+def _differs(stated: AttributeReport, computed: AttributeReport) -> bool:
+    """Whether a stated bound or limit is not the one that counts and policy give."""
+    pairs = [(stated.limit, computed.limit)]
+    if stated.strongest and computed.strongest:
         pairs += [
-            (stated.strongest.low, again.strongest.low),
-            (stated.strongest.high, again.strongest.high),
+            (stated.strongest.low, computed.strongest.low),
+            (stated.strongest.high, computed.strongest.high),
         ]
     return any(not abs(a - b) <= _TOLERANCE for a, b in pairs)

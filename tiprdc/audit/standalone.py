@@ -13,6 +13,7 @@ from tiprdc.audit.ledger import ledger_for
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.writer import write
 from tiprdc.formats.audit_report import AuditReport
+from tiprdc.formats.envelope import Signer
 from tiprdc.reports.page import write_report
 
 
@@ -22,6 +23,7 @@ def run_standalone_audit(
     out: Path,
     progress: ProgressCallback,
     timeout: float = DEFAULT_TIMEOUT,
+    signer: Signer | None = None,
 ) -> AuditReport:
     """Audit one file and write `audit.json`, as the pipeline's audit does, and the HTML report.
 
@@ -31,6 +33,7 @@ def run_standalone_audit(
         out: Folder for the report.
         progress: Called with the progress.
         timeout: Seconds; attacks unfinished then count as failed.
+        signer: Signs `audit.intoto.json`; None: it is not signed.
 
     Raises:
         ModelError: The file is refused, or cannot be run on these records.
@@ -45,6 +48,6 @@ def run_standalone_audit(
 
     ledger = ledger_for(request.data)
     result = run(plan, evidence, InProcess(progress), timeout, recompute_digests, ledger)
-    write(result, out, name=request.models[0].name)
+    write(result, out, name=request.models[0].name, signer=signer)
     write_report(out, None)
     return result.report

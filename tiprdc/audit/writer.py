@@ -11,22 +11,26 @@ from pathlib import Path
 
 import numpy as np
 
-from tiprdc.audit.intoto import FILE, statement, to_json
+from tiprdc.audit.intoto import FILE, render
 from tiprdc.audit.metrics import metrics
 from tiprdc.audit.run import AuditResult
 from tiprdc.formats.audit_report import AuditReport
+from tiprdc.formats.envelope import Signer
 from tiprdc.formats.manifest import MODEL
 
 _COLUMNS = ("about", "representation", "attack", "seed", "balanced_accuracy", "status")
 
 
-def write(result: AuditResult, out: Path, *, name: str = MODEL) -> None:
-    """Write `audit.json`, `audit.intoto.json`, `metrics.json`, `attacks.csv` and `pictures.npz`.
+def write(
+    result: AuditResult, out: Path, *, name: str = MODEL, signer: Signer | None = None
+) -> None:
+    """Write `audit.json`, its statement, `metrics.json`, `attacks.csv` and `pictures.npz`.
 
     Args:
         result: Of `tiprdc.audit.run.run`.
         out: Folder; it is made.
         name: Of the file that was audited.
+        signer: Signs the statement; None: it is not signed.
     """
     report = result.report
     out.mkdir(parents=True, exist_ok=True)
@@ -34,7 +38,7 @@ def write(result: AuditResult, out: Path, *, name: str = MODEL) -> None:
         np.savez_compressed(archive, allow_pickle=False, **result.pictures)
     (out / "metrics.json").write_text(json.dumps(metrics(report), indent=1) + "\n")
     _write_attacks(report, out / "attacks.csv")
-    (out / FILE).write_text(to_json(statement(report, name=name)))
+    (out / FILE).write_text(render(report, name=name, signer=signer))
     # Last: a reader that finds it finds the other files, too.
     (out / "audit.json").write_text(report.to_json())
 
@@ -46,6 +50,6 @@ def _write_attacks(report: AuditReport, path: Path) -> None:
     with path.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(_COLUMNS)
-        for name, run in private + tasks:
+        for target, run in private + tasks:
             score = "" if run.select is None else f"{run.select:.4f}"
-            table.writerow([name, run.representation, run.attack, run.seed, score, run.status])
+            table.writerow([target, run.representation, run.attack, run.seed, score, run.status])

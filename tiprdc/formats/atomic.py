@@ -1,8 +1,8 @@
 """Atomic writes: a file or a folder appears complete, or stays as it was.
 
 New content is written beside the target, synced to disk, and moved over it with a rename. The
-temporary entry is locked while its process lives. The next write of the same target deletes what
-killed processes left, which nobody locks.
+temporary entry is locked while its process lives. The next write of the same target deletes
+unlocked entries: they are left from killed processes.
 """
 
 from __future__ import annotations

@@ -1,99 +1,185 @@
-"""What is said of a release: one JSON document, kept in the annotated tag that makes the version.
+"""The statement of a release and of a promotion: JSON models, checked before any use.
 
-The tag is the release: a version without its files' digests, its audit's verdict and its revision
-cannot be written down. Whatever comes from a repository is a stranger's, and is checked here before
-a name of it touches a disk.
+A release statement is kept in the annotated tag that makes the version. It is an in-toto statement:
+its subjects are the released files by sha256, its predicate is `Release`. All input comes from an
+untrusted repository; no name of it reaches a disk unchecked.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, NoReturn
+from typing import Annotated, Any
+
+import msgspec
 
 from tiprdc.errors import ReleaseError
+from tiprdc.formats.envelope import (
+    Digest,
+    Envelope,
+    Sha256,
+    Statement,
+    Subject,
+    parse_statement,
+)
 from tiprdc.formats.files import sanitize
 
-STATEMENT_VERSION = 1
+RELEASE_TYPE = "urn:tiprdc:release:v1"
+PROMOTION_TYPE = "urn:tiprdc:promotion:v1"
+"""Types of our predicates: even a signed promotion is never read as a release."""
+
 STATEMENT = "release.json"
 BOM = "bom.cdx.json"
-"""Names in a pulled folder that come from the statement itself."""
+"""Files of a pulled folder that are written from the statement itself."""
 
 MODEL, MANIFEST, AUDIT, CARD = "extractor.onnx", "manifest.json", "audit.json", "model_card.md"
-"""Files that every release has."""
+"""Files of every release."""
 
 MOST_BYTES = 4 * 2**30
-_MOST_TEXT = 2**20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_VERSION = re.compile(r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
-_SHA256, _REVISION = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_ALLOWED = f"a release statement of version {STATEMENT_VERSION}"
+_NAME = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z"
+_VERSION = r"\Av(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)\Z"
+
+Name = Annotated[str, msgspec.Meta(pattern=_NAME)]
+VersionName = Annotated[str, msgspec.Meta(pattern=_VERSION)]
+Revision = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{40}|[0-9a-f]{64})\Z")]
+Rate = Annotated[float, msgspec.Meta(ge=0, le=2)]
+"""A balanced accuracy in [0, 1], or a limit on one, which may lie above 1."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Envelope:
-    """A statement and the signatures under it, each with `key` and `ed25519`."""
-
-    statement: dict[str, Any]
-    signatures: tuple[dict[str, str], ...]
+class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Immutable; refuses unknown fields and other types."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReleasedFile:
+class ReleasedFile(_Model, frozen=True, kw_only=True):
     """One file of a release.
 
     Args:
-        path: Where it is in the repository, with slashes.
+        path: Its path in the repository, with slashes.
         sha256: 64 hex digits.
-        size: Bytes.
+        size: Bytes; `bytes` in JSON.
     """
 
     path: str
-    sha256: str
-    size: int
+    sha256: Sha256
+    size: Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)] = msgspec.field(name="bytes")
+
+    def __post_init__(self) -> None:
+        parts = PurePosixPath(self.path).parts
+        if self.path != "/".join(parts) or not all(re.match(_NAME, part) for part in parts):
+            raise ValueError("a path that leaves the repository")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """A statement whose every field that anybody acts on was checked.
+class Variant(_Model, frozen=True, kw_only=True):
+    """A smaller file made of a released one.
+
+    Args:
+        name: "int8" or "fp16".
+        of: sha256 of the file that it was made of.
+        mean_abs: Mean absolute difference of features from that file's.
+    """
+
+    name: Name
+    of: Sha256
+    mean_abs: float | None = None
+
+
+class TrainingData(_Model, frozen=True, kw_only=True):
+    """The data set and its digest."""
+
+    dataset: str
+    digest: str
+
+
+class Bound(_Model, frozen=True, kw_only=True):
+    """Of a private attribute: upper bound of the strongest attack, and its limit."""
+
+    high: Rate
+    limit: Rate
+
+
+class AuditSummary(_Model, frozen=True, kw_only=True):
+    """Result of the release's audit.
+
+    Args:
+        sha256: Of audit.json.
+        verdict, suite_version, plan_sha256, policy: As audit.json has them.
+        attributes: Private attribute -> bound and limit.
+        utility_loss: Mean over unseen tasks, in balanced accuracy, -1 to 1; None if unknown.
+    """
+
+    sha256: Sha256
+    verdict: str
+    suite_version: str
+    plan_sha256: str
+    policy: dict[str, Any]
+    attributes: dict[str, Bound]
+    utility_loss: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None
+
+
+class Release(_Model, frozen=True, kw_only=True):
+    """A release: the predicate of its statement.
 
     Args:
         artifact: Name in the registry.
         version: "v1.2.0".
         revision: Git commit that made the files.
         released: Time in UTC, ISO 8601.
+        tiprdc_version: Of the software that released it.
         files: Name in the release -> file.
+        variant: Of a variant, what it was made of; else None.
+        opset: Of the ONNX file.
+        private: Attributes that it was trained to hide.
+        input, output: As the manifest has them.
+        training_data: What it was trained on.
         params_sha256: Of params.yaml at the revision.
-        data_digest: Of the training data.
-        verdict, suite_version: Of the audit.
-        limits: Private attribute -> (upper bound of the strongest attack, limit), in [0, 1].
-        variant: Of a variant, its name and the sha256 of the file that it was made of; else None.
-        utility_loss: Mean over unseen tasks, in points of balanced accuracy / 100; None if unknown.
-        raw: The whole document.
+        audit: Result of its audit.
+        bom: Bill of materials, CycloneDX.
     """
 
-    artifact: str
-    version: str
-    revision: str
+    artifact: Name
+    version: VersionName
+    revision: Revision
     released: str
+    tiprdc_version: str
     files: dict[str, ReleasedFile]
-    params_sha256: str
-    dataset: str
-    data_digest: str
-    verdict: str
-    suite_version: str
-    limits: dict[str, tuple[float, float]]
-    utility_loss: float | None
-    variant: tuple[str, str] | None
-    raw: dict[str, Any]
+    variant: Variant | None = None
+    opset: int
+    private: tuple[str, ...]
+    input: dict[str, Any]
+    output: dict[str, Any]
+    training_data: TrainingData
+    params_sha256: Sha256
+    audit: AuditSummary
+    bom: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """ "extractor@v1.2.0"."""
+        return f"{self.artifact}@{self.version}"
 
     @property
     def model_sha256(self) -> str:
         """Digest of the ONNX file."""
         return self.files[MODEL].sha256
+
+
+class Promotion(_Model, frozen=True, kw_only=True):
+    """The predicate of a promotion: a release enters a lifecycle stage.
+
+    Args:
+        artifact, version: Of the release.
+        stage: Lifecycle stage.
+        number: Of the assignment, counted per artifact.
+        release_sha256: Of the payload of the release's envelope.
+    """
+
+    artifact: Name
+    version: VersionName
+    stage: str
+    number: int
+    release_sha256: Sha256
 
 
 def version_key(version: str) -> tuple[int, int, int]:
@@ -102,133 +188,82 @@ def version_key(version: str) -> tuple[int, int, int]:
     Raises:
         ReleaseError: It is no such version.
     """
-    found = _VERSION.fullmatch(version)
-    if not found:
+    match = re.match(_VERSION, version)
+    if not match:
         raise ReleaseError("version", repr(sanitize(version)), "e.g. v1.2.0")
-    major, minor, patch = map(int, found.groups())
+    major, minor, patch = map(int, match.groups())
     return major, minor, patch
 
 
-def parse_envelope(text: str, where: str) -> Envelope:
-    """Read an envelope's JSON.
+def release_statement(release: Release) -> Statement[Release]:
+    """The statement that makes a release."""
+    return Statement(subject=_subjects(release), predicate_type=RELEASE_TYPE, predicate=release)
 
-    Raises:
-        ReleaseError: It is none.
+
+def promotion_statement(
+    release: Release, envelope: Envelope, stage: str, number: int
+) -> Statement[Promotion]:
+    """The statement that a release enters a lifecycle stage.
+
+    Args:
+        release: What enters it.
+        envelope: Of the release, from its tag.
+        stage: Lifecycle stage.
+        number: Of the assignment.
     """
-    if len(text) > _MOST_TEXT:
-        raise ReleaseError(where, f"{len(text):,} characters", f"at most {_MOST_TEXT:,}")
-    try:
-        raw = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_twins)
-        statement, signatures = raw["statement"], raw["signatures"]
-        if not isinstance(statement, dict) or not isinstance(signatures, list):
-            raise TypeError("statement and signatures")
-        return Envelope(
-            statement=statement,
-            signatures=tuple({k: _text(s[k]) for k in ("key", "ed25519")} for s in signatures),
-        )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ReleaseError(
-            where, f"no statement can be read from it ({type(error).__name__})", _ALLOWED
-        ) from error
-
-
-def parse_release(raw: dict[str, Any], where: str) -> Release:
-    """Check a statement's fields.
-
-    Raises:
-        ReleaseError: A field is missing, of another type, or means harm.
-    """
-    version = raw.get("statement_version")
-    if version != STATEMENT_VERSION:
-        raise ReleaseError(where, f"statement_version {sanitize(str(version))}", _ALLOWED)
-    try:
-        return _release(raw, where)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, ReleaseError):
-            raise
-        said = sanitize(str(error))
-        raise ReleaseError(
-            where, f"not a release: {type(error).__name__} {said}", _ALLOWED
-        ) from error
-
-
-def _release(raw: Mapping[str, Any], where: str) -> Release:
-    audit = raw["audit"]
-    version_key(_text(raw["version"]))
-    files = {_text(name): _file(entry) for name, entry in raw["files"].items()}
-    _check_names(files, where)
-    if not isinstance(raw["bom"], dict):
-        raise TypeError("bom")
-    return Release(
-        artifact=_matching(_NAME, raw["artifact"]),
-        version=raw["version"],
-        revision=_matching(_REVISION, raw["revision"]),
-        released=_text(raw["released"]),
-        files=files,
-        params_sha256=_matching(_SHA256, raw["params_sha256"]),
-        dataset=_text(raw["training_data"]["dataset"]),
-        data_digest=_text(raw["training_data"]["digest"]),
-        verdict=_text(audit["verdict"]),
-        suite_version=_text(audit["suite_version"]),
-        limits={
-            _text(name): (float(found["high"]), float(found["limit"]))
-            for name, found in audit["attributes"].items()
-        },
-        utility_loss=None if audit["utility_loss"] is None else float(audit["utility_loss"]),
-        variant=_variant(raw.get("variant")),
-        raw=dict(raw),
+    return Statement(
+        subject=_subjects(release),
+        predicate_type=PROMOTION_TYPE,
+        predicate=Promotion(
+            artifact=release.artifact,
+            version=release.version,
+            stage=stage,
+            number=number,
+            release_sha256=hashlib.sha256(envelope.payload).hexdigest(),
+        ),
     )
 
 
-def _variant(raw: Mapping[str, Any] | None) -> tuple[str, str] | None:
-    """A statement from before there were variants says nothing of them."""
-    return None if raw is None else (_matching(_NAME, raw["name"]), _matching(_SHA256, raw["of"]))
+def parse_release(envelope: Envelope, where: str) -> Release:
+    """Read and check the release in an envelope; its signatures are not checked here.
+
+    Raises:
+        ReleaseError: A field is missing, unknown, of another type or out of range; a name or a path
+            could leave the folder; or the subjects are not the files.
+    """
+    statement = parse_statement(envelope, Release, RELEASE_TYPE, where)
+    release = statement.predicate
+    _check_names(release.files, where)
+    if statement.subject != _subjects(release):
+        raise ReleaseError(where, "its subjects are not its files", hint="do not use it")
+    return release
 
 
-def _file(entry: Mapping[str, Any]) -> ReleasedFile:
-    path, size = _text(entry["path"]), entry["bytes"]
-    parts = PurePosixPath(path).parts
-    if path != "/".join(parts) or not all(map(_NAME.fullmatch, parts)):
-        raise ValueError("a path that leaves the repository")
-    if type(size) is not int or not 0 <= size <= MOST_BYTES:
-        raise ValueError("a size out of range")
-    return ReleasedFile(path=path, sha256=_matching(_SHA256, entry["sha256"]), size=size)
+def parse_promotion(envelope: Envelope, where: str) -> Statement[Promotion]:
+    """Read the promotion in an envelope; its signatures are not checked here.
+
+    Raises:
+        ReleaseError: It is no promotion.
+    """
+    return parse_statement(envelope, Promotion, PROMOTION_TYPE, where)
+
+
+def _subjects(release: Release) -> tuple[Subject, ...]:
+    return tuple(
+        Subject(name=name, digest=Digest(sha256=file.sha256))
+        for name, file in sorted(release.files.items())
+    )
 
 
 def _check_names(files: Mapping[str, ReleasedFile], where: str) -> None:
     """Plain names only, none of them twice on a file system that ignores case."""
     for name in files:
-        if not _NAME.fullmatch(name) or name in (STATEMENT, BOM):
+        if not re.match(_NAME, name) or name in (STATEMENT, BOM):
             raise ReleaseError(where, f"a file named {sanitize(name)!r}", "plain file names")
     if len({name.casefold() for name in files}) != len(files):
-        raise ReleaseError(
-            where, "two files whose names differ in case alone", "names of their own"
-        )
+        raise ReleaseError(where, "two file names that differ in case alone")
     missing = {MODEL, MANIFEST, AUDIT, CARD} - set(files)
     if missing:
         raise ReleaseError(where, f"no {', '.join(sorted(missing))}", "every file of a release")
     if sum(file.size for file in files.values()) > MOST_BYTES:
-        raise ReleaseError(where, "more bytes than any release has", f"at most {MOST_BYTES:,}")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where text belongs")
-    return sanitize(value)
-
-
-def _matching(pattern: re.Pattern[str], value: object) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError("a name or a digest that is none")
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two readers may disagree on which of two equal keys counts; so neither does."""
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key that is there twice")
-    return dict(pairs)
+        raise ReleaseError(where, "more bytes than a release may have", f"at most {MOST_BYTES:,}")

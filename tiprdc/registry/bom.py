@@ -1,7 +1,7 @@
-"""The release's bill of materials: a CycloneDX 1.6 document of machine learning.
+"""The release's bill of materials: a CycloneDX 1.6 machine-learning document.
 
-It names the model by its digest, the data by theirs, the software that made it, and the audit's
-figures with their bounds. It says nothing that the manifest and the audit do not say.
+It names model and data by digest, the software that made them, and the audit's figures with their
+bounds. All of it is in the manifest and the audit too.
 
 Source: CycloneDX 1.6 (ECMA-424), https://cyclonedx.org/docs/1.6/json/.
 """
@@ -18,7 +18,7 @@ from tiprdc.formats.release_statement import ReleasedFile
 from tiprdc.reports import wording
 
 _SPACE = uuid.UUID("9c0c8a5e-3f0e-5f0a-9d6a-6f2c4f1b7a21")
-"""Ours, so that the same release has the same serial number."""
+"""Namespace of serial numbers: the same release has the same one."""
 
 
 def bill_of_materials(
@@ -34,7 +34,7 @@ def bill_of_materials(
 
     Args:
         contract: Its manifest.
-        audit: Of this very model.
+        audit: Of exactly this model.
         files: Name in the release -> file.
         version: "v1.2.0".
         revision: Git commit that made it.
@@ -96,15 +96,15 @@ def _model(
 
 
 def _pedigree(contract: Contract, version: str) -> dict[str, Any]:
-    """Of a variant, the file that it was made of."""
-    made = contract.variant
-    if made is None:
+    """For a variant, the file that it was made of."""
+    variant = contract.variant
+    if variant is None:
         return {}
     ancestor = {
         "type": "machine-learning-model",
-        "name": contract.name.removesuffix(f"-{made.name}"),
+        "name": contract.name.removesuffix(f"-{variant.name}"),
         "version": version,
-        "hashes": [_hash(made.of)],
+        "hashes": [_hash(variant.of)],
     }
     return {"pedigree": {"ancestors": [ancestor], "notes": wording.variant(contract)}}
 

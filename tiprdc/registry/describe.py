@@ -1,17 +1,24 @@
-"""The statement of a release, from its manifest, its audit and its files."""
+"""Describe a release: its statement from manifest, audit and files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from tiprdc import __version__
 from tiprdc.formats.audit_report import AuditReport
 from tiprdc.formats.manifest import Contract
-from tiprdc.formats.release_statement import AUDIT, STATEMENT_VERSION, ReleasedFile
+from tiprdc.formats.release_statement import (
+    AUDIT,
+    AuditSummary,
+    Bound,
+    Release,
+    ReleasedFile,
+    TrainingData,
+    Variant,
+)
 from tiprdc.registry.bom import bill_of_materials
 
 
@@ -24,56 +31,52 @@ def describe(
     version: str,
     revision: str,
     params_sha256: str,
-) -> dict[str, Any]:
-    """Say what a release is; names and figures, nothing of any person.
+) -> Release:
+    """Build the statement of a release; it has names and figures, no data about a person.
 
     Args:
         contract: Its manifest.
-        audit: Of this very model.
+        audit: Of exactly this model.
         files: Name in the release -> file.
         artifact: Name in the registry.
         version: "v1.2.0".
         revision: Git commit that made the files.
-        params_sha256: Of params.yaml there.
+        params_sha256: Of params.yaml at that commit.
     """
     released = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {
-        "statement_version": STATEMENT_VERSION,
-        "artifact": artifact,
-        "version": version,
-        "revision": revision,
-        "released": released,
-        "tiprdc_version": __version__,
-        "files": {
-            name: {"path": file.path, "sha256": file.sha256, "bytes": file.size}
-            for name, file in files.items()
-        },
-        "variant": _variant(contract),
-        "opset": contract.opset,
-        "private": list(contract.private),
-        "input": msgspec.to_builtins(contract.input),
-        "output": msgspec.to_builtins(contract.output),
-        "training_data": msgspec.to_builtins(contract.training_data),
-        "params_sha256": params_sha256,
-        "audit": {
-            "sha256": files[AUDIT].sha256,
-            "verdict": audit.verdict,
-            "suite_version": audit.suite_version,
-            "plan_sha256": audit.plan_sha256,
-            "policy": msgspec.to_builtins(audit.policy),
-            "attributes": {
-                name: {"high": a.strongest.high, "limit": a.limit}
-                for name, a in audit.attributes.items()
-                if a.strongest
+    variant = contract.variant
+    return Release(
+        artifact=artifact,
+        version=version,
+        revision=revision,
+        released=released,
+        tiprdc_version=__version__,
+        files=dict(files),
+        variant=Variant(name=variant.name, of=variant.of, mean_abs=variant.mean_abs)
+        if variant
+        else None,
+        opset=contract.opset,
+        private=contract.private,
+        input=msgspec.to_builtins(contract.input),
+        output=msgspec.to_builtins(contract.output),
+        training_data=TrainingData(
+            dataset=contract.training_data.dataset, digest=contract.training_data.digest
+        ),
+        params_sha256=params_sha256,
+        audit=AuditSummary(
+            sha256=files[AUDIT].sha256,
+            verdict=audit.verdict,
+            suite_version=audit.suite_version,
+            plan_sha256=audit.plan_sha256,
+            policy=msgspec.to_builtins(audit.policy),
+            attributes={
+                name: Bound(high=attribute.strongest.high, limit=attribute.limit)
+                for name, attribute in audit.attributes.items()
+                if attribute.strongest
             },
-            "utility_loss": audit.mean_utility_loss,
-        },
-        "bom": bill_of_materials(
+            utility_loss=audit.mean_utility_loss,
+        ),
+        bom=bill_of_materials(
             contract, audit, files, version=version, revision=revision, released=released
         ),
-    }
-
-
-def _variant(contract: Contract) -> dict[str, Any] | None:
-    found = contract.variant
-    return {"name": found.name, "of": found.of, "mean_abs": found.mean_abs} if found else None
+    )

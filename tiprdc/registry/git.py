@@ -1,11 +1,12 @@
-"""Git, through its own command: what it creates it creates at once or not at all.
+"""Git through its command line: reads tags, creates and pushes several tags in one transaction.
 
 `git update-ref` and `git push --atomic` take several references in one transaction and refuse to
-overwrite, which is what keeps two releases at once apart.
+overwrite, so of two releases at once one fails.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -22,13 +23,13 @@ _ADVICE = ("hint:", "To ", "remote: \n")
 
 @dataclass(frozen=True, kw_only=True)
 class Tag:
-    """A tag as the repository has it.
+    """A tag of a repository.
 
     Args:
         name: Without refs/tags/.
         object: Id of the tag object; of the commit if the tag is not annotated.
-        commit: Id of the commit that it names.
-        annotated: Whether it has a message of its own.
+        commit: Id of its commit.
+        annotated: Whether it is a tag object with a message.
     """
 
     name: str
@@ -41,27 +42,35 @@ class Git:
     """One repository, with or without a work tree.
 
     Args:
-        folder: In it.
+        folder: The repository, or a folder in it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, *arguments: str, given: str | None = None, hint: str = "") -> str:
-        """Run a command; its standard output.
+    def __call__(self, *arguments: str, stdin: str | None = None, hint: str = "") -> str:
+        """Run a command; returns its standard output.
 
         Raises:
-            ReleaseError: It failed, or there is no git.
+            ReleaseError: It failed, or git is not installed.
         """
-        return run(("-C", str(self.folder), *arguments), given=given, hint=hint)
+        return run(("-C", str(self.folder), *arguments), stdin=stdin, hint=hint)
 
     def blob(self, revision: str, path: str) -> bytes:
-        """A file's bytes at a revision, as Git has them.
+        """A file's bytes at a revision.
 
         Raises:
-            ReleaseError: It holds no such file.
+            ReleaseError: There is no such file.
         """
         return _run(("-C", str(self.folder), "cat-file", "blob", f"{revision}:{path}"), None, "")
+
+    def blob_sha256(self, revision: str, path: str) -> str:
+        """sha256 of a file at a revision, 64 hex digits.
+
+        Raises:
+            ReleaseError: There is no such file.
+        """
+        return hashlib.sha256(self.blob(revision, path)).hexdigest()
 
     def tags(self) -> dict[str, Tag]:
         """Every tag that names a commit."""
@@ -78,39 +87,39 @@ class Git:
         return tags
 
     def message(self, tag: Tag) -> str:
-        """What an annotated tag says; "" of another.
+        """Message of an annotated tag; "" for another tag.
 
         Raises:
-            ReleaseError: The object is a tag of another name: it was moved by hand.
+            ReleaseError: The tag object has another name: the tag was moved by hand.
         """
         if not tag.annotated:
             return ""
         head, _, message = self("cat-file", "tag", tag.object).partition("\n\n")
-        said = dict(line.partition(" ")[::2] for line in head.splitlines())
-        if said.get("tag") != tag.name:
-            held = sanitize(str(said.get("tag")))
+        fields = dict(line.partition(" ")[::2] for line in head.splitlines())
+        if fields.get("tag") != tag.name:
+            other = sanitize(str(fields.get("tag")))
             raise ReleaseError(
-                tag.name, f"holds the tag {held}", "a tag of its own name",
-                "somebody moved it: ask who may push tags",
+                tag.name, f"holds the tag {other}",
+                hint="the tag was moved: ask the people who may push tags",
             )  # fmt: skip
         return message
 
     def make_tag(self, name: str, commit: str, message: str) -> str:
-        """Store a tag object that nothing refers to yet; its id."""
-        who = self("var", "GIT_COMMITTER_IDENT").strip()
-        head = f"object {commit}\ntype commit\ntag {name}\ntagger {who}\n\n"
-        return self("mktag", given=f"{head}{message}\n").strip()
+        """Store a tag object without a name; returns its id."""
+        tagger = self("var", "GIT_COMMITTER_IDENT").strip()
+        head = f"object {commit}\ntype commit\ntag {name}\ntagger {tagger}\n\n"
+        return self("mktag", stdin=f"{head}{message}\n").strip()
 
     def create_tags(self, objects: Mapping[str, str]) -> None:
-        """Give stored tags their names, all or none.
+        """Name stored tag objects, all or none.
 
         Raises:
             ReleaseError: One of the names is taken.
         """
         commands = "".join(f"create refs/tags/{name} {id_}\n" for name, id_ in objects.items())
         self(
-            "update-ref", "--stdin", given=f"start\n{commands}prepare\ncommit\n",
-            hint="another release was faster: run the same command again",
+            "update-ref", "--stdin", stdin=f"start\n{commands}prepare\ncommit\n",
+            hint="another release was first: run the same command again",
         )  # fmt: skip
 
     def push_tags(self, remote: str, objects: Mapping[str, str]) -> None:
@@ -122,17 +131,17 @@ class Git:
         refs = [f"{id_}:refs/tags/{name}" for name, id_ in objects.items()]
         self(
             "push", "--quiet", "--atomic", remote, *refs,
-            hint="run the same command again: it takes over what others have released",
+            hint="run the same command again: it fetches the tags of other releases",
         )  # fmt: skip
 
 
 def clone(source: str, into: Path) -> Git:
-    """All history and all tags, without a work tree; every object is checked on arrival.
+    """Clone all history and all tags without a work tree; Git checks every object.
 
     Raises:
         ReleaseError: There is no such repository, or it does not answer.
     """
-    # Without --no-local a path is linked, not checked; a checkout would run filters.
+    # Without --no-local Git links the objects of a path unchecked; a checkout would run filters.
     run(
         ("clone", "--quiet", "--no-checkout", "--no-local", "--no-recurse-submodules", "--",
          source, str(into)),
@@ -141,37 +150,37 @@ def clone(source: str, into: Path) -> Git:
     return Git(into)
 
 
-def run(arguments: tuple[str, ...], given: str | None = None, hint: str = "") -> str:
-    """Run git; its standard output.
+def run(arguments: tuple[str, ...], stdin: str | None = None, hint: str = "") -> str:
+    """Run git; returns its standard output.
 
     Raises:
-        ReleaseError: It failed, or there is no git.
+        ReleaseError: It failed, or git is not installed.
     """
-    return _run(arguments, given, hint).decode("utf-8", "replace")
+    return _run(arguments, stdin, hint).decode("utf-8", "replace")
 
 
-def _run(arguments: tuple[str, ...], given: str | None, hint: str) -> bytes:
+def _run(arguments: tuple[str, ...], stdin: str | None, hint: str) -> bytes:
     settings = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    # Inside a hook these name another repository.
-    hooked = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-    environment = {k: v for k, v in os.environ.items() if k not in hooked}
+    # Git sets these inside a hook; they name another repository.
+    hook_variables = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    environment = {k: v for k, v in os.environ.items() if k not in hook_variables}
     try:
         done = subprocess.run(
-            ["git", *arguments], input=None if given is None else given.encode(),
+            ["git", *arguments], input=None if stdin is None else stdin.encode(),
             capture_output=True, env={**environment, **settings}, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise ReleaseError("git", "not installed", "git 2.28 or newer") from None
+        raise ReleaseError("git", "not installed", hint="install git 2.28 or newer") from None
     if done.returncode:
         verb = arguments[2] if arguments[0] == "-C" else arguments[0]
-        said = _cause(done.stderr.decode("utf-8", "replace"))
-        raise ReleaseError(f"git {verb}", said, "a command that succeeds", hint)
+        cause = _cause(done.stderr.decode("utf-8", "replace"))
+        raise ReleaseError(f"git {verb}", cause, hint=hint)
     return done.stdout
 
 
-def _cause(said: str) -> str:
-    """What git complains of, in a line, without the credentials that a URL may hold."""
-    lines = [line.strip() for line in said.splitlines()]
-    wanted = [line for line in lines if line.startswith(("fatal:", "error:", "!"))] or lines
-    text = "; ".join(line for line in wanted[:2] if line and not line.startswith(_ADVICE))
-    return sanitize(_CREDENTIALS.sub("", text))[:300] or "it failed without a word"
+def _cause(stderr: str) -> str:
+    """Git's error in one line, without the credentials that a URL may hold."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    errors = [line for line in lines if line.startswith(("fatal:", "error:", "!"))] or lines
+    text = "; ".join(line for line in errors[:2] if line and not line.startswith(_ADVICE))
+    return sanitize(_CREDENTIALS.sub("", text))[:300] or "it failed without a message"

@@ -1,8 +1,8 @@
-"""Pull a registered version: nothing that comes from the repository is believed, all is compared.
+"""Pull a registered version and check all of it; verify a pulled folder offline.
 
-Git says which version, which commit and what its files must be; DVC's remote gives bytes. They are
-compared with the statement in the version's tag, the statement with a signature of somebody whom
-the puller trusts, and only then does the target folder come to be.
+Git gives the version, its commit and its statement; DVC's remote gives bytes. The statement is
+compared with a signature by a key that the puller trusts, the bytes with the statement. Only then
+does the target folder appear.
 """
 
 from __future__ import annotations
@@ -13,46 +13,54 @@ from datetime import date
 from pathlib import Path
 
 from tiprdc.errors import ConfigError, ReleaseError
+from tiprdc.formats.atomic import atomic_directory
+from tiprdc.formats.envelope import Envelope
 from tiprdc.formats.manifest import artifact_of
-from tiprdc.formats.release_statement import Envelope, Release
+from tiprdc.formats.release_statement import (
+    Release,
+    parse_promotion,
+    parse_release,
+    promotion_statement,
+)
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import clone
-from tiprdc.registry.release_folder import atomic_directory, check, read_statement, write_statement
-from tiprdc.registry.signing import TrustedKey, canonical_sha256, verify_signature
+from tiprdc.registry.release_folder import check, read_envelope, write_statement
+from tiprdc.registry.signing import TrustedKey, verify_signature
+from tiprdc.registry.tags import read_registry
 from tiprdc.registry.versions import NO_TAGS, Registry, Version
 
 
 @dataclass(frozen=True, kw_only=True)
 class VersionSelector:
-    """Which version: of a name, in a lifecycle stage, or the newest.
+    """Which version to take: a named one, the one in a lifecycle stage, or the newest.
 
     Args:
         artifact: Name in the registry.
         stage: Lifecycle stage, or None.
         version: "v1.2.0", or None.
-        variant: A smaller file of it, which is registered beside it, or None.
-        objected: Take it even if it was deprecated or failed a later audit.
+        variant: A smaller file that is registered beside it ("int8", "fp16"), or None.
+        allow_deprecated: Take it even if it was deprecated or failed a later audit.
     """
 
     artifact: str = "extractor"
     stage: str | None = None
     version: str | None = None
     variant: str | None = None
-    objected: bool = False
+    allow_deprecated: bool = False
 
     def __post_init__(self) -> None:
         if self.stage and self.version:
-            raise ConfigError("--version", "beside --stage", "one of the two", "leave one out")
+            raise ConfigError("--version", "given together with --stage", hint="leave one out")
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiedRelease:
-    """A release whose files are those of its statement.
+    """A release whose files match its statement.
 
     Args:
-        release: What was said of it.
-        key: Who vouches for it; None: nobody was asked.
-        stages: Lifecycle stages that it is in, as far as known.
+        release: Its statement.
+        key: The trusted key that signed it; None: signatures were not checked.
+        stages: Its lifecycle stages, as far as known.
     """
 
     release: Release
@@ -62,7 +70,7 @@ class VerifiedRelease:
 
 def pull(
     source: str,
-    wanted: VersionSelector,
+    selector: VersionSelector,
     target: Path,
     trusted: Sequence[TrustedKey] | None,
     today: date | None = None,
@@ -71,132 +79,141 @@ def pull(
 
     Args:
         source: Folder or Git URL of the repository.
-        wanted: Which version.
+        selector: Which version.
         target: New folder.
-        trusted: One of these must have signed it; None: nobody is asked.
-        today: To compare with a key's expiry; today's date in UTC unless told.
+        trusted: One of these keys must have signed it; None: signatures are not checked.
+        today: Compared with a key's expiry; default: today's date in UTC.
 
     Raises:
-        ReleaseError: A file, the statement, a tag or a signature is not what it must be.
-        ConfigError: The target is taken, or there is no such variant.
+        ReleaseError: A file, the statement, a tag or a signature is wrong.
+        ConfigError: The target exists or cannot be written, or there is no such variant.
     """
-    artifact = artifact_of(wanted.variant, wanted.artifact)
+    artifact = artifact_of(selector.variant, selector.artifact)
     with atomic_directory(target) as payload:
         git = clone(absolute(source), payload.with_name("clone"))
-        found = dvc_store.read(git, artifact)
-        version = resolve(found, wanted)
-        envelope, release = found.envelope(version), found.release(version)
-        key = _vouched(envelope, trusted, version.tag.name, today)
-        if wanted.stage:
-            _check_promotion(found, wanted.stage, release, trusted, today)
-        with dvc_store.opened(git.folder, release.revision, absolute(source)) as repo:
-            for name, file in release.files.items():
-                dvc_store.fetch(repo, file, payload / name)
-        write_statement(envelope, payload)
-        check(payload, release)
-    return VerifiedRelease(release=release, key=key, stages=tuple(found.stages_of(version)))
+        registry = read_registry(git, artifact)
+        verified = open_release(registry, resolve(registry, selector), trusted, today)
+        release = verified.release
+        envelope = registry.envelope(registry.version(release.version))
+        if selector.stage and trusted is not None:
+            _check_promotion(registry, selector.stage, release, trusted, today)
+        try:
+            with dvc_store.open_revision(git.folder, release.revision, absolute(source)) as repo:
+                for name, file in release.files.items():
+                    dvc_store.fetch(repo, file, payload / name)
+            write_statement(envelope, release, payload)
+            check(payload, release)
+            _make_readable(payload)
+        except OSError as error:
+            raise ConfigError(str(target), error.strerror or "cannot be written") from error
+    return verified
 
 
 def verify(
     folder: Path, trusted: Sequence[TrustedKey] | None, today: date | None = None
 ) -> VerifiedRelease:
-    """Check a folder that was pulled, offline.
+    """Check a pulled folder, offline.
+
+    Args:
+        folder: Written by `pull`.
+        trusted: One of these keys must have signed it; None: signatures are not checked.
+        today: Compared with a key's expiry; default: today's date in UTC.
 
     Raises:
-        ReleaseError: A file or a signature is not what it must be.
+        ReleaseError: A file or a signature is wrong.
     """
-    envelope, release = read_statement(folder)
-    key = _vouched(envelope, trusted, str(folder), today)
+    envelope = read_envelope(folder)
+    key = _check_signature(envelope, trusted, str(folder), today)
+    release = parse_release(envelope, str(folder))
     check(folder, release)
     return VerifiedRelease(release=release, key=key)
 
 
-def resolve(found: Registry, wanted: VersionSelector) -> Version:
-    """The version that is wanted; the newest that nobody objects to unless told which.
+def resolve(registry: Registry, selector: VersionSelector) -> Version:
+    """The selected version; by default the newest that is not blocked.
 
     Raises:
         ReleaseError: There is none, or it was deprecated or failed a later audit.
     """
-    if wanted.version:
-        version = found.version(wanted.version)
-    elif wanted.stage:
-        version = found.in_stage(wanted.stage)
+    if selector.version:
+        version = registry.version(selector.version)
+    elif selector.stage:
+        version = registry.in_stage(selector.stage)
     else:
-        usable = [v for v in found.versions.values() if wanted.objected or not v.objection]
+        usable = [
+            version
+            for version in registry.versions.values()
+            if selector.allow_deprecated or not version.blocked_reason
+        ]
         if not usable:
-            known = ", ".join(found.versions)
-            raise ReleaseError(
-                found.artifact, "no version that can be used", "a registered version",
-                f"all were taken back: {known}" if known else NO_TAGS,
-            )  # fmt: skip
+            known = ", ".join(registry.versions)
+            hint = f"all are deprecated or failed a later audit: {known}" if known else NO_TAGS
+            raise ReleaseError(registry.artifact, "no version can be used", hint=hint)
         version = usable[-1]
-    if version.objection and not wanted.objected:
-        raise ReleaseError(
-            version.tag.name, version.objection, "a version without objection",
-            "take another version; --objected takes this one all the same",
-        )  # fmt: skip
+    if version.blocked_reason and not selector.allow_deprecated:
+        hint = "take another version, or this one with --allow-deprecated"
+        raise ReleaseError(version.tag.name, version.blocked_reason, hint=hint)
     return version
 
 
 def open_release(
-    found: Registry, version: Version, trusted: Sequence[TrustedKey] | None
+    registry: Registry,
+    version: Version,
+    trusted: Sequence[TrustedKey] | None,
+    today: date | None = None,
 ) -> VerifiedRelease:
-    """A version's statement, with a look at its signature if anybody is trusted.
+    """A version's statement, after the check of its signature.
+
+    Args:
+        registry: Holds the version.
+        version: Which.
+        trusted: One of these keys must have signed it; None: signatures are not checked.
+        today: Compared with a key's expiry; default: today's date in UTC.
 
     Raises:
-        ReleaseError: It has none, or nobody trusted signed it.
+        ReleaseError: It has no statement or a wrong one, or no trusted key signed it.
     """
-    release = found.release(version)
-    key = _vouched(found.envelope(version), trusted, version.tag.name, None)
-    return VerifiedRelease(release=release, key=key, stages=tuple(found.stages_of(version)))
+    key = _check_signature(registry.envelope(version), trusted, version.tag.name, today)
+    release = registry.release(version)
+    return VerifiedRelease(release=release, key=key, stages=tuple(registry.stages_of(version)))
 
 
-def _vouched(
+def absolute(source: str) -> str:
+    """A folder's absolute path; a URL unchanged."""
+    return str(Path(source).absolute()) if Path(source).is_dir() else source
+
+
+def _check_signature(
     envelope: Envelope,
     trusted: Sequence[TrustedKey] | None,
     where: str,
     today: date | None,
 ) -> TrustedKey | None:
-    if trusted is None:
-        return None
-    return verify_signature(
-        envelope.statement, "release", envelope.signatures, trusted, where, today
-    )
+    return None if trusted is None else verify_signature(envelope, trusted, where, today)
 
 
 def _check_promotion(
-    found: Registry,
+    registry: Registry,
     stage: str,
     release: Release,
-    trusted: Sequence[TrustedKey] | None,
+    trusted: Sequence[TrustedKey],
     today: date | None,
 ) -> None:
-    """Whoever trusts somebody for releases trusts nobody else to say which of them is in use."""
-    if trusted is None:
-        return
-    assignment = found.stages[stage]
-    where, envelope = assignment.tag.name, found.promotion(assignment)
-    verify_signature(envelope.statement, "promotion", envelope.signatures, trusted, where, today)
-    expected = promotion_statement(release, stage, assignment.number)
-    if envelope.statement != expected:
+    """The assignment of a stage needs a trusted signature, as the release does."""
+    assignment = registry.stages[stage]
+    where, envelope = assignment.tag.name, registry.promotion(assignment)
+    verify_signature(envelope, trusted, where, today)
+    promotion = parse_promotion(envelope, where)
+    released = registry.envelope(registry.version(release.version))
+    if promotion != promotion_statement(release, released, stage, assignment.number):
         raise ReleaseError(
-            where, "a promotion of something else", f"{release.artifact}@{release.version}",
-            "somebody moved the tag: ask who may push tags",
+            where, f"it does not promote {release.name}",
+            hint="the tag was moved: ask the people who may push tags",
         )  # fmt: skip
 
 
-def promotion_statement(release: Release, stage: str, number: int) -> dict[str, object]:
-    """What is said when a version enters a lifecycle stage."""
-    return {
-        "promotion_version": 1,
-        "artifact": release.artifact,
-        "stage": stage,
-        "number": number,
-        "version": release.version,
-        "release_sha256": canonical_sha256(release.raw),
-    }
-
-
-def absolute(source: str) -> str:
-    """A folder's absolute path; a URL as it is."""
-    return str(Path(source).absolute()) if Path(source).is_dir() else source
+def _make_readable(folder: Path) -> None:
+    """Usual modes, whatever the clone or DVC left."""
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    folder.chmod(0o755)

@@ -1,17 +1,15 @@
-"""Ed25519 signatures over canonical JSON: who vouches for a statement, and whom a puller trusts.
+"""Ed25519 signatures of DSSE envelopes: key files, trust files, and the check of a signature.
 
-The signed bytes are a line that names the purpose, then the document by RFC 8785: a signature under
-a promotion is none under a release. Keys are PKCS#8 PEM files that their owner alone may read; whom
-to trust is a JSON file that the puller holds and that no repository can change.
+A signature covers the payload and its type. Keys are PKCS#8 PEM files that only their owner may
+read. A trust file is JSON; the puller holds it, and no repository can change it.
 
-Source: Josefsson and Liusvaara 2017 (RFC 8032); Rundgren, Jordan and Erdtman 2020 (RFC 8785).
+Source: Josefsson and Liusvaara 2017 (RFC 8032); DSSE v1 (github.com/secure-systems-lab/dsse).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import importlib
 import json
 import os
@@ -20,15 +18,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tiprdc.errors import ConfigError, ReleaseError
-from tiprdc.formats.files import read_json
+from tiprdc.formats.envelope import PAYLOAD_TYPE, Envelope, Signature, Signer
+from tiprdc.formats.files import read_json, sanitize
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-Purpose = Literal["release", "promotion"]
+    from securesystemslib.signer import SSlibKey
 
 TRUST_VERSION = 1
 _TRUST = f'{{"trust_version": {TRUST_VERSION}, "keys": [{{"name", "public_key", "expires"}}]}}'
@@ -37,10 +35,10 @@ _KEYGEN = "make one with `tiprdc keygen`"
 
 @dataclass(frozen=True, kw_only=True)
 class TrustedKey:
-    """Somebody whose signature counts.
+    """A public key of a trust file.
 
     Args:
-        name: As the trust file calls its owner.
+        name: Its owner, as the trust file has it.
         public: The 32 bytes of an Ed25519 public key.
         expires: Last day (UTC) on which its signatures are accepted; None: no end.
     """
@@ -51,99 +49,90 @@ class TrustedKey:
 
     @property
     def id(self) -> str:
-        """What a signature calls its key: 16 hex digits of the public key's sha256."""
-        return _key_id(self.public)
+        """The key id in signatures: 64 hex digits, as securesystemslib computes it."""
+        return _public_key(self.public).keyid
 
 
-def canonical(document: Mapping[str, Any]) -> bytes:
-    """The one JSON text of a document (RFC 8785).
+def sign(payload: bytes, key: Ed25519PrivateKey | None) -> Envelope:
+    """Put an in-toto statement into an envelope.
+
+    Args:
+        payload: The statement.
+        key: Signs it; None: the envelope is unsigned.
+    """
+    if key is None:
+        return Envelope(payload=payload)
+    from securesystemslib import dsse
+    from securesystemslib.signer import CryptoSigner
+
+    signature = dsse.Envelope(payload, PAYLOAD_TYPE, {}).sign(CryptoSigner(key))
+    text = base64.b64encode(bytes.fromhex(signature.signature)).decode()
+    return Envelope(payload=payload, signatures=(Signature(keyid=signature.keyid, sig=text),))
+
+
+def make_signer(key_file: Path) -> Signer:
+    """A function that signs payloads with a key; the key file is read now.
 
     Raises:
-        ReleaseError: It holds what has no canonical form, e.g. a NaN or an integer above 2^53.
+        ConfigError: The key cannot be used.
     """
-    import rfc8785
-
-    try:
-        return rfc8785.dumps(dict(document))
-    except rfc8785.CanonicalizationError as error:
-        raise ReleaseError("statement", str(error), "JSON with finite numbers") from error
-
-
-def canonical_sha256(document: Mapping[str, Any]) -> str:
-    """Hex digest of a document's canonical JSON."""
-    return hashlib.sha256(canonical(document)).hexdigest()
-
-
-def sign(document: Mapping[str, Any], purpose: Purpose, key: Ed25519PrivateKey) -> dict[str, str]:
-    """A signature: the key's id and 64 bytes in base64."""
-    public = key.public_key().public_bytes_raw()
-    signature = key.sign(_signed(document, purpose))
-    return {"key": _key_id(public), "ed25519": base64.b64encode(signature).decode()}
+    key = load_private(key_file)
+    return lambda payload: sign(payload, key)
 
 
 def verify_signature(
-    document: Mapping[str, Any],
-    purpose: Purpose,
-    signatures: Sequence[Mapping[str, str]],
-    trusted: Sequence[TrustedKey],
-    where: str,
-    today: date | None = None,
+    envelope: Envelope, trusted: Sequence[TrustedKey], where: str, today: date | None = None
 ) -> TrustedKey:
-    """Who of the trusted vouches for a document.
+    """Find a trusted key that signed an envelope.
 
     Args:
-        document: What was signed.
-        purpose: As what.
-        signatures: Any number; one good one is enough.
-        trusted: Of the puller's file.
+        envelope: With any number of signatures; one valid one of a trusted key is enough.
+        trusted: Keys of the puller's trust file.
         where: Names the document in errors.
-        today: To compare with expiry; today's date in UTC unless told.
+        today: Compared with expiry; default: today's date in UTC.
 
     Raises:
-        ReleaseError: Nobody trusted signed, a signature is wrong, or its key expired.
+        ReleaseError: No trusted key signed it, the signature does not match, or the key expired.
     """
-    _need_cryptography()
-    expected = "a good signature by a key that you trust"
-    if not signatures:
-        raise ReleaseError(
-            where, "nobody signed it", expected, "ask for a release made with --sign"
-        )
-    by_id = {key.id: key for key in trusted}
-    known = [(by_id[s["key"]], s["ed25519"]) for s in signatures if s["key"] in by_id]
-    if not known:
-        ids = ", ".join(s["key"] for s in signatures)
-        raise ReleaseError(where, f"signed by {ids}, unknown to you", expected)
-    signed, today = _signed(document, purpose), today or datetime.now(UTC).date()
-    good = [key for key, signature in known if _verifies(key, signature, signed)]
-    if not good:
-        raise ReleaseError(
-            where, f"the signature of {known[0][0].name} does not fit", expected, "do not use it"
-        )
-    for key in good:
+    _require_packages()
+    if not envelope.signatures:
+        raise ReleaseError(where, "it is not signed", hint="ask for a release made with --sign")
+    keys = {key.id: key for key in trusted}
+    candidates = [(keys[s.keyid], s) for s in envelope.signatures if s.keyid in keys]
+    if not candidates:
+        ids = ", ".join(sanitize(s.keyid)[:16] or "a key without id" for s in envelope.signatures)
+        given = f"signed by {ids}, which your trust file does not name"
+        raise ReleaseError(where, given, hint="ask the publisher for a trust file, not the server")
+    valid = [key for key, signature in candidates if _matches(envelope, key, signature)]
+    if not valid:
+        given = f"the signature of {candidates[0][0].name} does not match"
+        raise ReleaseError(where, given, hint="do not use this release: it was changed")
+    today = today or datetime.now(UTC).date()
+    for key in valid:
         if key.expires is None or today <= key.expires:
             return key
     raise ReleaseError(
-        where, f"the key of {good[0].name} expired on {good[0].expires}", expected,
-        "ask for a release signed by a key that is valid, or for a newer trust file",
+        where, f"the key of {valid[0].name} expired on {valid[0].expires}",
+        hint="ask for a release signed by a valid key, or for a newer trust file",
     )  # fmt: skip
 
 
 def read_trust(path: Path) -> tuple[TrustedKey, ...]:
-    """Whom a trust file names.
+    """Keys of a trust file.
 
     Raises:
         DataError: It cannot be read.
-        ConfigError: It is not a trust file, or names nobody.
+        ConfigError: It is not a trust file, or has no key.
     """
     raw = read_json(path)
     try:
         if raw["trust_version"] != TRUST_VERSION:
             raise ValueError(f"trust_version {raw['trust_version']!r}")
-        keys = tuple(_trusted(entry) for entry in raw["keys"])
+        keys = tuple(_trusted_key(entry) for entry in raw["keys"])
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise ConfigError(str(path), f"not a trust file: {error}", _TRUST, _KEYGEN) from error
     if not keys:
-        raise ConfigError(str(path), "it names nobody", "at least one key", _KEYGEN)
+        raise ConfigError(str(path), "it has no key", "at least one key", _KEYGEN)
     return keys
 
 
@@ -160,9 +149,9 @@ def generate(name: str, key_file: Path, trust_file: Path, expires: date | None =
         The key's id.
 
     Raises:
-        ConfigError: A file is there already, or cannot be written.
+        ConfigError: A file exists already, or cannot be written.
     """
-    _need_cryptography()
+    _require_packages()
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -181,19 +170,19 @@ def generate(name: str, key_file: Path, trust_file: Path, expires: date | None =
     trust = json.dumps({"trust_version": TRUST_VERSION, "keys": [entry]}, indent=1) + "\n"
     for path in (key_file, trust_file):
         if path.exists() or path.is_symlink():
-            raise ConfigError(str(path), "is there already", "a new file", "choose another name")
+            raise ConfigError(str(path), "already exists", "a new file", "choose another name")
     _write_new(trust_file, trust.encode(), 0o644)
     _write_new(key_file, pem, 0o600)
-    return _key_id(public)
+    return _public_key(public).keyid
 
 
 def load_private(path: Path) -> Ed25519PrivateKey:
-    """The key to sign with.
+    """Read a private key.
 
     Raises:
         ConfigError: No such file, not an Ed25519 key, or others may read it.
     """
-    _need_cryptography()
+    _require_packages()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -213,40 +202,47 @@ def load_private(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _need_cryptography() -> None:
-    """The bare install compares digests; signatures need two packages more.
+def _require_packages() -> None:
+    """The bare install compares digests; signatures need two more packages.
 
     Raises:
-        ConfigError: They are not there.
+        ConfigError: They are not installed.
     """
     try:
-        for name in ("cryptography", "rfc8785"):
+        for name in ("cryptography", "securesystemslib"):
             importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "signature", f"{error.name} is not installed", "cryptography and rfc8785",
+            "signature", f"{error.name} is not installed", "cryptography and securesystemslib",
             'pip install "tiprdc[verify]"',
         ) from error  # fmt: skip
 
 
-def _signed(document: Mapping[str, Any], purpose: Purpose) -> bytes:
-    return f"tiprdc {purpose} v1\n".encode() + canonical(document)
-
-
-def _verifies(key: TrustedKey, signature: str, signed: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
+def _public_key(public: bytes) -> SSlibKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from securesystemslib.signer import SSlibKey
+
+    return SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(public))
+
+
+def _matches(envelope: Envelope, key: TrustedKey, signature: Signature) -> bool:
+    from securesystemslib import dsse
+    from securesystemslib.exceptions import Error
+    from securesystemslib.signer import Signature as LibrarySignature
 
     try:
-        Ed25519PublicKey.from_public_bytes(key.public).verify(
-            base64.b64decode(signature, validate=True), signed
+        raw = base64.b64decode(signature.sig, validate=True)
+        # One signature at a time: the library keeps only one of several with the same key id.
+        one = {key.id: LibrarySignature(key.id, raw.hex())}
+        dsse.Envelope(envelope.payload, envelope.payload_type, one).verify(
+            [_public_key(key.public)], 1
         )
-    except (InvalidSignature, ValueError):
+    except (Error, ValueError):
         return False
     return True
 
 
-def _trusted(entry: Mapping[str, Any]) -> TrustedKey:
+def _trusted_key(entry: Mapping[str, Any]) -> TrustedKey:
     public = base64.b64decode(entry["public_key"], validate=True)
     if len(public) != 32:
         raise ValueError("a public key has 32 bytes")
@@ -256,10 +252,6 @@ def _trusted(entry: Mapping[str, Any]) -> TrustedKey:
         public=public,
         expires=None if expires is None else date.fromisoformat(expires),
     )
-
-
-def _key_id(public: bytes) -> str:
-    return hashlib.sha256(public).hexdigest()[:16]
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

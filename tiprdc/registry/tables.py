@@ -1,4 +1,4 @@
-"""Tables of a registry: versions, lifecycle stages, what audits said then and say now."""
+"""Tables of a registry: all versions, their first and later verdicts, details of one version."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from tiprdc.registry.versions import Registry, Version
 Rows = list[tuple[str, ...]]
 
 
-def show_rows(found: Registry) -> tuple[tuple[str, ...], Rows]:
-    """Head and rows: each version, newest first, with what decides whether to use it."""
+def show_rows(registry: Registry) -> tuple[tuple[str, ...], Rows]:
+    """Head and rows: each version, newest first, with stage, verdict, bound and utility."""
     head = ("version", "stage", "verdict", "suite", "strongest, at most", "limit", "utility lost")
     return head, [
-        (version.name, _stages(found, version), *_standing(found, version))
-        for version in reversed(found.versions.values())
+        (version.name, _stages(registry, version), *_status(registry, version))
+        for version in reversed(registry.versions.values())
     ]
 
 
-def history_rows(found: Registry) -> tuple[tuple[str, ...], Rows]:
+def history_rows(registry: Registry) -> tuple[tuple[str, ...], Rows]:
     """Head and rows: each version and each later audit of it, oldest first."""
     head = ("version", "when", "commit", "stage", "suite", "verdict", "signed", "note")
     rows: Rows = []
-    for version in found.versions.values():
-        stage, commit = _stages(found, version), version.tag.commit[:12]
+    for version in registry.versions.values():
+        stage, commit = _stages(registry, version), version.tag.commit[:12]
         try:
-            release, signed = found.release(version), _signed(found, version)
-            note = "" if version.withdrawn is None else f"deprecated: {version.withdrawn}"
+            release, signed = registry.release(version), _signed(registry, version)
+            note = "" if version.deprecated is None else f"deprecated: {version.deprecated}"
             rows.append((
-                version.name, release.released, commit, stage, release.suite_version,
-                release.verdict, signed, note,
+                version.name, release.released, commit, stage, release.audit.suite_version,
+                release.audit.verdict, signed, note,
             ))  # fmt: skip
         except ReleaseError as error:
             note = f"no release: {error.given}"
@@ -41,30 +41,33 @@ def history_rows(found: Registry) -> tuple[tuple[str, ...], Rows]:
         for later in version.reaudits:
             note = "later audit"
             if later.verdict != "PASS":
-                note += ": it does not pass any more"
+                note += ": it no longer passes"
             rows.append(
                 (version.name, "-", commit, "", later.suite_version, later.verdict, "-", note)
             )
     return head, rows
 
 
-def detail(found: Registry, version: Version) -> Rows:
-    """Everything that is said of one version."""
-    release = found.release(version)
+def detail(registry: Registry, version: Version) -> Rows:
+    """Rows of label and value: all about one version."""
+    release = registry.release(version)
     return [
-        ("stage", _stages(found, version)),
-        ("standing", version.objection or "nobody objects"),
-        ("verdict", f"{release.verdict} by suite {release.suite_version}"),
+        ("stage", _stages(registry, version)),
+        ("status", version.blocked_reason or "in use"),
+        ("verdict", f"{release.audit.verdict} by suite {release.audit.suite_version}"),
         *(
-            (f"private: {name}", f"at most {_points(high)} %, limit {_points(limit)} %")
-            for name, (high, limit) in release.limits.items()
+            (f"private: {name}", f"at most {_points(b.high)} %, limit {_points(b.limit)} %")
+            for name, b in release.audit.attributes.items()
         ),
-        ("utility lost", _lost(release)),
-        ("signed", _signed(found, version)),
+        ("utility lost", _utility_lost(release)),
+        ("signed", _signed(registry, version)),
         ("released", release.released),
         ("commit", release.revision),
         ("params.yaml", f"sha256 {release.params_sha256}"),
-        ("training data", f"{release.dataset}, digest {release.data_digest}"),
+        (
+            "training data",
+            f"{release.training_data.dataset}, digest {release.training_data.digest}",
+        ),
         *(
             (name, f"{numbers.count(file.size)} bytes, sha256 {file.sha256}")
             for name, file in sorted(release.files.items())
@@ -72,37 +75,40 @@ def detail(found: Registry, version: Version) -> Rows:
     ]
 
 
-def _standing(found: Registry, version: Version) -> Iterator[str]:
-    """Verdict as of now, suite, worst bound and its limit, loss; dashes where nothing is known."""
+def _status(registry: Registry, version: Version) -> Iterator[str]:
+    """Current verdict, suite, worst bound, its limit, utility loss; "-" where unknown."""
     try:
-        release = found.release(version)
+        release = registry.release(version)
     except ReleaseError:
         yield from ("none: no release", "-", "-", "-", "-")
         return
     last = version.reaudits[-1] if version.reaudits else None
-    verdict, suite = release.verdict, release.suite_version
+    audit = release.audit
+    verdict, suite = audit.verdict, audit.suite_version
     if last:
         verdict, suite = f"{last.verdict} (was {verdict})", last.suite_version
-    yield f"{verdict}, deprecated" if version.withdrawn is not None else verdict
+    yield f"{verdict}, deprecated" if version.deprecated is not None else verdict
     yield suite
-    worst = max(release.limits.values(), key=lambda pair: pair[0] - pair[1], default=None)
-    yield f"{_points(worst[0])} %" if worst else "-"
-    yield f"{_points(worst[1])} %" if worst else "-"
-    yield _lost(release)
+    worst = max(audit.attributes.values(), key=lambda b: b.high - b.limit, default=None)
+    yield f"{_points(worst.high)} %" if worst else "-"
+    yield f"{_points(worst.limit)} %" if worst else "-"
+    yield _utility_lost(release)
 
 
-def _lost(release: Release) -> str:
-    loss = release.utility_loss
+def _utility_lost(release: Release) -> str:
+    loss = release.audit.utility_loss
     return "not measured" if loss is None else f"{_points(loss)} points"
 
 
-def _signed(found: Registry, version: Version) -> str:
-    keys = [sanitize(s["key"]) for s in found.envelope(version).signatures]
+def _signed(registry: Registry, version: Version) -> str:
+    keys = [
+        sanitize(s.keyid)[:16] or "key without id" for s in registry.envelope(version).signatures
+    ]
     return ", ".join(keys) or "no"
 
 
-def _stages(found: Registry, version: Version) -> str:
-    return ", ".join(found.stages_of(version)) or "-"
+def _stages(registry: Registry, version: Version) -> str:
+    return ", ".join(registry.stages_of(version)) or "-"
 
 
 def _points(rate: float) -> str:

@@ -1,4 +1,4 @@
-"""Versions, lifecycle stages and later audits of one artifact, as the tags of a repository say."""
+"""Versions, lifecycle stages and later audits of one artifact in the registry."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tiprdc.errors import ReleaseError, suggestion
-from tiprdc.formats.release_statement import (
-    Envelope,
-    Release,
-    parse_envelope,
-    parse_release,
-    version_key,
-)
+from tiprdc.formats.envelope import Envelope, parse_envelope
+from tiprdc.formats.release_statement import Release, parse_release, version_key
 from tiprdc.registry.git import Git, Tag
 
 Bump = Literal["major", "minor", "patch"]
@@ -22,12 +17,12 @@ NO_TAGS = "a clone without tags? `git fetch --tags` (and `--unshallow`)"
 
 @dataclass(frozen=True, kw_only=True)
 class Reaudit:
-    """What a later audit of a version found.
+    """Result of a later audit of a version.
 
     Args:
         number: 1 for the first.
         suite_version: Of its attacks.
-        verdict: PASS, FAIL or INCONCLUSIVE.
+        verdict: PASS, FAIL or INCONCLUSIVE; "unreadable" if the tag cannot be read.
         sha256: Of its audit.json.
     """
 
@@ -43,30 +38,30 @@ class Version:
 
     Args:
         name: "v1.2.0".
-        tag: That makes it.
-        withdrawn: Why it was taken back; None if it was not.
+        tag: The tag that registers it.
+        deprecated: Reason of its deprecation; None if it is not deprecated.
         reaudits: Later audits of it, in order.
     """
 
     name: str
     tag: Tag
-    withdrawn: str | None
+    deprecated: str | None
     reaudits: tuple[Reaudit, ...]
 
     @property
-    def objection(self) -> str:
-        """Why nobody should use it, or nothing."""
-        if self.withdrawn is not None:
-            return f"was deprecated: {self.withdrawn}"
+    def blocked_reason(self) -> str:
+        """Why it is not pulled, or "": deprecated, or the last later audit is no PASS."""
+        if self.deprecated is not None:
+            return f"was deprecated: {self.deprecated}"
         if self.reaudits and self.reaudits[-1].verdict != "PASS":
             last = self.reaudits[-1]
-            return f"a later audit (suite {last.suite_version}) says {last.verdict}"
+            return f"a later audit (suite {last.suite_version}) has the verdict {last.verdict}"
         return ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """The lifecycle stage of a version, by the tag of the highest number."""
+    """A version in a lifecycle stage; `number` is counted per artifact."""
 
     stage: str
     number: int
@@ -75,14 +70,14 @@ class Assignment:
 
 @dataclass(frozen=True, kw_only=True)
 class Registry:
-    """What the tags of a repository say of one artifact.
+    """One artifact in a repository's tags.
 
     Args:
         git: The repository.
         artifact: Its name.
         versions: In ascending order.
         stages: Lifecycle stage -> its last assignment.
-        counter: Highest number that an assignment has.
+        counter: Highest number of an assignment; 0 if there is none.
     """
 
     git: Git
@@ -92,22 +87,21 @@ class Registry:
     counter: int
 
     def in_stage(self, stage: str) -> Version:
-        """The version that is in a lifecycle stage.
+        """The version in a lifecycle stage.
 
         Raises:
-            ReleaseError: None is, or its tag names a commit that is no version.
+            ReleaseError: There is none, or its tag names a commit that is no version.
         """
         if stage not in self.stages:
             raise ReleaseError(
-                f"{self.artifact}#{stage}", "no version is in that stage",
-                ", ".join(sorted(self.stages)) or "none is in any stage",
-                suggestion(stage, self.stages) or NO_TAGS,
+                f"{self.artifact}#{stage}", "no version is in this stage",
+                ", ".join(sorted(self.stages)), suggestion(stage, self.stages) or NO_TAGS,
             )  # fmt: skip
         tag = self.stages[stage].tag
         for version in reversed(self.versions.values()):
             if version.tag.commit == tag.commit:
                 return version
-        raise ReleaseError(tag.name, "names a commit that is no version", "a registered version")
+        raise ReleaseError(tag.name, "its commit is no registered version")
 
     def version(self, name: str) -> Version:
         """A version by its name.
@@ -117,51 +111,53 @@ class Registry:
         """
         version_key(name)
         if name not in self.versions:
-            known = ", ".join(self.versions) or "no version at all"
+            known = ", ".join(self.versions)
             raise ReleaseError(f"{self.artifact}@{name}", "not registered", known, NO_TAGS)
         return self.versions[name]
 
     def stages_of(self, version: Version) -> list[str]:
-        """Lifecycle stages that a version is in."""
+        """Lifecycle stages of a version."""
         return sorted(s for s, a in self.stages.items() if a.tag.commit == version.tag.commit)
 
     def envelope(self, version: Version) -> Envelope:
-        """The statement in a version's tag, with its signatures.
+        """The envelope in a version's tag; its signatures are not checked here.
 
         Raises:
-            ReleaseError: The tag holds none: it was made by other means than a release.
+            ReleaseError: The tag holds none: it was not made by a release.
         """
-        where = version.tag.name
-        return parse_envelope(document(self.git.message(version.tag), where), where)
+        return self._envelope(version.tag)
 
     def release(self, version: Version) -> Release:
-        """A version's statement, held against its tag.
+        """A version's statement, compared with its tag.
 
         Raises:
             ReleaseError: There is none, or it is about another artifact, version or commit.
         """
-        release = parse_release(self.envelope(version).statement, version.tag.name)
-        said = (release.artifact, release.version, release.revision)
-        if said != (self.artifact, version.name, version.tag.commit):
+        tag = version.tag
+        release = parse_release(self.envelope(version), tag.name)
+        stated = (release.artifact, release.version, release.revision)
+        if stated != (self.artifact, version.name, tag.commit):
             raise ReleaseError(
-                version.tag.name,
-                f"says it is {said[0]}@{said[1]} of {said[2][:12]}, at {version.tag.commit[:12]}",
-                "a statement about itself", "somebody moved the tag: ask who may push tags",
+                tag.name, f"its statement is about {release.name} of {release.revision[:12]},"
+                f" the tag is at {tag.commit[:12]}",
+                hint="the tag was moved: ask the people who may push tags",
             )  # fmt: skip
         return release
 
     def promotion(self, assignment: Assignment) -> Envelope:
-        """The statement in the tag of a lifecycle stage.
+        """The envelope in the tag of a lifecycle stage; its signatures are not checked here.
 
         Raises:
             ReleaseError: The tag holds none.
         """
-        where = assignment.tag.name
-        return parse_envelope(document(self.git.message(assignment.tag), where), where)
+        return self._envelope(assignment.tag)
+
+    def _envelope(self, tag: Tag) -> Envelope:
+        return parse_envelope(envelope_text(self.git.message(tag), tag.name), tag.name)
 
 
 def next_version(known: list[str], bump: Bump) -> str:
-    """The version after the last of these, which are in ascending order."""
+    """The version after the last of the known ones, which are in ascending order."""
     major, minor, patch = version_key(known[-1]) if known else (0, 0, 0)
     numbers = {
         "major": (major + 1, 0, 0),
@@ -171,7 +167,7 @@ def next_version(known: list[str], bump: Bump) -> str:
     return "v" + ".".join(map(str, numbers))
 
 
-def document(message: str, where: str) -> str:
+def envelope_text(message: str, where: str) -> str:
     """The line of JSON in a tag's message.
 
     Raises:
@@ -181,6 +177,6 @@ def document(message: str, where: str) -> str:
         if line.startswith("{"):
             return line
     raise ReleaseError(
-        where, "a tag without a statement", "a version made by `python -m pipelines.release`",
-        "a version that was made by hand has no audit to show",
+        where, "a tag without a statement",
+        hint="pull a version made by `python -m pipelines.release`; this one has no audit",
     )  # fmt: skip

@@ -13,8 +13,10 @@ from pipelines.release import lifecycle
 from tests.helpers.release_project import Lab
 from tests.tiprdc.cli.test_main import run
 from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.formats.envelope import encode_json
 from tiprdc.formats.files import sha256
 from tiprdc.registry.git import Git
+from tiprdc.registry.signing import sign
 
 
 @pytest.fixture
@@ -23,26 +25,25 @@ def lab(released_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> L
     return released_lab.copy(tmp_path / "lab")
 
 
-def test_a_session_of_a_puller(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_session_of_a_puller(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target, trust = tmp_path / "extractor", str(lab.trust)
     words = ("pull", str(lab.origin), "extractor", "--stage", "prod", "-o", str(target))
     code, out, err = run(capsys, *words, "--trust", trust)
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == (
-        f"extractor@v0.1.0 in {target}: 4 files as stated; audit PASS by suite {SUITE_VERSION}"
+        f"extractor@v0.1.0 in {target}: 4 files match the statement;"
+        f" audit PASS by suite {SUITE_VERSION}"
     )
-    assert out.splitlines()[1].startswith("Vouched for by the releaser (key ")
+    assert out.splitlines()[1].startswith("Signed by the releaser (key ")
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
-    assert "is there already" in err
+    assert "already exists" in err
     code, out, _ = run(capsys, "verify", str(target), "--trust", trust, "--json")
-    said = json.loads(out)
-    assert (code, said["vouched_by"], said["version"]) == (0, "the releaser", "v0.1.0")
+    document = json.loads(out)
+    assert (code, document["signed_by"], document["version"]) == (0, "the releaser", "v0.1.0")
     code, out, _ = run(capsys, "verify", str(target))
     assert code == 0
-    assert out.splitlines()[1].startswith("Nobody vouched for it")
+    assert out.splitlines()[1].startswith("Signature not checked")
     (target / "extractor.onnx").write_bytes(b"x")
     code, out, err = run(capsys, "verify", str(target))
     assert (code, out) == (2, "")
@@ -50,32 +51,33 @@ def test_a_session_of_a_puller(
     assert "Traceback" not in err
 
 
-def test_lineage_leads_from_a_release_to_its_code(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_lineage_traces_a_release_to_its_code(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "lineage", str(lab.origin), "extractor@v0.2.0", "--json")
-    found = json.loads(out)
-    assert (code, found["broken"]) == (0, [])
-    assert found["revision"] == lab.git("rev-parse", "main").strip()
-    assert found["params_sha256"] == sha256(lab.project / "params.yaml")
-    assert found["audit"]["sha256"] == sha256(lab.project / "reports/audit.json")
-    assert found["training_data"]["dataset"] == "avatars"
-    assert found["stages"]["audit"]["deps"]["artifacts/release"].endswith(".dir")
+    origin = json.loads(out)
+    assert (code, origin["broken"]) == (0, [])
+    assert origin["revision"] == lab.git("rev-parse", "main").strip()
+    assert origin["params_sha256"] == sha256(lab.project / "params.yaml")
+    assert origin["audit"]["sha256"] == sha256(lab.project / "reports/audit.json")
+    assert origin["training_data"]["dataset"] == "avatars"
+    assert origin["stages"]["audit"]["deps"]["artifacts/release"].endswith(".dir")
     code, out, _ = run(capsys, "lineage", str(lab.origin), "extractor@v0.2.0")
     assert code == 0
-    assert found["revision"] in out
-    assert "nobody was asked" in out
+    assert origin["revision"] in out
+    assert "not checked (--trust KEYS)" in out
 
 
-def test_lineage_says_which_link_is_broken(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    lab.retag("extractor@v0.2.0", lambda e: e["statement"].update(params_sha256="e" * 64))
+def test_lineage_names_the_broken_link(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.retag(
+        "extractor@v0.2.0",
+        lambda e: e["statement"]["predicate"].update(params_sha256="e" * 64),
+    )
     code, out, _ = run(capsys, "lineage", str(lab.origin), "extractor@v0.2.0")
     assert code == 1
     assert "Broken: params.yaml at the commit is not the one of the statement" in out
     name = ("lineage", str(lab.origin), "extractor@v0.2.0", "--trust", str(lab.trust))
     code, _, err = run(capsys, *name)
     assert code == 2
-    assert "does not fit" in err
+    assert "does not match" in err
 
 
 def test_lineage_shows_later_audits(
@@ -89,11 +91,11 @@ def test_lineage_shows_later_audits(
 
 
 @pytest.mark.parametrize("name", ["extractor", "extractor@", "extractor@latest", "@v1.0.0"])
-def test_lineage_wants_a_version(lab: Lab, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_lineage_needs_a_version(lab: Lab, capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert run(capsys, "lineage", str(lab.origin), name)[0] == 2
 
 
-def test_keygen_makes_what_pull_and_release_take(
+def test_keygen_makes_key_and_trust_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = tmp_path / "release.pem"
@@ -105,26 +107,28 @@ def test_keygen_makes_what_pull_and_release_take(
     assert key.read_text() not in out
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
-    assert "is there already" in err
+    assert "already exists" in err
 
 
-def test_names_of_strangers_cannot_rewrite_a_terminal(
+def test_foreign_text_cannot_rewrite_a_terminal(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     git = Git(lab.origin)
     commit = git.tags()["extractor@v0.2.0"].commit
-    evil = '{"statement": {"statement_version": "\\u001b[31mred"}, "signatures": []}'
-    made = git.make_tag("extractor@v0.2.0", commit, f"x\n\n{evil}")
-    git("update-ref", "refs/tags/extractor@v0.2.0", made)
+    envelope = sign(b'{"predicateType": "\\u001b[31mred"}', None)
+    message = f"x\n\n{encode_json(envelope).decode()}"
+    git("update-ref", "refs/tags/extractor@v0.2.0",
+        git.make_tag("extractor@v0.2.0", commit, message))  # fmt: skip
     _, _, err = run(capsys, "lineage", str(lab.origin), "extractor@v0.2.0")
     assert "red" in err
     assert "\x1b" not in err
 
 
-def test_commands_are_light_until_they_run() -> None:
+def test_commands_import_heavy_packages_only_when_run() -> None:
     script = (
         "import sys, tiprdc.cli.main\n"
-        "print(*{'torch', 'dvc', 'gto', 'cryptography', 'rfc8785', 'pandas'} & set(sys.modules))"
+        "heavy = {'torch', 'dvc', 'gto', 'cryptography', 'securesystemslib', 'pandas'}\n"
+        "print(*heavy & set(sys.modules))"
     )
     found = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True,

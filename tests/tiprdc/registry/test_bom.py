@@ -1,4 +1,4 @@
-"""The bill of materials against the schema of CycloneDX itself."""
+"""The bill of materials is valid by the schema of CycloneDX."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ FILES = {
 def bom(name: str, **changes: Any) -> dict[str, Any]:
     raw = AUDITS[name]()
     contract, audit = parse_contract(manifest(raw), "manifest"), parse_audit(raw, "audit")
-    said = {"version": "v1.2.0", "revision": "c" * 40, "released": "2026-11-24T10:00:00Z"}
-    return bill_of_materials(contract, audit, FILES, **{**said, **changes})
+    fields = {"version": "v1.2.0", "revision": "c" * 40, "released": "2026-11-24T10:00:00Z"}
+    return bill_of_materials(contract, audit, FILES, **{**fields, **changes})
 
 
 @pytest.mark.parametrize("name", sorted(set(AUDITS) - {"hostile"}))
-def test_it_is_valid(name: str) -> None:
+def test_bom_is_valid_cyclonedx(name: str) -> None:
     assert VALIDATOR.validate_str(json.dumps(bom(name))) is None
 
 
@@ -45,13 +45,13 @@ def test_it_is_valid(name: str) -> None:
         lambda d: d.update(serialNumber="7"),
     ],
 )
-def test_the_validator_would_notice(broken: Any) -> None:
+def test_validator_refuses_a_broken_bom(broken: Any) -> None:
     document = copy.deepcopy(bom("image"))
     broken(document)
     assert VALIDATOR.validate_str(json.dumps(document)) is not None
 
 
-def test_it_names_what_was_measured_with_its_bounds() -> None:
+def test_bom_has_figures_with_their_bounds() -> None:
     document = bom("image")
     component = document["metadata"]["component"]
     assert component["type"] == "machine-learning-model"
@@ -66,7 +66,7 @@ def test_it_names_what_was_measured_with_its_bounds() -> None:
     assert "light" not in json.dumps(document)
 
 
-def test_every_reference_leads_somewhere_once() -> None:
+def test_every_reference_is_defined_once() -> None:
     document = bom("text")
     parts = [document["metadata"]["component"], *document["components"]]
     refs = [part["bom-ref"] for part in parts]
@@ -75,7 +75,7 @@ def test_every_reference_leads_somewhere_once() -> None:
     assert {edge["ref"], *edge["dependsOn"]} <= set(refs)
 
 
-def test_the_same_release_has_the_same_serial_number() -> None:
+def test_same_release_has_the_same_serial_number() -> None:
     assert bom("image") == bom("image")
     other = bom("image", version="v1.3.0")["serialNumber"]
     assert bom("image")["serialNumber"] != other

@@ -1,4 +1,4 @@
-"""Release and pull through a web server on the loopback that takes PUT."""
+"""Release to and pull from a local web server that accepts PUT."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.release_project import Lab, pulled_whole_or_not_at_all
+from tests.helpers.release_project import Lab, check_pulls_from_remote
 
 pytest.importorskip(
     "dvc_http", reason="DVC's client for HTTP is not installed: pip install dvc-http"
 )
 
-# Warnings of aiohttp are its own.
+# Warnings of aiohttp are not ours.
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-class Shelf(SimpleHTTPRequestHandler):
-    """Gives files of a folder and takes new ones; its log says nothing."""
+class PutHandler(SimpleHTTPRequestHandler):
+    """Serves a folder and accepts new files; logs nothing."""
 
     def do_PUT(self) -> None:
         path = Path(self.translate_path(self.path))
@@ -46,13 +46,13 @@ class Shelf(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """Its address, and its folder."""
-    folder = tmp_path / "shelf"
+def web_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Its URL and its folder."""
+    folder = tmp_path / "web"
     folder.mkdir()
 
-    def handler(*arguments: object) -> Shelf:
-        return Shelf(*arguments, directory=str(folder))  # type: ignore[arg-type]
+    def handler(*arguments: object) -> PutHandler:
+        return PutHandler(*arguments, directory=str(folder))  # type: ignore[arg-type]
 
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -64,12 +64,12 @@ def shelf(tmp_path: Path) -> Iterator[tuple[str, Path]]:
             thread.join()
 
 
-def test_released_to_and_pulled_from_a_web_server(
-    audited_lab: Lab, tmp_path: Path, shelf: tuple[str, Path]
+def test_release_is_pulled_from_a_web_server(
+    audited_lab: Lab, tmp_path: Path, web_server: tuple[str, Path]
 ) -> None:
-    (url, store), lab = shelf, audited_lab.copy(tmp_path / "lab")
+    (url, store), lab = web_server, audited_lab.copy(tmp_path / "lab")
     lab.use_remote(f"url = {url}", "method = PUT")
-    pulled_whole_or_not_at_all(
+    check_pulls_from_remote(
         lab,
         tmp_path,
         put=lambda name, data: (store / name).write_bytes(data),

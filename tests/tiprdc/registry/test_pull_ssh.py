@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.release_project import Lab, pulled_whole_or_not_at_all
+from tests.helpers.release_project import Lab, check_pulls_from_remote
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -66,12 +66,12 @@ def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
 
 
-def test_released_to_and_pulled_over_ssh(audited_lab: Lab, tmp_path: Path, port: int) -> None:
+def test_release_is_pulled_over_ssh(audited_lab: Lab, tmp_path: Path, port: int) -> None:
     lab, store = audited_lab.copy(tmp_path / "lab"), tmp_path / "far"
     lab.use_remote(
         f"url = ssh://{getpass.getuser()}@127.0.0.1:{port}{store}", f"keyfile = {tmp_path}/user"
     )
-    pulled_whole_or_not_at_all(
+    check_pulls_from_remote(
         lab,
         tmp_path,
         put=lambda name, data: _overwrite(store / name, data),

@@ -1,4 +1,4 @@
-"""Keys and signatures: what counts, until when, and for what."""
+"""Keys and signatures: which key counts, until when, and over which bytes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from tiprdc.errors import ConfigError, ReleaseError, TiprdcError
+from tiprdc.formats.envelope import PAYLOAD_TYPE, Envelope, Signature, encode_json, parse_envelope
 from tiprdc.registry.signing import (
     TrustedKey,
-    canonical,
     generate,
     load_private,
     read_trust,
@@ -26,33 +27,37 @@ from tiprdc.registry.signing import (
 )
 
 DOCUMENT: dict[str, Any] = {"b": 1.0, "a": ["é", 1e-7, None], "c": {"y": 2, "x": True}}
+PAYLOAD = encode_json(DOCUMENT)
 
 
-def keys(folder: Path, name: str = "us", **given: Any) -> tuple[Any, tuple[TrustedKey, ...]]:
-    generate(name, folder / f"{name}.pem", folder / f"{name}.json", **given)
+def keys(folder: Path, name: str = "us", **options: Any) -> tuple[Any, tuple[TrustedKey, ...]]:
+    generate(name, folder / f"{name}.pem", folder / f"{name}.json", **options)
     return load_private(folder / f"{name}.pem"), read_trust(folder / f"{name}.json")
 
 
-def test_canonical_json_is_rfc_8785s() -> None:
-    """Sorted keys, no spaces, shortest numbers, UTF-8: as section 3.2 of the RFC has it."""
-    assert canonical(DOCUMENT) == '{"a":["é",1e-7,null],"b":1,"c":{"x":true,"y":2}}'.encode()
-    assert canonical(dict(reversed(DOCUMENT.items()))) == canonical(DOCUMENT)
+def with_signatures(*signatures: Signature) -> Envelope:
+    return Envelope(payload=PAYLOAD, signatures=signatures)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**60])
-def test_what_has_no_canonical_form_is_refused(value: float) -> None:
+def test_payload_bytes_do_not_depend_on_key_order() -> None:
+    assert encode_json(DOCUMENT) == '{"a":["é",1e-07,null],"b":1.0,"c":{"x":true,"y":2}}'.encode()
+    assert encode_json(dict(reversed(DOCUMENT.items()))) == PAYLOAD
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
+def test_value_without_json_form_is_refused(value: object) -> None:
     with pytest.raises(ReleaseError):
-        canonical({"a": value})
+        encode_json({"a": value})
 
 
-def test_ed25519_is_rfc_8032s() -> None:
-    """Its first test vector, through our own reading of a key file."""
+def test_ed25519_matches_rfc_8032() -> None:
+    """Its first test vector, through the library that we use."""
     seed = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
     key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
     assert key.sign(b"").hex().startswith("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974")
 
 
-def test_a_key_pair_is_two_files_of_which_one_is_ours_alone(tmp_path: Path) -> None:
+def test_key_pair_is_private_file_and_trust_file(tmp_path: Path) -> None:
     id_ = generate("us", tmp_path / "k", tmp_path / "t", date(2027, 1, 1))
     assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
     (key,) = read_trust(tmp_path / "t")
@@ -61,22 +66,53 @@ def test_a_key_pair_is_two_files_of_which_one_is_ours_alone(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("taken", ["k", "t"])
-def test_a_key_is_never_overwritten(tmp_path: Path, taken: str) -> None:
+def test_key_is_never_overwritten(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("mine")
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         generate("us", tmp_path / "k", tmp_path / "t")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_who_signs_vouches(tmp_path: Path) -> None:
+def test_signature_of_trusted_key_is_accepted(tmp_path: Path) -> None:
     key, trusted = keys(tmp_path)
     _, others = keys(tmp_path, "them")
-    signature = sign(DOCUMENT, "release", key)
-    found = verify_signature(DOCUMENT, "release", [signature], (*others, *trusted), "x")
-    assert found.name == "us"
+    signer = verify_signature(sign(PAYLOAD, key), (*others, *trusted), "x")
+    assert signer.name == "us"
 
 
-CHANGED: dict[str, Any] = {
+def pre_authentication_encoding(payload_type: bytes, payload: bytes) -> bytes:
+    """PAE of the DSSE v1 specification, section "Signature Definition"."""
+    return b" ".join([
+        b"DSSEv1",
+        str(len(payload_type)).encode(),
+        payload_type,
+        str(len(payload)).encode(),
+        payload,
+    ])  # fmt: skip
+
+
+def test_envelope_is_verified_by_the_specification_alone(tmp_path: Path) -> None:
+    """With `cryptography` and the words of DSSE, as any other tool does."""
+    key, _ = keys(tmp_path)
+    document = json.loads(encode_json(sign(PAYLOAD, key)))
+    assert set(document) == {"payload", "payloadType", "signatures"}
+    assert document["payloadType"] == "application/vnd.in-toto+json"
+    payload = base64.standard_b64decode(document["payload"])
+    assert json.loads(payload) == DOCUMENT
+    (signature,) = document["signatures"]
+    public = serialization.load_pem_public_key(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    assert isinstance(public, ed25519.Ed25519PublicKey)
+    public.verify(
+        base64.standard_b64decode(signature["sig"]),
+        pre_authentication_encoding(document["payloadType"].encode(), payload),
+    )
+
+
+CHANGED: dict[str, dict[str, Any]] = {
     "a value": {**DOCUMENT, "b": 2},
     "a key more": {**DOCUMENT, "d": 0},
     "a key less": {"b": 1.0},
@@ -85,36 +121,103 @@ CHANGED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_a_changed_document_is_not_vouched_for(tmp_path: Path, name: str) -> None:
+def test_changed_document_is_refused(tmp_path: Path, name: str) -> None:
     key, trusted = keys(tmp_path)
-    with pytest.raises(ReleaseError, match="does not fit"):
-        verify_signature(CHANGED[name], "release", [sign(DOCUMENT, "release", key)], trusted, "x")
+    envelope = msgspec.structs.replace(sign(PAYLOAD, key), payload=encode_json(CHANGED[name]))
+    with pytest.raises(ReleaseError, match="does not match"):
+        verify_signature(envelope, trusted, "x")
 
 
-def test_a_signature_counts_for_its_purpose_alone(tmp_path: Path) -> None:
+def test_same_document_in_other_bytes_is_refused(tmp_path: Path) -> None:
+    """The signature is over bytes: whitespace is a change."""
     key, trusted = keys(tmp_path)
-    with pytest.raises(ReleaseError, match="does not fit"):
-        verify_signature(DOCUMENT, "release", [sign(DOCUMENT, "promotion", key)], trusted, "x")
+    envelope = msgspec.structs.replace(sign(PAYLOAD, key), payload=json.dumps(DOCUMENT).encode())
+    with pytest.raises(ReleaseError, match="does not match"):
+        verify_signature(envelope, trusted, "x")
+    assert verify_signature(sign(envelope.payload, key), trusted, "x").name == "us"
 
 
-def test_one_good_signature_among_bad_ones_is_enough(tmp_path: Path) -> None:
+OTHER_TYPE = "application/json"
+
+
+def signature_over(key: Any, payload_type: str) -> Signature:
+    data = pre_authentication_encoding(payload_type.encode(), PAYLOAD)
+    keyid = sign(PAYLOAD, key).signatures[0].keyid
+    return Signature(keyid=keyid, sig=base64.b64encode(key.sign(data)).decode())
+
+
+def test_signature_over_another_payload_type_is_refused(tmp_path: Path) -> None:
     key, trusted = keys(tmp_path)
-    good = sign(DOCUMENT, "release", key)
-    bad = {**good, "ed25519": base64.b64encode(bytes(64)).decode()}
-    strange = {"key": "0" * 16, "ed25519": "not base64 at all"}
-    assert verify_signature(DOCUMENT, "release", [strange, bad, good], trusted, "x").name == "us"
+    same = with_signatures(signature_over(key, PAYLOAD_TYPE))
+    assert verify_signature(same, trusted, "x").name == "us"
+    other = with_signatures(signature_over(key, OTHER_TYPE))
+    with pytest.raises(ReleaseError, match="does not match"):
+        verify_signature(other, trusted, "x")
 
 
-def test_an_expired_key_beside_one_that_counts(tmp_path: Path) -> None:
-    old, gone = keys(tmp_path, "old", expires=date(2026, 1, 1))
-    new, still = keys(tmp_path, "new", expires=date(2030, 1, 1))
-    signatures = [sign(DOCUMENT, "release", key) for key in (old, new)]
-    today = date(2026, 1, 2)
-    assert (
-        verify_signature(DOCUMENT, "release", signatures, (*gone, *still), "x", today).name == "new"
+def test_envelope_of_another_payload_type_is_refused(tmp_path: Path) -> None:
+    """Also with a valid signature of a trusted key over that type."""
+    key, _ = keys(tmp_path)
+    document = json.loads(encode_json(with_signatures(signature_over(key, OTHER_TYPE))))
+    document["payloadType"] = OTHER_TYPE
+    with pytest.raises(ReleaseError, match="payloadType"):
+        parse_envelope(json.dumps(document), "x")
+
+
+def test_signature_over_bare_payload_is_refused(tmp_path: Path) -> None:
+    """As before DSSE, without the encoding that binds the type."""
+    key, trusted = keys(tmp_path)
+    keyid = sign(PAYLOAD, key).signatures[0].keyid
+    bare = Signature(keyid=keyid, sig=base64.b64encode(key.sign(PAYLOAD)).decode())
+    with pytest.raises(ReleaseError, match="does not match"):
+        verify_signature(with_signatures(bare), trusted, "x")
+
+
+def test_one_valid_signature_among_bad_ones_is_enough(tmp_path: Path) -> None:
+    key, trusted = keys(tmp_path)
+    (good,) = sign(PAYLOAD, key).signatures
+    bad = Signature(keyid=good.keyid, sig=base64.b64encode(bytes(64)).decode())
+    strange = Signature(keyid="0" * 64, sig="not base64 at all")
+    anonymous = Signature(sig=good.sig)
+    envelope = with_signatures(strange, bad, anonymous, good)
+    assert verify_signature(envelope, trusted, "x").name == "us"
+    with pytest.raises(ReleaseError, match="does not match"):
+        verify_signature(with_signatures(strange, bad), trusted, "x")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_signers_one_trusted_is_enough(tmp_path: Path, first: int) -> None:
+    (us, trusted), (them, _) = keys(tmp_path), keys(tmp_path, "them")
+    signatures = [sign(PAYLOAD, key).signatures[0] for key in (us, them)]
+    envelope = with_signatures(signatures[first], signatures[1 - first])
+    assert verify_signature(envelope, trusted, "x").name == "us"
+    with pytest.raises(ReleaseError, match="which your trust file does not name"):
+        verify_signature(with_signatures(signatures[1]), trusted, "x")
+
+
+def test_signature_under_the_id_of_a_trusted_key_is_refused(tmp_path: Path) -> None:
+    (us, trusted), (them, _) = keys(tmp_path), keys(tmp_path, "them")
+    forged = Signature(
+        keyid=sign(PAYLOAD, us).signatures[0].keyid, sig=sign(PAYLOAD, them).signatures[0].sig
     )
+    with pytest.raises(ReleaseError, match="does not match"):
+        verify_signature(with_signatures(forged), trusted, "x")
+
+
+def test_unsigned_envelope_is_refused(tmp_path: Path) -> None:
+    _, trusted = keys(tmp_path)
+    with pytest.raises(ReleaseError, match="is not signed"):
+        verify_signature(sign(PAYLOAD, None), trusted, "x")
+
+
+def test_expired_key_beside_a_valid_one(tmp_path: Path) -> None:
+    old, expired = keys(tmp_path, "old", expires=date(2026, 1, 1))
+    new, valid = keys(tmp_path, "new", expires=date(2030, 1, 1))
+    envelope = with_signatures(*(sign(PAYLOAD, key).signatures[0] for key in (old, new)))
+    today = date(2026, 1, 2)
+    assert verify_signature(envelope, (*expired, *valid), "x", today).name == "new"
     with pytest.raises(ReleaseError, match="the key of old expired on 2026-01-01"):
-        verify_signature(DOCUMENT, "release", signatures, gone, "x", today)
+        verify_signature(envelope, expired, "x", today)
 
 
 def rsa_key() -> bytes:
@@ -134,7 +237,7 @@ def locked_key() -> bytes:
 
 
 @pytest.mark.parametrize("content", [rsa_key, locked_key, lambda: b"nothing"])
-def test_what_is_no_key_of_ours_is_refused(tmp_path: Path, content: Any) -> None:
+def test_file_without_an_ed25519_key_is_refused(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "k"
     path.write_bytes(content())
     path.chmod(0o600)
@@ -142,7 +245,7 @@ def test_what_is_no_key_of_ours_is_refused(tmp_path: Path, content: Any) -> None
         load_private(path)
 
 
-def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+def test_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     keys(tmp_path)
     (tmp_path / "us.pem").chmod(0o640)
     with pytest.raises(ConfigError, match="chmod 600"):
@@ -155,10 +258,10 @@ PUBLIC = base64.b64encode(bytes(32)).decode()
 NO_TRUST: dict[str, Any] = {
     "no version": {"keys": []},
     "later version": {"trust_version": 2, "keys": []},
-    "nobody": {"trust_version": 1, "keys": []},
+    "no key in it": {"trust_version": 1, "keys": []},
     "short key": {"trust_version": 1, "keys": [{"name": "a", "public_key": "AAAA"}]},
     "no base64": {"trust_version": 1, "keys": [{"name": "a", "public_key": "?"}]},
-    "no key": {"trust_version": 1, "keys": [{"name": "a"}]},
+    "no public key": {"trust_version": 1, "keys": [{"name": "a"}]},
     "no name": {"trust_version": 1, "keys": [{"public_key": PUBLIC}]},
     "no date": {
         "trust_version": 1, "keys": [{"name": "a", "public_key": PUBLIC, "expires": "soon"}],
@@ -168,21 +271,21 @@ NO_TRUST: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", NO_TRUST)
-def test_a_trust_file_that_says_nothing_is_refused(tmp_path: Path, name: str) -> None:
+def test_malformed_trust_file_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "t"
     path.write_text(json.dumps(NO_TRUST[name]))
     with pytest.raises(TiprdcError):
         read_trust(path)
 
 
-@pytest.mark.parametrize("package", ["rfc8785", "cryptography"])
-def test_the_bare_install_says_what_is_missing(
+@pytest.mark.parametrize("package", ["securesystemslib", "cryptography"])
+def test_bare_install_names_the_missing_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     _, trusted = keys(tmp_path)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=r'pip install "tiprdc\[verify\]"'):
-        verify_signature(DOCUMENT, "release", [{"key": "0", "ed25519": ""}], trusted, "x")
+        verify_signature(with_signatures(Signature(keyid="0", sig="")), trusted, "x")
     with pytest.raises(ConfigError, match="is not installed"):
         generate("us", tmp_path / "k", tmp_path / "t")
     with pytest.raises(ConfigError, match="is not installed"):

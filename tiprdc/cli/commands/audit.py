@@ -16,6 +16,7 @@ from tiprdc.cli.progress import Progress
 from tiprdc.errors import ConfigError, check_range
 from tiprdc.formats import numbers
 from tiprdc.formats.audit_report import EXIT_CODE, read_audit
+from tiprdc.registry.signing import make_signer
 
 if TYPE_CHECKING:
     from tiprdc.audit.audit_request import AuditRequest
@@ -127,6 +128,10 @@ def audit(
             " leakage, 0 to 0.5."
         ),
     ] = 0.02,
+    key: Annotated[
+        Path | None,
+        typer.Option("--sign", metavar="KEY", help="Sign audit.intoto.json with this key."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     check_auditor: Annotated[
         bool,
@@ -154,11 +159,12 @@ def audit(
         pixels=pixels, size=size, tokenizer=tokenizer, seed=seed,
     )  # fmt: skip
     check_range("--seconds", seconds, 10, 1_000_000)
+    signer = make_signer(key) if key else None
     config = _config(policy, budget, seed)
     if compare:
         raise typer.Exit(_compare(request, config, tolerance, out, seconds, as_json=as_json))
     with Progress() as progress:
-        run_standalone_audit(request, config, out, progress, seconds)
+        run_standalone_audit(request, config, out, progress, seconds, signer)
     report = read_audit(out / "audit.json")
     page = str(out / "index.html")
     if as_json:

@@ -1,4 +1,4 @@
-"""`tiprdc keygen`: a key to sign releases with, and the file by which others trust it."""
+"""`tiprdc keygen`: make a key that signs releases, and the trust file for those who pull."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiprdc.registry.signing import generate
 
 
 def keygen(
-    name: Annotated[str, typer.Argument(help="Whose key it is, as pullers will read it.")],
+    name: Annotated[str, typer.Argument(help="Owner of the key, as pullers will see it.")],
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="KEY", help="New file for the private key.")
     ],
@@ -23,9 +23,14 @@ def keygen(
         typer.Option(formats=["%Y-%m-%d"], help="Last day on which signatures are accepted."),
     ] = None,
 ) -> None:
-    """Make an Ed25519 key pair: KEY stays with you, KEY.trust.json goes to those who pull."""
+    """Make an Ed25519 key pair: keep KEY, give KEY.trust.json to those who pull."""
     trust = out.with_name(f"{out.name}.trust.json")
-    id_ = generate(name, out, trust, expires.date() if expires else None)
+    key_id = generate(name, out, trust, expires.date() if expires else None)
     console = terminal.console()
-    terminal.say(console, Text(f"Private key {id_} in {out}: keep it out of Git, readable by you."))
-    terminal.say(console, Text(f"Public key in {trust}: give it to pullers by a way they trust."))
+    terminal.say(
+        console,
+        Text(f"Private key {key_id[:16]} in {out}: keep it out of Git, readable only by you."),
+    )
+    terminal.say(
+        console, Text(f"Public key in {trust}: give it to pullers through a channel they trust.")
+    )

@@ -1,4 +1,4 @@
-"""`tiprdc lineage`: from a release back to its audit, data, settings and code."""
+"""`tiprdc lineage`: trace a release back to its audit, data, settings and code."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def lineage(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Walk from a release to data digest, settings, code and audit; each link is compared."""
-    found = trace(repo, version, None if trust is None else read_trust(trust))
+    """Trace a release to data, settings, code and audit; check each link. Exit code 1: broken."""
+    origin = trace(repo, version, None if trust is None else read_trust(trust))
     if as_json:
-        terminal.print_json(found.document())
+        terminal.print_json(origin.document())
         return
-    _show(found)
+    _show(origin)
 
 
-def _show(found: Lineage) -> None:
+def _show(origin: Lineage) -> None:
     console = terminal.console()
-    terminal.print_table(console, ("", found.name), found.rows())
-    for stage, sides in found.stages.items():
+    terminal.print_table(console, ("", origin.name), origin.rows())
+    for stage, sides in origin.stages.items():
         rows = [(side, path, digest) for side in sides for path, digest in sides[side].items()]
         terminal.print_table(console, (stage, "path", "digest"), rows)
-    for complaint in found.broken:
-        terminal.say(console, Text(f"Broken: {complaint}", style="bold red"))
-    if found.broken:
+    for sentence in origin.broken:
+        terminal.say(console, Text(f"Broken: {sentence}", style="bold red"))
+    if origin.broken:
         raise typer.Exit(1)

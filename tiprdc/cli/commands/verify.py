@@ -1,4 +1,4 @@
-"""`tiprdc verify`: is a pulled folder still what was released? Offline."""
+"""`tiprdc verify`: check offline that a pulled folder is what was released."""
 
 from __future__ import annotations
 
@@ -21,40 +21,41 @@ def verify(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Compare every file with the statement, and the statement with a signature."""
-    checked = check(folder, None if trust is None else read_trust(trust))
+    """Compare every file with the statement, and the statement with a signature; offline."""
+    verified = check(folder, None if trust is None else read_trust(trust))
     if as_json:
-        terminal.print_json({**said(checked), "folder": str(folder)})
+        terminal.print_json({**document(verified), "folder": str(folder)})
         return
-    show(checked, f"in {folder}")
+    show(verified, folder)
 
 
-def said(checked: VerifiedRelease) -> dict[str, Any]:
-    """A checked release for programs."""
-    release = checked.release
+def document(verified: VerifiedRelease) -> dict[str, Any]:
+    """A verified release for programs."""
+    release = verified.release
     return {
         "artifact": release.artifact,
         "version": release.version,
         "revision": release.revision,
-        "verdict": release.verdict,
-        "suite_version": release.suite_version,
+        "verdict": release.audit.verdict,
+        "suite_version": release.audit.suite_version,
         "model_sha256": release.model_sha256,
-        "vouched_by": checked.key.name if checked.key else None,
+        "signed_by": verified.key.name if verified.key else None,
         "files": sorted(release.files),
     }
 
 
-def show(checked: VerifiedRelease, place: str) -> None:
-    """A checked release for a person: what it is, and who says so."""
-    console, release = terminal.console(), checked.release
-    what = f"{release.artifact}@{release.version} {place}: {len(release.files)} files as stated; "
-    verdict = f"audit {release.verdict} by suite {release.suite_version}"
-    terminal.say(console, Text(what + verdict))
-    if checked.key:
-        terminal.say(console, Text(f"Vouched for by {checked.key.name} (key {checked.key.id})."))
+def show(verified: VerifiedRelease, folder: Path) -> None:
+    """Print a verified release for a person, with the key that signed it."""
+    console, release = terminal.console(), verified.release
+    files = f"{release.name} in {folder}: {len(release.files)} files match the statement; "
+    verdict = f"audit {release.audit.verdict} by suite {release.audit.suite_version}"
+    terminal.say(console, Text(files + verdict))
+    if verified.key:
+        text = f"Signed by {verified.key.name} (key {verified.key.id[:16]})."
+        terminal.say(console, Text(text))
     else:
         warning = (
-            "Nobody vouched for it: the files are what the repository says, and whoever can write"
-            " to the repository can say anything. Give --trust KEYS."
+            "Signature not checked: anybody who can write to the repository can make such a"
+            " release. Give --trust KEYS."
         )
         terminal.say(console, Text(warning, style="yellow"))
