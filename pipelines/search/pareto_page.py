@@ -1,4 +1,4 @@
-"""The front as a page: one file that asks no host, for a browser, a phone or a printer."""
+"""Render the Pareto front as one HTML file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ruamel.yaml import YAML
 
 @dataclass(frozen=True)
 class Axis:
-    """Positions between the least and the greatest of what is shown, with a little room.
+    """A linear axis of the chart, with a margin at both ends.
 
     Args:
-        low, high: Its ends.
-        upright: Whether more is further up: SVG counts from the top.
+        low, high: Values at its ends.
+        upright: Whether larger values are further up: SVG counts from the top.
     """
 
     low: float
@@ -28,20 +28,20 @@ class Axis:
 
     @classmethod
     def of(cls, table: pd.DataFrame, name: str, *, upright: bool = False) -> Axis:
-        """From the least lower bound of an objective to its greatest upper bound."""
+        """The axis from an objective's smallest lower bound to its largest upper bound."""
         low, high = float(table[f"{name}_low"].min()), float(table[f"{name}_high"].max())
-        room = 0.03 * (high - low) or 0.01
-        return cls(low - room, high + room, upright)
+        margin = 0.03 * (high - low) or 0.01
+        return cls(low - margin, high + margin, upright)
 
     def at(self, value: float) -> str:
-        """Where a value lies, as an SVG length."""
+        """Position of a value as an SVG length."""
         share = (value - self.low) / (self.high - self.low)
         return f"{100 * (1 - share if self.upright else share):.2f}%"
 
     @property
     def ticks(self) -> list[float]:
-        """Round numbers on it."""
-        # Slow to import, and of use to nobody who only searches.
+        """Round numbers within the axis."""
+        # Slow to import; only this property needs it.
         from matplotlib.ticker import MaxNLocator
 
         values = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(self.low, self.high)
@@ -54,13 +54,16 @@ def page(
     proposals: Sequence[Mapping[str, Any]],
     limits: Sequence[float],
 ) -> str:
-    """The page as HTML.
+    """Render the page.
 
     Args:
-        table: As `front.over_seeds` gives it.
-        searched: What was varied.
-        proposals: As `front.best` gives them.
+        table: Result of `pareto.aggregate_seeds`.
+        searched: Settings that the search varied.
+        proposals: Result of `pareto.proposals`.
         limits: On the advantage.
+
+    Returns:
+        HTML.
     """
     environment = Environment(
         loader=ChoiceLoader(
@@ -75,7 +78,7 @@ def page(
         limits=limits,
         x=Axis.of(table, "advantage"),
         y=Axis.of(table, "utility", upright=True),
-        named=lambda row: ", ".join(f"{name} {_said(row[name])}" for name in searched),
+        describe=lambda row: ", ".join(f"{name} {_format(row[name])}" for name in searched),
         span=lambda row, name: f"{row[name]:.3f} ({_bounds(row, name)})",
         bounds=_bounds,
     )
@@ -85,7 +88,7 @@ def _bounds(row: Mapping[str, float], name: str) -> str:
     return f"{row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}"
 
 
-def _said(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
 
 
