@@ -35,7 +35,6 @@ OF_VARIANTS = ("audit", "card", "export")
 NO_DEPS = (
     "pipelines/artifacts.py", "pipelines/cluster.py", "pipelines/observability",
     "pipelines/params.py", "pipelines/ray_errors.py", "pipelines/ray_tasks.py", "tiprdc/errors.py",
-    "tiprdc/formats/atomic.py",
 )  # fmt: skip
 """Where files are, where a stage runs, what is shown and what is refused: no result follows."""
 SECTIONS = {
