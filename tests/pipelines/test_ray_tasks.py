@@ -51,7 +51,7 @@ class TestOnRay:
         tasks = {
             "result": submit(square, 3),
             "error": submit(lambda: 1 / 0),
-            "late": submit(time.sleep, 100),
+            "late": submit(lambda: time.sleep(100)),
         }
         ray.wait([tasks["result"], tasks["error"]], num_returns=2)
         found = dict(outcomes(tasks, time.monotonic() + 1, "too late"))
