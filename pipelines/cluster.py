@@ -1,8 +1,7 @@
-"""Where the work runs: a Ray of this machine for one stage, or the cluster of RAY_ADDRESS."""
+"""Connect to Ray: a local one for a stage, or the cluster that RAY_ADDRESS names."""
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import socket
@@ -15,38 +14,32 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import ray
 from msgspec import Meta
-from ray import exceptions as lost
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tiprdc.errors import ClusterError, ConfigError, TiprdcError, check_range
+from pipelines.ray_errors import RUN_AGAIN, translated
+from tiprdc.errors import ClusterError, ConfigError, check_range
 from tiprdc.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
-_ANSWER_SECONDS = 10.0
-_DASHBOARD_PORT, _NOBODY = 8265, 0
+_TIMEOUT_SECONDS = 10.0
+_DASHBOARD_PORT, _UNUSED_PORT = 8265, 0
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     # Tune's own tables, which verbose=0 does not silence: ours are in search/trial_table.py.
     "RAY_AIR_NEW_OUTPUT": "0",
-    # How often Tune writes down what has ended; later trials begin anew after a kill.
+    # Seconds between two snapshots of a search; trials that ended later start again after a kill.
     "TUNE_GLOBAL_CHECKPOINT_S": "1",
-    # Without it every task that asks for no GPU warns that this will change in some later Ray.
+    # A trial reports each epoch, and the objectives once, at its end.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # Ctrl-C ends the stage; with Tune's own handler a search would return as if it were complete.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Without it every task that needs no GPU warns that this will change in some later Ray.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # A worker imports torch first; on a busy machine that has taken longer than Ray's own 60 s.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
     # How often Train looks for a report; a worker waits for it, so 2 s would be the shortest epoch.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
 }
-_FULL = (lost.OutOfDiskError, lost.ObjectStoreFullError)
-_GONE = (
-    lost.WorkerCrashedError,
-    lost.RayActorError,
-    lost.NodeDiedError,
-    lost.ObjectLostError,
-    lost.LocalRayletDiedError,
-)
-_AGAIN = "run the same command again: it goes on from what was finished"
 
 
 class ClusterConfig(Settings, frozen=True, kw_only=True):
@@ -185,11 +178,10 @@ class ClusterConfig(Settings, frozen=True, kw_only=True):
 
 @contextmanager
 def connect(config: ClusterConfig) -> Iterator[None]:
-    """Be connected to Ray within the block, and raise what went wrong there as our own errors.
+    """Connect to Ray for the block, and translate Ray's errors (`ray_errors.py`).
 
-    The environment variable RAY_ADDRESS (`host:port` of the head, or `auto`) names a cluster;
-    without it a Ray of this machine is started and stopped again. Inside another `connect` nothing
-    is started.
+    The environment variable RAY_ADDRESS (`host:port` of the head, or `auto`) names a cluster.
+    Without it, a local Ray starts and stops with the block. An inner `connect` starts nothing.
 
     Raises:
         ClusterError: The address does not answer, or a worker was lost.
@@ -197,47 +189,37 @@ def connect(config: ClusterConfig) -> Iterator[None]:
     """
     address = os.environ.get("RAY_ADDRESS", "")
     defaults = {name: os.environ.get(name, value) for name, value in _DEFAULTS.items()}
-    with environment(defaults), _translated():
+    with environment(defaults), translated():
         if ray.is_initialized():
             yield
             return
         try:
             if address in ("", "local"):
-                _start(config)
+                _start_local(config)
             else:
-                _join(address, config)
+                _join_cluster(address, config)
             yield
         finally:
             ray.shutdown()
 
 
-def unwrap(error: BaseException) -> TiprdcError | None:
-    """The user's mistake inside an error of Ray, if that is what it is."""
-    for layer in exception_chain(error):
-        # Ray's wrapper is an instance of what it wraps, and prints the worker's traceback.
-        if isinstance(layer, TiprdcError) and not isinstance(layer, lost.RayError):
-            return layer
-    return None
-
-
-def _start(config: ClusterConfig) -> None:
+def _start_local(config: ClusterConfig) -> None:
     available = config.num_cpus or os.cpu_count() or 1
-    wanted = config.fewest * config.cpus_per_worker
-    if wanted > available:
+    if config.fewest * config.cpus_per_worker > available:
         raise ClusterError(
             "cluster.workers", f"{config.fewest} x {config.cpus_per_worker} cores",
             f"at most the {available} cores of this machine (cluster.num_cpus)",
             "set cluster.workers or cluster.cpus_per_worker lower, or set RAY_ADDRESS to a cluster",
         )  # fmt: skip
-    port = _dashboard_port() if config.dashboard else _NOBODY
+    port = _dashboard_port() if config.dashboard else _UNUSED_PORT
     variables = {
-        # Somebody of Ray Train asks whether a run is still alive, and clears up if not. Left to
-        # itself it asks the cluster that was last started on this machine, which knows no such
-        # run, or waits for 12 s at each run's end for one that is gone.
+        # Ray Train's cleaner checks whether a run is alive, and clears up if not. Without this
+        # address it queries the cluster that was last started on this machine, which knows no such
+        # run, or waits for 12 s at the end of each run for a cluster that is gone.
         "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{port}",
         # Workers find our packages wherever the driver was started.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
-        # Workers of one machine meet on the loopback, whatever else it is connected to.
+        # Workers of one machine connect over the loopback, whatever its other networks are.
         "GLOO_SOCKET_IFNAME": config.network_interface or _loopback(),
     }
     with environment({name: value for name, value in variables.items() if value}):
@@ -255,14 +237,14 @@ def _start(config: ClusterConfig) -> None:
             if "timed out during startup" not in str(error):
                 raise
             raise ClusterError(
-                "Ray", "it did not start within 30 s", "a machine that is not too busy",
-                f"see what else runs here, and {_AGAIN}",
+                "Ray", "it did not start within 30 s",
+                hint=f"stop other work on this machine, and {RUN_AGAIN}",
             ) from error  # fmt: skip
 
 
-def _join(address: str, config: ClusterConfig) -> None:
+def _join_cluster(address: str, config: ClusterConfig) -> None:
     if address != "auto":
-        _require_answer(address)
+        _check_address(address)
     variables = {"GLOO_SOCKET_IFNAME": config.network_interface} if config.network_interface else {}
     try:
         ray.init(
@@ -279,29 +261,31 @@ def _join(address: str, config: ClusterConfig) -> None:
         raise _no_answer(address, str(error).strip().splitlines()[0]) from error
 
 
-def _require_answer(address: str) -> None:
-    """Ask before connecting: an address that is silent would end this process after two minutes.
+def _check_address(address: str) -> None:
+    """Check for an answer before connecting: Ray ends this process after two minutes of silence.
 
-    Source: ray-project/ray#46863 (no time limit can be set, ask in a process of one's own).
+    Source: ray-project/ray#46863 (no time limit can be set; check in a process of its own).
     """
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():
         raise _no_answer(address, "not an address of a head")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS / 2).close()
+        socket.create_connection(
+            (host.strip("[]"), int(port)), timeout=_TIMEOUT_SECONDS / 2
+        ).close()
     except (OSError, OverflowError) as error:
         raise _no_answer(address, getattr(error, "strerror", None) or str(error)) from None
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS)
+        check = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         raise _no_answer(address, "something listens there, but it is not a Ray head") from None
-    if asked.returncode:
-        reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+    if check.returncode:
+        reason = (check.stderr.strip().splitlines() or ["unknown reason"])[-1]
         if "InvalidAuthToken" in reason:
             raise ClusterError(
-                "RAY_ADDRESS", f"{address} asks for a token", "the token of the cluster",
-                "set RAY_AUTH_MODE=token, with the head's token in ~/.ray/auth_token",
+                "RAY_ADDRESS", f"{address} requires the token of the cluster",
+                hint="set RAY_AUTH_MODE=token, with the head's token in ~/.ray/auth_token",
             )  # fmt: skip
         raise _no_answer(address, reason)
 
@@ -310,19 +294,19 @@ def _no_answer(address: str, reason: str) -> ClusterError:
     return ClusterError(
         "RAY_ADDRESS", f"{address} does not answer: {reason}",
         "host:port of a running head (the port is usually 6379) of the same Ray, or auto",
-        "start it with `ray start --head`, or unset RAY_ADDRESS to work on this machine",
+        "start it with `ray start --head`, or unset RAY_ADDRESS to run on this machine",
     )  # fmt: skip
 
 
 def _dashboard_port() -> int:
-    """Ray's own, or another if that is taken."""
+    """Ray's default port, or a free one if that is taken."""
     try:
         server = socket.create_server(("127.0.0.1", _DASHBOARD_PORT))
     except OSError:
         server = socket.create_server(("127.0.0.1", 0))
     with server:
-        found: int = server.getsockname()[1]
-    return found
+        port: int = server.getsockname()[1]
+    return port
 
 
 def _loopback() -> str:
@@ -330,24 +314,27 @@ def _loopback() -> str:
     return next((name for name in ("lo", "lo0") if name in names), "")
 
 
-def max_parallel(wanted: Mapping[str, float]) -> int:
-    """How many that each ask for these (`CPU`, `GPU`) fit into the cluster as it is now, were it
-    idle; at least 1."""
-    there = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
-    each = (there.get(name, 0.0) / n for name, n in wanted.items() if n)
-    return max(1, int(min(each, default=1.0)))
+def max_parallel(demand: Mapping[str, float]) -> int:
+    """How many tasks fit into the present cluster at once, if it is idle; at least 1.
+
+    Args:
+        demand: Resource (`CPU`, `GPU`) -> amount for one task.
+    """
+    available = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's
+    counts = (available.get(name, 0.0) / amount for name, amount in demand.items() if amount)
+    return max(1, int(min(counts, default=1.0)))
 
 
 def on_driver_node() -> dict[str, Any]:
-    """Options of an actor that is to live as long as this process: on its machine, not on one that
-    training would survive the loss of. It takes no core."""
-    here = ray.get_runtime_context().get_node_id()
-    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False)}
+    """Options that pin an actor to the node of this process, so that it outlives every worker node.
+    It takes no core."""
+    node = ray.get_runtime_context().get_node_id()
+    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
 
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set these for the block and for the processes that it starts."""
+    """Set environment variables for the block and for the processes that it starts."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -358,55 +345,3 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        translated = _translate(error)
-        if translated is error:
-            raise
-        raise translated from error
-
-
-def _translate(error: Exception) -> Exception:
-    """Our own error, or a full disk, where one is the cause; else the error as it is."""
-    mistake = unwrap(error)
-    if mistake:
-        return mistake
-    found = list(exception_chain(error))
-    for layer in found:
-        if isinstance(layer, OSError) and layer.errno in (errno.ENOSPC, errno.EDQUOT):
-            return OSError(layer.errno, layer.strerror, layer.filename)
-    if any(isinstance(layer, _FULL) for layer in found):
-        return ClusterError(
-            "Ray's object store", "full", "room on the disk of Ray's temporary folder",
-            f"free some space, or set RAY_TMPDIR, and {_AGAIN}",
-        )  # fmt: skip
-    if any(isinstance(layer, lost.OutOfMemoryError) for layer in found):
-        return ClusterError(
-            "worker", "killed, as the machine ran out of memory", "a worker that lives",
-            f"set cluster.num_cpus lower, so that fewer work side by side, and {_AGAIN}",
-        )  # fmt: skip
-    if any(isinstance(layer, _GONE) for layer in found):
-        return ClusterError(
-            "worker", "killed, or its machine went away", "a worker that lives", _AGAIN
-        )
-    return error
-
-
-def exception_chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those inside it: Ray wraps causes in causes, in fields and in tables by rank."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        layer = waiting.pop(0)
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        yield layer
-        inside: list[Any] = [layer.__cause__, *getattr(layer, "__dict__", {}).values()]
-        for value in list(inside):
-            inside += value.values() if isinstance(value, Mapping) else ()
-        waiting += [value for value in inside if isinstance(value, BaseException)]

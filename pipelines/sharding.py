@@ -1,32 +1,27 @@
-"""Records -> shards: list, split by person, fit on extractor-train, and write Parquet on Ray Data.
+"""Prepare a data set: split its people, fit on extractor-train, write Parquet shards on Ray.
 
-The driver plans which rows go into which file, so any number of workers gives the same bytes. The
-workers read and encode; the files come back through Ray and the driver alone writes, so that no
-worker needs to see the project's folder.
+The driver plans which rows go into which file, so the bytes do not depend on the number of workers.
+Workers read and encode. The driver alone writes, so no worker needs the project's folder.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import ray
-import ray.data
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster import ClusterConfig, connect, max_parallel
 from pipelines.observability.progress import console, progress
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
+from pipelines.ray_tasks import run_tasks
 from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.celeba import CelebaConfig, celeba_reader
@@ -49,6 +44,7 @@ from tiprdc.datasets.splits import (
     shuffle_people,
 )
 from tiprdc.errors import DataError
+from tiprdc.formats.atomic import atomic_directory
 from tiprdc.settings import MAX_SEED, Settings
 
 Section = AvatarsConfig | AdultConfig | CelebaConfig | LfwConfig | DialConfig | ManifestConfig
@@ -126,16 +122,16 @@ _READERS: dict[str, Callable[[PrepareConfig], Reader]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that is decided before a record is opened.
+    """Which record goes into which shard; made before any record is read.
 
     Args:
         reader: Reads any of the records.
         records: The index, sorted by split and in a seeded order within each.
         split: The split of each record `[N]`.
         attributes: All attributes, private and utility first.
-        fitted: What extractor-train decides.
+        fitted: Scales, categories and vocabulary, fitted on extractor-train.
         shards: The file, the first row and the row after the last of each shard.
-        notes: What a reader of the report should know about the source.
+        notes: Remarks on the source, for the report.
     """
 
     reader: Reader
@@ -152,31 +148,34 @@ def prepare(config: PrepareConfig, cluster: ClusterConfig, *, out: Path) -> Sche
 
     Args:
         config: Which data set, and how it is divided.
-        cluster: Where.
+        cluster: Where this runs.
         out: Folder for the shards and `schema.json`.
 
     Raises:
-        DataError: The data do not fit what is asked of them; `out` is left as it was.
+        DataError: The data do not fit the settings; `out` is left as it was.
         ClusterError: Ray does not answer, or a worker was lost too often.
     """
-    with monitor_stage("prepare", cluster) as seen:
-        schema = _prepare(config, cluster, seen, out)
-        seen.log_event("prepared", {"records": schema.records, "unreadable": schema.unreadable})
+    with monitor_stage("prepare", cluster) as monitor:
+        schema = _prepare(config, cluster, monitor, out)
+        counts = {"records": schema.records, "unreadable": schema.unreadable}
+        monitor.log_event("prepared", counts)
         return schema
 
 
 def _prepare(
-    config: PrepareConfig, cluster: ClusterConfig, seen: StageMonitor, out: Path
+    config: PrepareConfig, cluster: ClusterConfig, monitor: StageMonitor, out: Path
 ) -> Schema:
     plan = make_plan(config)
-    with connect(cluster), _whole(out) as folder:
-        unreadable, digests = _write_shards(plan, folder, seen)
-        notes = _judge_unreadable(config, plan, unreadable)
-        kept = np.setdiff1d(np.arange(len(plan.records)), unreadable)
-        _refuse_few_people(config, plan.records.iloc[kept], plan.split[kept], plan.attributes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    whole = atomic_directory(out, replace=True, allow_links=True)
+    with connect(cluster), whole as folder:
+        unreadable, digests = _write_shards(plan, folder, monitor)
+        notes = _check_unreadable(config, plan, unreadable)
+        rows = np.setdiff1d(np.arange(len(plan.records)), unreadable)
+        _refuse_few_people(config, plan.records.iloc[rows], plan.split[rows], plan.attributes)
         if plan.fitted.tokenizer:
             (folder / "tokenizer.json").write_text(plan.fitted.tokenizer, encoding="utf-8")
-        people = plan.records["person"].iloc[kept].groupby(plan.split[kept])
+        people = plan.records["person"].iloc[rows].groupby(plan.split[rows])
         schema = Schema(
             dataset=config.dataset,
             modality=plan.reader.modality,
@@ -195,10 +194,10 @@ def _prepare(
 
 
 def make_plan(config: PrepareConfig) -> Plan:
-    """Index, split, fit, and say which rows go into which file.
+    """Index the records, split the people, fit, and assign rows to files.
 
     Raises:
-        DataError: The data do not fit what is asked of them.
+        DataError: The data do not fit the settings.
     """
     reader = _READERS[config.dataset](config)
     index = reader.index()
@@ -225,19 +224,19 @@ def make_plan(config: PrepareConfig) -> Plan:
 
 
 def _order(person: list[str], split: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
-    """Rows by split, and people within it in a seeded order, so that no shard holds one class."""
+    """Row order: by split, then people in a seeded order, so that no shard holds one class."""
     rank = {name: number for number, name in enumerate(shuffle_people(person, seed))}
     part = {name: number for number, name in enumerate(SPLITS)}
     return np.lexsort(([rank[name] for name in person], [part[name] for name in split]))
 
 
 def _shards(split: NDArray[np.str_], size: int) -> Iterator[tuple[str, int, int]]:
-    """File, first row and row after the last: `size` records of one split at most."""
+    """Yield file, first row and row after the last; at most `size` records of one split."""
     for name in SPLITS:
         rows = np.flatnonzero(split == name)
         for number, start in enumerate(range(0, len(rows), size)):
-            chosen = rows[start : start + size]
-            yield f"{name}/part-{number:05d}.parquet", int(chosen[0]), int(chosen[-1]) + 1
+            part = rows[start : start + size]
+            yield f"{name}/part-{number:05d}.parquet", int(part[0]), int(part[-1]) + 1
 
 
 def _refuse_few_people(
@@ -247,84 +246,65 @@ def _refuse_few_people(
     attributes: tuple[Attribute, ...],
 ) -> None:
     named = (*config.private, *config.utility)
-    asked = [attribute for attribute in attributes if attribute.name in named]
+    checked = [attribute for attribute in attributes if attribute.name in named]
     where = f"prepare.{config.dataset}"
-    refuse_few_people(records, split, asked, config.min_people, where)
+    refuse_few_people(records, split, checked, config.min_people, where)
 
 
-def _write_shards(plan: Plan, folder: Path, seen: StageMonitor) -> tuple[list[int], list[str]]:
-    """Read and encode on the workers, write here; the unreadable rows, and the files' digests."""
-    # Ray Data draws bars and logs every step; ours say the same in a line.
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+def _write_shards(plan: Plan, folder: Path, monitor: StageMonitor) -> tuple[list[int], list[str]]:
+    """Read and encode on workers, write here.
+
+    Returns:
+        The rows that cannot be read, and a line `file sha256` for each shard.
+    """
     shared = ray.put(plan)
-    tasks = [{"file": file, "start": start, "stop": stop} for file, start, stop in plan.shards]
-    done = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(partial(_encode, shared))
+    arguments = {file: (shared, start, stop) for file, start, stop in plan.shards}
+    # Two shards for each core: enough to keep all busy, few enough for the object store.
+    results = run_tasks(_encode, arguments, at_once=2 * max_parallel({"CPU": 1}), retries=3)
     unreadable: list[int] = []
     digests: list[str] = []
-    rows = done.iter_rows()
-    for shard in progress(rows, total=len(tasks), label="prepare", unit="shard", heard=seen.done):
-        unreadable += list(shard["unreadable"])
-        digests.append(f"{shard['file']} {shard['digest']}")
-        path = folder / shard["file"]
+    total = len(arguments)
+    for file, (data, rows) in progress(
+        results, total=total, label="prepare", unit="shard", on_change=monitor.set_progress
+    ):
+        unreadable += rows
+        digests.append(f"{file} {hashlib.sha256(data).hexdigest()}")
+        path = folder / file
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(shard["data"])
+        path.write_bytes(data)
     return sorted(unreadable), digests
 
 
-def _encode(shared: ray.ObjectRef[Plan], task: dict[str, Any]) -> dict[str, Any]:
-    """One shard, in a worker."""
-    plan = ray.get(shared)
-    start, stop = task["start"], task["stop"]
+def _encode(plan: Plan, start: int, stop: int) -> tuple[bytes, list[int]]:
+    """In a worker: the bytes of one shard, and the rows of the plan that cannot be read."""
     rows = plan.records.iloc[start:stop]
     batch = plan.reader.read(rows, plan.fitted)
-    kept = rows[batch.readable]
+    readable = rows[batch.readable]
     data = encode_shard(
         Records(
             x=batch.x[batch.readable],
-            labels={a.name: kept[a.name].to_numpy(dtype=np.int64) for a in plan.attributes},
-            person=kept["person"].to_numpy(dtype=np.str_),
+            labels={a.name: readable[a.name].to_numpy(dtype=np.int64) for a in plan.attributes},
+            person=readable["person"].to_numpy(dtype=np.str_),
         )
     )
-    return {
-        "file": task["file"],
-        "data": data,
-        "digest": hashlib.sha256(data).hexdigest(),
-        "unreadable": (start + np.flatnonzero(~batch.readable)).tolist(),
-    }
+    return data, (start + np.flatnonzero(~batch.readable)).tolist()
 
 
-def _judge_unreadable(config: PrepareConfig, plan: Plan, unreadable: list[int]) -> tuple[str, ...]:
-    """Refuse too many unreadable records; else say how many were left out."""
+def _check_unreadable(config: PrepareConfig, plan: Plan, unreadable: list[int]) -> tuple[str, ...]:
+    """Refuse too many unreadable records; else print and return how many were left out."""
     if not unreadable:
         return ()
     total, count = len(plan.records), len(unreadable)
     names = ", ".join(plan.records["record"].iloc[unreadable[:5]])
     more = f" and {count - 5:,} more" if count > 5 else ""
     what = "empty" if plan.reader.modality == "text" else "missing, broken or not pictures"
-    said = f"{count:,} of {total:,} records are {what}: {names}{more}"
+    message = f"{count:,} of {total:,} records are {what}: {names}{more}"
     if count > config.max_unreadable * total:
         raise DataError(
             f"prepare.{config.dataset}",
-            said,
+            message,
             f"at most {config.max_unreadable:.2%} of the records (prepare.max_unreadable)",
-            "fix or delete them, or allow more of them to be left out",
+            "fix or delete these records, or raise prepare.max_unreadable",
         )
-    console.print(f"Left out: {said}", markup=False)
-    return (f"Left out: {said}.",)
-
-
-@contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place only if the block succeeds."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.unfinished")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    console.print(f"Left out: {message}", markup=False)
+    return (f"Left out: {message}.",)

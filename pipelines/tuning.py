@@ -1,10 +1,9 @@
-"""Search settings with Ray Tune: what hides most against what keeps most.
+"""Search settings of training with Ray Tune: the Pareto front of privacy and utility.
 
-Each trial trains a small extractor and is judged as the audit would judge it, by attackers trained
-from scratch on attacker-train, but scored on attacker-select: attacker-test stays closed. Optuna's
-multi-objective sampler proposes; settings near the front are tried with more seeds; the front is
-what no other setting beats in both. Nothing is chosen here: the front and snippets for params.yaml
-are written, and a person decides.
+Each trial trains a small extractor. Attackers are trained on its features from scratch, on
+attacker-train, and scored on attacker-select, as in the audit; attacker-test stays closed. Optuna's
+multi-objective sampler proposes settings. Settings near the front get more seeds. The search
+chooses nothing: it writes the front and sections for params.yaml, and a person decides.
 
 A stage of the graph, and a script for a cluster: `ray submit ray_cluster.yaml pipelines/tuning.py`.
 """
@@ -17,12 +16,11 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 if __name__ == "__main__":
-    # Started as a file: Python looks for modules beside it, and ours are one folder further up.
+    # Started as a file: Python looks for modules beside it, and ours are one folder up.
     # `ray submit` copies this file alone; there PYTHONPATH names the project (ray_cluster.yaml).
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
@@ -33,23 +31,23 @@ import typer
 from msgspec.structs import replace
 from ray import tune as ray_tune
 from ray.tune.search.optuna import OptunaSearch
-from ray.util.queue import Queue
 
-from pipelines.cluster import ClusterConfig, connect, environment, max_parallel, on_driver_node
+from pipelines.cluster import ClusterConfig, connect, environment, max_parallel
 from pipelines.defaults import training, tuning
 from pipelines.observability.progress import console, run
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.params import load
 from pipelines.search import pareto, trial
 from pipelines.search.space import TuneConfig, check, space
-from pipelines.search.trial_table import TrialBoard
-from pipelines.training.run import TrainConfig, check_labels, code_digest
+from pipelines.search.trial_table import TrialTable
+from pipelines.search.tune_callback import FIGURES, POINT, TableCallback, sampled_point
+from pipelines.training.run import PROJECT, TrainConfig, check_labels, code_digest
 from pipelines.training.storage import Storage
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.errors import ClusterError, ConfigError
+from tiprdc.formats.atomic import atomic_directory
 
 C = TypeVar("C", TuneConfig, ClusterConfig)
-PROJECT = Path(trial.__file__).resolve().parents[2]
 
 
 def tune(
@@ -61,73 +59,76 @@ def tune(
     out: Path,
     resume: bool = True,
 ) -> None:
-    """Try settings; leave `front.csv`, `front.html`, `front.png`, and the best as `best.yaml`.
+    """Run a search; write `front.csv`, `front.html`, `front.png` and `best.yaml`.
 
     Args:
         config: The search.
-        base: Everything that is not searched.
-        cluster: Where.
+        base: The settings that it does not vary.
+        cluster: Where this runs.
         shards: Folder of `prepare`; only this process reads it.
-        out: Folder for what was found.
-        resume: Whether to go on with the same search if it was cut off.
+        out: Folder for the results.
+        resume: Whether to resume the same search if it was killed.
 
     Raises:
-        ConfigError: There is nothing to tune against, or choices that no trial could be made of.
-        DataError: The labels forbid what is wanted (`train.infeasible`).
-        ClusterError: Ray does not answer, or no trial came to an end.
+        ConfigError: There is no utility attribute, or a choice that no trial could train with.
+        DataError: The labels make the budget infeasible (`train.infeasible`).
+        ClusterError: Ray does not answer, or no trial finished.
     """
-    with monitor_stage("tune", cluster) as seen:
-        _tune(config, base, cluster, seen, shards=shards, out=out, resume=resume)
+    with monitor_stage("tune", cluster) as monitor:
+        _tune(config, base, cluster, monitor, shards=shards, out=out, resume=resume)
 
 
 def _tune(
-    config: TuneConfig, base: TrainConfig, cluster: ClusterConfig, seen: StageMonitor,
+    config: TuneConfig, base: TrainConfig, cluster: ClusterConfig, monitor: StageMonitor,
     *, shards: Path, out: Path, resume: bool,
 ) -> None:  # fmt: skip
     schema = read_schema(shards)
     if not schema.utility:
         raise ConfigError(
-            "prepare", "no utility attribute", "at least one to tune against",
-            "name the attributes that stand for unseen tasks in params.yaml",
+            "prepare", "no utility attribute, so there is nothing to tune against",
+            hint="name the attributes that stand for unseen tasks in params.yaml",
         )  # fmt: skip
     check(config, base, schema)
     check_labels(base, shards, schema)
-    name = _name(config, base, schema)
+    name = _search_name(config, base, schema)
     storage = Storage(cluster.storage)
     searches = (name, f"{name}-seeds")
     if not resume:
         _forget(storage, searches)
-    with connect(cluster), TrialBoard(name, config, seen) as board:
-        work = _Work(config, base, _data(config, base, shards), board, storage, cluster)
-        rows = work.search(searches[0])
+    with connect(cluster), TrialTable(name, config, monitor) as table:
+        search = _Search(config, base, _read_data(config, base, shards), table, storage, cluster)
+        rows = search.sample(searches[0])
         if config.seeds > 1 and not rows.empty:
             near = pareto.pareto_candidates(rows, config.near)
-            rows = pd.concat([rows, work.again(near, searches[1])], ignore_index=True)
-        _finish(rows, config, out, seen, storage.of(name))
+            rows = pd.concat([rows, search.repeat(near, searches[1])], ignore_index=True)
+        _write_front(rows, config, out, monitor, storage.of(name))
     _forget(storage, searches)
 
 
-def _data(config: TuneConfig, base: TrainConfig, shards: Path) -> trial.Data:
+def _read_data(config: TuneConfig, base: TrainConfig, shards: Path) -> trial.TrialData:
     data = trial.read_data(shards, config.people)
     if not base.objective.cross_fit:
         return data
     console.print("tune: fitting the classifiers of train.objective.cross_fit, once for all trials")
-    return data.believing(config.seed)
+    return data.with_predictions(config.seed)
 
 
-def _finish(
-    rows: pd.DataFrame, config: TuneConfig, out: Path, seen: StageMonitor, where: str
+def _write_front(
+    rows: pd.DataFrame, config: TuneConfig, out: Path, monitor: StageMonitor, folder: str
 ) -> None:
     if rows.empty:
         raise ClusterError(
-            "tune", f"none of {config.trials} trials came to an end", "at least one",
-            f"read the errors in {where}; if losses were no numbers, lower the rates",
+            "tune", f"none of {config.trials} trials finished",
+            hint=f"read the errors in {folder}; if trials diverged, lower the rates in"
+            " train.schedule; if they were hopeless, raise the privacy weights",
         )  # fmt: skip
     table = pareto.aggregate_seeds(rows, config.searched())
-    pareto.write(table, config, out)
-    seen.set("tune_front_trials", int(table["front"].sum()))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_directory(out, replace=True, allow_links=True) as new:
+        pareto.write(table, config, new)
+    monitor.set("tune_front_trials", int(table["front"].sum()))
     proposals = pareto.proposals(table, config)
-    seen.log_event("front", {"best": proposals})
+    monitor.log_event("front", {"best": proposals})
     for proposal in proposals:
         console.print(f"tune: {pareto.format_proposal(proposal)}", highlight=False, soft_wrap=True)
 
@@ -137,34 +138,42 @@ def _forget(storage: Storage, searches: Iterable[str]) -> None:
         storage.forget(name)
 
 
-def _name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
-    """Changes with whatever the trials follow from."""
-    told = [msgspec.to_builtins(config), msgspec.to_builtins(base), schema.digest, code_digest()]
-    text = json.dumps(told, sort_keys=True)
+def _search_name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
+    """A name that changes with everything that the trials' results depend on."""
+    inputs = [
+        msgspec.to_builtins(config),
+        msgspec.to_builtins(base),
+        schema.digest,
+        code_digest("pipelines/search"),
+    ]
+    text = json.dumps(inputs, sort_keys=True)
     return f"tune-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-class _Work:
-    """Runs trials and collects their figures. A process does one after the other, each from its
-    seed: to start and to import takes it seconds."""
+class _Search:
+    """Runs trials with Tune and collects their results.
+
+    A worker process runs one trial after another, each from its seed: to start and to import takes
+    it seconds.
+    """
 
     def __init__(
-        self, config: TuneConfig, base: TrainConfig, data: trial.Data, board: TrialBoard,
+        self, config: TuneConfig, base: TrainConfig, data: trial.TrialData, table: TrialTable,
         storage: Storage, cluster: ClusterConfig,
     ) -> None:  # fmt: skip
-        self.config, self.board, self.storage = config, board, storage
-        self.queue = Queue(actor_options=on_driver_node())
+        self.config, self.table, self.storage = config, table, storage
+        self.callback = TableCallback(table, config.seed)
         base = replace(base, extractor=base.extractor.absolute())
+        self.demand = {"CPU": cluster.cpus_per_trial, "GPU": cluster.gpus_per_trial}
         # Data go through the object store: no worker needs the shards on its own disk.
-        self.wanted = {"CPU": cluster.cpus_per_trial, "GPU": cluster.gpus_per_trial}
         self.trainable = ray_tune.with_resources(
-            ray_tune.with_parameters(_trial, config=config, base=base, data=data, queue=self.queue),
-            {name.lower(): number for name, number in self.wanted.items()},
+            ray_tune.with_parameters(_run_trial, config=config, base=base, data=data),
+            {name.lower(): number for name, number in self.demand.items()},
         )
 
-    def search(self, name: str) -> pd.DataFrame:
-        """Optuna's trials."""
-        # Its own word on a study in memory is no news: Tune keeps the trials.
+    def sample(self, name: str) -> pd.DataFrame:
+        """Run the trials that Optuna proposes."""
+        # Optuna's message about a study in memory does not apply: Tune keeps the trials.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = OptunaSearch(
             space=space(self.config),
@@ -177,23 +186,22 @@ class _Work:
         )
         return self._fit(name, tuning, {})
 
-    def again(self, near: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Further seeds of these settings."""
+    def repeat(self, near: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Run these settings with further seeds."""
         points = [
             {**{name: pareto.plain(row[name]) for name in self.config.searched()}, "seed": seed}
             for row in near.to_dict("records")
             for seed in range(self.config.seed + 1, self.config.seed + self.config.seeds)
         ]
-        self.board.total += len(points)
+        self.table.total += len(points)
         console.print(f"tune: {len(points)} further trials, for settings near the front")
-        return self._fit(
-            name, ray_tune.TuneConfig(reuse_actors=True), {"again": ray_tune.grid_search(points)}
-        )
+        tuning = ray_tune.TuneConfig(reuse_actors=True)
+        return self._fit(name, tuning, {POINT: ray_tune.grid_search(points)})
 
     def _fit(self, name: str, tuning: ray_tune.TuneConfig, points: dict[str, Any]) -> pd.DataFrame:
-        tuner = self._restored(self.storage.of(name), points)
+        tuner = self._restore(self.storage.of(name), points)
         resumed = tuner is not None
-        self.board.seen.log_event("started", {"resumed": resumed}, run=name)
+        self.table.monitor.log_event("started", {"resumed": resumed}, run=name)
         if tuner is None:
             # Left by a search that was killed before its first snapshot.
             self.storage.forget(name)
@@ -201,20 +209,20 @@ class _Work:
                 self.trainable,
                 param_space=points,
                 tune_config=tuning,
-                run_config=ray_tune.RunConfig(name=name, storage_path=self.storage.root, verbose=0),
+                run_config=ray_tune.RunConfig(
+                    name=name, storage_path=self.storage.root, verbose=0, callbacks=[self.callback]
+                ),
             )
         # By itself Tune starts one at a time of what a sampler proposes: 100 GPUs would wait for
         # 100 starts, one after the other.
-        waiting = {"TUNE_MAX_PENDING_TRIALS_PG": str(max_parallel(self.wanted))}
-        with environment(waiting), ThreadPoolExecutor(1) as pool:
-            search = pool.submit(tuner.fit)
-            self.board.follow(self.queue, search)
-            found = search.result()
-        ended = [found[i].metrics for i in range(len(found)) if not found[i].error]
-        rows = [row for row in ended if row and "utility" in row and not row["diverged"]]
+        pending = {"TUNE_MAX_PENDING_TRIALS_PG": str(max_parallel(self.demand))}
+        with environment(pending):
+            results = tuner.fit()
+        metrics = [results[i].metrics for i in range(len(results)) if not results[i].error]
+        rows = [row for row in metrics if row and row.get("state") == trial.FINISHED]
         return pd.DataFrame(rows)
 
-    def _restored(self, folder: str, points: dict[str, Any]) -> ray_tune.Tuner | None:
+    def _restore(self, folder: str, points: dict[str, Any]) -> ray_tune.Tuner | None:
         if not ray_tune.Tuner.can_restore(folder):
             return None
         tuner = ray_tune.Tuner.restore(
@@ -223,46 +231,31 @@ class _Work:
         )  # fmt: skip
         before = tuner.get_results()
         for i in range(len(before)):
-            figures = before[i].metrics or {}
-            if "utility" in figures:
+            metrics = before[i].metrics or {}
+            if "state" in metrics:
                 names = [*self.config.searched(), "seed"]
-                point = {name: figures[name] for name in names}
-                kept = {name: figures[name] for name in _FIGURES}
-                self.board.restore(figures["trial_id"], point, kept)
-        console.print(f"tune: going on with {folder}", highlight=False, soft_wrap=True)
+                point = {name: metrics[name] for name in names}
+                figures = {name: metrics[name] for name in FIGURES}
+                self.table.restore(metrics["trial_id"], point, figures)
+        console.print(f"tune: resuming {folder}", highlight=False, soft_wrap=True)
         return tuner
 
 
-_FIGURES = (
-    "advantage", "advantage_low", "advantage_high",
-    "utility", "utility_low", "utility_high", "diverged", "seconds",
-)  # fmt: skip
-
-
-def _trial(
-    sampled: dict[str, Any],
-    config: TuneConfig,
-    base: TrainConfig,
-    data: trial.Data,
-    queue: Queue,
+def _run_trial(
+    configuration: dict[str, Any], config: TuneConfig, base: TrainConfig, data: trial.TrialData
 ) -> None:
-    """In a worker: one trial, told to the board and reported to Tune."""
-    point = {"seed": config.seed, **sampled.get("again", sampled)}
-    name = ray_tune.get_context().get_trial_id()
-
-    def tell(event: str, **fields: Any) -> None:
-        queue.put({"trial": name, "event": event, **fields})
-
-    tell("started", point=point)
+    """In a worker: one trial, which reports each epoch and its result to Tune."""
+    point = sampled_point(configuration, config.seed)
     try:
-        figures = trial.run(
-            point, config, base, data, point["seed"], lambda epoch: tell("played", epoch=epoch)
-        )
+        figures = trial.run(point, config, base, data, point["seed"], _report_epoch)
     except Exception as error:
-        tell("failed", error=type(error).__name__)
+        ray_tune.report({"error": type(error).__name__})
         raise
-    tell("ended", figures=figures)
     ray_tune.report({**point, **figures})
+
+
+def _report_epoch(losses: Mapping[str, float]) -> None:
+    ray_tune.report(dict(losses))
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -270,28 +263,30 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    trials: Annotated[int | None, typer.Option(help="Settings to try.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of settings to try.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.")] = None,
-    people: Annotated[int | None, typer.Option(help="Records that a trial uses.")] = None,
+    people: Annotated[int | None, typer.Option(help="Records that a trial trains on.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds for settings near the front.")] = None,
     cpus_per_trial: Annotated[float | None, typer.Option(help="CPUs of a trial.")] = None,
     gpus_per_trial: Annotated[float | None, typer.Option(help="GPUs of a trial.")] = None,
-    shards: Annotated[Path, typer.Option(help="What `prepare` made.")] = Path("artifacts/shards"),
-    out: Annotated[Path, typer.Option(help="For what is found.")] = Path("reports/tuning"),
-    storage: Annotated[str | None, typer.Option(help="What a cut search goes on from.")] = None,
-    params: Annotated[Path, typer.Option(help="The settings.")] = Path("params.yaml"),
+    shards: Annotated[Path, typer.Option(help="Folder of `prepare`.")] = Path("artifacts/shards"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("reports/tuning"),
+    storage: Annotated[
+        str | None, typer.Option(help="Folder or URI that a killed search resumes from.")
+    ] = None,
+    params: Annotated[Path, typer.Option(help="File with the settings.")] = Path("params.yaml"),
     address: Annotated[str, typer.Option(help="RAY_ADDRESS: host:port, auto, or none.")] = "",
-    resume: Annotated[bool, typer.Option(help="Go on with the same search if cut off.")] = True,
+    resume: Annotated[bool, typer.Option(help="Resume the same search if it was killed.")] = True,
 ) -> None:
-    """Search settings: what hides most against what keeps most.
+    """Search settings of training: the Pareto front of privacy and utility.
 
-    What is not given here is in params.yaml (tune, train, cluster). Paths are relative to the
-    project's folder, wherever this is started.
+    Options that are not given come from params.yaml (tune, train, cluster). Paths are relative to
+    the project's folder, wherever this is started.
     """
     overrides = {
         "trials": trials, "epochs": epochs, "people": people, "seeds": seeds,
     }  # fmt: skip
-    where = {
+    cluster_overrides = {
         "storage": storage, "cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial,
     }  # fmt: skip
     if address:
@@ -299,9 +294,9 @@ def main(
 
     def work() -> None:
         schema = read_schema(shards)
-        config = _given(load("tune", TuneConfig, params, auto=tuning(schema)), overrides)
+        config = _override(load("tune", TuneConfig, params, auto=tuning(schema)), overrides)
         base = load("train", TrainConfig, params, auto=training(schema))
-        cluster = _given(load("cluster", ClusterConfig, params), where)
+        cluster = _override(load("cluster", ClusterConfig, params), cluster_overrides)
         tune(config, base, cluster, shards=shards, out=out, resume=resume)
         typer.echo(f"{out.resolve()}/front.csv\n{out.resolve()}/best.yaml")
 
@@ -309,13 +304,13 @@ def main(
         run(work)
 
 
-def _given(config: C, options: Mapping[str, Any]) -> C:
-    given = {name: value for name, value in options.items() if value is not None}
-    return replace(config, **given)
+def _override(config: C, options: Mapping[str, Any]) -> C:
+    changes = {name: value for name, value in options.items() if value is not None}
+    return replace(config, **changes)
 
 
 if __name__ == "__main__":
-    # Not this module's own names: workers look for what a trial runs in pipelines.tuning.
+    # Not the names of `__main__`: workers import what a trial runs from pipelines.tuning.
     from pipelines.tuning import app as command
 
     command()

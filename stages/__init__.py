@@ -1,1 +1,1 @@
-"""DVC stages, one a file: which section of params.yaml, from which files, to which files."""
+"""DVC stages, one per file: each maps a section of params.yaml and input files to output files."""

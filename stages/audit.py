@@ -1,6 +1,6 @@
-"""Audit: the exported bytes, attacked -> verdict, figures, pictures.
+"""Audit: release and shards -> verdict, figures, pictures.
 
-With the name of a variant: the bytes of that variant.
+With the name of a variant as argument: the release of that variant.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from tiprdc.audit.config import AuditConfig
 
 
 def main() -> None:
-    shipped = artifact_from_argv()
+    artifact = artifact_from_argv()
     audit(
         load("audit", AuditConfig),
         load("cluster", ClusterConfig),
         shards=Path("artifacts/shards"),
-        release=Path(shipped.release),
+        release=Path(artifact.release),
         unprotected=Path("artifacts/unprotected"),
-        out=Path(shipped.reports),
+        out=Path(artifact.reports),
         ledger=LEDGER,
-        stage=shipped.stage("audit"),
-        artifact=shipped.artifact,
+        stage=artifact.stage("audit"),
+        artifact=artifact.artifact,
     )
 
 

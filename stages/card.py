@@ -1,6 +1,6 @@
-"""Card: audit and manifest -> the page and the model card.
+"""Card: audit and manifest -> the report page and the model card.
 
-With the name of a variant: those of that variant.
+With the name of a variant as argument: those of that variant.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tiprdc.reports.page import write_report
 
 
 def main() -> None:
-    config, shipped = load("card", CardConfig), artifact_from_argv()
-    reports, release = Path(shipped.reports), Path(shipped.release)
+    config, artifact = load("card", CardConfig), artifact_from_argv()
+    reports, release = Path(artifact.reports), Path(artifact.release)
     write_report(reports, release)
     write_card(reports, release, config)
 

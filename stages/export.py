@@ -1,6 +1,6 @@
 """Export: checkpoints -> the release's ONNX file and manifest, and the unprotected extractor.
 
-With the name of a variant: that file -> the variant, a release of its own.
+With the name of a variant as argument: the release's ONNX file -> a release of that variant.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from tiprdc.export.onnx_export import ExportConfig
 
 
 def main() -> None:
-    config, shipped = load("export", ExportConfig), artifact_from_argv()
+    config, artifact = load("export", ExportConfig), artifact_from_argv()
     shards, checkpoint = Path("artifacts/shards"), Path("artifacts/checkpoint")
     release = Path(Artifact().release)
-    if shipped.variant:
+    if artifact.variant:
         build_variant(
             config,
-            shipped.variant,
+            artifact.variant,
             shards=shards,
             checkpoint=checkpoint,
             release=release,
-            out=Path(shipped.release),
+            out=Path(artifact.release),
         )
         return
     unprotected = Path("artifacts/unprotected")

@@ -1,4 +1,4 @@
-"""Prepare: records -> shards."""
+"""Prepare: records -> shards, split by person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train: shards -> checkpoints of the extractor and its unprotected twin."""
+"""Train: shards -> checkpoints of the protected and the unprotected extractor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tune: shards -> the front of privacy and utility, and its best settings."""
+"""Tune: shards -> the Pareto front of privacy and utility, and proposed settings."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ VARIANT = "-variant"
 OF_VARIANTS = ("audit", "card", "export")
 NO_DEPS = (
     "pipelines/artifacts.py", "pipelines/cluster.py", "pipelines/observability",
-    "pipelines/params.py", "tiprdc/errors.py", "tiprdc/settings.py",
+    "pipelines/params.py", "pipelines/ray_errors.py", "pipelines/ray_tasks.py",
+    "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip
 """Where files are, where a stage runs, what is shown and what is refused: no result follows."""
 

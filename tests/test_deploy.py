@@ -1,8 +1,8 @@
-"""Where it can run: what Ray's launcher, Kubernetes and KubeRay's reference say of our files.
+"""Cluster files: checks by Ray's launcher, Kubernetes' schema and KubeRay's reference.
 
-KubeRay's own CRD comes with the operator and is not at hand here, so the fields below are those of
-its reference (ray.io/v1, KubeRay 1.6) that we use; whatever else is written is refused. Pods are
-checked against Kubernetes' own schema, strictly.
+KubeRay's own CRD comes with the operator, so the schema below has the fields of its reference
+(ray.io/v1, KubeRay 1.6) that we use; other fields are refused. Pods are checked strictly against
+Kubernetes' own schema.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fields(required: list[str], **properties: Any) -> dict[str, Any]:
 
 
 TEXT, COUNT = {"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}
-# `ray start` options: all text, as the operator wants them.
+# Options of `ray start`: the operator requires strings.
 START = {"type": "object", "additionalProperties": {"type": "string"}}
 HEAD = fields(
     ["rayStartParams", "template"], rayStartParams=START, template=fields(["spec"], spec={}),
@@ -76,14 +76,14 @@ MANIFESTS = {
 
 
 @pytest.mark.parametrize("name", LAUNCHED)
-def test_rays_launcher_takes_it(name: str) -> None:
+def test_ray_launcher_accepts_the_file(name: str) -> None:
     schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
     jsonschema.validate(read(name), YAML(typ="safe").load(schema))
-    # The schema takes any provider; this does not.
+    # The schema accepts any provider; this does not.
     validate_config(prepare_config(read(name)))
 
 
-def test_what_checks_the_provider_can_fail() -> None:
+def test_launcher_check_refuses_an_unknown_provider() -> None:
     with pytest.raises(NotImplementedError, match="Unsupported node provider: nonsense"):
         validate_config(
             prepare_config({**read("ray_cluster.yaml"), "provider": {"type": "nonsense"}})
@@ -91,9 +91,9 @@ def test_what_checks_the_provider_can_fail() -> None:
 
 
 @pytest.mark.parametrize("name", LAUNCHED)
-def test_strangers_are_kept_out(name: str) -> None:
+def test_cluster_needs_a_token_and_a_dedicated_key(name: str) -> None:
     config = read(name)
-    # A key of its own, not the user's.
+    # A dedicated key, not the user's.
     assert "tiprdc_cluster" in config["auth"]["ssh_private_key"]
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     for kind in ("head", "worker"):
@@ -107,7 +107,7 @@ def test_strangers_are_kept_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_kuberays_reference_knows_every_field(name: str) -> None:
+def test_manifest_has_only_fields_of_the_kuberay_reference(name: str) -> None:
     kind, schema = MANIFESTS[name]
     manifest = read(name)
     assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", kind)
@@ -117,7 +117,7 @@ def test_kuberays_reference_knows_every_field(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_kubernetes_takes_the_pods(name: str) -> None:
+def test_kubernetes_schema_accepts_the_pods(name: str) -> None:
     for spec in clusters(read(name)):
         assert spec["rayVersion"] == pinned("ray")
         for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
@@ -129,34 +129,34 @@ def test_kubernetes_takes_the_pods(name: str) -> None:
             assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
 
 
-def test_what_checks_the_pods_can_fail() -> None:
+def test_pod_check_refuses_an_unknown_field() -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}}
     pod["spec"] = {"containers": [{"name": "ray", "imagee": "x"}]}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(pod, KUBERNETES, strict=True)
 
 
-def test_commands_have_options_that_the_script_has() -> None:
+def test_documented_commands_use_existing_options() -> None:
     from typer.main import get_command
 
     from pipelines.tuning import app
 
     options = get_command(app).params
     known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
-    said = {
+    texts = {
         name: (ROOT / name).read_text()
         for name in ("docs/cluster.md", "ray_cluster.yaml", *MANIFESTS)
     }
-    for name, text in said.items():
+    for name, text in texts.items():
         joined = re.sub(r"\\\n\s*|\n\s+(?=--)", " ", text)
-        asked = set[str]()
+        used = set[str]()
         for command in re.findall(r"pipelines/tuning\.py([^\n`#]*)", joined):
-            asked |= set(re.findall(r"--[a-z][a-z-]+", command))
-        assert asked <= known, f"{name}: {asked - known}"
-        assert "--address" in asked, name
+            used |= set(re.findall(r"--[a-z][a-z-]+", command))
+        assert used <= known, f"{name}: {used - known}"
+        assert "--address" in used, name
 
 
-def test_the_image_has_what_the_script_imports() -> None:
+def test_image_contains_what_the_script_imports() -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text()
     for source in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
         for name in source.split():

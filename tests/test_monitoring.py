@@ -1,4 +1,4 @@
-"""monitoring/: files that Prometheus and Grafana take, metrics that exist, and one real scrape."""
+"""monitoring/: files that Prometheus and Grafana accept, metrics that exist, one real scrape."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ import sys, time
 from pathlib import Path
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.progress import run
-from pipelines.observability.stage_monitor import watch
+from pipelines.observability.stage_monitor import monitor_stage
 
 def main():
     config = ClusterConfig(log=sys.argv[2], metrics_port=int(sys.argv[1]))
-    with watch("train", config) as seen:
-        seen.trained("protected", {"train_player_loss/total": float("nan")})
-        seen.done("protected", 1, 8)
+    with monitor_stage("train", config) as monitor:
+        monitor.set_run_metrics("protected", {"train_loss/total": float("nan")})
+        monitor.set_progress("protected", 1, 8)
         while not Path(sys.argv[2], "end").exists():
             time.sleep(0.1)
 
@@ -43,22 +43,22 @@ run(main)
 
 
 def program(*names: str) -> str:
-    """Its path; without it the test is skipped, and says how to have it."""
+    """Its path; without it the test is skipped with the package to install."""
     for name in names:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     pytest.skip(f"no {names[0]} (Debian: apt-get install prometheus prometheus-pushgateway)")
 
 
 def rules() -> list[dict[str, Any]]:
     (group,) = YAML(typ="safe").load(FOLDER / "rules.yml")["groups"]
-    found: list[dict[str, Any]] = group["rules"]
-    return found
+    entries: list[dict[str, Any]] = group["rules"]
+    return entries
 
 
 def dashboard() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())
-    return found
+    content: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())
+    return content
 
 
 def expressions() -> Iterator[str]:
@@ -67,37 +67,37 @@ def expressions() -> Iterator[str]:
         yield from (target["expr"] for target in panel["targets"])
 
 
-def test_every_expression_names_metrics_and_labels_that_the_code_has() -> None:
+def test_expressions_use_existing_metrics_and_labels() -> None:
     known = {metric.name: set(metric.labels) for metric in METRICS.values()}
     for expression in expressions():
         names = set(re.findall(r"\btiprdc_\w+", expression))
         assert names, expression
         assert names <= set(known), f"{expression}: no such metric {names - set(known)}"
         labels = set().union(*(known[name] for name in names))
-        asked = set(re.findall(r"(\w+)\s*=~?\s*\"", expression))
+        used = set(re.findall(r"(\w+)\s*=~?\s*\"", expression))
         for grouped in re.findall(r"\bby \(([\w, ]+)\)", expression):
-            asked |= {label.strip() for label in grouped.split(",")}
-        assert asked <= labels, expression
+            used |= {label.strip() for label in grouped.split(",")}
+        assert used <= labels, expression
 
 
-def test_every_metric_is_shown_or_watched() -> None:
+def test_every_metric_is_in_a_panel_or_an_alert() -> None:
     text = " ".join(expressions())
     unseen = {m.name for m in METRICS.values() if not re.search(rf"\b{m.name}\b", text)}
-    # The moment at which a stage began is for whoever asks; its age says little.
+    # The start of a stage is exported for ad-hoc queries alone.
     assert unseen == {"tiprdc_stage_start_time_seconds"}
 
 
-def test_annotations_use_labels_that_their_alert_has() -> None:
+def test_annotations_use_labels_of_their_alert() -> None:
     known = {metric.name: set(metric.labels) for metric in METRICS.values()}
     for rule in rules():
         names = re.findall(r"\btiprdc_\w+", rule["expr"])
-        asked = set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])))
-        assert asked <= set().union(*(known[name] for name in names)), rule["alert"]
+        used = set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])))
+        assert used <= set().union(*(known[name] for name in names)), rule["alert"]
         assert set(rule["annotations"]) == {"summary", "description"}
         assert rule["labels"]["severity"] in ("info", "warning", "critical")
 
 
-def test_panels_do_not_overlap_and_fit_the_page() -> None:
+def test_panels_fit_the_page_without_overlap() -> None:
     taken = set[tuple[int, int]]()
     for panel in dashboard()["panels"]:
         place = panel["gridPos"]
@@ -113,7 +113,7 @@ def test_panels_do_not_overlap_and_fit_the_page() -> None:
     assert len(set(titles)) == len(titles)
 
 
-def test_every_alert_has_a_test_of_its_own() -> None:
+def test_every_alert_has_a_test() -> None:
     tested = YAML(typ="safe").load(FOLDER / "rules.test.yml")["tests"]
     fired = {
         case["alertname"] for t in tested for case in t["alert_rule_test"] if case["exp_alerts"]
@@ -129,24 +129,24 @@ def test_every_alert_has_a_test_of_its_own() -> None:
         ["test", "rules", "rules.test.yml"],
     ],
 )
-def test_promtool_agrees(arguments: list[str]) -> None:
+def test_promtool_accepts_the_files(arguments: list[str]) -> None:
     done = subprocess.run(
         [program("promtool"), *arguments], cwd=FOLDER, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_promtool_reads_every_expression_of_the_dashboard(tmp_path: Path) -> None:
+def test_promtool_parses_every_expression_of_the_dashboard(tmp_path: Path) -> None:
     promtool = program("promtool")
-    made = [
+    recorded = [
         {"record": f"panel:{n}", "expr": target["expr"]}
         for n, target in enumerate(t for p in dashboard()["panels"] for t in p["targets"])
     ]
     path = tmp_path / "panels.yml"
-    YAML().dump({"groups": [{"name": "panels", "rules": made}]}, path)
+    YAML().dump({"groups": [{"name": "panels", "rules": recorded}]}, path)
     done = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert f"{len(made)} rules found" in done.stdout
+    assert f"{len(recorded)} rules found" in done.stdout
 
 
 def free_port() -> int:
@@ -154,21 +154,21 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def until(ask: Callable[[], Any], seconds: float = 90) -> Any:
-    """The first answer that is not empty."""
+def until(query: Callable[[], Any], seconds: float = 90) -> Any:
+    """The first result that is not empty."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            if found := ask():
-                return found
+            if result := query():
+                return result
         except OSError:
             pass
         assert time.monotonic() < deadline
         time.sleep(0.3)
 
 
-def test_a_real_prometheus_scrapes_a_stage_and_sounds_the_alarm(tmp_path: Path) -> None:
-    """Our configuration and our rules, but for ports and the time between two scrapes."""
+def test_real_prometheus_scrapes_a_stage_and_fires_the_alert(tmp_path: Path) -> None:
+    """Our configuration and rules, with other ports and a shorter scrape interval."""
     prometheus = program("prometheus")
     ours, theirs = free_port(), free_port()
     config = YAML(typ="safe").load(FOLDER / "prometheus.yml")
@@ -178,7 +178,7 @@ def test_a_real_prometheus_scrapes_a_stage_and_sounds_the_alarm(tmp_path: Path) 
     config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{ours}"]}]
     YAML().dump(config, tmp_path / "prometheus.yml")
 
-    def ask(path: str, **query: str) -> Any:
+    def get(path: str, **query: str) -> Any:
         url = f"http://127.0.0.1:{theirs}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         with urllib.request.urlopen(url, timeout=5) as answer:
             return json.loads(answer.read())["data"]
@@ -194,12 +194,12 @@ def test_a_real_prometheus_scrapes_a_stage_and_sounds_the_alarm(tmp_path: Path) 
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        (found,) = until(lambda: ask("query", query="tiprdc_stage_done_ratio")["result"])
-        assert found["value"][1] == "0.125"
-        assert found["metric"]["part"] == "protected"
-        alerts = until(lambda: ask("alerts")["alerts"])
+        (series,) = until(lambda: get("query", query="tiprdc_stage_done_ratio")["result"])
+        assert series["value"][1] == "0.125"
+        assert series["metric"]["part"] == "protected"
+        alerts = until(lambda: get("alerts")["alerts"])
         assert [alert["labels"]["alertname"] for alert in alerts] == ["TiprdcNotANumber"]
-        assert alerts[0]["annotations"]["summary"] == "protected: the loss of total is no number"
+        assert alerts[0]["annotations"]["summary"] == "protected: the loss of total is NaN"
     finally:
         (tmp_path / "end").touch()
         assert stage.wait(60) == 0

@@ -24,25 +24,25 @@ from tiprdc.registry import pull
 from tiprdc.registry.signing import make_signer
 
 PULLED = Path("runs/pulled")
-"""Where versions are put that are audited again."""
+"""Folder for registered versions that are audited again."""
 _VERSION = re.compile(r"([\w-]+)@(v\d+\.\d+\.\d+)")
 
 
 def resolve(release: str, repository: Path = Path()) -> Path:
-    """The folder of a release that somebody names by its path or by its version.
+    """The folder of a release, given its path or its version.
 
-    A version is pulled from the repository's own tags and DVC remote, and checked against what its
-    tag says; one that was deprecated is no exception, since old versions are audited again.
+    A version is pulled from the repository's own tags and DVC remote, and checked against its tag.
+    Deprecated versions are pulled too, since old versions are audited again.
 
     Raises:
         ModelError: There is no such folder.
-        ReleaseError: There is no such version, or its bytes are not those of its tag.
+        ReleaseError: There is no such version, or its bytes differ from its tag.
     """
     path = Path(release)
     if path.exists():
         return path if path.is_dir() else path.parent
-    named = _VERSION.fullmatch(release)
-    if named is None:
+    version_match = _VERSION.fullmatch(release)
+    if version_match is None:
         raise ModelError(
             "RELEASE",
             f"{release} does not exist",
@@ -52,15 +52,15 @@ def resolve(release: str, repository: Path = Path()) -> Path:
     if folder.exists():
         pull.verify(folder, None)
         return folder
-    artifact, version = named.groups()
+    artifact, version = version_match.groups()
     wanted = pull.VersionSelector(artifact=artifact, version=version, allow_deprecated=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     pull.pull(str(repository.resolve()), wanted, folder, None)
     return folder
 
 
-def _named(release: str) -> dict[str, str]:
-    """A version is watched by its own name, beside what the graph makes."""
+def _monitor_names(release: str) -> dict[str, str]:
+    """Stage and artifact of a version: its own names, apart from the graph's release."""
     if _VERSION.fullmatch(release):
         return {"stage": f"audit-{release}", "artifact": release}
     return {}
@@ -68,17 +68,17 @@ def _named(release: str) -> dict[str, str]:
 
 def command(
     release: Annotated[str, typer.Argument(help="Folder of a release, or extractor@v1.2.0.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the findings.")],
-    shards: Annotated[Path, typer.Option(help="What `prepare` wrote.")] = Path("artifacts/shards"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    shards: Annotated[Path, typer.Option(help="Folder of `prepare`.")] = Path("artifacts/shards"),
     unprotected: Annotated[
-        Path | None, typer.Option(help="Folder with unprotected.onnx, if there is one.")
+        Path | None, typer.Option(help="Folder with unprotected.onnx; omit to skip it.")
     ] = None,
     key: Annotated[
         Path | None,
         typer.Option("--sign", metavar="KEY", help="Sign audit.intoto.json with this key."),
     ] = None,
 ) -> None:
-    """Audit a release on Ray, by the settings of params.yaml. Exit code 0, 1 or 2."""
+    """Audit a release on Ray with the settings of params.yaml. Exit code 0, 1 or 2."""
     signer = make_signer(key) if key else None
     report = audit(
         load("audit", AuditConfig),
@@ -89,7 +89,7 @@ def command(
         out=out,
         ledger=LEDGER,
         signer=signer,
-        **_named(release),
+        **_monitor_names(release),
     )
     console.print(f"{report.verdict}: {out / 'audit.json'}", markup=False, highlight=False)
     for reason in report.reasons:

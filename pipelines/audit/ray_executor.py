@@ -1,17 +1,17 @@
-"""The audit's tasks on Ray: each one core, handed whatever it needs.
+"""Run the audit's tasks on Ray, one core each.
 
-Features, records and labels lie in the object store once, and so do the fitted attackers. Nothing
-is read from disk, so any machine of a cluster can do any task.
+Features, records, labels and fitted attackers lie in Ray's object store once. No task reads from
+disk, so any machine of a cluster can run any task.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ray
 
+from pipelines import ray_tasks
 from pipelines.observability.progress import Progress
 from tiprdc.audit.executor import TIMED_OUT
 
@@ -19,58 +19,44 @@ K = TypeVar("K")
 
 
 class RayExecutor:
-    """Runs an audit's tasks side by side; a worker that dies costs its task, not the audit.
+    """An `Executor` that runs tasks in parallel; a worker that dies costs its task, not the audit.
 
     Args:
-        heard: Told how far a kind of tasks is: its label, tasks done, tasks in all.
-        ended: Told the key and the result of each task, or its exception.
+        on_progress: Called with the label of a kind of tasks, tasks done, and tasks in all.
+        on_outcome: Called with the key and the result of each task, or its exception.
     """
 
     def __init__(
         self,
-        heard: Callable[[str, int, int], None] = lambda label, done, total: None,
-        ended: Callable[[Any, Any], None] = lambda key, result: None,
+        on_progress: Callable[[str, int, int], None] = lambda label, done, total: None,
+        on_outcome: Callable[[Any, Any], None] = lambda key, outcome: None,
     ) -> None:
-        self.heard, self.ended = heard, ended
+        self.on_progress, self.on_outcome = on_progress, on_outcome
 
     def put(self, value: Any) -> Any:
-        """The value in the object store."""
+        """A reference to the value in the object store."""
         return ray.put(value)
 
-    def submit(self, function: Callable[..., Any], *given: Any, returns: int = 1) -> Any:
-        """Starts as soon as a core is free; tried again once if the worker dies."""
-        remote: Any = ray.remote(num_cpus=1, max_retries=1, num_returns=returns)(function)
-        return remote.remote(*given)
+    def submit(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Any:
+        """Start as soon as a core is free; try again once if the worker dies."""
+        return ray_tasks.submit(function, *arguments, returns=returns)
 
     def get(self, tasks: Sequence[Any]) -> list[Any]:
-        """The results; raises what the first failing one raised."""
+        """The results.
+
+        Raises:
+            Exception: What the first failing task raised.
+        """
         return list(ray.get(list(tasks)))
 
     def collect(
         self, tasks: Mapping[K, Any], deadline: float, label: str, cost: Callable[[K], float]
     ) -> Iterator[tuple[K, Any]]:
-        """Each task's result, or the exception that it ended with; late ones are stopped."""
-        names = {task: key for key, task in tasks.items()}
-        for task, result in self._results(list(names), deadline, label):
-            self.ended(names[task], result)
-            yield names[task], result
-
-    def _results(
-        self, waiting: list[Any], deadline: float, label: str
-    ) -> Iterator[tuple[Any, Any]]:
-        total = len(waiting)
-        with Progress(label, lambda _, done, total: self.heard(label, done, total)) as progress:
-            progress.add("audit", total)
-            while waiting:
-                left = deadline - time.monotonic()
-                done, waiting = ray.wait(waiting, timeout=max(0.0, left))
-                if not done:
-                    break
-                progress.update("audit", total - len(waiting))
-                try:
-                    yield done[0], ray.get(done[0])
-                except ray.exceptions.RayError as error:
-                    yield done[0], error
-        for task in waiting:
-            ray.cancel(task, force=True)
-            yield task, TimeoutError(TIMED_OUT)
+        """Each task's result or exception; tasks that are late are cancelled."""
+        total, results = len(tasks), ray_tasks.outcomes(tasks, deadline, TIMED_OUT)
+        with Progress(label, lambda _, done, total: self.on_progress(label, done, total)) as bar:
+            bar.add("audit", total)
+            for done, (key, outcome) in enumerate(results, start=1):
+                bar.update("audit", done)
+                self.on_outcome(key, outcome)
+                yield key, outcome

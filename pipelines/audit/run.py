@@ -1,4 +1,4 @@
-"""Attack a release on Ray: the exported bytes against the people of its shards, one verdict."""
+"""Audit a release on Ray: attack the exported bytes with the people of its shards; one verdict."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.audit.ray_executor import RayExecutor
 from pipelines.cluster import ClusterConfig, connect
-from pipelines.observability.audit_metrics import Scoreboard, judged
+from pipelines.observability.audit_metrics import AttackMetrics, report_verdict
 from pipelines.observability.stage_monitor import monitor_stage
 from tiprdc.attacks import membership
 from tiprdc.audit.config import AuditConfig
@@ -24,7 +24,7 @@ from tiprdc.formats.envelope import Signer
 from tiprdc.formats.manifest import read_contract
 
 LEDGER = Path("runs/audits.jsonl")
-"""Beside what resumes a run: DVC deletes outs before a stage runs, and this must survive."""
+"""Beside the state of runs: DVC deletes outs before a stage runs, and the ledger must survive."""
 _MORE_PEOPLE = "prepare more people or a larger prepare.shares.attacker_test, or lower the policy"
 
 
@@ -45,34 +45,35 @@ def audit(
     `pictures.npz` and `audit.intoto.json`.
 
     Args:
-        config: Who attacks, how hard, and what counts as enough.
-        cluster: Where.
+        config: Attacks, their number of seeds, and the policy.
+        cluster: Where this runs.
         shards: Folder of `prepare`.
         release: Folder with `extractor.onnx` and `manifest.json`.
-        unprotected: Folder with `unprotected.onnx`; None: there is no such control.
-        out: Folder for the findings.
+        unprotected: Folder with `unprotected.onnx`; None: no comparison with it.
+        out: Folder for the results.
         ledger: File that counts how often these test people were audited.
-        stage: Name of its journal, and of its file of metrics.
-        artifact: What is audited, as the registry names it; in the metrics.
+        stage: Name of the event log and of the file of metrics.
+        artifact: The registry's name of what is audited, for the metrics.
         signer: Signs `audit.intoto.json`; None: it is not signed.
 
     Raises:
-        DataError: Fewer people than the policy needs, or files that are not what they should be.
-        ModelError: The release is not the one of its manifest, or was not made from these shards.
+        DataError: Fewer people than the policy needs, or damaged shards.
+        ModelError: The release does not match its manifest, or was not made from these shards.
         ClusterError: Ray does not answer.
     """
-    with monitor_stage(stage, cluster) as seen:
+    with monitor_stage(stage, cluster) as monitor:
         evidence = _open(shards, release, unprotected)
         plan = make_plan(config, evidence, _MORE_PEOPLE)
-        board = Scoreboard(seen, len(jobs_of(plan)), artifact)
+        attacks = AttackMetrics(monitor, len(jobs_of(plan)), artifact)
         with connect(cluster):
             audited = run_audit(
-                plan, evidence, RayExecutor(seen.done, board.ended), cluster.most_seconds,
+                plan, evidence, RayExecutor(monitor.set_progress, attacks.task_ended),
+                cluster.most_seconds,
                 lambda: Digests.of_files(*_files(shards, release, unprotected)),
                 Ledger(ledger),
             )  # fmt: skip
         write(audited, out, signer=signer)
-        judged(seen, audited.report, artifact)
+        report_verdict(monitor, audited.report, artifact)
     return audited.report
 
 
@@ -91,7 +92,7 @@ def _open(shards: Path, release: Path, unprotected: Path | None) -> Evidence:
 def _files(
     shards: Path, release: Path, unprotected: Path | None
 ) -> tuple[Schema, dict[str, Model]]:
-    """What the records are, and the models; both fit each other."""
+    """The schema and the models, after a check that they belong together."""
     schema = read_schema(shards)
     contract = read_contract(release / "manifest.json")
     models: dict[str, Model] = {
@@ -99,15 +100,15 @@ def _files(
     }
     if unprotected is not None:
         models["unprotected"] = OwnModel(_read(unprotected / "unprotected.onnx"))
-    found = models["released"].sha256
-    if found != contract.model_sha256:
+    digest = models["released"].sha256
+    if digest != contract.model_sha256:
         raise ModelError(
-            str(release / "extractor.onnx"), f"sha256 {found[:12]}",
+            str(release / "extractor.onnx"), f"sha256 {digest[:12]}",
             f"{contract.model_sha256[:12]}, as its manifest says", "run `dvc repro -f export`",
         )  # fmt: skip
     if contract.data_digest != schema.digest:
         raise ModelError(
-            str(release / "manifest.json"), "an extractor that was trained on other shards",
+            str(release / "manifest.json"), "the extractor was trained on other shards",
             "one whose training people are known not to be in attacker-test", "run `dvc repro`",
         )  # fmt: skip
     return schema, models
@@ -117,6 +118,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(
-            str(path), "no such file", "what export wrote", "run `dvc repro export`"
-        ) from None
+        raise ModelError(str(path), "no such file", hint="run `dvc repro export`") from None

@@ -1,6 +1,6 @@
-"""One cell of the comparison, in one process: a method fitted, exported and attacked.
+"""Run one cell of the comparison in this process: fit a method, export it, attack it.
 
-No Ray here: pipelines/comparison/run.py spreads these over workers.
+pipelines/comparison/run.py runs cells on Ray.
 """
 
 from __future__ import annotations
@@ -112,13 +112,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Reference:
-    """Where and against what a method is measured, for each seed.
+    """Accuracies that the methods are compared with, for each seed.
 
     Args:
         shards: Folder of the data set's shards.
         levels: Seed -> attribute -> `prior`, `floor` (private attributes), `ceiling`,
-            `unprotected`: balanced accuracies.
-        settings: Digest of everything that these and the cells follow from.
+            `unprotected`: balanced accuracies, 0 to 1.
+        settings: Digest of everything that these and the cells depend on.
     """
 
     shards: str
@@ -127,33 +127,33 @@ class Reference:
 
 
 def refer(config: ComparisonConfig, shards: str, seed: int) -> dict[str, dict[str, float]]:
-    """One seed's levels, in a worker."""
+    """In a worker: the reference levels of one seed."""
     torch.set_num_threads(1)
     schema, parts = _read(shards)
-    found: dict[str, dict[str, float]] = {}
+    levels: dict[str, dict[str, float]] = {}
     for name in ("raw", "unprotected"):
         method = method_named(name, "methods")
-        sent, _ = _sent(method, config, shards, schema, parts, seed)
-        for attribute, one in _scores(method, sent, config, schema, parts).items():
+        z, _ = _features(method, config, shards, schema, parts, seed)
+        for attribute, result in _scores(method, z, config, schema, parts).items():
             level = "ceiling" if name == "raw" else name
-            found.setdefault(attribute, {})[level] = one.balanced.value
-    for attribute, levels in found.items():
-        levels["prior"] = prior(schema.classes(attribute))
+            levels.setdefault(attribute, {})[level] = result.balanced.value
+    for attribute, of_attribute in levels.items():
+        of_attribute["prior"] = prior(schema.classes(attribute))
         if attribute in schema.private and schema.utility:
-            levels["floor"] = _floor(attribute, schema, parts)
-    return found
+            of_attribute["floor"] = _floor(attribute, schema, parts)
+    return levels
 
 
 def run(cell: Cell, config: ComparisonConfig, reference: Reference) -> list[dict[str, Any]] | str:
-    """One cell's rows, in a worker; or why the method cannot work on such records."""
+    """In a worker: the rows of a cell, or the reason why the method cannot run on such records."""
     torch.set_num_threads(1)
     schema, parts = _read(reference.shards)
     method = method_named(cell.method, "methods")
     try:
-        sent, seconds = _sent(method, config, reference.shards, schema, parts, cell.seed)
+        z, seconds = _features(method, config, reference.shards, schema, parts, cell.seed)
     except ConfigError as error:
         return f"{error.given}; it takes {error.expected}"
-    rebuilt = {} if method.sends_records else _rebuilt(sent, config, schema, parts)
+    reconstructed = {} if method.sends_records else _reconstruction(z, config, schema, parts)
     levels = reference.levels[cell.seed]
     return [
         {
@@ -163,20 +163,20 @@ def run(cell: Cell, config: ComparisonConfig, reference: Reference) -> list[dict
             "attribute": attribute,
             "role": "private" if attribute in schema.private else "utility",
             **levels[attribute],
-            "value": found.balanced.value,
-            "low": found.balanced.low,
-            "high": found.balanced.high,
-            "accuracy": found.plain.value,
-            "accuracy_low": found.plain.low,
-            "accuracy_high": found.plain.high,
-            "attack": found.attack,
+            "value": result.balanced.value,
+            "low": result.balanced.low,
+            "high": result.balanced.high,
+            "accuracy": result.plain.value,
+            "accuracy_low": result.plain.low,
+            "accuracy_high": result.plain.high,
+            "attack": result.attack,
             "known": known_task(schema, cell.method) if method.knows_task else "",
-            "features": int(np.prod(sent["attacker-test"].shape[1:])),
-            **rebuilt,
+            "features": int(np.prod(z["attacker-test"].shape[1:])),
+            **reconstructed,
             **seconds,
             "settings": reference.settings,
         }
-        for attribute, found in _scores(method, sent, config, schema, parts).items()
+        for attribute, result in _scores(method, z, config, schema, parts).items()
     ]
 
 
@@ -185,31 +185,31 @@ def _read(shards: str) -> tuple[Schema, dict[Split, Records]]:
     return schema, {split: read_split(Path(shards), schema, split) for split in ATTACKERS}
 
 
-def _sent(
+def _features(
     method: Method, config: ComparisonConfig, shards: str, schema: Schema,
     parts: Mapping[Split, Records], seed: int,
 ) -> tuple[dict[Split, NDArray[Any]], dict[str, float]]:  # fmt: skip
-    """What an attacker sees of each split, and the processor time that it took."""
+    """Features of each split as an attacker receives them, and the processor time for them."""
     started = time.process_time()
     records = read_split(Path(shards), schema, "extractor-train")
     network = method.fit(Given(records=records, schema=schema, config=config.methods, seed=seed))
     trained = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        extract = _by_torch(network)
+        extract = _torch_features(network)
         if method.exported:
             seed_noise(seed)
-            extract = _by_file(network, Path(folder) / "z.onnx", parts, config)
+            extract = _file_features(network, Path(folder) / "z.onnx", parts, config)
         began = time.process_time()
-        sent = {split: extract(part.x) for split, part in parts.items()}
+        z = {split: extract(part.x) for split, part in parts.items()}
     each = 1000 * (time.process_time() - began) / sum(map(len, parts.values()))
     noise = method.noise(network.spec, config.methods)
     if noise:
         rng = np.random.default_rng([seed, len(records)])
-        sent = {split: noise(z, rng) for split, z in sent.items()}
-    return sent, {"train_seconds": trained - started, "milliseconds_a_record": each}
+        z = {split: noise(values, rng) for split, values in z.items()}
+    return z, {"train_seconds": trained - started, "milliseconds_a_record": each}
 
 
-def _by_torch(network: FeatureMaker) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def _torch_features(network: FeatureMaker) -> Callable[[NDArray[Any]], NDArray[Any]]:
     def extract(x: NDArray[Any]) -> NDArray[Any]:
         with torch.inference_mode():
             parts = [network(part) for part in torch.split(torch.from_numpy(x), _BATCH)]
@@ -218,10 +218,10 @@ def _by_torch(network: FeatureMaker) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return extract
 
 
-def _by_file(
+def _file_features(
     network: FeatureMaker, path: Path, parts: Mapping[Split, Records], config: ComparisonConfig
 ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Features from the exported bytes themselves, after they agreed with torch."""
+    """Features of the exported file, after a comparison with those of torch."""
     settings = ExportConfig(tolerance=config.tolerance)
     export(network, path, settings)
     check_parity(network, path, parts["attacker-select"].x, settings)
@@ -229,31 +229,31 @@ def _by_file(
 
     def extract(x: NDArray[Any]) -> NDArray[Any]:
         starts = range(0, len(x), _BATCH)
-        found = [session.run(["z"], {"x": x[start : start + _BATCH]})[0] for start in starts]
-        return np.asarray(np.concatenate(found))
+        parts = [session.run(["z"], {"x": x[start : start + _BATCH]})[0] for start in starts]
+        return np.asarray(np.concatenate(parts))
 
     return extract
 
 
 def _scores(
-    method: Method, sent: Mapping[Split, NDArray[Any]], config: ComparisonConfig, schema: Schema,
+    method: Method, z: Mapping[Split, NDArray[Any]], config: ComparisonConfig, schema: Schema,
     parts: Mapping[Split, Records],
 ) -> dict[str, Score]:  # fmt: skip
-    """Every private attribute attacked, every task probed."""
+    """Attack every private attribute and probe every task."""
     scores = {}
-    # Whoever is sent records has nothing to learn from pairs of a record and itself.
-    held = None if method.sends_records else attack_inputs(parts["attacker-train"].x, schema)
+    # Pairs of a record and its features teach nothing where the record itself is sent.
+    x = None if method.sends_records else attack_inputs(parts["attacker-train"].x, schema)
     for name in (*schema.private, *schema.utility):
         attacks = config.attacks if name in schema.private else config.probes
         if method.sends_records:
             attacks = tuple(dict.fromkeys([*attacks, *AuditConfig().raw_attacks(schema.modality)]))
         classes = schema.classes(name)
-        scores[name] = score(attacks, config.attack_seeds, sent, parts, name, classes, x=held)
+        scores[name] = score(attacks, config.attack_seeds, z, parts, name, classes, x=x)
     return scores
 
 
 def _floor(name: str, schema: Schema, parts: Mapping[Split, Records]) -> float:
-    """What the true utility labels alone give away of a private attribute."""
+    """Balanced accuracy on a private attribute from the true utility labels alone."""
     train, test = parts["attacker-train"], parts["attacker-test"]
     rows = balanced_sample(test.labels[name], test.person, schema.classes(name), 0)
     correct = recognised_from_labels(
@@ -266,17 +266,17 @@ def _floor(name: str, schema: Schema, parts: Mapping[Split, Records]) -> float:
     return interval(correct, len(rows)).value
 
 
-def _rebuilt(
-    sent: Mapping[Split, NDArray[Any]], config: ComparisonConfig, schema: Schema,
+def _reconstruction(
+    z: Mapping[Split, NDArray[Any]], config: ComparisonConfig, schema: Schema,
     parts: Mapping[Split, Records],
 ) -> dict[str, float]:  # fmt: skip
-    """How near a decoder comes to the record, pictures and tables alone."""
+    """Scores of a decoder that reconstructs records; pictures and tables only."""
     if not config.reconstruction or schema.modality == "text":
         return {}
-    pairs = {split: (sent[split], parts[split].x) for split in ATTACKERS}
+    pairs = {split: (z[split], parts[split].x) for split in ATTACKERS}
     train, select, test = (pairs[split] for split in ATTACKERS)
     few = slice(0, reconstruction.MAX_SCORED)
     decoder = reconstruction.fit_decoder(schema, train, select)
-    made = decoder(test[0][few])
-    found = reconstruction.scores(schema, made, test[1][few], decoder.tokens)
-    return {name: found[name] for name in ("psnr", "ssim", "r2") if name in found}
+    rebuilt = decoder(test[0][few])
+    scores = reconstruction.scores(schema, rebuilt, test[1][few], decoder.tokens)
+    return {name: scores[name] for name in ("psnr", "ssim", "r2") if name in scores}

@@ -1,9 +1,9 @@
-"""Compare methods on Ray: a cell is a data set, a method and a seed, and one task of a worker.
+"""Compare methods on Ray: one task for each cell (a data set, a method and a seed).
 
-What does not depend on the method is made once: the shards of a data set, and for each seed the
-unprotected twin, the ceiling and the floor (the *reference*). Every method is fitted on
-extractor-train and attacked by the same attacks as its reference. A cell that is in the file
-already, with the same settings, data and code, is not run again.
+The shards of a data set are prepared once. The reference of a seed (the unprotected extractor, the
+ceiling and the floor) is measured once. Every method is fitted on extractor-train and attacked by
+the same attacks as its reference. A cell that is in the file already, with the same settings, data
+and code, does not run again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import ray
 
 from pipelines import sharding
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.comparison import cell as one_cell
 from pipelines.comparison.cell import Cell, ComparisonConfig, Reference
-from pipelines.observability.progress import Progress, console
+from pipelines.observability.progress import console, progress
+from pipelines.ray_tasks import run_tasks
 from pipelines.sharding import PrepareConfig, prepare
 from tiprdc.audit.config import AuditConfig
 from tiprdc.datasets.schema import Schema, read_schema
+from tiprdc.formats.atomic import atomic_file
 
 T = TypeVar("T")
 _LIBRARY = Path(__file__).parents[2] / "tiprdc"
@@ -36,22 +37,22 @@ COLUMNS = (
     "accuracy", "accuracy_low", "accuracy_high", "attack", "known", "features", "psnr", "ssim",
     "r2", "train_seconds", "milliseconds_a_record", "settings",
 )  # fmt: skip
-"""Of a row: one attribute of one cell. The first twelve never change their place."""
+"""Of a row, which is one attribute of one cell. The first twelve never change their order."""
 
 
 def absent(config: PrepareConfig) -> str | None:
-    """Why a data set cannot be had, a sentence; None if it can."""
+    """One sentence on why a data set is not available; None if it is."""
     path = getattr(config.section, "path", None)
     if path is None or Path(path).exists():
         return None
-    return f"{path} is not there: name your own copy in the data set's section, or leave it out"
+    return f"{path} does not exist: set the path of your copy in the data set's section, or omit it"
 
 
 def make_shards(config: PrepareConfig, cluster: ClusterConfig, folder: Path) -> Schema:
-    """The shards of these settings, prepared if they are not in the folder yet.
+    """Prepare the shards of these settings, unless the folder has them.
 
-    Another file or other code of the readers prepares them again; of pictures only the file that
-    lists them is looked at.
+    A change of the source file or of the readers' code prepares them again. Of pictures only the
+    file that lists them is compared.
     """
     path = Path(getattr(config.section, "path", ""))
     files = [path] if path.is_file() else []
@@ -59,68 +60,71 @@ def make_shards(config: PrepareConfig, cluster: ClusterConfig, folder: Path) -> 
         *sorted((_LIBRARY / "datasets").glob("*.py")),
         Path(sharding.__file__),
     ]
-    wanted = json.dumps([msgspec.to_builtins(config), _digest(files)], sort_keys=True)
-    noted = folder / "prepared.json"
-    if not noted.exists() or noted.read_text() != wanted:
+    inputs = json.dumps([msgspec.to_builtins(config), _digest(files)], sort_keys=True)
+    stamp = folder / "prepared.json"
+    if not stamp.exists() or stamp.read_text() != inputs:
         prepare(config, cluster, out=folder)
-        noted.write_text(wanted)
+        stamp.write_text(inputs)
     return read_schema(folder)
 
 
 def refer(
     config: ComparisonConfig, cluster: ClusterConfig, shards: Path, known: Reference | None
 ) -> Iterator[Reference]:
-    """The ceiling, the floor and the unprotected twin of each seed; more seeds each time, all last.
+    """Measure the reference (ceiling, floor, unprotected extractor) of each seed.
 
     Args:
-        config: Who attacks.
-        cluster: Where.
+        config: Attacks and methods.
+        cluster: Where this runs.
         shards: Folder of the data set's shards.
-        known: What is known already; kept if it is of the same settings.
+        known: An earlier reference; reused if its settings are the same.
+
+    Yields:
+        The reference so far; the last one has all seeds.
     """
     settings = _settings(config, read_schema(shards))
     levels = dict(known.levels) if known and known.settings == settings else {}
     missing = [seed for seed in config.seeds if seed not in levels]
-    here = str(shards.resolve())
-    yield Reference(here, dict(levels), settings)
-    tasks = {seed: (config, here, seed) for seed in missing}
-    for seed, found in spread(one_cell.refer, tasks, cluster, "reference"):
-        levels[seed] = found
-        yield Reference(here, dict(levels), settings)
+    folder = str(shards.resolve())
+    yield Reference(folder, dict(levels), settings)
+    tasks = {seed: (config, folder, seed) for seed in missing}
+    for seed, levels_of_seed in run_on_ray(one_cell.refer, tasks, cluster, "reference"):
+        levels[seed] = levels_of_seed
+        yield Reference(folder, dict(levels), settings)
 
 
 def run_cells(
-    wanted: Sequence[Cell],
+    cells: Sequence[Cell],
     configs: Mapping[str, ComparisonConfig],
     cluster: ClusterConfig,
     references: Mapping[str, Reference],
     out: Callable[[Cell], Path],
 ) -> None:
-    """Run what is not in the files yet, cells side by side, and add their rows as they end.
+    """Run the cells that are not in their files, in parallel, and add their rows as they end.
 
     Args:
-        wanted: Cells in any order.
-        configs: Data set -> who attacks, and the methods' knobs.
-        cluster: Where.
-        references: Data set -> what `refer` found.
-        out: A cell's CSV; several cells may share it.
+        cells: Cells in any order.
+        configs: Data set -> attacks, and settings of the methods.
+        cluster: Where this runs.
+        references: Data set -> result of `refer`.
+        out: Path of a cell's CSV; several cells may share it.
     """
-    for path, settings in {out(cell): references[cell.dataset].settings for cell in wanted}.items():
-        _keep(path, settings)
-    waiting = [cell for cell in wanted if cell not in finished(out(cell))]
+    for path, settings in {out(cell): references[cell.dataset].settings for cell in cells}.items():
+        _drop_other_settings(path, settings)
+    waiting = [cell for cell in cells if cell not in finished(out(cell))]
     tasks = {cell: (cell, configs[cell.dataset], references[cell.dataset]) for cell in waiting}
-    for cell, found in spread(one_cell.run, tasks, cluster, "comparison"):
-        if isinstance(found, str):
-            console.print(f"{cell.dataset}, {cell.method}: left out: {found}", markup=False)
+    for cell, result in run_on_ray(one_cell.run, tasks, cluster, "comparison"):
+        if isinstance(result, str):
+            console.print(f"{cell.dataset}, {cell.method}: left out: {result}", markup=False)
         else:
-            _add(out(cell), found)
+            _append(out(cell), result)
 
 
-def spread(
+def run_on_ray(
     function: Callable[..., T], tasks: Mapping[Any, tuple[Any, ...]], cluster: ClusterConfig,
     label: str,
 ) -> Iterator[tuple[Any, T]]:  # fmt: skip
-    """Call a function once for each task on Ray, one core each; results as they come.
+    """Call a function once for each task on Ray, with progress; nothing starts without tasks.
 
     Raises:
         ClusterError: A worker was lost.
@@ -128,45 +132,39 @@ def spread(
     """
     if not tasks:
         return
-    remote: Any = ray.remote(num_cpus=1, max_retries=1)(function)
-    with connect(cluster), Progress("cell") as progress:
-        progress.add(label, len(tasks))
-        names = {remote.remote(*arguments): key for key, arguments in tasks.items()}
-        waiting = list(names)
-        while waiting:
-            done, waiting = ray.wait(waiting)
-            yield names[done[0]], ray.get(done[0])
-            progress.update(label, len(tasks) - len(waiting))
+    with connect(cluster):
+        results = run_tasks(function, tasks)
+        yield from progress(results, total=len(tasks), label=label, unit="cell")
 
 
 def clear(path: Path) -> None:
-    """A file with its header alone: a cell that could not be run."""
-    _keep(path, "")
+    """Write a file with its header alone: its cell could not run."""
+    _drop_other_settings(path, "")
 
 
 def finished(path: Path) -> set[Cell]:
-    """The cells of which a file has rows."""
+    """The cells that have rows in a file."""
     return {Cell(row["dataset"], row["method"], int(row["seed"])) for row in _rows(path)}
 
 
 def _settings(config: ComparisonConfig, schema: Schema) -> str:
-    """Digest of settings, data and code; the seeds decide which cells there are, not what they are.
+    """Digest of settings, data and code, without the seeds: they select cells, not their results.
 
-    The code is what makes features or figures, not what reads data, shows or judges.
+    The code is what makes features or figures, not what reads, shows or evaluates them.
     """
     files = [Path(one_cell.__file__)]
     for folder in ("attacks", "baselines", "models", "objectives", "statistics", "training"):
         files += sorted((_LIBRARY / folder).glob("*.py"))
-    asked = {
+    inputs = {
         **msgspec.to_builtins(config),
         "seeds": None,
         "data": schema.digest,
         "code": _digest(files),
     }
-    asked["raw"] = AuditConfig().raw_attacks(schema.modality)
+    inputs["raw"] = AuditConfig().raw_attacks(schema.modality)
     # The same shards with another attribute to hide are another comparison.
-    asked["attributes"] = [schema.private, schema.utility]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    inputs["attributes"] = [schema.private, schema.utility]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _digest(files: Sequence[Path]) -> str:
@@ -180,18 +178,19 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _keep(path: Path, settings: str) -> None:
-    """Only the rows of these settings, in a file that has at least its header."""
-    kept = [row for row in _rows(path) if row["settings"] == settings]
+def _drop_other_settings(path: Path, settings: str) -> None:
+    """Rewrite the file with its header and the rows of these settings alone."""
+    rows = [row for row in _rows(path) if row["settings"] == settings]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_text(kept, header=True))
+    with atomic_file(path) as stream:
+        stream.write(_text(rows, header=True).encode())
 
 
-def _add(path: Path, rows: list[dict[str, Any]]) -> None:
-    """All rows of a cell in one write, so that a killed run leaves no half of one."""
-    shown = [{k: f"{v:.4f}" if isinstance(v, float) else v for k, v in r.items()} for r in rows]
+def _append(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Append all rows of a cell in one write, so that a kill leaves no half of one."""
+    cells = [{k: f"{v:.4f}" if isinstance(v, float) else v for k, v in r.items()} for r in rows]
     with path.open("a", newline="") as stream:
-        stream.write(_text(shown, header=False))
+        stream.write(_text(cells, header=False))
 
 
 def _text(rows: Sequence[Mapping[str, Any]], *, header: bool) -> str:

@@ -1,11 +1,11 @@
-"""What a stage did, for programs: one JSON object a line, in UTC, each step of the work once.
+"""The event log of a stage: one JSON object a line, UTC times, each step of the work once.
 
     {"time": "2026-11-24T22:06:25.123Z", "stage": "train", "run": "protected", "event": "epoch",
      "number": 3, "total": 2.31, ...}
 
-A run that goes on from a checkpoint may play an epoch again whose line is there already; it is not
-written twice. A run that starts afresh says so (`"event": "started", "resumed": false`), and counts
-from there. A line that a kill cut off is skipped by readers and never joined with the next.
+A run that resumes from a checkpoint may repeat an epoch that is in the log already; its line is not
+written twice. A fresh start writes `"event": "started", "resumed": false`, and steps count from
+there. A line that a kill cut off is skipped by readers and never joined with the next.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 
-class Journal:
+class EventLog:
     """Appends to `<folder>/<stage>.jsonl`.
 
     Args:
-        folder: "" keeps no journal.
-        stage: Its name.
+        folder: Where the file is; "" writes none.
+        stage: Name of the stage.
     """
 
     def __init__(self, folder: str, stage: str) -> None:
         self.stage = stage
         self.path = Path(folder) / f"{stage}.jsonl" if folder else None
-        self._written = set[tuple[str, str, int]]()
+        self._steps = set[tuple[str, str, int]]()
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             for line in read(self.path):
@@ -46,15 +46,15 @@ class Journal:
         """Append a line.
 
         Args:
-            event: What happened.
+            event: Name of the event.
             fields: Plain values; NaN and infinity become null, as JSON has neither.
-            run: Which part of the stage's work.
-            number: Of which step; the same event of the same run and step is written once.
+            run: Part of the stage's work, such as a training run or a trial.
+            number: Of the step; the same event of the same run and step is written once.
 
         Returns:
-            Whether it was written.
+            Whether the line is new.
         """
-        if number is not None and (run, event, number) in self._written:
+        if number is not None and (run, event, number) in self._steps:
             return False
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line: dict[str, Any] = {"time": now, "stage": self.stage, "event": event}
@@ -69,13 +69,13 @@ class Journal:
     def _remember(self, line: Mapping[str, Any]) -> None:
         run, number = line.get("run", ""), line.get("number")
         if line.get("event") == "started" and line.get("resumed") is False:
-            self._written = {key for key in self._written if run and key[0] != run}
+            self._steps = {key for key in self._steps if run and key[0] != run}
         elif number is not None:
-            self._written.add((run, line["event"], number))
+            self._steps.add((run, line["event"], number))
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a journal that are whole; none if there is no such file."""
+    """Yield the whole lines of an event log; none if there is no such file."""
     if not path.exists():
         return
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -99,7 +99,7 @@ def _append(path: Path, line: str) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
-        # Six digits say all that there is to say.
+        # Six digits are more than a loss is exact to.
         return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(name): _plain(inner) for name, inner in value.items()}

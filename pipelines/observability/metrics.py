@@ -1,11 +1,11 @@
-"""What can be watched: every metric by name, and the ways out of a stage's process.
+"""Prometheus metrics of a stage: their list, and three ways to export them.
 
-A stage keeps its figures in a registry of its own and offers them in up to three ways, each off by
-default (`cluster` in params.yaml): `/metrics` for a Prometheus to scrape while the stage runs, a
-file for node_exporter's textfile collector, and a Pushgateway. Workers of Ray give the same names
-to Ray (train_metrics.py), which adds `ray_` in front; `monitoring/prometheus.yml` takes it off.
+A stage keeps its values in a registry of its own. It can export them in three ways, each off by
+default (`cluster` in params.yaml): `/metrics` for Prometheus to scrape while the stage runs, a file
+for node_exporter's textfile collector, and a Pushgateway. Workers set the same metrics in Ray
+(train_metrics.py), which adds the prefix `ray_`; `monitoring/prometheus.yml` removes it.
 
-Labels are names out of the settings, never a person's value, and there is a limit to their number.
+Labels are names from the settings, never a person's value, and their number is bounded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pipelines.observability.progress import console
 from tiprdc.errors import ClusterError
 
 MOST_SERIES = 500
-"""Sets of label values of one metric; those beyond it share one called `other`."""
+"""Most sets of label values of one metric; the rest share the label `other`."""
 _MOST_CHARACTERS = 64
 _SECONDS_BETWEEN_WRITES = 10.0
 _PUSH_SECONDS = 5.0
@@ -38,7 +38,7 @@ _PUSH_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Metric:
-    """A gauge's name, what it says, and the names of its labels."""
+    """Name, help text and label names of a gauge."""
 
     name: str
     help: str
@@ -50,88 +50,117 @@ _AUDITED = ("artifact", "attribute")
 METRICS: dict[str, Metric] = {
     metric.name.removeprefix("tiprdc_"): metric
     for metric in (
-        Metric("tiprdc_stage_running", "1 while the stage runs, 0 after its end", ("stage",)),
-        Metric("tiprdc_stage_failed", "1 if the stage's last run ended in an error", ("stage",)),
-        Metric("tiprdc_stage_start_time_seconds", "Unix time of its start", ("stage",)),
+        Metric("tiprdc_stage_running", "1 while the stage runs, 0 after it ended", ("stage",)),
+        Metric(
+            "tiprdc_stage_failed", "1 if the last run of the stage ended with an error", ("stage",)
+        ),
+        Metric(
+            "tiprdc_stage_start_time_seconds", "Unix time at which the stage started", ("stage",)
+        ),
         Metric(
             "tiprdc_stage_progress_time_seconds",
-            "Unix time at which something was last heard from its work",
+            "Unix time of the last sign of life of the stage",
             ("stage",),
         ),
-        Metric("tiprdc_stage_success_time_seconds", "Unix time of its last success", ("stage",)),
-        Metric("tiprdc_stage_duration_seconds", "Wall time of its last run", ("stage",)),
-        Metric("tiprdc_stage_done_ratio", "Share of the work that is done", ("stage", "part")),
-        Metric("tiprdc_train_epoch", "Epochs played, with a fraction", _RUN),
-        Metric("tiprdc_train_epochs", "Epochs wanted", _RUN),
         Metric(
-            "tiprdc_train_player_loss",
-            "Loss of a player: total and adversary (nats), critic (minus its score)",
-            ("run", "player"),
+            "tiprdc_stage_success_time_seconds",
+            "Unix time of the last success of the stage",
+            ("stage",),
+        ),
+        Metric(
+            "tiprdc_stage_duration_seconds", "Wall time of the last run of the stage", ("stage",)
+        ),
+        Metric(
+            "tiprdc_stage_done_ratio", "Share of the work that is done, 0 to 1", ("stage", "part")
+        ),
+        Metric("tiprdc_train_epoch", "Epochs trained, with a fraction", _RUN),
+        Metric("tiprdc_train_epochs", "Epochs that the run trains in all", _RUN),
+        Metric(
+            "tiprdc_train_loss",
+            "Loss: total and adversary in nats, critic as minus its score",
+            ("run", "network"),
         ),
         Metric(
             "tiprdc_train_mutual_information_score",
-            "What the critic scores: how much z keeps of x; a signal, also where in nats",
+            "Critic's estimate of how much z keeps of x; a training signal, no bound",
             _RUN,
         ),
         Metric(
             "tiprdc_train_mutual_information_floor_score",
-            "What a critic that knows nothing scores with this estimator",
+            "Estimate of a critic that gives every pair the same score",
             _RUN,
         ),
         Metric(
             "tiprdc_train_adversary_certainty_ratio",
-            "How sure the trained adversaries are of the private attribute, 0 to 1",
+            "Certainty of the trained adversaries about the private attribute, 0 to 1",
             _RUN,
         ),
         Metric(
             "tiprdc_train_explained_variance_ratio",
-            "Squared correlation of the closed-form adversary's guess, of batch and memory summed",
+            "Held-out R2 of the kernel adversary, from batch and memory, summed, 0 to 2",
             _RUN,
         ),
         Metric(
             "tiprdc_train_kl_nats",
-            "What the bottleneck's price is of: z tells no more of a record, on average",
+            "Mean KL term of the bottleneck: upper bound on what z tells of a record",
             _RUN,
         ),
         Metric(
             "tiprdc_train_club_nats",
-            "What a small classifier on the side finds of the attribute in z; no verdict",
+            "Information about the attribute in z, by a small classifier; no verdict",
             ("run", "attribute"),
         ),
-        Metric("tiprdc_train_privacy_weight_ratio", "lambda in force; 0 in the warm-up", _RUN),
-        Metric("tiprdc_train_records_per_second", "Records learnt from, of all workers", _RUN),
-        Metric("tiprdc_train_step_seconds", "Mean wall time of a step", _RUN),
-        Metric("tiprdc_train_data_wait_ratio", "Share of a step in which data are awaited", _RUN),
-        Metric("tiprdc_train_checkpoint_time_seconds", "Unix time of the last checkpoint", _RUN),
-        Metric("tiprdc_tune_trials", "Trials of the search in this state", ("state",)),
-        Metric("tiprdc_tune_front_trials", "Trials that no other beats in both objectives"),
+        Metric(
+            "tiprdc_train_privacy_weight_ratio",
+            "Privacy weight in force, 0 to 1; 0 in the warm-up",
+            _RUN,
+        ),
+        Metric(
+            "tiprdc_train_records_per_second", "Records trained on per second, by all workers", _RUN
+        ),
+        Metric("tiprdc_train_step_seconds", "Mean wall time of a training step", _RUN),
+        Metric(
+            "tiprdc_train_data_wait_ratio",
+            "Share of a step that is spent waiting for data, 0 to 1",
+            _RUN,
+        ),
+        Metric(
+            "tiprdc_train_checkpoint_time_seconds",
+            "Unix time of the last checkpoint of the run",
+            _RUN,
+        ),
+        Metric("tiprdc_tune_trials", "Trials of the search by state", ("state",)),
+        Metric("tiprdc_tune_front_trials", "Settings on the Pareto front of privacy and utility"),
         Metric("tiprdc_tune_trial_seconds", "Mean wall time of a finished trial"),
-        Metric("tiprdc_audit_attacks", "Attacks of the audit in this state", ("artifact", "state")),
+        Metric("tiprdc_audit_attacks", "Attacks of the audit by state", ("artifact", "state")),
         Metric(
             "tiprdc_audit_attack_accuracy_ratio",
-            "Balanced accuracy on attacker-select, the best of the seeds",
+            "Balanced accuracy of an attack on attacker-select, best seed",
             ("artifact", "attribute", "representation", "attack"),
         ),
-        Metric("tiprdc_audit_strongest_ratio", "Balanced accuracy on attacker-test", _AUDITED),
-        Metric("tiprdc_audit_strongest_upper_ratio", "Its one-sided upper bound", _AUDITED),
-        Metric("tiprdc_audit_limit_ratio", "What the policy allows", _AUDITED),
         Metric(
-            "tiprdc_audit_verdict", "1 for the verdict of the last audit", ("artifact", "verdict")
+            "tiprdc_audit_strongest_ratio", "Balanced accuracy of the strongest attack", _AUDITED
+        ),
+        Metric("tiprdc_audit_strongest_upper_ratio", "Its one-sided 95 % upper bound", _AUDITED),
+        Metric("tiprdc_audit_limit_ratio", "Highest upper bound that the policy allows", _AUDITED),
+        Metric(
+            "tiprdc_audit_verdict",
+            "1 for the verdict of the last audit, 0 for the others",
+            ("artifact", "verdict"),
         ),
         Metric(
-            "tiprdc_audit_time_seconds", "Unix time of the end of the last audit", ("artifact",)
+            "tiprdc_audit_time_seconds", "Unix time at which the last audit ended", ("artifact",)
         ),
     )
 }
 """Every metric, by its name without `tiprdc_`."""
 
 
-def labelled(figure: str, run: str) -> tuple[str, dict[str, str]]:
-    """The metric and the labels of a figure of a run, `metric` or `metric/value of a label`.
+def metric_and_labels(figure: str, run: str) -> tuple[str, dict[str, str]]:
+    """Split the name of a run's figure into the metric and its labels.
 
     Args:
-        figure: A key of `METRICS`, with a slash and a player or an attribute where it has such a
-            label.
+        figure: A key of `METRICS`; with `/network` or `/attribute` if the metric has that label.
         run: Name of the run.
     """
     metric, _, second = figure.partition("/")
@@ -139,20 +168,20 @@ def labelled(figure: str, run: str) -> tuple[str, dict[str, str]]:
 
 
 class Metrics:
-    """Figures of one stage, in a registry of its own."""
+    """Metrics of one stage, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._gauges: dict[str, Gauge] = {}
-        self._seen: dict[str, set[tuple[str, ...]]] = {}
+        self._series: dict[str, set[tuple[str, ...]]] = {}
 
     def set(self, name: str, value: float, **labels: str) -> None:
-        """Note a figure.
+        """Set a metric.
 
         Args:
             name: A key of `METRICS`.
-            value: NaN is a value.
-            labels: Of each label its value: a name, never anything about a person.
+            value: May be NaN.
+            labels: Label -> value: a name, never anything about a person.
         """
         metric = METRICS[name]
         assert set(labels) == set(metric.labels), name
@@ -165,28 +194,28 @@ class Metrics:
 
     def _bounded(self, metric: Metric, labels: dict[str, str]) -> tuple[str, ...]:
         values = tuple(str(labels[label])[:_MOST_CHARACTERS] for label in metric.labels)
-        seen = self._seen.setdefault(metric.name, set())
-        if values not in seen and len(seen) >= MOST_SERIES:
+        series = self._series.setdefault(metric.name, set())
+        if values not in series and len(series) >= MOST_SERIES:
             return ("other",) * len(values)
-        seen.add(values)
+        series.add(values)
         return values
 
 
 @contextmanager
-def offered(metrics: Metrics, stage: str, config: ClusterConfig) -> Iterator[None]:
-    """Offer the figures within the block in the ways that are asked for, and once more at its end.
+def export_metrics(metrics: Metrics, stage: str, config: ClusterConfig) -> Iterator[None]:
+    """Export the metrics during the block and once at its end, in the ways that `config` names.
 
-    A Pushgateway that does not answer is said once and disturbs nothing.
+    A Pushgateway that does not answer causes one warning and no error.
 
     Raises:
         ClusterError: The port of `/metrics` is taken, or the file cannot be written.
     """
-    with _served(metrics, config), _written(metrics, stage, config):
+    with _serve(metrics, config), _write_repeatedly(metrics, stage, config):
         yield
 
 
 @contextmanager
-def _served(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
+def _serve(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
     if not config.metrics_port:
         yield
         return
@@ -198,8 +227,7 @@ def _served(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
     except OSError as error:
         raise ClusterError(
             "cluster.metrics_port", f"{where}: {error.strerror or error}",
-            "a free port on an address of this machine",
-            "choose another port, or 0 to do without /metrics",
+            hint="set a free port on an address of this machine, or 0 to serve no /metrics",
         ) from None  # fmt: skip
     console.print(f"metrics: http://{where}/metrics", highlight=False)
     try:
@@ -211,7 +239,7 @@ def _served(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
 
 
 @contextmanager
-def _written(metrics: Metrics, stage: str, config: ClusterConfig) -> Iterator[None]:
+def _write_repeatedly(metrics: Metrics, stage: str, config: ClusterConfig) -> Iterator[None]:
     writer = _Writer(metrics, stage, config)
     if not (config.metrics_folder or config.pushgateway):
         yield
@@ -251,7 +279,7 @@ class _Writer:
         except OSError as error:
             raise ClusterError(
                 "cluster.metrics_folder", f"{folder}: {error.strerror or error}",
-                "a folder that this stage can write to", 'choose another, or "" to do without',
+                hint='set a folder that this stage can write to, or "" to write no file',
             ) from None  # fmt: skip
 
     def _push(self) -> None:

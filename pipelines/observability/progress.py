@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of a stage: progress, and errors without a traceback."""
+"""Terminal output of a stage: progress bars, and errors without a traceback."""
 
 from __future__ import annotations
 
@@ -31,48 +31,48 @@ USER_ERROR = 2
 _SECONDS_BETWEEN_LINES = 10.0
 
 console = Console(stderr=True)
-"""Standard error: what a stage says is never part of what it computes."""
+"""Standard error: messages are never part of a stage's results."""
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; what the user can fix is said in a few lines and ends with exit code 2."""
+    """Run a stage; an error that the user can fix is printed without a traceback, exit code 2."""
     try:
         main()
     except TiprdcError as error:
-        _refuse(str(error))
+        _exit_with(str(error))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        _refuse(
+        _exit_with(
             f"{error.filename or 'disk'}: no space left on the device\n"
-            "  hint: free some space and run the same command again; what was finished is kept"
+            "  hint: free some space and run the same command again: it resumes from there"
         )
 
 
-def _refuse(message: str) -> None:
+def _exit_with(message: str) -> None:
     console.print(f"\n{message}", markup=False, highlight=False, soft_wrap=True)
     sys.exit(USER_ERROR)
 
 
 class EventSource(Protocol[EventT]):
-    """The reading end of a queue; without news it raises queue.Empty."""
+    """The reading end of a queue; raises queue.Empty if no event comes within the timeout."""
 
     def get(self, block: bool = ..., timeout: float | None = ...) -> EventT: ...
 
 
 class Progress:
-    """Several things under way at once: bars on a terminal, else a line now and then.
+    """Progress of several tasks: bars on a terminal, else a line every 10 s.
 
     Args:
-        unit: What is counted: "epoch", "trial".
-        heard: Told of each change: name, units done, total.
+        unit: Unit of the counts, such as "epoch".
+        on_change: Called with each change: name, units done, total.
     """
 
-    def __init__(self, unit: str, heard: Callable[[str, int, int], None] | None = None) -> None:
-        self.unit, self.heard = unit, heard
+    def __init__(self, unit: str, on_change: Callable[[str, int, int], None] | None = None) -> None:
+        self.unit, self.on_change = unit, on_change
         self._totals: dict[str, int] = {}
         self._done: dict[str, int] = {}
-        self._said: dict[str, float] = {}
+        self._printed: dict[str, float] = {}
         self._bars = Bars(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn(unit), TimeElapsedColumn(),
@@ -93,44 +93,42 @@ class Progress:
         self._bars.stop()
 
     def add(self, name: str, total: int) -> None:
-        """Something to wait for, of `total` units."""
+        """Add a task of `total` units."""
         self._totals[name] = total
         self._ids[name] = self._bars.add_task(name, total=total)
 
     def update(self, name: str, done: int) -> None:
-        """`done` units of it are finished."""
+        """Set the units that are done."""
         if self._done.get(name) == done:
             return
         self._done[name] = done
         total = self._totals[name]
         self._bars.update(self._ids[name], completed=done)
-        if self.heard:
-            self.heard(name, done, total)
+        if self.on_change:
+            self.on_change(name, done, total)
         now = time.monotonic()
-        due = now - self._said.get(name, -float("inf")) >= _SECONDS_BETWEEN_LINES
+        due = now - self._printed.get(name, -float("inf")) >= _SECONDS_BETWEEN_LINES
         if not console.is_terminal and (due or done >= total):
-            self._said[name] = now
+            self._printed[name] = now
             console.print(f"{name}: {self.unit} {done} of {total}", highlight=False)
 
     def follow(self, source: EventSource[tuple[str, int]], futures: Iterable[Future[Any]]) -> None:
-        """Show the (name, units done) that arrive until all futures are done."""
-        for news in events_until_done(source, futures):
-            if news is not None:
-                self.update(*news)
+        """Show each (name, units done) that arrives, until all futures are done."""
+        for event in events_until_done(source, futures):
+            self.update(*event)
 
 
-def events_until_done(source: EventSource[T], futures: Iterable[Future[Any]]) -> Iterator[T | None]:
-    """What arrives at a queue until all futures are done and it is empty; None after a silence."""
+def events_until_done(source: EventSource[T], futures: Iterable[Future[Any]]) -> Iterator[T]:
+    """Yield the events of a queue until all futures are done and the queue is empty."""
     waiting = list(futures)
     while True:
         finished = all(future.done() for future in waiting)
         try:
             yield source.get(timeout=0 if finished else 0.5)
         except queue.Empty:
-            # What was said before the end is still taken in.
+            # Events that were sent before the end are still in the queue.
             if finished:
                 return
-            yield None
 
 
 def progress(
@@ -139,11 +137,11 @@ def progress(
     total: int,
     label: str,
     unit: str = "part",
-    heard: Callable[[str, int, int], None] | None = None,
+    on_change: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[T]:
-    """The items, counted as they come."""
-    with Progress(unit, heard) as shown:
-        shown.add(label, total)
+    """Yield the items, with their count as progress."""
+    with Progress(unit, on_change) as bars:
+        bars.add(label, total)
         for done, item in enumerate(items, start=1):
-            shown.update(label, done)
+            bars.update(label, done)
             yield item

@@ -1,4 +1,4 @@
-"""Eyes on a stage: its journal and its metrics under one name, from its start to its end."""
+"""Monitor a stage from start to end: event log and metrics behind one object."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipelines.cluster import ClusterConfig
-from pipelines.observability.event_log import Journal
-from pipelines.observability.metrics import Metrics, labelled, offered
+from pipelines.observability.event_log import EventLog
+from pipelines.observability.metrics import Metrics, export_metrics, metric_and_labels
 from tiprdc.errors import TiprdcError
 
 
 class StageMonitor:
-    """What a stage tells of itself; whatever it says is also a sign of life.
+    """Metrics and event log of a stage; each call is also a sign of life.
 
     Args:
-        stage: Its name.
-        config: Where the journal is, and how metrics are offered.
+        stage: Name of the stage.
+        config: Where the event log is, and how metrics are exported.
     """
 
     def __init__(self, stage: str, config: ClusterConfig) -> None:
         self.stage = stage
-        self.journal = Journal(config.log, stage)
+        self.event_log = EventLog(config.log, stage)
         self.metrics = Metrics()
 
     def set(self, name: str, value: float, **labels: str) -> None:
-        """Note a figure (`pipelines/observability/metrics.py`)."""
+        """Set a metric (`pipelines/observability/metrics.py`)."""
         self.metrics.set(name, value, **labels)
 
     def touch(self) -> None:
-        """Something was heard from the work."""
+        """Record a sign of life."""
         self.set("stage_progress_time_seconds", time.time(), stage=self.stage)
 
-    def done(self, part: str, units: float, total: float) -> None:
-        """So much of a part of the work is done."""
+    def set_progress(self, part: str, units: float, total: float) -> None:
+        """Record that `units` of `total` units of a part of the work are done."""
         self.touch()
         self.set("stage_done_ratio", units / total if total else 1.0, stage=self.stage, part=part)
 
@@ -48,54 +48,54 @@ class StageMonitor:
         run: str = "",
         number: int | None = None,
     ) -> bool:
-        """Write a line of the journal, once for each number; whether it was new."""
+        """Write a line of the event log, once for each number; returns whether it is new."""
         self.touch()
-        return self.journal.write(event, fields, run=run, number=number)
+        return self.event_log.write(event, fields, run=run, number=number)
 
-    def trained(self, run: str, figures: Mapping[str, float]) -> None:
-        """Note what a run of training tells after some steps: names as in train_metrics.py."""
+    def set_run_metrics(self, run: str, figures: Mapping[str, float]) -> None:
+        """Set metrics of a training run; names as in train_metrics.py."""
         self.touch()
         for name, value in figures.items():
-            metric, labels = labelled(name, run)
+            metric, labels = metric_and_labels(name, run)
             self.set(metric, value, **labels)
 
 
 @contextmanager
 def monitor_stage(stage: str, config: ClusterConfig) -> Iterator[StageMonitor]:
-    """Say that a stage runs, how it ends, and offer its metrics in between.
+    """Record that a stage runs and how it ends, and export its metrics meanwhile.
 
     Args:
-        stage: Its name in dvc.yaml.
-        config: Where the journal is, and how metrics are offered.
+        stage: Name of the stage in dvc.yaml.
+        config: Where the event log is, and how metrics are exported.
 
     Raises:
-        ClusterError: `/metrics` or the file of metrics cannot be offered where it is asked for.
+        ClusterError: The port of `/metrics` is taken, or the file of metrics cannot be written.
     """
-    seen, began = StageMonitor(stage, config), time.time()
-    seen.set("stage_start_time_seconds", began, stage=stage)
-    seen.set("stage_running", 1, stage=stage)
-    seen.touch()
-    with offered(seen.metrics, stage, config):
-        seen.journal.write("stage started")
+    monitor, began = StageMonitor(stage, config), time.time()
+    monitor.set("stage_start_time_seconds", began, stage=stage)
+    monitor.set("stage_running", 1, stage=stage)
+    monitor.touch()
+    with export_metrics(monitor.metrics, stage, config):
+        monitor.event_log.write("stage started")
         failed = True
         try:
-            yield seen
+            yield monitor
             failed = False
         except BaseException as error:
-            # No message: our own hold no record, but another's may.
+            # No message: ours contain no record, but those of a library may.
             where = error.where if isinstance(error, TiprdcError) else None
-            seen.journal.write("stage failed", {"error": type(error).__name__, "where": where})
+            monitor.event_log.write("stage failed", {"error": type(error).__name__, "where": where})
             raise
         finally:
             seconds = time.time() - began
-            seen.set("stage_running", 0, stage=stage)
-            seen.set("stage_failed", float(failed), stage=stage)
-            seen.set("stage_duration_seconds", seconds, stage=stage)
+            monitor.set("stage_running", 0, stage=stage)
+            monitor.set("stage_failed", float(failed), stage=stage)
+            monitor.set("stage_duration_seconds", seconds, stage=stage)
             if not failed:
-                seen.set("stage_success_time_seconds", time.time(), stage=stage)
-                seen.journal.write("stage finished", {"seconds": seconds})
+                monitor.set("stage_success_time_seconds", time.time(), stage=stage)
+                monitor.event_log.write("stage finished", {"seconds": seconds})
 
 
-def nothing_known(mi_estimator: str) -> float:
-    """What the critic's estimator gives to a critic that scores everything alike."""
+def uninformed_score(mi_estimator: str) -> float:
+    """The estimator's value for a critic that gives every pair the same score."""
     return -2 * math.log(2) if mi_estimator == "jsd" else 0.0

@@ -1,12 +1,12 @@
-"""News of a run of training: what its first worker puts into a queue, what the stage makes of it.
+"""Training events: from the first worker over a queue to the stage's event log and metrics.
 
-    started     epoch, resumed, history   from a checkpoint or afresh
-    beat        figures                   every few seconds (train_metrics.py)
-    epoch       summary                   the epoch's means
-    checkpoint  epoch                     it can be gone on from there
-    waiting     epoch, error              storage is full or gone; tried again and again
+    started     epoch, resumed, history   from a checkpoint, or a fresh start
+    steps       figures                   metrics of the last steps, every few seconds
+    epoch       summary                   means over the epoch
+    checkpoint  epoch                     the run can resume from here
+    waiting     epoch, error              storage is full or gone; the upload is tried again
 
-A worker that was lost plays an epoch again that was told already: the journal takes it once.
+After the loss of a worker an epoch may be trained and sent again: the event log writes it once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from pipelines.observability.progress import console
-from pipelines.observability.stage_monitor import StageMonitor, nothing_known
-from pipelines.observability.train_metrics import Figures, diagnosed, of_players
+from pipelines.observability.stage_monitor import StageMonitor, uninformed_score
+from pipelines.observability.train_metrics import Figures, club_figures, loss_figures
 from tiprdc.training.objective_config import ObjectiveConfig
 
 
@@ -30,10 +30,10 @@ class Queue(Protocol):
 
 
 class EventSender:
-    """The worker's end, silent on all workers but the first.
+    """A worker's end of the queue; only the first worker sends.
 
     Args:
-        queue: Where to.
+        queue: The stage's queue.
         run: Name of the run.
         first: Whether this is the first worker.
     """
@@ -41,89 +41,96 @@ class EventSender:
     def __init__(self, queue: Queue, run: str, *, first: bool) -> None:
         self.queue, self.run, self.first = queue, run, first
 
-    def tell(self, event: str, epoch: float, **fields: Any) -> None:
-        """Send one piece of news."""
+    def send(self, event: str, epoch: float, **fields: Any) -> None:
+        """Send one event."""
         if self.first:
             self.queue.put({"run": self.run, "event": event, "epoch": epoch, **fields})
 
     def report(self, figures: Figures) -> None:
-        """Send a pulse."""
-        self.tell("beat", figures["train_epoch"], figures=figures)
+        """Send the metrics of the last steps."""
+        self.send("steps", figures["train_epoch"], figures=figures)
 
 
 class EventReceiver:
-    """The stage's end: journal and metrics, and epochs done for the bars.
+    """The stage's end of the queue: writes event log and metrics, gives epochs to progress bars.
 
     Args:
-        queue: Where from.
-        seen: The stage's eyes.
-        runs: Run -> its name in the journal, which changes with what is trained, and its rules.
-        epochs: How many are wanted.
+        queue: The queue that workers send to.
+        monitor: The stage's monitor.
+        runs: Run -> its name in the event log, which changes with what is trained, and its
+            objective.
+        epochs: Epochs that each run trains in all.
     """
 
     def __init__(
         self,
         queue: Queue,
-        seen: StageMonitor,
+        monitor: StageMonitor,
         runs: Mapping[str, tuple[str, ObjectiveConfig]],
         epochs: int,
     ) -> None:
-        self.queue, self.seen, self.epochs = queue, seen, epochs
+        self.queue, self.monitor, self.epochs = queue, monitor, epochs
         self.names = {run: name for run, (name, _) in runs.items()}
-        self.games = {run: game for run, (_, game) in runs.items()}
+        self.objectives = {run: objective for run, (_, objective) in runs.items()}
 
     def get(self, block: bool = True, timeout: float | None = None) -> tuple[str, int]:
-        """The next piece of news as (run, epochs done); raises queue.Empty as the queue does."""
-        news = self.queue.get(block, timeout)
-        getattr(self, f"_{news['event']}")(news["run"], news)
-        return news["run"], int(news["epoch"])
+        """Process the next event; returns (run, epochs done).
 
-    def _started(self, run: str, news: Mapping[str, Any]) -> None:
-        game = self.games[run]
-        self.seen.trained(
+        Raises:
+            queue.Empty: There is none within the timeout.
+        """
+        event = self.queue.get(block, timeout)
+        getattr(self, f"_{event['event']}")(event["run"], event)
+        return event["run"], int(event["epoch"])
+
+    def _started(self, run: str, event: Mapping[str, Any]) -> None:
+        objective = self.objectives[run]
+        self.monitor.set_run_metrics(
             run,
             {
                 "train_epochs": self.epochs,
-                "train_epoch": news["epoch"],
-                "train_mutual_information_floor_score": nothing_known(game.mi_estimator),
+                "train_epoch": event["epoch"],
+                "train_mutual_information_floor_score": uninformed_score(objective.mi_estimator),
             },
         )
-        started = {"resumed": news["resumed"], "epoch": news["epoch"]}
-        self.seen.log_event("started", started, run=self.names[run])
-        # What was played but not written when the stage was killed.
-        for summary in news["history"]:
-            self._write(run, summary)
+        started = {"resumed": event["resumed"], "epoch": event["epoch"]}
+        self.monitor.log_event("started", started, run=self.names[run])
+        # Epochs that were trained but not logged when the stage was killed.
+        for summary in event["history"]:
+            self._log_epoch(run, summary)
 
-    def _beat(self, run: str, news: Mapping[str, Any]) -> None:
-        self.seen.trained(run, news["figures"])
+    def _steps(self, run: str, event: Mapping[str, Any]) -> None:
+        self.monitor.set_run_metrics(run, event["figures"])
 
-    def _epoch(self, run: str, news: Mapping[str, Any]) -> None:
-        summary = news["summary"]
-        self._write(run, summary)
+    def _epoch(self, run: str, event: Mapping[str, Any]) -> None:
+        summary = event["summary"]
+        self._log_epoch(run, summary)
         figures = {
             "train_epoch": summary["epoch"],
             "train_privacy_weight_ratio": summary["privacy_weight"],
             "train_records_per_second": summary["records_per_second"],
             "train_step_seconds": summary["seconds"] / summary["steps"],
             "train_data_wait_ratio": summary["waiting_seconds"] / summary["seconds"],
-            **of_players(summary, self.games[run]),
-            **diagnosed(summary),
+            **loss_figures(summary, self.objectives[run]),
+            **club_figures(summary),
         }
-        self.seen.trained(run, figures)
-        self.seen.done(run, summary["epoch"], self.epochs)
+        self.monitor.set_run_metrics(run, figures)
+        self.monitor.set_progress(run, summary["epoch"], self.epochs)
 
-    def _checkpoint(self, run: str, news: Mapping[str, Any]) -> None:
-        self.seen.trained(run, {"train_checkpoint_time_seconds": time.time()})
-        self.seen.log_event("checkpoint", run=self.names[run], number=int(news["epoch"]))
+    def _checkpoint(self, run: str, event: Mapping[str, Any]) -> None:
+        self.monitor.set_run_metrics(run, {"train_checkpoint_time_seconds": time.time()})
+        self.monitor.log_event("checkpoint", run=self.names[run], number=int(event["epoch"]))
 
-    def _waiting(self, run: str, news: Mapping[str, Any]) -> None:
-        fields = {"error": news["error"]}
-        if self.seen.log_event("waiting", fields, run=self.names[run], number=int(news["epoch"])):
+    def _waiting(self, run: str, event: Mapping[str, Any]) -> None:
+        fields = {"error": event["error"]}
+        if self.monitor.log_event(
+            "waiting", fields, run=self.names[run], number=int(event["epoch"])
+        ):
             console.print(
-                f"{run}: epoch {int(news['epoch'])} waits for storage: {news['error']}",
+                f"{run}: epoch {int(event['epoch'])} waits for storage: {event['error']}",
                 markup=False, highlight=False, soft_wrap=True,
             )  # fmt: skip
 
-    def _write(self, run: str, summary: Mapping[str, float]) -> None:
+    def _log_epoch(self, run: str, summary: Mapping[str, float]) -> None:
         fields = {name: value for name, value in summary.items() if name != "epoch"}
-        self.seen.log_event("epoch", fields, run=self.names[run], number=int(summary["epoch"]))
+        self.monitor.log_event("epoch", fields, run=self.names[run], number=int(summary["epoch"]))

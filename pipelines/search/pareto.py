@@ -1,12 +1,12 @@
-"""The front of privacy and utility: which settings nothing beats, and how sure that is.
+"""The Pareto front of privacy and utility, with bounds, and proposals for params.yaml.
 
-Means over the seeds of a setting, between bounds that hold both what is unsure: which people are in
-attacker-select (exact binomial bounds; the same people for all seeds, so more seeds do not narrow
-them) and which seed it was (Student's t over the seeds). The two are independent, and their
-distances from the mean are joined by MOVER: d = sqrt(d_people^2 + d_seeds^2).
+A setting's figures are means over its seeds. Their bounds cover two sources of error: the choice of
+people in attacker-select (exact binomial bounds; the same people for all seeds, so more seeds do
+not narrow them) and the choice of seeds (Student's t). The two are independent, and their distances
+from the mean are combined by MOVER: d = sqrt(d_people^2 + d_seeds^2).
 
-Settings are chosen here by the figures that are shown, so those on the front are a little better
-than they are: the audit, on other people, is the judge.
+Settings are selected by the same figures that are shown, so figures on the front are a little too
+good. The audit, on other people, decides.
 
 Source: Zou and Donner 2008 for MOVER.
 """
@@ -28,49 +28,51 @@ from pipelines.search.space import TuneConfig, snippet
 OBJECTIVES = {"advantage": "min", "utility": "max"}
 _CONFIDENCE = 0.95
 _HEAD = """\
-# For each limit the settings that kept most among those whose advantage stayed within it (upper
-# bound, on attacker-select). Copy what is below `train` into params.yaml; the audit, on other
-# people and with more attacks, is the judge.
+# For each limit: the setting with the highest utility whose advantage is within the limit (upper
+# bound, on attacker-select). Copy the section `train` into params.yaml. The audit decides: it uses
+# other people and more attacks.
 """
 
 
 def pareto_front(table: pd.DataFrame) -> pd.Series[bool]:
     """Whether no other row is at least as good in both objectives and better in one."""
     cost = table[list(OBJECTIVES)].to_numpy() * [1, -1]
-    beaten = [bool(((cost <= row).all(1) & (cost < row).any(1)).any()) for row in cost]
-    return ~pd.Series(beaten, index=table.index)
+    dominated = [bool(((cost <= row).all(1) & (cost < row).any(1)).any()) for row in cost]
+    return ~pd.Series(dominated, index=table.index)
 
 
 def pareto_candidates(table: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Settings that are on the front or could be, judging by their bounds; at most so many.
+    """At most `most` settings that are on the front or could be, by their bounds.
 
-    One could be if no other is surely better in both: with an upper bound of its advantage at or
-    below this one's lower bound, and a lower bound of its utility at or above this one's upper.
+    A setting could be on the front if no other is better in both by the bounds: an upper bound of
+    the advantage at or below its lower bound, and a lower bound of the utility at or above its
+    upper bound.
     """
     high, low = table["advantage_high"].to_numpy(), table["utility_low"].to_numpy()
-    surely = [
+    dominated = [
         bool(((high <= row["advantage_low"]) & (low >= row["utility_high"])).any())
         for row in table.to_dict("records")
     ]
-    able = table[~pd.Series(surely, index=table.index)]
-    order = able.assign(front=pareto_front(able)).sort_values(["front", "utility"], ascending=False)
-    return able.loc[order.index[:most]]
+    candidates = table[~pd.Series(dominated, index=table.index)]
+    on_front = pareto_front(candidates)
+    order = candidates.assign(front=on_front).sort_values(["front", "utility"], ascending=False)
+    return candidates.loc[order.index[:most]]
 
 
 def aggregate_seeds(rows: pd.DataFrame, searched: Sequence[str]) -> pd.DataFrame:
-    """One row a setting: means over its seeds, joined bounds, and `seeds`, how many there were."""
-    found = []
+    """One row for each setting: means over its seeds, combined bounds, and the number of seeds."""
+    settings = []
     for _, same in rows.groupby(list(searched), sort=False, dropna=False):
         row = {name: same[name].iloc[0] for name in searched} | {"seeds": len(same)}
         for name in OBJECTIVES:
             mean, between = same[name].mean(), _between(same[name].to_numpy())
             low, high = mean - same[f"{name}_low"].mean(), same[f"{name}_high"].mean() - mean
             row[name] = mean
-            # Neither can be more than 1, whatever the seeds say of the spread.
+            # Neither can exceed 1, however large the spread over the seeds is.
             row[f"{name}_low"] = mean - np.hypot(low, between)
             row[f"{name}_high"] = min(mean + np.hypot(high, between), 1.0)
-        found.append(row | {"seconds": same["seconds"].sum()})
-    table = pd.DataFrame(found)
+        settings.append(row | {"seconds": same["seconds"].sum()})
+    table = pd.DataFrame(settings)
     return table.assign(front=pareto_front(table)).sort_values("advantage", ignore_index=True)
 
 
@@ -83,60 +85,60 @@ def _between(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
 
 
 def write(table: pd.DataFrame, config: TuneConfig, out: Path) -> None:
-    """`front.csv`, `front.html`, `front.png` and `best.yaml`.
+    """Write `front.csv`, `front.html`, `front.png` and `best.yaml`.
 
     Args:
-        table: As `over_seeds` gives it.
+        table: Result of `aggregate_seeds`.
         config: The search.
-        out: Folder.
+        out: Folder that exists.
     """
-    out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "front.csv", index=False, float_format="%.5g")
     proposed = proposals(table, config)
     with (out / "best.yaml").open("w", encoding="utf-8") as stream:
         stream.write(_HEAD)
         YAML().dump(proposed, stream)
-    shown = page(table, config.searched(), proposed, config.limits)
-    (out / "front.html").write_text(shown, encoding="utf-8")
+    html = page(table, config.searched(), proposed, config.limits)
+    (out / "front.html").write_text(html, encoding="utf-8")
     _draw(table, out / "front.png")
 
 
 def proposals(table: pd.DataFrame, config: TuneConfig) -> list[dict[str, Any]]:
-    """For each limit, the most useful setting within it, as a section for params.yaml."""
-    found: list[dict[str, Any]] = []
+    """For each limit the setting with the highest utility within it, as a `train` section."""
+    result: list[dict[str, Any]] = []
     for limit in sorted(config.limits):
         within = table[table["advantage_high"] <= limit]
         if within.empty:
             least = float(table["advantage_high"].min())
-            found.append({"limit": limit, "none": f"the least upper bound is {least:.3f}"})
+            result.append({"limit": limit, "none": f"the least upper bound is {least:.3f}"})
             continue
         row = within.sort_values("utility", ascending=False).to_dict("records")[0]
         figures = [f"{name}{end}" for name in OBJECTIVES for end in ("_low", "", "_high")]
-        found.append(
+        result.append(
             {
                 "limit": limit,
-                "found": {name: round(float(row[name]), 4) for name in figures}
+                "figures": {name: round(float(row[name]), 4) for name in figures}
                 | {"seeds": int(row["seeds"])},
                 "train": snippet({name: _rounded(row[name]) for name in config.searched()}),
             }
         )
-    return found
+    return result
 
 
 def format_proposal(proposal: Mapping[str, Any]) -> str:
-    """One element of `best` as a line."""
+    """One element of `proposals` as a line of text."""
     head = f"advantage of at most {proposal['limit']:g}"
     if "none" in proposal:
         return f"{head}: no setting; {proposal['none']}"
-    found = proposal["found"]
+    figures = proposal["figures"]
     settings = {**proposal["train"]["objective"], **proposal["train"]["extractor"]}
-    return f"{head}: utility {found['utility']:.3f}, advantage {found['advantage']:.3f} with " + (
-        ", ".join(f"{name} {value}" for name, value in settings.items())
+    return (
+        f"{head}: utility {figures['utility']:.3f}, advantage {figures['advantage']:.3f} with "
+        + (", ".join(f"{name} {value}" for name, value in settings.items()))
     )
 
 
 def plain(value: Any) -> Any:
-    """Python's own number or text: what pandas holds may be numpy's."""
+    """A plain Python value: pandas may hold one of numpy."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -146,12 +148,12 @@ def _rounded(value: Any) -> Any:
 
 
 def _draw(table: pd.DataFrame, path: Path) -> None:
-    # Slow to import, and of use to nobody who only searches.
+    # Slow to import; only this function needs it.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
-    for front, name, colour in ((False, "beaten", "0.6"), (True, "on the front", "tab:blue")):
+    for front, name, colour in ((False, "dominated", "0.6"), (True, "on the front", "tab:blue")):
         part = table[table["front"] == front]
         if part.empty:
             continue

@@ -1,4 +1,4 @@
-"""The front as a page: one file that asks no host, for a browser, a phone or a printer."""
+"""Render the Pareto front as one HTML file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ def page(
     proposals: Sequence[Mapping[str, Any]],
     limits: Sequence[float],
 ) -> str:
-    """The page as HTML.
+    """Render the page.
 
     Args:
-        table: As `front.over_seeds` gives it.
-        searched: What was varied.
-        proposals: As `front.best` gives them.
+        table: Result of `pareto.aggregate_seeds`.
+        searched: Settings that the search varied.
+        proposals: Result of `pareto.proposals`.
         limits: On the advantage.
+
+    Returns:
+        HTML.
     """
     environment = Environment(
         loader=ChoiceLoader(
@@ -41,7 +44,7 @@ def page(
         limits=limits,
         x=_axis(table, "advantage"),
         y=_axis(table, "utility", upright=True),
-        named=lambda row: ", ".join(f"{name} {_said(row[name])}" for name in searched),
+        describe=lambda row: ", ".join(f"{name} {_format(row[name])}" for name in searched),
         span=lambda row, name: f"{row[name]:.3f} ({_bounds(row, name)})",
         bounds=_bounds,
     )
@@ -58,7 +61,7 @@ def _bounds(row: Mapping[str, float], name: str) -> str:
     return f"{row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}"
 
 
-def _said(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
 
 

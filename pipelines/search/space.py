@@ -1,7 +1,6 @@
-"""What a search varies: ranges and choices, and the settings that a sampled point stands for.
+"""The search space: ranges and choices, and the training settings of a sampled point.
 
-A range is `[lowest, highest]`; a list of choices may be empty, which leaves the setting as `train`
-has it. What is not varied comes from `train`.
+A range is `[lowest, highest]`. An empty list of choices leaves the setting at its value in `train`.
 """
 
 from __future__ import annotations
@@ -25,7 +24,14 @@ from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
-_GAME = ("budget", "privacy_weight", "bottleneck", "mi_estimator", "adversaries", "adversary_steps")
+_OBJECTIVE = (
+    "budget",
+    "privacy_weight",
+    "bottleneck",
+    "mi_estimator",
+    "adversaries",
+    "adversary_steps",
+)
 _EXTRACTOR = ("family", "cut", "features", "release_noise")
 _CHOICES = (
     "features", "family", "cut", "release_noise", "bottleneck", "mi_estimator", "adversaries",
@@ -148,50 +154,52 @@ class TuneConfig(Settings, frozen=True, kw_only=True):
 
 
 def space(config: TuneConfig) -> dict[str, Any]:
-    """The same for Optuna: setting -> distribution."""
+    """The search space for Optuna: setting -> distribution."""
     floats = optuna.distributions.FloatDistribution
     (least, most), (low, high) = config.budget, config.privacy_weight
-    found: dict[str, Any] = {
+    distributions: dict[str, Any] = {
         "budget": floats(least, most, log=True),
         "privacy_weight": floats(low, high),
     }
     for name in config.searched()[len(RANGES) :]:
-        found[name] = optuna.distributions.CategoricalDistribution(getattr(config, name))
-    return found
+        distributions[name] = optuna.distributions.CategoricalDistribution(getattr(config, name))
+    return distributions
 
 
-def chosen(
+def trial_settings(
     point: Mapping[str, Any], config: TuneConfig, base: TrainConfig
 ) -> tuple[ObjectiveConfig, ExtractorConfig, ScheduleConfig]:
-    """What a trial of this point trains.
+    """Training settings of a trial.
 
     Args:
         point: Setting -> value.
         config: The search.
-        base: Everything that it does not vary.
+        base: The settings that it does not vary.
 
     Raises:
-        ConfigError: The settings do not go together.
+        ConfigError: The settings contradict each other.
     """
     share = config.epochs / base.schedule.epochs
-    game = replace(base.objective, **{name: point[name] for name in _GAME if name in point})
+    objective = replace(
+        base.objective, **{name: point[name] for name in _OBJECTIVE if name in point}
+    )
     changed = {name: point[name] for name in _EXTRACTOR if name in point}
     extractor = replace(base.extractor, **changed)
-    game.agrees_with(extractor)
+    objective.agrees_with(extractor)
     schedule = replace(base.schedule, epochs=config.epochs, warm_up=base.schedule.warm_up * share)
-    return game, extractor, schedule
+    return objective, extractor, schedule
 
 
 def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:
-    """Refuse choices that no trial could be made of, before any is started.
+    """Refuse choices that no trial could train with, before any starts.
 
     Raises:
-        ConfigError: A choice is out of its range, or the records are of another kind.
+        ConfigError: A choice is out of range, or does not fit the modality of the records.
     """
     for name in config.searched():
         for value in getattr(config, name):
             try:
-                _, extractor, _ = chosen({name: value}, config, base)
+                _, extractor, _ = trial_settings({name: value}, config, base)
                 resolve(extractor.family, InputSpec.of(schema))
             except ConfigError as error:
                 where = f"tune.{name}, {error.where}"
@@ -202,8 +210,8 @@ def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:
 
 
 def snippet(point: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """A point as it goes below `train` in params.yaml."""
-    found: dict[str, dict[str, Any]] = {"objective": {}, "extractor": {}}
+    """A point as a `train` section of params.yaml."""
+    sections: dict[str, dict[str, Any]] = {"objective": {}, "extractor": {}}
     for name, value in point.items():
-        found["objective" if name in _GAME else "extractor"][name] = value
-    return found
+        sections["objective" if name in _OBJECTIVE else "extractor"][name] = value
+    return sections

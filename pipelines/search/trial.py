@@ -1,7 +1,8 @@
-"""One trial: train these settings, and let fresh attackers judge. No Ray here.
+"""Run one trial of a search in this process: train with its settings, then attack the features.
 
-The judges are trained from scratch on attacker-train and scored on attacker-select; attacker-test
-stays closed. Privacy and utility are those of the audit: balanced accuracy on a balanced sample.
+Attackers are trained from scratch on attacker-train and scored on attacker-select; attacker-test
+stays closed. Privacy and utility are measured as in the audit: balanced accuracy on a balanced
+sample.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines.search.space import TuneConfig, chosen
+from pipelines.search.early_stop import stop_reason
+from pipelines.search.space import TuneConfig, trial_settings
 from pipelines.training.run import TrainConfig
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
 from tiprdc.attacks.record_attack import RecordAttack
@@ -27,39 +29,50 @@ from tiprdc.statistics.binomial import Interval, interval, prior
 from tiprdc.statistics.sampling import balanced_sample
 from tiprdc.training.trainer import Trainer, WorkerContext
 
+FINISHED, DIVERGED, HOPELESS = "finished", "diverged", "hopeless"
+"""States in which a trial ends by itself."""
+
 
 @dataclass(frozen=True)
-class Data:
-    """What trials learn from, are attacked with and are judged on."""
+class TrialData:
+    """The records of every trial.
+
+    Args:
+        schema: Of the shards.
+        train: For the extractor.
+        attack: For the attackers.
+        select: To score the attackers.
+        predictions: Private attribute -> out-of-fold predictions for `train`.
+    """
 
     schema: Schema
-    learn: Records
+    train: Records
     attack: Records
     select: Records
-    beliefs: Mapping[str, OutOfFoldPredictions] = field(default_factory=dict)
+    predictions: Mapping[str, OutOfFoldPredictions] = field(default_factory=dict)
 
-    def believing(self, seed: int) -> Data:
-        """The same, with what is believed of those it learns from: once, for all trials."""
-        seen = replace(self.learn, x=attack_inputs(self.learn.x, self.schema))
-        found = {
-            name: cross_fit(seen, name, self.schema.classes(name), seed)
+    def with_predictions(self, seed: int) -> TrialData:
+        """The same with out-of-fold predictions: fitted once, for all trials."""
+        records = replace(self.train, x=attack_inputs(self.train.x, self.schema))
+        predictions = {
+            name: cross_fit(records, name, self.schema.classes(name), seed)
             for name in self.schema.private
         }
-        return replace(self, beliefs=found)
+        return replace(self, predictions=predictions)
 
     def cross_fit(
         self, records: Records, name: str, classes: int, seed: int
     ) -> OutOfFoldPredictions:
-        """What a trainer is told who asks (tiprdc.training.trainer.CrossFit)."""
-        return self.beliefs[name]
+        """The stored predictions, as a `tiprdc.training.trainer.CrossFit`."""
+        return self.predictions[name]
 
 
-def read_data(shards: Path, people: int) -> Data:
-    """The records of every trial: the first `people` of extractor-train and of attacker-train."""
+def read_data(shards: Path, people: int) -> TrialData:
+    """The first `people` records of extractor-train and attacker-train, and attacker-select."""
     schema = read_schema(shards)
-    return Data(
+    return TrialData(
         schema,
-        learn=_first(read_split(shards, schema, "extractor-train"), people),
+        train=_first(read_split(shards, schema, "extractor-train"), people),
         attack=_first(read_split(shards, schema, "attacker-train"), people),
         select=read_split(shards, schema, "attacker-select"),
     )
@@ -73,33 +86,33 @@ def run(
     point: Mapping[str, Any],
     config: TuneConfig,
     base: TrainConfig,
-    data: Data,
+    data: TrialData,
     seed: int,
-    played: Callable[[int], None] = lambda epoch: None,
+    report_epoch: Callable[[Mapping[str, float]], None] = lambda losses: None,
 ) -> dict[str, Any]:
-    """Train, and judge unless training came to NaN.
+    """Train, then attack the features, unless training stops early (`early_stop.py`).
 
     Args:
         point: Setting -> value.
-        config, base: The search, and what it does not vary.
-        data: The records; `believing` if the rules say `cross_fit`.
+        config, base: The search, and the settings that it does not vary.
+        data: The records; `with_predictions` if the objective has `cross_fit`.
         seed: Of the weights, the order of the data and the attackers.
-        played: Told after each epoch.
+        report_epoch: Called with the mean losses of each epoch.
 
     Returns:
         `advantage` (of the strongest attack, over all private attributes) and `utility` (mean
         balanced accuracy of the tasks), each with `_low` and `_high`, one-sided 95 % bounds;
-        `seconds`; and `diverged`, with an advantage of 1 and a utility of 0, where a loss was no
-        number.
+        `seconds`; and `state`: `finished`, `diverged` or `hopeless`. A trial that stopped early has
+        an advantage of 1 and a utility of 0.
     """
     torch.set_num_threads(1)
     began = time.perf_counter()
     schema = data.schema
-    game, extractor, schedule = chosen(point, config, base)
+    objective, extractor, schedule = trial_settings(point, config, base)
     private = {name: schema.classes(name) for name in schema.private}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(
-        game,
+        objective,
         extractor,
         schedule,
         InputSpec.of(schema),
@@ -109,55 +122,63 @@ def run(
         cross_fit=data.cross_fit,
     )
     while trainer.epoch < schedule.epochs:
-        losses = trainer.train_epoch(data.learn)
-        played(trainer.epoch)
-        if not all(math.isfinite(value) for value in losses.values()):
-            return {**_worst(), "diverged": True, "seconds": time.perf_counter() - began}
-    judged = _judge(trainer, config, data, seed)
-    return {**judged, "diverged": False, "seconds": time.perf_counter() - began}
+        try:
+            losses = trainer.train_epoch(data.train)
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # not in its __all__
+            # Matrices of features that are NaN cannot be decomposed.
+            reason = DIVERGED
+        else:
+            report_epoch(losses)
+            reason = stop_reason(losses, objective, schedule, max(config.limits, default=0.0))
+        if reason:
+            return {**_worst_scores(), "state": reason, "seconds": time.perf_counter() - began}
+    scores = _attack(trainer, config, data, seed)
+    return {**scores, "state": FINISHED, "seconds": time.perf_counter() - began}
 
 
-def _worst() -> dict[str, float]:
+def _worst_scores() -> dict[str, float]:
     names = ("advantage", "advantage_low", "advantage_high")
     return {**dict.fromkeys(names, 1.0), "utility": 0.0, "utility_low": 0.0, "utility_high": 0.0}
 
 
-def _judge(trainer: Trainer, config: TuneConfig, data: Data, seed: int) -> dict[str, float]:
-    """The strongest attack over all private attributes, and the mean over the unseen tasks."""
+def _attack(trainer: Trainer, config: TuneConfig, data: TrialData, seed: int) -> dict[str, float]:
+    """Scores of the strongest attack over all private attributes, and means over the tasks."""
     schema = data.schema
     z, z_select = trainer.features(data.attack), trainer.features(data.select)
-    held = attack_inputs(data.attack.x, schema)
+    x = attack_inputs(data.attack.x, schema)
 
     def score(name: str, attack: str) -> Interval:
         k, labels = schema.classes(name), data.attack.labels[name]
-        one = ATTACKS[attack]
-        if isinstance(one, RecordAttack):
-            one = one.with_records(held)
-        attacker = one.fit(z, labels, k, seed, 1)
+        method = ATTACKS[attack]
+        if isinstance(method, RecordAttack):
+            method = method.with_records(x)
+        attacker = method.fit(z, labels, k, seed, 1)
         truth = data.select.labels[name]
         rows = balanced_sample(truth, data.select.person, k, config.seed)
         return interval(int((attacker.predict(z_select[rows]) == truth[rows]).sum()), len(rows))
 
-    found = []
+    advantages = []
     for name in schema.private:
         best = max((score(name, attack) for attack in config.attacks), key=lambda s: s.value)
         guess = prior(schema.classes(name))
-        found.append((best.value - guess, best.low - guess, best.high - guess))
-    advantage, low, high = max(found)
+        advantages.append((best.value - guess, best.low - guess, best.high - guess))
+    advantage, low, high = max(advantages)
     tasks = [score(task, config.attacks[0]) for task in schema.utility]
     utility = float(np.mean([task.value for task in tasks]))
+    below = _mean_distance([task.value - task.low for task in tasks])
+    above = _mean_distance([task.high - task.value for task in tasks])
     return {
         "advantage": advantage, "advantage_low": low, "advantage_high": high,
         "utility": utility,
-        "utility_low": utility - _of_mean([task.value - task.low for task in tasks]),
-        "utility_high": min(1.0, utility + _of_mean([task.high - task.value for task in tasks])),
+        "utility_low": utility - below,
+        "utility_high": min(1.0, utility + above),
     }  # fmt: skip
 
 
-def _of_mean(distances: list[float]) -> float:
-    """Distance of a bound of a mean from the distances of its parts' bounds (MOVER).
+def _mean_distance(distances: list[float]) -> float:
+    """Distance of a bound from a mean, given the distances of its parts' bounds (MOVER).
 
-    The tasks are scored on much the same people, so the parts are not independent: a little wide
-    where they err in opposite ways, a little narrow where they err together.
+    The tasks are scored on much the same people, so the parts are not independent: the bound is a
+    little wide if their errors are opposite, a little narrow if they are alike.
     """
     return math.hypot(*distances) / len(distances)

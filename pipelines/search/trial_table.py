@@ -1,11 +1,10 @@
-"""The trials of a search as they go: a live table on a terminal, else a line for each that ends."""
+"""Show the trials of a search: a live table on a terminal, else a line for each that ends."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -14,13 +13,16 @@ from rich import box
 from rich.live import Live
 from rich.table import Table
 
-from pipelines.observability.progress import console, events_until_done
+from pipelines.observability.progress import console
 from pipelines.observability.stage_monitor import StageMonitor
-from pipelines.observability.train_events import Queue
 from pipelines.search.space import TuneConfig
+from pipelines.search.trial import DIVERGED, FINISHED, HOPELESS
 
-STATES = ("waiting", "running", "finished", "diverged", "failed")
+FAILED = "failed"
+STATES = ("waiting", "running", FINISHED, DIVERGED, HOPELESS, FAILED)
+_ENDED = STATES[2:]
 _MOST_ROWS = 15
+_SECONDS_BETWEEN_REFRESHES = 0.5
 
 
 @dataclass
@@ -33,19 +35,20 @@ class _Row:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-class TrialBoard:
-    """Takes what trials tell, and shows it, counts it and writes it to the journal.
+class TrialTable:
+    """State of every trial, for the terminal, the event log and the metrics.
 
     Args:
-        name: Of the search, in the journal.
+        search: Name of the search in the event log.
         config: The search.
-        seen: The stage's eyes.
+        monitor: The stage's monitor.
     """
 
-    def __init__(self, name: str, config: TuneConfig, seen: StageMonitor) -> None:
-        self.name, self.config, self.seen = name, config, seen
+    def __init__(self, search: str, config: TuneConfig, monitor: StageMonitor) -> None:
+        self.search, self.config, self.monitor = search, config, monitor
         self.total = config.trials
         self._rows: dict[str, _Row] = {}
+        self._refreshed = -float("inf")
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -60,85 +63,85 @@ class TrialBoard:
         trace: TracebackType | None,
     ) -> None:
         self._live.stop()
-        # What ended without a word was killed, and Ray knows of it: it is not running any more.
+        # The search is over: a trial that did not end was killed with its worker.
         for row in self._rows.values():
-            row.state = "failed" if row.state == "running" else row.state
-        self._count()
+            row.state = FAILED if row.state == "running" else row.state
+        self._update_metrics()
 
-    def follow(self, source: Queue, search: Future[Any]) -> None:
-        """Take in what arrives until the search is over and nothing is left to take in."""
-        for news in events_until_done(source, [search]):
-            if news is not None:
-                self.take(news)
-            self._show()
-
-    def take(self, news: Mapping[str, Any]) -> None:
-        """One piece of news.
+    def start(self, trial: str, point: Mapping[str, Any]) -> None:
+        """A trial starts, or starts again after the loss of its worker.
 
         Args:
-            news: `trial`, `event` (`started` with `point`, `played` with `epoch`, `failed` with
-                `error`, or `ended` with `figures`).
+            trial: Its id.
+            point: Setting -> value.
         """
-        trial, event = news["trial"], news["event"]
-        if event == "started":
-            number = self._rows[trial].number if trial in self._rows else len(self._rows) + 1
-            self._rows[trial] = _Row(number, news["point"])
-        row = self._rows[trial]
-        if event == "played":
-            row.epoch = news["epoch"]
-            self.seen.touch()
-        if event == "failed":
-            self._end(trial, "failed", {"error": news["error"]})
-        if event == "ended":
-            figures = news["figures"]
-            self._end(trial, "diverged" if figures["diverged"] else "finished", figures)
-        self._count()
+        number = self._rows[trial].number if trial in self._rows else len(self._rows) + 1
+        self._rows[trial] = _Row(number, point)
+        self._update_metrics()
 
-    def restore(self, trial: str, point: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
-        """A trial that ended before the search was cut off."""
-        state = "diverged" if figures["diverged"] else "finished"
-        self._rows[trial] = _Row(len(self._rows) + 1, point, state, figures=figures)
-        self._note(trial)
-        self._count()
+    def set_epoch(self, trial: str, epoch: int) -> None:
+        """A trial has trained an epoch."""
+        self._rows[trial].epoch = epoch
+        self.monitor.touch()
 
-    def _end(self, trial: str, state: str, figures: Mapping[str, Any]) -> None:
+    def end(self, trial: str, state: str, figures: Mapping[str, Any]) -> None:
+        """A trial has ended; only the first call for it counts.
+
+        Args:
+            trial: Its id.
+            state: The last four of `STATES`.
+            figures: As `trial.run` gives them, or `error` with the name of an exception.
+        """
         row = self._rows[trial]
+        if row.state != "running":
+            return
         row.state, row.figures = state, figures
-        self._note(trial)
+        self._log(trial)
+        self._update_metrics()
         if not console.is_terminal:
             counts = self.counts()
-            ended = sum(counts[state] for state in STATES[2:])
-            said = _said(figures) or state
-            console.print(f"tune: trial {ended} of {self.total}: {said}", highlight=False)
+            ended = sum(counts[state] for state in _ENDED)
+            text = _format_scores(figures) if state == FINISHED else state
+            console.print(f"tune: trial {ended} of {self.total}: {text}", highlight=False)
 
-    def _note(self, trial: str) -> None:
+    def restore(self, trial: str, point: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
+        """Add a trial that ended before the search was killed."""
+        self._rows[trial] = _Row(len(self._rows) + 1, point, figures["state"], figures=figures)
+        self._log(trial)
+        self._update_metrics()
+
+    def _log(self, trial: str) -> None:
         row = self._rows[trial]
-        fields = {"state": row.state, "point": dict(row.point), **row.figures}
-        self.seen.log_event("trial", fields, run=f"{self.name}/{trial}", number=1)
+        fields = {**row.figures, "state": row.state, "point": dict(row.point)}
+        self.monitor.log_event("trial", fields, run=f"{self.search}/{trial}", number=1)
 
     def counts(self) -> dict[str, int]:
-        """State -> trials in it."""
+        """State -> number of trials."""
         counted = Counter(row.state for row in self._rows.values())
         waiting = max(0, self.total - len(self._rows))
         return {state: counted[state] for state in STATES} | {"waiting": waiting}
 
-    def _count(self) -> None:
+    def _update_metrics(self) -> None:
         counts = self.counts()
         for state, count in counts.items():
-            self.seen.set("tune_trials", count, state=state)
-        self.seen.done("trials", sum(counts[state] for state in STATES[2:]), self.total)
+            self.monitor.set("tune_trials", count, state=state)
+        ended = sum(counts[state] for state in _ENDED)
+        self.monitor.set_progress("trials", ended, self.total)
         seconds = [
             row.figures["seconds"] for row in self._rows.values() if "seconds" in row.figures
         ]
         if seconds:
-            self.seen.set("tune_trial_seconds", sum(seconds) / len(seconds))
+            self.monitor.set("tune_trial_seconds", sum(seconds) / len(seconds))
 
-    def _show(self) -> None:
-        if console.is_terminal:
+    def refresh(self) -> None:
+        """Draw the table on a terminal, twice a second at most."""
+        now = time.monotonic()
+        if console.is_terminal and now - self._refreshed >= _SECONDS_BETWEEN_REFRESHES:
+            self._refreshed = now
             self._live.update(self.table(), refresh=True)
 
     def table(self) -> Table:
-        """Those under way and those that ended last."""
+        """The running trials and those that ended last."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items() if count)
         table = Table(title=f"{self.total} trials: {counts}", box=box.SIMPLE_HEAD)
         names = list(self.config.searched())
@@ -154,19 +157,17 @@ class TrialBoard:
         seconds = row.figures.get("seconds", time.monotonic() - row.since)
         if state == "running":
             state = f"epoch {row.epoch} of {self.config.epochs}"
-            state = "attacked" if row.epoch >= self.config.epochs else state
+            state = "attacks" if row.epoch >= self.config.epochs else state
         return [
-            str(row.number), state, *(_short(row.point.get(name, "")) for name in names),
-            *(_short(row.figures.get(name, "")) for name in ("advantage", "utility")),
+            str(row.number), state, *(_format(row.point.get(name, "")) for name in names),
+            *(_format(row.figures.get(name, "")) for name in ("advantage", "utility")),
             f"{seconds:.0f}",
         ]  # fmt: skip
 
 
-def _short(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _said(figures: Mapping[str, Any]) -> str:
-    if "advantage" not in figures or figures.get("diverged"):
-        return ""
+def _format_scores(figures: Mapping[str, Any]) -> str:
     return f"advantage {figures['advantage']:.3f}, utility {figures['utility']:.3f}"

@@ -1,9 +1,9 @@
-"""Records for workers that see no shards: they come from the stage, a little ahead of their use.
+"""Stream training records from the stage to workers that cannot read the shards.
 
-One actor beside the stage holds extractor-train. A worker says which rows its next batches have,
-and they come over Ray's object store while it works on the present one. So the order is the one of
-the trainer, the same for any number of workers and after any loss, and a worker holds a few
-batches in place of all records.
+One actor on the stage's node holds extractor-train. A worker requests the rows of its next batches,
+which arrive over Ray's object store while it trains on the present one. The trainer decides the
+order, so it is the same for any number of workers and after any loss. A worker holds a few batches
+instead of all records.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ from pipelines.cluster import on_driver_node
 from tiprdc.datasets.schema import Records, read_schema, read_split
 
 _AHEAD = 4
-"""Batches on their way to a worker."""
+"""Batches that a worker requests ahead of their use."""
 
 
 class RemoteRecords:
-    """The records of extractor-train, as a `tiprdc.training.trainer.Source`.
+    """The records of extractor-train, as a `tiprdc.training.trainer.RecordBatches`.
 
     Args:
-        keeper: The actor that holds them.
-        records: How many.
+        server: The actor that holds the records.
+        records: Number of records.
     """
 
-    def __init__(self, keeper: Any, records: int) -> None:
-        self._keeper, self._records = keeper, records
+    def __init__(self, server: Any, records: int) -> None:
+        self._server, self._records = server, records
 
     @classmethod
-    def fill(cls, shards: Path) -> RemoteRecords:
-        """Start the actor on this machine, the one that has the shards."""
-        keeper: Any = ray.remote(_Keeper).options(
+    def start(cls, shards: Path) -> RemoteRecords:
+        """Start the actor on this machine, which has the shards."""
+        server: Any = ray.remote(_RecordServer).options(
             **on_driver_node(), max_restarts=-1, max_task_retries=-1
         ).remote(str(shards.resolve()))  # fmt: skip
-        return cls(keeper, ray.get(keeper.count.remote()))
+        return cls(server, ray.get(server.count.remote()))
 
     def __len__(self) -> int:
         return self._records
 
     def batches(self, rows: Iterable[NDArray[np.intp]]) -> Iterator[Records]:
-        """One batch of rows after another, in the order asked for."""
-        coming: deque[Any] = deque()
-        for wanted in rows:
-            coming.append(self._keeper.take.remote(wanted))
-            if len(coming) > _AHEAD:
-                yield _copied(ray.get(coming.popleft()))
-        while coming:
-            yield _copied(ray.get(coming.popleft()))
+        """Yield one batch of records for each array of rows, in the same order."""
+        requests: deque[Any] = deque()
+        for batch in rows:
+            requests.append(self._server.take.remote(batch))
+            if len(requests) > _AHEAD:
+                yield _copy(ray.get(requests.popleft()))
+        while requests:
+            yield _copy(ray.get(requests.popleft()))
 
 
-class _Keeper:
+class _RecordServer:
     def __init__(self, shards: str) -> None:
         folder = Path(shards)
         records = read_split(folder, read_schema(folder), "extractor-train")
-        # Nobody needs to know who they are.
+        # Training needs no identity of a person: it stays here.
         self._records = Records(records.x, records.labels, np.zeros(len(records), np.str_))
 
     def count(self) -> int:
@@ -71,7 +71,7 @@ class _Keeper:
         return self._records.take(rows)
 
 
-def _copied(records: Records) -> Records:
-    """What the object store lends is read-only, which torch does not take."""
+def _copy(records: Records) -> Records:
+    """A writable copy: arrays of the object store are read-only, which torch does not take."""
     labels = {name: values.copy() for name, values in records.labels.items()}
     return Records(records.x.copy(), labels, records.person)

@@ -1,15 +1,14 @@
-"""Train the extractor and its unprotected twin with Ray Train, side by side where there is room.
+"""Train the protected and the unprotected extractor with Ray Train, in parallel if both fit.
 
-The twin is the same network, trained on the same data with a privacy weight of 0: what the release
-loses in utility is measured against it. Each of the two is one Ray Train run, of one to many
-workers, that goes on from its last checkpoint when the same command is given again after a loss.
+The unprotected extractor is the same network, trained on the same data with a privacy weight of 0.
+The loss of utility of a release is measured against it. Each of the two is one Ray Train run of one
+or more workers. After a kill, the same command resumes each run from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,18 +23,20 @@ from msgspec.structs import asdict
 from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfig
 from ray.util.queue import Queue
 
-from pipelines.cluster import ClusterConfig, connect, exception_chain, max_parallel, on_driver_node
+from pipelines.cluster import ClusterConfig, connect, max_parallel, on_driver_node
 from pipelines.observability.progress import Progress, console
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.observability.train_events import EventReceiver, EventSender
 from pipelines.observability.train_metrics import StepMetrics
-from pipelines.training.checkpoints import writer
+from pipelines.ray_errors import exception_chain
+from pipelines.training.checkpoints import checkpoint_writer
 from pipelines.training.record_server import RemoteRecords
 from pipelines.training.storage import Storage
 from pipelines.training.workers import scaling, worker_context, worker_env
 from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
 from tiprdc.errors import DataError
+from tiprdc.formats.atomic import atomic_directory
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
@@ -50,6 +51,12 @@ from tiprdc.training.trainer import RecordBatches, Trainer
 
 Role = Literal["protected", "unprotected"]
 ROLES: tuple[Role, ...] = ("protected", "unprotected")
+PROJECT = Path(__file__).resolve().parents[2]
+_CODE = (
+    "tiprdc/distributed.py", "tiprdc/attacks", "tiprdc/models", "tiprdc/objectives",
+    "tiprdc/statistics", "tiprdc/training",
+)  # fmt: skip
+"""Code that decides what a run of training gives."""
 
 
 class TrainConfig(Settings, frozen=True, kw_only=True):
@@ -93,37 +100,37 @@ def train(
     out: Path,
     curves: Path,
 ) -> None:
-    """Train both extractors and leave their checkpoints and curves.
+    """Train both extractors; write their checkpoints and curves.
 
     Args:
         config: What to train.
-        cluster: Where.
+        cluster: Where this runs.
         shards: Folder of `prepare`.
         out: Folder for `protected/` and `unprotected/`.
         curves: CSV of the losses by run and epoch.
 
     Raises:
-        DataError: Fewer records than one step needs, or labels that forbid what is wanted.
+        DataError: Fewer records than one step needs, or labels that make the budget infeasible.
         ClusterError: Ray does not answer, or workers were lost too often.
     """
-    with monitor_stage("train", cluster) as seen:
-        _train(config, cluster, seen, shards=shards, out=out, curves=curves)
+    with monitor_stage("train", cluster) as monitor:
+        _train(config, cluster, monitor, shards=shards, out=out, curves=curves)
 
 
 def _train(
-    config: TrainConfig, cluster: ClusterConfig, seen: StageMonitor,
+    config: TrainConfig, cluster: ClusterConfig, monitor: StageMonitor,
     *, shards: Path, out: Path, curves: Path,
 ) -> None:  # fmt: skip
     schema = read_schema(shards)
-    _check(config, cluster, schema)
+    _check_settings(config, cluster, schema)
     check_labels(config, shards, schema)
     storage = Storage(cluster.storage)
     plan = {role: _settings(config, role, shards.resolve(), schema) for role in ROLES}
     if not any(storage.exists(settings["name"]) for settings in plan.values()):
         _check_pretrained(config, schema)
     runs = {
-        str(role): (made["name"], ObjectiveConfig(**made["objective"]))
-        for role, made in plan.items()
+        str(role): (settings["name"], ObjectiveConfig(**settings["objective"]))
+        for role, settings in plan.items()
     }
     with (
         connect(cluster),
@@ -131,39 +138,40 @@ def _train(
         ThreadPoolExecutor(_runs_at_once(cluster)) as pool,
     ):
         queue = Queue(actor_options=on_driver_node())
-        more = {
+        shared = {
             "schema": schema,
             "queue": queue,
             "patience": cluster.patience,
             "checkpoint_every": cluster.checkpoint_every,
-            "shelf": RemoteRecords.fill(shards) if cluster.shards == "streamed" else None,
+            "remote_records": RemoteRecords.start(shards) if cluster.shards == "streamed" else None,
         }
         for role in plan:
             progress.add(role, config.schedule.epochs)
         fits = {
-            role: pool.submit(_fit, {**settings, **more}, cluster, storage)
+            role: pool.submit(_fit, {**settings, **shared}, cluster, storage)
             for role, settings in plan.items()
         }
-        progress.follow(EventReceiver(queue, seen, runs, config.schedule.epochs), fits.values())
+        receiver = EventReceiver(queue, monitor, runs, config.schedule.epochs)
+        progress.follow(receiver, fits.values())
         for role, fit in fits.items():
-            _keep(fit.result(), out / role)
+            _save_checkpoint(fit.result(), out / role)
     _write_curves(out, curves)
     for settings in plan.values():
         storage.forget(settings["name"])
 
 
 def _runs_at_once(cluster: ClusterConfig) -> int:
-    """Both, if there is room: two runs that wait for each other's resources never end."""
-    each = {name: cluster.most * n for name, n in cluster.resources().items()}
-    return min(len(ROLES), max_parallel(each))
+    """Both if they fit together, else 1: runs that wait for each other's resources never end."""
+    demand = {name: cluster.most * n for name, n in cluster.resources().items()}
+    return min(len(ROLES), max_parallel(demand))
 
 
-def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
+def _check_settings(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
     records = schema.records["extractor-train"]
     if records < 8 * cluster.most:
         raise DataError(
             "extractor-train", f"{records} records for {cluster.most} workers",
-            "at least 8 records a worker", "prepare more people or set cluster.workers lower",
+            "at least 8 records a worker", "prepare more people, or lower cluster.workers",
         )  # fmt: skip
     for name in config.objective.weights:
         if name not in schema.private:
@@ -174,10 +182,10 @@ def _check(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
 
 
 def check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
-    """Say what no training can reach, before hours go into it.
+    """Warn of a budget that the labels make infeasible, before hours of training.
 
     Raises:
-        DataError: The labels forbid what is wanted, and `config.infeasible` is `refuse`.
+        DataError: The budget is infeasible, and `config.infeasible` is `refuse`.
     """
     labels, person = read_labels(shards, schema, "extractor-train")
     for pair in infeasible(assess(labels, person, schema, config.objective.budget)):
@@ -185,30 +193,30 @@ def check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
             raise DataError(
                 "extractor-train",
                 pair,
-                f"labels that leave it open within train.objective.budget "
+                f"labels that allow both within train.objective.budget "
                 f"({config.objective.budget:g}), or train.infeasible: warn",
-                "raise train.objective.budget with audit.policy.margin,"
-                " or expect less of these tasks",
+                "raise train.objective.budget with audit.policy.margin, or expect less of these"
+                " tasks and set train.infeasible: warn",
             )
         console.print(f"warning: {pair}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _check_pretrained(config: TrainConfig, schema: Schema) -> None:
-    """Refuse a wrong file before any worker starts; a run that goes on does not need it."""
+    """Refuse a wrong file before any worker starts; a run that resumes does not need it."""
     if config.extractor.pretrained:
         build_networks(config.extractor, InputSpec.of(schema), {}, 0)
 
 
 def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
-    """What a worker needs, as plain values, under a name that changes with any of it."""
-    game, extractor = config.objective, config.extractor
+    """A worker's settings as plain values, and the run's name, which changes with any of them."""
+    objective, extractor = config.objective, config.extractor
     if role == "unprotected":
-        game, extractor = game.unprotected(), extractor.unprotected()
+        objective, extractor = objective.unprotected(), extractor.unprotected()
     settings: dict[str, Any] = {
         "role": role,
         "seed": config.seed,
         "extractor": asdict(extractor),
-        "objective": asdict(game),
+        "objective": asdict(objective),
         "schedule": asdict(config.schedule),
         "data": schema.digest,
         "code": code_digest(),
@@ -221,39 +229,44 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
     return {**settings, **where, "name": f"{role}-{digest[:16]}"}
 
 
-def code_digest() -> str:
-    """Digest of the code that decides what training and its attacks give.
+def code_digest(*more: str, project: Path = PROJECT) -> str:
+    """Digest of the code that decides the results of training and of its attacks.
 
-    A run or a search that was killed is resumed only by the same code.
+    Only the same code resumes a killed run or search.
+
+    Args:
+        more: Further files and folders of the project.
+        project: Folder of the project.
     """
-    root = Path(__file__).parents[2] / "tiprdc"
-    folders = ("attacks", "models", "objectives", "statistics", "training")
-    files = [root / "distributed.py", *(f for name in folders for f in root.glob(f"{name}/*.py"))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
+    digest = hashlib.sha256()
+    for path in (project / name for name in (*_CODE, *more)):
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"{file.relative_to(project)} ".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _fit(settings: dict[str, Any], cluster: ClusterConfig, storage: Storage) -> ray.train.Result:
-    """One run, begun again where Ray's own controller gave up as storage was full or gone."""
-    left = cluster.retries
+    """One run; starts again if Ray's controller gave up because storage was full or gone."""
+    retries = cluster.retries
     while True:
         try:
             return _attempt(settings, cluster, storage)
         except ControllerError as error:
-            lost = any(isinstance(layer, OSError) for layer in exception_chain(error))
-            if not (
-                left and lost and storage.wait_until_writable(settings["name"], cluster.patience)
-            ):
+            by_storage = any(isinstance(layer, OSError) for layer in exception_chain(error))
+            if not (retries and by_storage):
                 raise
-            left -= 1
+            if not storage.wait_until_writable(settings["name"], cluster.patience):
+                raise
+            retries -= 1
 
 
 def _attempt(
     settings: dict[str, Any], cluster: ClusterConfig, storage: Storage
 ) -> ray.train.Result:
-    found = storage.recover(settings["name"])
+    recovered = storage.recover(settings["name"])
     trainer = ray.train.torch.TorchTrainer(
-        _work,
-        train_loop_config={**settings, "recovered": found},
+        _train_worker,
+        train_loop_config={**settings, "recovered": recovered},
         scaling_config=scaling(cluster),
         run_config=RunConfig(  # type: ignore[call-arg]  # Ray's own type is that of V1
             name=settings["name"],
@@ -266,8 +279,8 @@ def _attempt(
     return trainer.fit()
 
 
-def _work(settings: dict[str, Any]) -> None:
-    """One worker's part."""
+def _train_worker(settings: dict[str, Any]) -> None:
+    """In a worker: train until the last epoch, from a checkpoint if there is one."""
     schema = settings["schema"]
     last = ray.train.get_checkpoint() or settings["recovered"]
     trainer = Trainer(
@@ -284,34 +297,35 @@ def _work(settings: dict[str, Any]) -> None:
     if last is not None:
         with last.as_directory() as folder:
             checkpoint.load(trainer, Path(folder))
-    records: RecordBatches = settings["shelf"] or read_split(
+    records: RecordBatches = settings["remote_records"] or read_split(
         Path(settings["shards"]), schema, "extractor-train"
     )
     first = trainer.place.rank == 0
-    teller = EventSender(settings["queue"], settings["role"], first=first)
-    pulse = StepMetrics(settings["role"], trainer.game.config, trainer.place.world, teller.report)
-    write = writer(trainer, teller, settings["patience"])
-    teller.tell("started", trainer.epoch, resumed=last is not None, history=trainer.history)
+    sender = EventSender(settings["queue"], settings["role"], first=first)
+    metrics = StepMetrics(settings["role"], trainer.game.config, trainer.place.world, sender.report)
+    write = checkpoint_writer(trainer, sender, settings["patience"])
+    sender.send("started", trainer.epoch, resumed=last is not None, history=trainer.history)
     if trainer.epoch == trainer.schedule.epochs:
-        # All is done; Ray must hear of a checkpoint that it did not list itself.
+        # All epochs are trained; Ray needs a report of a checkpoint that is not in its list.
         write(trainer.history[-1])
     while trainer.epoch < trainer.schedule.epochs:
-        losses = trainer.train_epoch(records, pulse)
+        losses = trainer.train_epoch(records, metrics)
         if first:
-            # One is enough, as all have the same weights; what it found is in the history too.
+            # All workers have the same weights: one diagnosis is enough. It joins the history too.
             losses.update(diagnose(trainer, records))
-            pulse.report_epoch(losses)
-        teller.tell("epoch", trainer.epoch, summary=losses)
+            metrics.report_epoch(losses)
+        sender.send("epoch", trainer.epoch, summary=losses)
         done = trainer.epoch == trainer.schedule.epochs
         if done or trainer.epoch % settings["checkpoint_every"] == 0:
             write(losses)
-            teller.tell("checkpoint", trainer.epoch)
+            sender.send("checkpoint", trainer.epoch)
 
 
-def _keep(result: ray.train.Result, folder: Path) -> None:
+def _save_checkpoint(result: ray.train.Result, folder: Path) -> None:
     assert result.checkpoint is not None
-    shutil.rmtree(folder, ignore_errors=True)
-    result.checkpoint.to_directory(str(folder))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_directory(folder, replace=True, allow_links=True) as new:
+        result.checkpoint.to_directory(str(new))
 
 
 def _write_curves(out: Path, curves: Path) -> None:
@@ -323,5 +337,5 @@ def _write_curves(out: Path, curves: Path) -> None:
 
 
 def _losses(names: Iterable[str]) -> list[str]:
-    """Of the curves; how fast it went is in the journal."""
+    """Columns of the curves; speeds are in the event log."""
     return [n for n in names if n in Losses._fields or n.startswith(CLUB) or n == "seconds"]

@@ -1,8 +1,8 @@
-"""Where Ray keeps what a killed run goes on from: a folder, or a URI such as s3://bucket/prefix.
+"""Storage of the state that a killed run resumes from: a folder, or a URI such as s3://bucket/runs.
 
-A disk may be full and a share may be gone for a minute. Ray writes its list of checkpoints in
-place, so that one of these, or a kill in the wrong moment, leaves a list that it cannot read, and
-refuses the run for ever. The checkpoints are still there: `recover` finds the newest that is whole.
+Ray writes its list of checkpoints in place. A full disk, a share that is gone for a minute, or a
+kill at the wrong moment leaves a list that Ray cannot read, and Ray then refuses the run for ever.
+The checkpoints are still there: `recover` finds the newest one that is complete.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from ray.train import Checkpoint
-from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAME as LIST
 
+from pipelines.training.ray_private import checkpoint_list_name
 from tiprdc.errors import ClusterError
 from tiprdc.training import checkpoint
 
@@ -31,7 +31,7 @@ class Storage:
         root: A path, or a URI that pyarrow knows.
 
     Raises:
-        ClusterError: No such kind of URI, or it does not answer.
+        ClusterError: The URI is of an unknown kind, or its server does not answer.
     """
 
     def __init__(self, root: str) -> None:
@@ -49,51 +49,57 @@ class Storage:
         return parts._replace(path=f"{parts.path.rstrip('/')}/{run}").geturl()
 
     def exists(self, run: str) -> bool:
-        """Whether something of the run is there."""
+        """Whether the run has a folder."""
         return self._is_there(self._path(run))
 
     def forget(self, run: str) -> None:
-        """Delete the run, as far as that can be done."""
+        """Delete the run; a failure is ignored."""
         try:
             self._files.delete_dir(self._path(run))
         except OSError:
             return
 
     def wait_until_writable(self, run: str, patience: float) -> bool:
-        """Wait until something can be written to the run, `patience` seconds at most.
+        """Wait until the run's folder can be written to, `patience` seconds at most.
 
-        A folder that is not there is not made: where a share is gone, its place is an empty folder
+        A missing folder is not created: where a share is gone, its mount point is an empty folder
         of another disk.
+
+        Returns:
+            Whether it can be written to.
         """
         deadline = time.monotonic() + patience
-        while not self._takes_writing(run):
+        while not self._is_writable(run):
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_SECONDS_BETWEEN_TRIES)
         return True
 
     def recover(self, run: str) -> Checkpoint | None:
-        """The newest whole checkpoint, where Ray's list is damaged; the list is then deleted.
+        """The newest complete checkpoint if Ray's list is damaged; deletes the list.
 
         Returns:
-            None where Ray's list can be relied on, or there is nothing whole.
+            None if Ray's list is intact, or no checkpoint is complete.
         """
-        if self._list_is_sound(run):
+        if self._list_is_intact(run):
             return None
-        listed = f"{self._path(run)}/{LIST}"
-        if self._is_there(listed):
-            self._files.delete_file(listed)
-        found = (Checkpoint(path, self._files) for path in self._checkpoints(run))
-        return next(filter(_whole, found), None)
+        path = self._list_path(run)
+        if self._is_there(path):
+            self._files.delete_file(path)
+        checkpoints = (Checkpoint(path, self._files) for path in self._checkpoints(run))
+        return next(filter(_is_complete, checkpoints), None)
 
     def _path(self, run: str) -> str:
         return f"{self._base}/{run}"
 
-    def _is_there(self, path: str) -> bool:
-        found: bool = self._files.get_file_info(path).type != FileType.NotFound
-        return found
+    def _list_path(self, run: str) -> str:
+        return f"{self._path(run)}/{checkpoint_list_name()}"
 
-    def _takes_writing(self, run: str) -> bool:
+    def _is_there(self, path: str) -> bool:
+        exists: bool = self._files.get_file_info(path).type != FileType.NotFound
+        return exists
+
+    def _is_writable(self, run: str) -> bool:
         path = f"{self._path(run)}/.probe"
         if not self.exists(run):
             return False
@@ -105,11 +111,11 @@ class Storage:
             return False
         return True
 
-    def _list_is_sound(self, run: str) -> bool:
+    def _list_is_intact(self, run: str) -> bool:
         try:
-            with self._files.open_input_stream(f"{self._path(run)}/{LIST}") as stream:
-                named = json.loads(stream.read())["checkpoint_results"]
-            folders = [f"{self._path(run)}/{one['checkpoint_dir_name']}" for one in named]
+            with self._files.open_input_stream(self._list_path(run)) as stream:
+                entries = json.loads(stream.read())["checkpoint_results"]
+            folders = [f"{self._path(run)}/{entry['checkpoint_dir_name']}" for entry in entries]
         except (OSError, ValueError, KeyError, TypeError):
             return False
         return all(map(self._is_there, folders))
@@ -117,11 +123,11 @@ class Storage:
     def _checkpoints(self, run: str) -> list[str]:
         """Folders of checkpoints, the newest first: Ray names them by time."""
         inside = FileSelector(self._path(run), allow_not_found=True)
-        paths = [found.path for found in self._files.get_file_info(inside)]
-        names = [path for path in paths if path.rsplit("/", 1)[-1].startswith("checkpoint_2")]
-        return sorted(names, reverse=True)
+        paths = [info.path for info in self._files.get_file_info(inside)]
+        checkpoints = [path for path in paths if path.rsplit("/", 1)[-1].startswith("checkpoint_2")]
+        return sorted(checkpoints, reverse=True)
 
 
-def _whole(found: Checkpoint) -> bool:
-    with found.as_directory() as folder:
+def _is_complete(stored: Checkpoint) -> bool:
+    with stored.as_directory() as folder:
         return checkpoint.is_whole(Path(folder))

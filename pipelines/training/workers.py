@@ -1,4 +1,4 @@
-"""Run a loop in Ray Train's workers, as `pipelines/training/run.py` runs its own."""
+"""Start Ray Train's workers: their number, resources, environment and gradient exchange."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
     "MALLOC_ARENA_MAX": "1",
 }
-"""Where glibc gives out memory: it keeps what a step has freed for the next one.
+"""Settings of glibc's allocator: memory that a step frees stays for the next step.
 
-By its own rules it returns large tensors to the system and asks for them anew, half a million pages
-a step at the paper's size, which the system clears each time. Ray Train plays in a thread, whose
-arena of its own would not heed the first two.
+By default glibc returns large tensors to the system and requests them again: half a million pages a
+step at the paper's size, which the system clears each time. Ray Train trains in a thread, and the
+arena of a thread would ignore the first two.
 """
 
 
@@ -33,9 +33,9 @@ def run(loop: Loop, settings: dict[str, Any], cluster: ClusterConfig, *, storage
 
     Args:
         loop: A function of a module that the workers can import too.
-        settings: Its first argument, plain values; its second is the worker's place.
-        cluster: How many workers, with what.
-        storage: Folder for what Ray Train keeps.
+        settings: Its first argument, plain values; its second is the worker's context.
+        cluster: Number of workers, and the resources of each.
+        storage: Folder for Ray Train's state.
     """
 
     def work(config: dict[str, Any]) -> None:
@@ -52,34 +52,35 @@ def run(loop: Loop, settings: dict[str, Any], cluster: ClusterConfig, *, storage
 
 
 def scaling(cluster: ClusterConfig) -> ScalingConfig:
-    """How many workers, with what, as Ray Train wants it."""
-    wanted = cluster.workers if isinstance(cluster.workers, int) else (cluster.fewest, cluster.most)
+    """Number of workers and their resources, in Ray Train's terms."""
+    workers = cluster.workers
+    number = workers if isinstance(workers, int) else (cluster.fewest, cluster.most)
     return ScalingConfig(
-        num_workers=wanted,  # type: ignore[arg-type]  # Ray's own type is that of V1
+        num_workers=number,  # type: ignore[arg-type]  # Ray's own type is that of V1
         use_gpu=cluster.gpus_per_worker > 0,
         resources_per_worker=cluster.resources(),
     )
 
 
 def worker_env() -> dict[str, Any]:
-    """The environment of each worker; what is set here already is left as it is."""
+    """Environment of each worker; a variable that is set in this process keeps its value."""
     return {"env_vars": {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}}
 
 
 def worker_context() -> WorkerContext:
-    """Where this worker of Ray Train stands among the others."""
+    """Rank, number of workers and device of this worker of Ray Train."""
     context = ray.train.get_context()
     return WorkerContext(
         rank=context.get_world_rank(),
         world=context.get_world_size(),
         device=ray.train.torch.get_device(),
-        wrap=_synchronised,
+        wrap=_synchronise,
     )
 
 
-def _synchronised(module: nn.Module) -> nn.Module:
-    # A step of the adversaries alone leaves the other players without a gradient. Buffers follow
-    # from the whole batch, alike on every worker: nothing to send.
+def _synchronise(module: nn.Module) -> nn.Module:
+    # A step of the adversaries alone leaves the other networks without a gradient. Buffers follow
+    # from the whole batch and are equal on every worker: nothing to send.
     wrapped: nn.Module = ray.train.torch.prepare_model(
         module,
         parallel_strategy_kwargs={"find_unused_parameters": True, "broadcast_buffers": False},

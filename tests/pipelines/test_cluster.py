@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from ray.util.state import get_actor
 from ray.util.state.exception import ServerUnavailable
 
 from pipelines import cluster
-from pipelines.cluster import ClusterConfig, _translate, connect, max_parallel, unwrap
+from pipelines.cluster import ClusterConfig, connect, max_parallel
 from pipelines.training.workers import scaling
 from tiprdc.errors import ClusterError, ConfigError, DataError
 from tiprdc.settings import convert
@@ -37,7 +36,7 @@ run(main)
 TWO_MACHINES = """
 import ray
 from ray.cluster_utils import Cluster
-from pipelines.cluster import beside
+from pipelines.cluster import on_driver_node
 
 class Actor:
     def node(self):
@@ -48,7 +47,7 @@ cluster.add_node(num_cpus=1)
 cluster.wait_for_nodes()
 ray.init(cluster.address, log_to_driver=False)
 here = ray.get_runtime_context().get_node_id()
-for name, options in [("beside:", beside()), ("anywhere:", {"num_cpus": 1})]:
+for name, options in [("pinned:", on_driver_node()), ("free:", {"num_cpus": 1})]:
     actors = [ray.remote(Actor).options(**options).remote() for _ in range(2)]
     print(name, len({here, *ray.get([actor.node.remote() for actor in actors])}))
 cluster.shutdown()
@@ -56,7 +55,7 @@ cluster.shutdown()
 
 
 def drive(address: str) -> subprocess.CompletedProcess[str]:
-    """A stage's process with this RAY_ADDRESS: whatever Ray does to it, the tests live on."""
+    """Run a stage's process with this RAY_ADDRESS; Ray may kill it."""
     return subprocess.run(
         [sys.executable, "-c", DRIVER], cwd=ROOT, env={**os.environ, "RAY_ADDRESS": address},
         capture_output=True, text=True, timeout=60,
@@ -65,7 +64,7 @@ def drive(address: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """An address that takes connections and never says a word."""
+    """An address that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
@@ -77,7 +76,7 @@ def closed() -> str:
 
 @pytest.fixture
 def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a process of its own, also after a test that left the session's Ray running."""
+    """Hide the Ray that another test of this session may have started."""
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
 
@@ -94,24 +93,21 @@ def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["closed port", "no such host", "a client's address", "no port", "no such port"],
 )
-def test_an_address_that_does_not_answer_is_said_at_once(
+def test_unreachable_address_is_refused_at_once(
     address: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", address)
-    start = time.monotonic()
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray itself waits for two minutes"))
     with pytest.raises(ClusterError) as raised, connect(ClusterConfig()):
         pytest.fail("connected")
-    assert time.monotonic() - start < 5
     assert raised.value.where == "RAY_ADDRESS"
     assert address in str(raised.value)
     assert words in str(raised.value)
     assert "unset RAY_ADDRESS" in str(raised.value)
 
 
-def test_a_silent_address_ends_the_stage_within_15_seconds_without_a_traceback(silent: str) -> None:
-    start = time.monotonic()
-    stage = drive(silent)
-    assert time.monotonic() - start < 20  # 10 of ours, and Python's start on a busy machine
+def test_silent_address_ends_the_stage_without_a_traceback(silent: str) -> None:
+    stage = drive(silent)  # Ray itself would wait longer than its time limit
     assert stage.returncode == 2
     assert f"RAY_ADDRESS: {silent} does not answer" in stage.stderr
     assert "it is not a Ray head" in stage.stderr
@@ -119,7 +115,7 @@ def test_a_silent_address_ends_the_stage_within_15_seconds_without_a_traceback(s
 
 
 @pytest.mark.usefixtures("unconnected")
-def test_more_workers_than_cores_is_refused_before_ray_starts() -> None:
+def test_more_workers_than_cores_are_refused_before_ray_starts() -> None:
     with (
         pytest.raises(ClusterError, match="3 x 1 cores"),
         connect(ClusterConfig(workers=3, num_cpus=2)),
@@ -134,40 +130,24 @@ def test_more_workers_than_cores_is_refused_before_ray_starts() -> None:
         {"patience": -1.0}, {"cpus_per_worker": 0}, {"gpus_per_worker": -1}, {"num_cpus": -1},
     ],
 )  # fmt: skip
-def test_ranges_are_checked(wrong: dict[str, Any]) -> None:
+def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"cluster.{next(iter(wrong))}"):
         ClusterConfig(**wrong)
 
 
-def test_a_number_of_workers_or_a_range() -> None:
+def test_workers_are_a_number_or_a_range() -> None:
     fixed, elastic = ClusterConfig(workers=3), ClusterConfig(workers=(1, 4))
     assert [(c.fewest, c.most) for c in (fixed, elastic)] == [(3, 3), (1, 4)]
     assert [scaling(c).num_workers for c in (fixed, elastic)] == [3, (1, 4)]
     assert convert(ClusterConfig, {"workers": [1, 4]}, "cluster") == elastic
 
 
-def test_what_a_worker_asks_for() -> None:
+def test_resources_of_a_worker() -> None:
     assert ClusterConfig(cpus_per_worker=2).resources() == {"CPU": 2.0}
     assert ClusterConfig(gpus_per_worker=1).resources() == {"CPU": 1.0, "GPU": 1.0}
 
 
-def test_a_mistake_is_found_however_deep_ray_wraps_it() -> None:
-    mistake = DataError("column", "age", "one of sex, race")
-    wrapped = RuntimeError("Training failed")
-    wrapped.worker_failures = {0: SimpleNamespace(), 1: ray.exceptions.RayError("lost")}  # type: ignore[attr-defined]  # as Ray Train does
-    wrapped.worker_failures[1].__cause__ = mistake  # type: ignore[attr-defined]
-    assert unwrap(wrapped) is mistake
-    assert unwrap(RuntimeError("bug")) is None
-
-
-def test_a_loop_of_causes_ends() -> None:
-    first, second = RuntimeError("a"), RuntimeError("b")
-    first.__cause__, second.__cause__ = second, first
-    assert unwrap(first) is None
-    assert _translate(first) is first
-
-
-def test_a_dashboard_takes_another_port_than_one_that_is_taken() -> None:
+def test_dashboard_uses_a_free_port_if_the_default_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
         taken = server.getsockname()[1]
         patch.setattr(cluster, "_DASHBOARD_PORT", taken)
@@ -180,7 +160,7 @@ def test_a_dashboard_takes_another_port_than_one_that_is_taken() -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 class TestLocal:
-    def test_workers_import_our_packages(self) -> None:
+    def test_workers_import_the_project_from_any_folder(self) -> None:
         @ray.remote
         def where() -> str:
             import pipelines.params
@@ -189,23 +169,23 @@ class TestLocal:
 
         assert ray.get(where.remote()) == str(ROOT / "pipelines" / "params.py")
 
-    def test_workers_meet_on_the_loopback(self) -> None:
+    def test_workers_of_one_machine_use_the_loopback(self) -> None:
         interface = ray.get(ray.remote(lambda: os.environ["GLOO_SOCKET_IFNAME"]).remote())
         assert interface in ("lo", "lo0")
         assert "GLOO_SOCKET_IFNAME" not in os.environ
 
-    def test_nobody_asks_another_cluster_of_this_machine_about_a_run(self) -> None:
+    def test_train_cleaner_does_not_query_another_local_cluster(self) -> None:
         @ray.remote(num_cpus=0)
-        def ask() -> str:
+        def query() -> str:
             try:
                 return repr(get_actor("0" * 32, timeout=10))
             except ServerUnavailable as error:
                 return str(error)
 
         # A cluster that does not know the run would say None, and Ray Train would clear it up.
-        assert "http://127.0.0.1:0/" in ray.get(ask.remote())
+        assert "http://127.0.0.1:0/" in ray.get(query.remote())
 
-    def test_a_mistake_found_by_a_worker_is_ours_again(self) -> None:
+    def test_error_raised_in_a_worker_keeps_its_type_and_hint(self) -> None:
         @ray.remote
         def find() -> None:
             raise DataError("column", "age", "one of sex, race", "did you mean 'race'?")
@@ -215,7 +195,7 @@ class TestLocal:
         assert type(raised.value) is DataError
         assert raised.value.hint == "did you mean 'race'?"
 
-    def test_a_full_disk_of_a_worker_is_a_full_disk(self) -> None:
+    def test_full_disk_in_a_worker_stays_an_os_error(self) -> None:
         @ray.remote
         def fill() -> None:
             raise OSError(errno.ENOSPC, "No space left on device", "/data/x")
@@ -225,23 +205,26 @@ class TestLocal:
         assert raised.value.errno == errno.ENOSPC
         assert raised.value.filename == "/data/x"
 
-    def test_a_killed_worker_is_said(self) -> None:
+    def test_killed_worker_becomes_a_cluster_error(self) -> None:
         @ray.remote(max_retries=0)
         def die() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-        with pytest.raises(ClusterError, match="machine went") as raised, connect(ClusterConfig()):
+        with (
+            pytest.raises(ClusterError, match="its node was lost") as raised,
+            connect(ClusterConfig()),
+        ):
             ray.get(die.remote())
         assert "run the same command again" in raised.value.hint
 
-    def test_our_own_bug_stays_a_bug(self) -> None:
+    def test_unexpected_exception_is_not_translated(self) -> None:
         with pytest.raises(ZeroDivisionError), connect(ClusterConfig()):
             ray.get(ray.remote(lambda: 1 / 0).remote())
 
 
 @pytest.mark.ray
-def test_a_cluster_runs_the_code_of_the_driver(tmp_path: Path) -> None:
-    """A head without a token, as of another user: it gets our packages from the driver."""
+def test_cluster_runs_the_code_of_the_driver(tmp_path: Path) -> None:
+    """A head without our packages gets them from the driver."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     head = subprocess.Popen(
@@ -277,18 +260,18 @@ def test_a_cluster_runs_the_code_of_the_driver(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-def test_what_the_stage_speaks_with_is_on_its_own_machine(tmp_path: Path) -> None:
-    """Not on a worker's, which would take the queue of news along when it is lost, and the run."""
+def test_queue_actor_is_pinned_to_driver_node(tmp_path: Path) -> None:
+    """On a worker's node it would be lost with that node, and the run with it."""
     (tmp_path / "driver.py").write_text(TWO_MACHINES)
     driver = subprocess.run(
         [sys.executable, "driver.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, timeout=90,
     )  # fmt: skip
-    assert driver.stdout.split() == ["beside:", "1", "anywhere:", "2"], driver.stderr
+    assert driver.stdout.split() == ["pinned:", "1", "free:", "2"], driver.stderr
 
 
 @pytest.mark.parametrize(
-    ("there", "wanted", "count"),
+    ("available", "demand", "count"),
     [
         ({"CPU": 4.0}, {"CPU": 1.0}, 4),
         ({"CPU": 4.0}, {"CPU": 3.0}, 1),
@@ -297,8 +280,11 @@ def test_what_the_stage_speaks_with_is_on_its_own_machine(tmp_path: Path) -> Non
         ({"CPU": 4.0}, {"CPU": 1.0, "GPU": 1.0}, 1),
     ],
 )
-def test_as_many_fit_as_the_scarcest_resource_allows(
-    there: dict[str, float], wanted: dict[str, float], count: int, monkeypatch: pytest.MonkeyPatch
+def test_max_parallel_is_limited_by_the_scarcest_resource(
+    available: dict[str, float],
+    demand: dict[str, float],
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ray, "cluster_resources", lambda: there)
-    assert max_parallel(wanted) == count
+    monkeypatch.setattr(ray, "cluster_resources", lambda: available)
+    assert max_parallel(demand) == count

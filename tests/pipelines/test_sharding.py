@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -10,12 +11,12 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 
+from pipelines import sharding
 from pipelines.cluster import ClusterConfig
 from pipelines.sharding import (
     _READERS,
     PrepareConfig,
-    _judge_unreadable,
-    _whole,
+    _check_unreadable,
     make_plan,
     prepare,
 )
@@ -53,7 +54,7 @@ def faces(folder: Path, *, broken: int) -> PrepareConfig:
     return PrepareConfig(dataset="manifest", manifest=manifest, min_people=2, records_per_shard=64)
 
 
-def test_each_data_set_has_its_own_attributes() -> None:
+def test_attributes_come_from_the_section_of_the_data_set() -> None:
     config = PrepareConfig(
         avatars=AvatarsConfig(private=("glasses",), utility=("smile", "glasses")),
         adult=AdultConfig(private=("sex", "race"), utility=("income", "sex")),
@@ -63,7 +64,7 @@ def test_each_data_set_has_its_own_attributes() -> None:
     assert (adult.private, adult.utility) == (("sex", "race"), ("income",))
 
 
-def test_each_data_set_has_a_reader_and_a_section() -> None:
+def test_every_data_set_has_a_reader_and_a_section() -> None:
     names = get_args(get_type_hints(PrepareConfig)["dataset"])
     assert set(names) == set(_READERS)
     for name in names:
@@ -71,7 +72,7 @@ def test_each_data_set_has_a_reader_and_a_section() -> None:
 
 
 def celeba(root: Path) -> PrepareConfig:
-    """60 people with two pictures each; the first of a pair is listed and not there for five."""
+    """60 people with two pictures each; the first picture of five of them is missing."""
     (root / "img_align_celeba").mkdir(parents=True)
     attributes, partition, identity = ["120", "Male Smiling"], [], []
     for number in range(120):
@@ -121,11 +122,11 @@ def dial(root: Path) -> PrepareConfig:
     ("write", "records", "shape"),
     [(celeba, 115, (3, 8, 8)), (lfw, 120, (3, 8, 8)), (dial, 120, (16,))],
 )
-def test_official_layouts_from_files_to_records(
+def test_official_layouts_are_read_into_records(
     tmp_path: Path, write: Any, records: int, shape: tuple[int, ...]
 ) -> None:
     config = write(tmp_path / "data")
-    # A worker gets the plan as bytes.
+    # A worker receives the plan pickled.
     plan = pickle.loads(pickle.dumps(make_plan(config)))
     assert len(plan.records) == records
     assert set(plan.split) == set(SPLITS)
@@ -152,13 +153,13 @@ def test_official_layouts_from_files_to_records(
         ({"min_people": 0}, "1 to 1000000"),
     ],
 )
-def test_wrong_settings(change: dict[str, Any], words: str) -> None:
+def test_settings_out_of_range_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         PrepareConfig(**change)
     assert words in str(refusal.value)
 
 
-def test_the_plan_puts_each_row_into_one_file_of_its_split() -> None:
+def test_plan_assigns_each_row_to_one_file_of_its_split() -> None:
     plan = make_plan(EXAMPLE)
     stops = [0, *(stop for _, _, stop in plan.shards)]
     assert [start for _, start, _ in plan.shards] == stops[:-1]
@@ -169,7 +170,7 @@ def test_the_plan_puts_each_row_into_one_file_of_its_split() -> None:
     assert len({file for file, _, _ in plan.shards}) == len(plan.shards)
 
 
-def test_shards_mix_the_order_of_the_source(tmp_path: Path) -> None:
+def test_plan_shuffles_the_order_of_the_source(tmp_path: Path) -> None:
     plan = make_plan(faces(tmp_path / "a", broken=0))
     first = plan.records["person"].astype(int)[plan.split == SPLITS[0]]
     assert not first.is_monotonic_increasing
@@ -182,7 +183,7 @@ def test_private_and_utility_attributes_come_first() -> None:
     assert len(plan.attributes) == 23
 
 
-def test_only_extractor_train_is_fitted_to() -> None:
+def test_columns_are_fitted_on_extractor_train_alone() -> None:
     config = PrepareConfig(dataset="adult", shares=replace(EXAMPLE.shares, extractor=0.3,
                                                            attacker_train=0.48))  # fmt: skip
     plan = make_plan(config)
@@ -196,68 +197,67 @@ def test_too_few_people_are_refused_before_any_record_is_read() -> None:
     config = PrepareConfig(dataset="adult", adult=AdultConfig(private=("race",)), min_people=50)
     with pytest.raises(DataError) as refusal:
         make_plan(config)
-    said = str(refusal.value)
-    assert said.startswith("prepare.adult: too few people (race 'Amer-Indian-Eskimo': ")
-    assert "in attacker-select" in said
-    assert "lower prepare.min_people" in said
+    message = str(refusal.value)
+    assert message.startswith("prepare.adult: too few people (race 'Amer-Indian-Eskimo': ")
+    assert "in attacker-select" in message
+    assert "lower prepare.min_people" in message
 
 
-def test_unreadable_records_are_named_counted_and_refused_above_the_share() -> None:
+def test_unreadable_records_are_counted_and_refused_above_the_limit() -> None:
     plan = make_plan(EXAMPLE)
-    assert _judge_unreadable(EXAMPLE, plan, []) == ()
-    (note,) = _judge_unreadable(EXAMPLE, plan, [0, 3])
+    assert _check_unreadable(EXAMPLE, plan, []) == ()
+    (note,) = _check_unreadable(EXAMPLE, plan, [0, 3])
     names = plan.records["record"]
     assert note.startswith("Left out: 2 of 240 records are missing, broken or not pictures: ")
     assert note.endswith(f"pictures: {names[0]}, {names[3]}.")
     with pytest.raises(DataError, match="3 of 240"):
-        _judge_unreadable(EXAMPLE, plan, [0, 1, 2])
+        _check_unreadable(EXAMPLE, plan, [0, 1, 2])
     with pytest.raises(DataError) as refusal:
-        _judge_unreadable(EXAMPLE, plan, list(range(7)))
-    said = str(refusal.value)
-    assert f"7 of 240 records are missing, broken or not pictures: {names[0]}" in said
-    assert f"{names[4]} and 2 more" in said
-    assert names[5] not in said
-    assert "at most 1.00% of the records (prepare.max_unreadable)" in said
+        _check_unreadable(EXAMPLE, plan, list(range(7)))
+    message = str(refusal.value)
+    assert f"7 of 240 records are missing, broken or not pictures: {names[0]}" in message
+    assert f"{names[4]} and 2 more" in message
+    assert names[5] not in message
+    assert "at most 1.00% of the records (prepare.max_unreadable)" in message
 
 
-def test_a_folder_takes_its_place_only_when_whole(tmp_path: Path) -> None:
-    out = tmp_path / "shards"
-    with _whole(out) as folder:
-        (folder / "a").write_text("first")
+def test_refused_data_set_leaves_the_old_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Ray: too many unreadable records are counted after the shards were written."""
+    out = tmp_path / "artifacts" / "shards"
+    out.mkdir(parents=True)
+    (out / "schema.json").write_text("old")
 
-    def fail() -> None:
-        with _whole(out) as folder:
-            (folder / "b").write_text("second")
-            raise OSError("disk")
+    def write_one(plan: Any, folder: Path, monitor: Any) -> tuple[list[int], list[str]]:
+        (folder / "part").write_text("new")
+        return list(range(len(plan.records))), []
 
-    with pytest.raises(OSError, match="disk"):
-        fail()
-    assert [path.name for path in tmp_path.rglob("*")] == ["shards", "a"]
-    with _whole(out) as folder:
-        (folder / "c").write_text("third")
-    assert [path.name for path in tmp_path.rglob("*")] == ["shards", "c"]
+    monkeypatch.setattr(sharding, "connect", lambda _: nullcontext())
+    monkeypatch.setattr(sharding, "_write_shards", write_one)
+    with pytest.raises(DataError, match="240 of 240 records"):
+        prepare(EXAMPLE, ClusterConfig(log=""), out=out)
+    assert [path.name for path in tmp_path.rglob("*")] == ["artifacts", "shards", "schema.json"]
 
 
-# Ray Data sets options of its own that it has deprecated.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.*")
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
-def test_workers_write_what_one_process_would(tmp_path: Path) -> None:
+def test_shards_equal_those_of_a_single_process(tmp_path: Path) -> None:
     config = faces(tmp_path / "faces", broken=2)
-    sealed = prepare(config, ClusterConfig(log=""), out=tmp_path / "shards")
+    written = prepare(config, ClusterConfig(log=""), out=tmp_path / "shards")
     plan = make_plan(config)
     for file, start, stop in plan.shards:
         rows = plan.records.iloc[start:stop]
         batch = plan.reader.read(rows, plan.fitted)
-        kept = rows[batch.readable]
+        readable = rows[batch.readable]
         records = Records(
             x=batch.x[batch.readable],
-            labels={"gender": kept["gender"].to_numpy()},
-            person=kept["person"].to_numpy(dtype=np.str_),
+            labels={"gender": readable["gender"].to_numpy()},
+            person=readable["person"].to_numpy(dtype=np.str_),
         )
         assert (tmp_path / "shards" / file).read_bytes() == encode_shard(records)
     schema = read_schema(tmp_path / "shards")
-    assert schema == sealed
+    assert schema == written
     assert schema.unreadable == 2
     assert sum(schema.records.values()) == sum(schema.people.values()) == 238
     assert [len(read_split(tmp_path / "shards", schema, s)) for s in SPLITS] == [

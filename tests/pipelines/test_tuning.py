@@ -1,4 +1,4 @@
-"""A real search of a few trials: as a stage, and as `ray submit` starts it, killed and gone on."""
+"""Real searches of a few trials: as a stage, and as `ray submit` starts it, killed and resumed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,30 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from msgspec import structs
 from ruamel.yaml import YAML
 
+from pipelines import tuning
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.search.space import TuneConfig
-from pipelines.training.run import TrainConfig
+from pipelines.training.run import TrainConfig, code_digest
 from pipelines.tuning import tune
-from tiprdc.datasets.schema import Schema, read_schema, read_split, write_schema, write_shard
-from tiprdc.errors import ConfigError, DataError
+from tiprdc.datasets.schema import (
+    Records,
+    Schema,
+    read_schema,
+    read_split,
+    write_schema,
+    write_shard,
+)
+from tiprdc.errors import ClusterError, ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
@@ -35,7 +45,7 @@ BASE = TrainConfig(extractor=ExtractorConfig(width=8), schedule=ScheduleConfig(b
 
 
 @pytest.mark.ray
-def test_a_search_leaves_every_setting_and_the_best_for_each_limit(
+def test_search_writes_all_settings_and_a_proposal_for_each_limit(
     tmp_path: Path, make_shards: MakeShards, local_ray: None
 ) -> None:
     make_shards(tmp_path / "shards", "table", people=200)
@@ -57,12 +67,50 @@ def test_a_search_leaves_every_setting_and_the_best_for_each_limit(
     assert proposals[1]["train"]["extractor"]["features"] in (4, 8)
     assert list((tmp_path / "runs").iterdir()) == []
     lines = list(read(tmp_path / "logs" / "tune.jsonl"))
-    assert sum(line["event"] == "trial" for line in lines) == 4
+    trials = [line for line in lines if line["event"] == "trial"]
+    assert [trial["state"] for trial in trials] == ["finished"] * 4
     assert lines[-1]["event"] == "stage finished"
 
 
 @pytest.mark.ray
-def test_a_script_that_was_copied_and_killed_goes_on(
+@pytest.mark.parametrize("state", ["hopeless", "diverged", "failed"])
+def test_trials_that_cannot_finish_end_early(
+    tmp_path: Path, make_shards: MakeShards, local_ray: None, state: str
+) -> None:
+    shards = tmp_path / "shards"
+    schema = make_shards(shards, "table", people=200)
+    if state == "diverged":
+        records = read_split(shards, schema, "extractor-train")
+        rewrite(shards, "extractor-train", replace(records, x=records.x * np.float32("nan")))
+    if state == "failed":
+        records = read_split(shards, schema, "attacker-train")
+        labels = {name: np.zeros_like(values) for name, values in records.labels.items()}
+        rewrite(shards, "attacker-train", replace(records, labels=labels))
+    # A large batch: almost no steps, so no trial hides the planted secret.
+    batch = 512 if state == "hopeless" else 32
+    config = TuneConfig(
+        trials=2, epochs=3, people=200, features=(8,), limits=(0.01,), budget=(0.02, 0.02),
+        attacks=("logistic_regression",),
+    )  # fmt: skip
+    schedule = replace(BASE.schedule, batch=batch, epochs=3, warm_up=0.0)
+    base = replace(BASE, schedule=schedule)
+    cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
+    with pytest.raises(ClusterError, match="none of 2 trials finished"):
+        tune(config, base, cluster, shards=shards, out=tmp_path / "out")
+    lines = read(tmp_path / "logs" / "tune.jsonl")
+    trials = [line for line in lines if line["event"] == "trial"]
+    assert [trial["state"] for trial in trials] == [state] * 2
+    assert [trial.get("error") for trial in trials] == [
+        "ValueError" if state == "failed" else None
+    ] * 2
+
+
+def rewrite(shards: Path, split: str, records: Records) -> None:
+    write_shard(shards / split / "part-00000.parquet", records)
+
+
+@pytest.mark.ray
+def test_killed_search_resumes_from_a_copied_script(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     make_shards(tmp_path / "shards", "table", people=200)
@@ -91,7 +139,7 @@ def test_a_script_that_was_copied_and_killed_goes_on(
     try:
         deadline = time.monotonic() + 200
         while not trials() or not list(tmp_path.glob("runs/tune-*/tuner.pkl")):
-            assert first.poll() is None, "it ended before it could be killed"
+            assert first.poll() is None, "ended before the kill"
             assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:
@@ -101,13 +149,13 @@ def test_a_script_that_was_copied_and_killed_goes_on(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250
     )
     assert done.returncode == 0, done.stderr
-    assert "going on with" in done.stderr
+    assert "tune: resuming" in done.stderr
     assert len(pd.read_csv(tmp_path / "out" / "front.csv")) == 4
     assert len(trials()) == len(set(trials())) >= 4
     assert done.stdout.split() == [str(tmp_path / "out" / n) for n in ("front.csv", "best.yaml")]
 
 
-def test_the_script_says_what_it_takes_without_the_projects_folder(
+def test_copied_script_prints_help_and_config_errors(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     make_shards(tmp_path / "shards", "table", people=40)
@@ -129,7 +177,7 @@ def test_the_script_says_what_it_takes_without_the_projects_folder(
     assert "did you mean 'trials'?" in done.stderr
 
 
-def test_a_search_without_a_utility_task_is_refused(
+def test_search_without_utility_attribute_is_refused(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     make_shards(tmp_path, "table")
@@ -138,7 +186,7 @@ def test_a_search_without_a_utility_task_is_refused(
         tune(TuneConfig(), BASE, ClusterConfig(log=""), shards=tmp_path, out=tmp_path / "out")
 
 
-def test_a_budget_that_the_labels_forbid_is_refused_before_any_trial(
+def test_infeasible_budget_is_refused_before_any_trial(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     schema = make_shards(tmp_path, "table", people=400)
@@ -152,3 +200,29 @@ def test_a_budget_that_the_labels_forbid_is_refused_before_any_trial(
     with pytest.raises(DataError, match="hiding secret and keeping task whole cannot"):
         tune(TuneConfig(), base, ClusterConfig(log=""), shards=tmp_path, out=tmp_path / "out")
     assert json.dumps(sorted(p.name for p in tmp_path.iterdir())).count("out") == 0
+
+
+def test_search_name_changes_with_the_code_of_attacks_and_trials(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that was killed is found by its name: other code starts a new one."""
+    schema = make_shards(tmp_path / "shards", "table", people=40)
+    for folder in ("tiprdc", "pipelines"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    digest = partial(code_digest, project=tmp_path)
+    monkeypatch.setattr(tuning, "code_digest", digest)
+    names = {tuning._search_name(TuneConfig(), BASE, schema)}
+    assert names == {tuning._search_name(TuneConfig(), BASE, schema)}
+    edited = (
+        "tiprdc/attacks/mlp.py",
+        "tiprdc/attacks/cross_fitting.py",
+        "pipelines/search/trial.py",
+    )
+    for number, file in enumerate(edited):
+        with (tmp_path / file).open("a") as stream:
+            stream.write("\n# edited\n")
+        names.add(tuning._search_name(TuneConfig(), BASE, schema))
+        assert len(names) == number + 2, file
+    (tmp_path / "pipelines" / "observability" / "progress.py").write_text("# edited\n")
+    assert tuning._search_name(TuneConfig(), BASE, schema) in names

@@ -15,7 +15,7 @@ from benchmarks.robustness import training_faults
 from benchmarks.robustness.project import ROLES, Project
 from benchmarks.robustness.training_faults import FAULTS, FaultRun
 from pipelines.defaults import training
-from pipelines.observability.event_log import Journal
+from pipelines.observability.event_log import EventLog
 from pipelines.params import load
 from pipelines.training.run import TrainConfig
 from tiprdc.datasets.schema import read_schema, read_split
@@ -30,7 +30,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def _write_log(project: Project, epochs: dict[str, list[int]], *, restarted: bool = True) -> None:
-    journal = Journal(str(project.folder / "logs"), "train")
+    journal = EventLog(str(project.folder / "logs"), "train")
     for role, numbers in epochs.items():
         if restarted:
             journal.write("started", {"resumed": False}, run=role)

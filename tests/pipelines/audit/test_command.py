@@ -1,4 +1,4 @@
-"""The audit end to end on planted data, against ONNX files whose leak is known."""
+"""The audit end to end on planted data, with ONNX files whose leak is known."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CONFIG = AuditConfig(
 
 
 class Project:
-    """Shards, a release and a control in a folder."""
+    """Shards, a release and an unprotected extractor in a folder."""
 
     def __init__(
         self, root: Path, make_shards: MakeShards, modality: Modality, people: int
@@ -96,7 +96,7 @@ SHOWS = np.eye(4)
 
 
 @pytest.mark.ray
-def test_a_release_without_the_secret_passes(table: Project, local_ray: None) -> None:
+def test_release_without_the_secret_passes(table: Project, local_ray: None) -> None:
     table.release(HIDES)
     report = table.audit(structs.replace(CONFIG, reconstruction=True))
     assert (report.verdict, report.reasons) == ("PASS", ())
@@ -117,21 +117,19 @@ def test_a_release_without_the_secret_passes(table: Project, local_ray: None) ->
 
 
 @pytest.mark.ray
-def test_a_release_with_the_secret_fails_and_two_audits_agree(
-    table: Project, local_ray: None
-) -> None:
+def test_release_with_the_secret_fails_reproducibly(table: Project, local_ray: None) -> None:
     table.release(SHOWS)
     first, again = table.audit(), table.audit(out="again")
     assert first.verdict == "FAIL"
     assert "the lower bound" in first.reasons[0]
     for name in ("audit.json", "metrics.json", "attacks.csv", "pictures.npz"):
-        found = [(table.root / out / name).read_bytes() for out in ("reports", "again")]
-        assert found[0] == found[1]
+        files = [(table.root / out / name).read_bytes() for out in ("reports", "again")]
+        assert files[0] == files[1]
     assert first.to_json() == again.to_json()
 
 
 @pytest.mark.ray
-def test_features_that_are_not_numbers_never_pass(table: Project, local_ray: None) -> None:
+def test_features_with_nan_never_pass(table: Project, local_ray: None) -> None:
     table.release(-np.abs(HIDES) - 1, "Log")
     report = table.audit()
     assert report.verdict == "INCONCLUSIVE"
@@ -140,7 +138,7 @@ def test_features_that_are_not_numbers_never_pass(table: Project, local_ray: Non
 
 
 @pytest.mark.ray
-def test_constant_features_of_pictures_leave_the_prior(
+def test_constant_picture_features_leave_the_prior(
     tmp_path: Path, make_shards: MakeShards, local_ray: None
 ) -> None:
     project = Project(tmp_path, make_shards, "image", 120)
@@ -167,7 +165,7 @@ def _halves() -> np.ndarray:
 
 
 @pytest.mark.ray
-def test_text_is_attacked_as_text_and_its_tokens_are_looked_for(
+def test_text_release_gets_text_attacks_and_token_reconstruction(
     tmp_path: Path, make_shards: MakeShards, local_ray: None
 ) -> None:
     project = Project(tmp_path, make_shards, "text", 160)
@@ -181,7 +179,7 @@ def test_text_is_attacked_as_text_and_its_tokens_are_looked_for(
 
 
 @pytest.mark.ray
-def test_a_worker_that_dies_is_never_a_pass(
+def test_dead_worker_makes_the_audit_inconclusive(
     table: Project, local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray
@@ -197,16 +195,16 @@ def test_a_worker_that_dies_is_never_a_pass(
     assert any("kernel on released (seed 0) failed" in reason for reason in report.reasons)
 
 
-def _dies_as_kernel(job: Any, *given: Any) -> Any:
+def _dies_as_kernel(job: Any, *arguments: Any) -> Any:
     from tiprdc.audit.tasks import fit
 
     if job.attack == "kernel":
         os._exit(1)
-    return fit(job, *given)
+    return fit(job, *arguments)
 
 
 @pytest.mark.ray
-def test_a_file_that_onnxruntime_refuses_is_said(table: Project, local_ray: None) -> None:
+def test_file_that_onnxruntime_refuses_is_a_model_error(table: Project, local_ray: None) -> None:
     table.release(HIDES)
     broken = table.root / "unprotected" / "unprotected.onnx"
     broken.write_bytes(broken.read_bytes()[:50])
@@ -215,7 +213,7 @@ def test_a_file_that_onnxruntime_refuses_is_said(table: Project, local_ray: None
 
 
 @pytest.mark.parametrize("name", ["release", "release/extractor.onnx"])
-def test_a_release_is_named_by_its_path(
+def test_release_can_be_given_by_path(
     table: Project, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table.release(HIDES)
@@ -223,13 +221,13 @@ def test_a_release_is_named_by_its_path(
     assert resolve(name) == Path("release")
 
 
-def test_a_version_is_watched_by_its_own_name() -> None:
-    assert __main__._named("artifacts/release") == {}
+def test_version_is_monitored_under_its_own_name() -> None:
+    assert __main__._monitor_names("artifacts/release") == {}
     named = {"stage": "audit-extractor-int8@v1.2.0", "artifact": "extractor-int8@v1.2.0"}
-    assert __main__._named("extractor-int8@v1.2.0") == named
+    assert __main__._monitor_names("extractor-int8@v1.2.0") == named
 
 
-def test_what_is_no_path_is_refused() -> None:
+def test_unknown_release_is_refused() -> None:
     with pytest.raises(ModelError, match="does not exist"):
         resolve("artifacts/relaese")
 
@@ -242,7 +240,7 @@ def test_too_few_people_are_refused_before_any_work(table: Project) -> None:
     assert not (table.root / "reports").exists()
 
 
-def test_a_file_that_is_not_the_manifests_is_refused(table: Project) -> None:
+def test_file_that_differs_from_its_manifest_is_refused(table: Project) -> None:
     table.release(HIDES)
     with (table.root / "release" / "extractor.onnx").open("ab") as file:
         file.write(b" ")
@@ -250,21 +248,21 @@ def test_a_file_that_is_not_the_manifests_is_refused(table: Project) -> None:
         table.audit()
 
 
-def test_a_release_made_from_other_people_is_refused(table: Project) -> None:
+def test_release_trained_on_other_shards_is_refused(table: Project) -> None:
     table.schema = replace(table.schema, digest="f" * 64)
     table.release(HIDES)
     with pytest.raises(ModelError, match="trained on other shards"):
         table.audit()
 
 
-def test_a_missing_file_is_named(table: Project) -> None:
+def test_missing_file_is_named_in_the_error(table: Project) -> None:
     table.release(HIDES)
     (table.root / "unprotected" / "unprotected.onnx").unlink()
     with pytest.raises(ModelError, match="no such file"):
         table.audit()
 
 
-def test_noise_of_a_release_is_the_same_again_and_another_for_other_people(tmp_path: Path) -> None:
+def test_noise_of_a_release_is_seeded_by_the_records(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("RandomNormalLike", ["x"], ["n"]),
         helper.make_node("Add", ["x", "n"], ["z"]),

@@ -1,4 +1,4 @@
-"""A cell is fitted, exported and attacked beside its reference, and is not run twice."""
+"""Cells are fitted, exported and attacked, compared with their reference, and run once."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ CONFIG = ComparisonConfig(
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Tasks run in this process, without Ray; the keys of those that ran."""
+    """Run tasks in this process, without Ray; the list has the keys of those that ran."""
     ran: list[Any] = []
 
-    def spread(
+    def run_here(
         function: Callable[..., Any], tasks: Mapping[Any, Any], *_: Any
     ) -> Iterator[tuple[Any, Any]]:
         for key, arguments in tasks.items():
             ran.append(key)
             yield key, function(*arguments)
 
-    monkeypatch.setattr(run, "spread", spread)
+    monkeypatch.setattr(run, "run_on_ray", run_here)
     return ran
 
 
@@ -66,7 +66,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_a_cell_is_measured_once_beside_its_reference(
+def test_cell_and_reference_are_measured_once(
     tmp_path: Path, make_shards: MakeShards, here: list[Any]
 ) -> None:
     shards, cluster = tmp_path / "shards", ClusterConfig()
@@ -77,13 +77,13 @@ def test_a_cell_is_measured_once_beside_its_reference(
     assert next(refer(more, cluster, shards, reference)).levels == reference.levels
     assert here == [0]
 
-    asked = [Cell("planted", name, 0) for name in ("raw", "noisy", "maxent")]
+    cells = [Cell("planted", name, 0) for name in ("raw", "noisy", "maxent")]
 
     def out(cell: Cell) -> Path:
         return tmp_path / f"{cell.dataset}-{cell.method}.csv"
 
-    run_cells(asked, {"planted": CONFIG}, cluster, {"planted": reference}, out)
-    raw, noisy, maxent = (rows_of(out(cell)) for cell in asked)
+    run_cells(cells, {"planted": CONFIG}, cluster, {"planted": reference}, out)
+    raw, noisy, maxent = (rows_of(out(cell)) for cell in cells)
     for rows in (raw, noisy, maxent):
         assert [row["attribute"] for row in rows] == ["secret", "task"]
         assert [row["role"] for row in rows] == ["private", "utility"]
@@ -91,7 +91,7 @@ def test_a_cell_is_measured_once_beside_its_reference(
         for row in rows:
             assert float(row["prior"]) == 0.5
             assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
-    # The record itself is its own ceiling, and the planted secret is recognised in it.
+    # The record is its own ceiling, and attacks recognise the planted secret in it.
     assert raw[0]["value"] == raw[0]["ceiling"]
     assert float(raw[0]["value"]) > 0.95
     assert float(noisy[0]["value"]) < float(raw[0]["value"])
@@ -102,21 +102,21 @@ def test_a_cell_is_measured_once_beside_its_reference(
     assert (raw[0]["floor"] != "", raw[1]["floor"]) == (True, "")
 
     here.clear()
-    run_cells(asked, {"planted": CONFIG}, cluster, {"planted": reference}, out)
+    run_cells(cells, {"planted": CONFIG}, cluster, {"planted": reference}, out)
     assert here == []
     run_cells(
-        asked, {"planted": CONFIG}, cluster, {"planted": replace(reference, settings="others")}, out
+        cells, {"planted": CONFIG}, cluster, {"planted": replace(reference, settings="others")}, out
     )
-    assert here == asked
-    assert {row["settings"] for row in rows_of(out(asked[0]))} == {"others"}
+    assert here == cells
+    assert {row["settings"] for row in rows_of(out(cells[0]))} == {"others"}
 
 
-def test_noise_that_is_in_a_file_is_the_same_again(tmp_path: Path, make_shards: MakeShards) -> None:
+def test_noise_of_an_exported_file_is_reproducible(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table", people=40)
     _, parts = cell._read(str(tmp_path))
 
     def z() -> Any:
-        sent, _ = cell._sent(METHODS["bottleneck"], CONFIG, str(tmp_path), schema, parts, 3)
+        sent, _ = cell._features(METHODS["bottleneck"], CONFIG, str(tmp_path), schema, parts, 3)
         return sent["attacker-test"]
 
     first = z()
@@ -126,15 +126,15 @@ def test_noise_that_is_in_a_file_is_the_same_again(tmp_path: Path, make_shards: 
     assert first.std() > 0.9
 
 
-def test_attackers_hold_records_where_features_are_sent(
+def test_record_attacks_get_records_only_where_features_are_sent(
     tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = make_shards(tmp_path, "table", people=60)
     config = structs.replace(CONFIG, attacks=("logistic_regression", "decensoring"))
-    held: list[Any] = []
+    received: list[Any] = []
 
     def scored(attacks: Any, *_: Any, x: Any = None, **__: Any) -> Any:
-        held.append((set(attacks) & {"decensoring"}, None if x is None else x.shape))
+        received.append((set(attacks) & {"decensoring"}, None if x is None else x.shape))
 
     monkeypatch.setattr(cell, "score", scored)
     _, parts = cell._read(str(tmp_path))
@@ -142,17 +142,17 @@ def test_attackers_hold_records_where_features_are_sent(
     cell._scores(METHODS["leace"], sent, config, schema, parts)
     cell._scores(METHODS["noisy"], sent, config, schema, parts)
     people = len(parts["attacker-train"])
-    assert [shape and shape[0] for _, shape in held] == [people, people, None, None]
-    assert [bool(names) for names, _ in held] == [True, False, True, False]
+    assert [shape and shape[0] for _, shape in received] == [people, people, None, None]
+    assert [bool(names) for names, _ in received] == [True, False, True, False]
 
 
-def test_a_comparison_needs_an_attack_that_needs_no_records() -> None:
+def test_comparison_needs_an_attack_without_records() -> None:
     for attacks in ((), ("decensoring",)):
         with pytest.raises(ConfigError, match="at least one attack that needs no records"):
             ComparisonConfig(attacks=attacks)
 
 
-def test_a_method_that_cannot_work_on_such_records_is_left_out_with_a_sentence(
+def test_method_for_another_modality_is_left_out_with_a_reason(
     tmp_path: Path, make_shards: MakeShards, here: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_shards(tmp_path / "shards", "text", people=40)
@@ -165,9 +165,7 @@ def test_a_method_that_cannot_work_on_such_records_is_left_out_with_a_sentence(
     assert rows_of(tmp_path / "c.csv") == []
 
 
-def test_the_settings_change_with_what_is_asked_and_not_with_the_seeds(
-    tmp_path: Path, make_shards: MakeShards
-) -> None:
+def test_settings_digest_ignores_the_seeds(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table", people=40)
     first = run._settings(CONFIG, schema)
     assert run._settings(structs.replace(CONFIG, seeds=(0, 1)), schema) == first
@@ -176,15 +174,15 @@ def test_the_settings_change_with_what_is_asked_and_not_with_the_seeds(
     assert run._settings(CONFIG, replace(schema, private=("task",))) != first
 
 
-def test_a_data_set_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_missing_data_set_has_a_reason(tmp_path: Path) -> None:
     missing = ManifestConfig(path=str(tmp_path / "nowhere.csv"))
     why = absent(PrepareConfig(dataset="manifest", manifest=missing))
     assert why is not None
-    assert "nowhere.csv is not there: name your own copy" in why
+    assert "nowhere.csv does not exist: set the path of your copy" in why
     assert absent(PrepareConfig(dataset="avatars")) is None
 
 
-def test_what_is_asked_is_checked() -> None:
+def test_comparison_settings_are_checked() -> None:
     with pytest.raises(ConfigError, match=r"comparison.attacks: kernl"):
         ComparisonConfig(attacks=("kernl",))
     with pytest.raises(ConfigError, match=r"comparison.seeds: \[0, 0\]"):
@@ -192,13 +190,13 @@ def test_what_is_asked_is_checked() -> None:
 
 
 @pytest.mark.ray
-def test_tasks_are_spread_over_ray(local_ray: None) -> None:
+def test_run_on_ray_returns_all_results(local_ray: None) -> None:
     tasks = {"two": (2,), "four": (4,)}
-    found = run.spread(prior, tasks, ClusterConfig(), "priors")
-    assert dict(found) == {"two": 0.5, "four": 0.25}
+    results = run.run_on_ray(prior, tasks, ClusterConfig(), "priors")
+    assert dict(results) == {"two": 0.5, "four": 0.25}
 
 
-def test_every_section_of_the_comparisons_params_can_be_read(
+def test_every_section_of_the_comparison_params_loads(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     sections = YAML(typ="safe", pure=True).load(GRAPH / "params.yaml")
@@ -209,34 +207,38 @@ def test_every_section_of_the_comparisons_params_can_be_read(
             memory=0, budget=budget
         )
         load(name, PrepareConfig, GRAPH / "params.yaml")
-    listed = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
-    assert set(sections) == listed
+    names = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
+    assert set(sections) == names
     assert set(sections["methods"]) == set(METHODS) - {"unprotected"}
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("avatars: 0.7", r"budgets.avatars: 0.7\n  expected: 0.001 to 0.5"),
         ("avatar: 0.1", r"budgets.avatar: no data set of this name(?s:.*)'avatars'\?"),
         ("avatars: low", "budgets.avatars: 'low' (?s:.*) a number"),
     ],
 )
-def test_a_wrong_budget_is_refused_by_its_own_key(
-    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch, line: str, said: str
+def test_wrong_budget_is_refused_with_its_key(
+    tmp_path: Path,
+    make_shards: MakeShards,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    message: str,
 ) -> None:
     params = tmp_path / "params.yaml"
     text = (GRAPH / "params.yaml").read_text()
     params.write_text(re.sub(r"^  avatars: .*$", f"  {line}", text, flags=re.MULTILINE))
     monkeypatch.setattr(settings, "PARAMS", params)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         comparison("avatars", make_shards(tmp_path, "table", people=40))
 
 
-def test_the_references_deps_hold_all_code_that_decides_figures() -> None:
+def test_deps_of_the_reference_cover_its_imports() -> None:
     """DVC follows no imports: an edited attack must not leave old figures up to date."""
     graph = grimp.build_graph("pipelines", "tiprdc", cache_dir=None)
-    stated = YAML(typ="safe").load(GRAPH / "dvc.yaml")["stages"]["reference"]["deps"]
+    deps = YAML(typ="safe").load(GRAPH / "dvc.yaml")["stages"]["reference"]["deps"]
     needed = {
         file
         for module in graph.find_upstream_modules("pipelines.comparison.run")
@@ -244,11 +246,12 @@ def test_the_references_deps_hold_all_code_that_decides_figures() -> None:
     }
     missing = {
         file for file in needed
-        if not any(file == dep or file.startswith(f"{dep}/") for dep in stated)
+        if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)
     }  # fmt: skip
-    # They say, show, place and refuse; no figure follows from them.
+    # Where it runs, what is shown, and error texts: no figure depends on them.
     assert missing == {
-        "pipelines/cluster.py", "pipelines/observability/progress.py",
+        "pipelines/cluster.py", "pipelines/ray_errors.py", "pipelines/ray_tasks.py",
+        "pipelines/observability/progress.py",
         "pipelines/observability/event_log.py",
         "pipelines/observability/metrics.py", "pipelines/observability/stage_monitor.py",
         "tiprdc/errors.py", "tiprdc/settings.py",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipelines.cluster import ClusterConfig
-from pipelines.observability.audit_metrics import Scoreboard, judged
+from pipelines.observability.audit_metrics import AttackMetrics, report_verdict
 from pipelines.observability.event_log import read
 from pipelines.observability.stage_monitor import StageMonitor
 from tiprdc.attacks.suite import AttackTrial
@@ -16,18 +16,18 @@ def trial(select: float | None) -> AttackTrial:
     return AttackTrial(select, "ok" if select else "failed: MemoryError", 1.0, None)
 
 
-def test_attacks_are_counted_and_the_best_seed_is_shown(tmp_path: Path) -> None:
-    seen = StageMonitor("audit", ClusterConfig(log=str(tmp_path)))
+def test_attacks_are_counted_and_the_best_seed_is_kept(tmp_path: Path) -> None:
+    monitor = StageMonitor("audit", ClusterConfig(log=str(tmp_path)))
 
     def value(name: str, **labels: str) -> float | None:
-        return seen.metrics.registry.get_sample_value(
+        return monitor.metrics.registry.get_sample_value(
             f"tiprdc_audit_{name}", {"artifact": "extractor-int8", **labels}
         )
 
-    board = Scoreboard(seen, jobs=5, artifact="extractor-int8")
+    metrics = AttackMetrics(monitor, jobs=5, artifact="extractor-int8")
     for seed, select in enumerate((0.61, 0.64, 0.58)):
-        board.scored(Job("skin_tone", "released", "mlp", seed, 1), trial(select))
-    board.scored(Job("skin_tone", "released", "cnn", 0, 1), trial(None))
+        metrics.attack_ended(Job("skin_tone", "released", "mlp", seed, 1), trial(select))
+    metrics.attack_ended(Job("skin_tone", "released", "cnn", 0, 1), trial(None))
     labels = {"attribute": "skin_tone", "representation": "released"}
     assert value("attack_accuracy_ratio", **labels, attack="mlp") == 0.64
     assert value("attack_accuracy_ratio", **labels, attack="cnn") is None
@@ -38,20 +38,20 @@ def test_attacks_are_counted_and_the_best_seed_is_shown(tmp_path: Path) -> None:
     assert all(line["seconds"] >= 0 for line in lines)
 
 
-def test_the_verdict_is_one_of_three_and_dated(tmp_path: Path) -> None:
-    seen = StageMonitor("audit", ClusterConfig(log=str(tmp_path)))
+def test_verdict_metrics_have_one_of_three_values_and_a_time(tmp_path: Path) -> None:
+    monitor = StageMonitor("audit", ClusterConfig(log=str(tmp_path)))
     strongest = SimpleNamespace(balanced_accuracy=0.57, high=0.59)
-    found: Any = SimpleNamespace(
+    report: Any = SimpleNamespace(
         verdict="INCONCLUSIVE", model_sha256="3f" * 32,
         attributes={
             "skin_tone": SimpleNamespace(limit=0.6, strongest=strongest),
             "glasses": SimpleNamespace(limit=0.6, strongest=None),
         },
     )  # fmt: skip
-    judged(seen, found, "extractor")
+    report_verdict(monitor, report, "extractor")
     samples = {
         (s.name.removeprefix("tiprdc_audit_"), *s.labels.values()): s.value
-        for family in seen.metrics.registry.collect() for s in family.samples
+        for family in monitor.metrics.registry.collect() for s in family.samples
     }  # fmt: skip
     assert [samples["verdict", "extractor", v] for v in ("PASS", "FAIL", "INCONCLUSIVE")] == [
         0,

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.cluster import ClusterConfig
 from pipelines.observability import metrics as module
-from pipelines.observability.metrics import METRICS, Metrics, offered
-from pipelines.observability.stage_monitor import monitor_stage, nothing_known
+from pipelines.observability.metrics import METRICS, Metrics, export_metrics
+from pipelines.observability.stage_monitor import monitor_stage, uninformed_score
 from tiprdc.errors import ClusterError, ConfigError, DataError
 
 UNITS = (
@@ -44,24 +44,24 @@ def fetch(url: str) -> str:
         return str(answer.read().decode())
 
 
-def test_names_say_their_unit_and_what_they_are() -> None:
+def test_metric_names_end_in_units_and_have_help_texts() -> None:
     for key, metric in METRICS.items():
         assert metric.name == f"tiprdc_{key}"
         assert metric.name.endswith(UNITS), metric.name
         assert re.fullmatch(r"[a-z_]+", metric.name)
         assert len(metric.help) > 10
         assert set(metric.labels) <= {
-            "stage", "part", "run", "player", "state",
+            "stage", "part", "run", "network", "state",
             "artifact", "attribute", "representation", "attack", "verdict",
         }  # fmt: skip
 
 
-def test_only_what_was_noted_is_there() -> None:
+def test_only_metrics_that_were_set_are_exported() -> None:
     metrics = Metrics()
-    metrics.set("train_player_loss", float("nan"), run="protected", player="total")
+    metrics.set("train_loss", float("nan"), run="protected", network="total")
     text = generate_latest(metrics.registry).decode()
     assert text.count("# HELP") == 1
-    assert 'tiprdc_train_player_loss{player="total",run="protected"} NaN' in text
+    assert 'tiprdc_train_loss{network="total",run="protected"} NaN' in text
 
 
 def test_labels_are_bounded_in_number_and_length(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,31 +70,31 @@ def test_labels_are_bounded_in_number_and_length(monkeypatch: pytest.MonkeyPatch
     for n in range(50):
         metrics.set("train_epoch", n, run=f"{n}" * 100)
     metrics.set("train_epoch", -1, run="0" * 100)
-    found = figures(generate_latest(metrics.registry).decode())
-    assert len(found) == 4
-    assert found["tiprdc_train_epoch", "other"] == 49
-    assert found["tiprdc_train_epoch", "0" * 64] == -1
+    samples = figures(generate_latest(metrics.registry).decode())
+    assert len(samples) == 4
+    assert samples["tiprdc_train_epoch", "other"] == 49
+    assert samples["tiprdc_train_epoch", "0" * 64] == -1
 
 
-def test_an_unknown_label_is_a_bug() -> None:
+def test_unknown_label_fails() -> None:
     with pytest.raises(AssertionError):
         Metrics().set("audit_limit_ratio", 1, person="p-17")
 
 
-def test_metrics_are_served_while_the_stage_runs_and_no_longer() -> None:
+def test_metrics_are_served_only_while_the_stage_runs() -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
-    with monitor_stage("train", ClusterConfig(log="", metrics_port=port)) as seen:
-        seen.done("protected", 1, 4)
-        found = figures(fetch(url))
-        assert found["tiprdc_stage_running", "train"] == 1
-        assert abs(found["tiprdc_stage_progress_time_seconds", "train"] - time.time()) < 60
-        assert found["tiprdc_stage_done_ratio", "protected", "train"] == 0.25
+    with monitor_stage("train", ClusterConfig(log="", metrics_port=port)) as monitor:
+        monitor.set_progress("protected", 1, 4)
+        samples = figures(fetch(url))
+        assert samples["tiprdc_stage_running", "train"] == 1
+        assert abs(samples["tiprdc_stage_progress_time_seconds", "train"] - time.time()) < 60
+        assert samples["tiprdc_stage_done_ratio", "protected", "train"] == 0.25
     with pytest.raises(OSError, match="refused"):
         fetch(url)
 
 
-def test_a_taken_port_is_refused_before_the_work() -> None:
+def test_taken_port_is_refused_before_the_work() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         config = ClusterConfig(log="", metrics_port=server.getsockname()[1])
         with (
@@ -106,26 +106,26 @@ def test_a_taken_port_is_refused_before_the_work() -> None:
             pytest.fail("started")
 
 
-def test_the_file_tells_how_the_stage_ended(tmp_path: Path) -> None:
+def test_metrics_file_has_the_outcome_of_the_stage(tmp_path: Path) -> None:
     config = ClusterConfig(log=str(tmp_path / "logs"), metrics_folder=str(tmp_path / "prom"))
     path = tmp_path / "prom" / "tiprdc_audit.prom"
     with monitor_stage("audit", config):
         assert figures(path.read_text())["tiprdc_stage_running", "audit"] == 1
-    found = figures(path.read_text())
-    assert found["tiprdc_stage_running", "audit"] == found["tiprdc_stage_failed", "audit"] == 0
-    assert ("tiprdc_stage_success_time_seconds", "audit") in found
+    samples = figures(path.read_text())
+    assert samples["tiprdc_stage_running", "audit"] == samples["tiprdc_stage_failed", "audit"] == 0
+    assert ("tiprdc_stage_success_time_seconds", "audit") in samples
     with pytest.raises(DataError), monitor_stage("audit", config):
         raise DataError("column", "age of person 17", "one of sex, race")
-    found = figures(path.read_text())
-    assert found["tiprdc_stage_failed", "audit"] == 1
-    assert ("tiprdc_stage_success_time_seconds", "audit") not in found
-    journal = (tmp_path / "logs" / "audit.jsonl").read_text()
-    assert '"event": "stage failed", "error": "DataError", "where": "column"' in journal
-    assert "17" not in journal.split("stage failed")[1]
+    samples = figures(path.read_text())
+    assert samples["tiprdc_stage_failed", "audit"] == 1
+    assert ("tiprdc_stage_success_time_seconds", "audit") not in samples
+    events = (tmp_path / "logs" / "audit.jsonl").read_text()
+    assert '"event": "stage failed", "error": "DataError", "where": "column"' in events
+    assert "17" not in events.split("stage failed")[1]
     assert [p.name for p in path.parent.iterdir()] == ["tiprdc_audit.prom"]
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_unwritable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     config = ClusterConfig(log="", metrics_folder=str(tmp_path / "file" / "prom"))
     with (
@@ -135,15 +135,15 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         pytest.fail("started")
 
 
-def test_a_pushgateway_that_is_away_is_said_once_and_disturbs_nothing(
+def test_unreachable_pushgateway_causes_one_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     gateway = f"127.0.0.1:{free_port()}"
     with monitor_stage("train", ClusterConfig(log="", pushgateway=gateway)):
         pass
-    said = capsys.readouterr().err
-    assert said.count(f"warning: Pushgateway {gateway}") == 1
-    assert "refused" in said
+    output = capsys.readouterr().err
+    assert output.count(f"warning: Pushgateway {gateway}") == 1
+    assert "refused" in output
 
 
 @pytest.fixture
@@ -168,10 +168,10 @@ def pushgateway(tmp_path: Path) -> Iterator[str]:
         process.wait(20)
 
 
-def test_a_real_pushgateway_takes_them_under_the_stages_name(pushgateway: str) -> None:
+def test_real_pushgateway_groups_metrics_by_stage(pushgateway: str) -> None:
     metrics = Metrics()
     metrics.set("audit_verdict", 1, artifact="extractor-int8", verdict="FAIL")
-    with offered(metrics, "audit-variant@int8", ClusterConfig(pushgateway=pushgateway)):
+    with export_metrics(metrics, "audit-variant@int8", ClusterConfig(pushgateway=pushgateway)):
         pass
     text = fetch(f"http://{pushgateway}/metrics")
     assert re.search(r'tiprdc_audit_verdict{.*stage="audit-variant@int8",verdict="FAIL"} 1', text)
@@ -181,16 +181,16 @@ def test_a_real_pushgateway_takes_them_under_the_stages_name(pushgateway: str) -
     ("wrong", "key"),
     [({"metrics_port": 80}, "metrics_port"), ({"metrics_host": ""}, "metrics_host")],
 )
-def test_ranges_are_checked(wrong: dict[str, int], key: str) -> None:
+def test_values_out_of_range_are_refused(wrong: dict[str, int], key: str) -> None:
     with pytest.raises(ConfigError, match=f"cluster.{key}"):
         ClusterConfig(**wrong)  # type: ignore[arg-type]  # one key
 
 
-def test_what_an_estimator_gives_to_a_critic_that_knows_nothing() -> None:
+def test_uninformed_score_matches_every_estimator() -> None:
     import torch
 
     from tiprdc.objectives.estimators import ESTIMATORS
 
     for name, estimator in ESTIMATORS.items():
         blind = estimator(torch.zeros(8), torch.zeros(4, 8), None)
-        assert nothing_known(name) == pytest.approx(float(blind), abs=1e-6)
+        assert uninformed_score(name) == pytest.approx(float(blind), abs=1e-6)

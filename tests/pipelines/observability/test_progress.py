@@ -15,7 +15,7 @@ from tiprdc.errors import DataError
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_users_mistake_is_said_without_a_traceback() -> None:
+def test_own_error_is_printed_without_a_traceback() -> None:
     script = (
         "from pipelines.observability.progress import run\n"
         "from tiprdc.errors import DataError\n"
@@ -28,7 +28,7 @@ def test_a_users_mistake_is_said_without_a_traceback() -> None:
     assert stage.stderr == ("\nprepare.path: people[0].csv\n  expected: a file\n  hint: copy it\n")
 
 
-def test_a_full_disk_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_disk_is_printed_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     def main() -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "artifacts/x")
 
@@ -38,7 +38,7 @@ def test_a_full_disk_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "artifacts/x: no space left on the device" in capsys.readouterr().err
 
 
-def test_a_bug_keeps_its_traceback() -> None:
+def test_unexpected_exception_keeps_its_traceback() -> None:
     def bug() -> None:
         raise OSError(errno.EIO, "bus")
 
@@ -51,15 +51,15 @@ def test_a_bug_keeps_its_traceback() -> None:
         run(another)
 
 
-def test_without_a_terminal_progress_is_a_few_plain_lines(
+def test_progress_without_a_terminal_is_plain_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert list(progress(range(500), total=500, label="Writing shards")) == list(range(500))
-    said = capsys.readouterr().err.splitlines()
-    assert said == ["Writing shards: part 1 of 500", "Writing shards: part 500 of 500"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["Writing shards: part 1 of 500", "Writing shards: part 500 of 500"]
 
 
-def test_following_ends_with_the_work_and_misses_nothing(
+def test_follow_ends_with_the_futures_and_shows_all_events(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     source: queue.Queue[tuple[str, int]] = queue.Queue()
@@ -67,13 +67,13 @@ def test_following_ends_with_the_work_and_misses_nothing(
     future.set_exception(DataError("a", "b", "c"))
     source.put(("protected", 1))
     source.put(("protected", 2))
-    with Progress("epoch") as shown:
-        shown.add("protected", 2)
-        shown.follow(source, [future])
+    with Progress("epoch") as bars:
+        bars.add("protected", 2)
+        bars.follow(source, [future])
     assert "protected: epoch 2 of 2" in capsys.readouterr().err
 
 
-def test_what_changes_is_told_to_whoever_asks() -> None:
-    told = []
-    list(progress(range(3), total=3, label="x", heard=lambda *change: told.append(change)))
-    assert told == [("x", 1, 3), ("x", 2, 3), ("x", 3, 3)]
+def test_on_change_is_called_with_each_change() -> None:
+    changes = []
+    list(progress(range(3), total=3, label="x", on_change=lambda *each: changes.append(each)))
+    assert changes == [("x", 1, 3), ("x", 2, 3), ("x", 3, 3)]

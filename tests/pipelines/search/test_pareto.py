@@ -34,21 +34,21 @@ def row(
     }  # fmt: skip
 
 
-def test_the_front_is_what_nothing_beats_in_both() -> None:
+def test_pareto_front_is_the_undominated_rows() -> None:
     table = pd.DataFrame(
         {"advantage": [0.1, 0.2, 0.3, 0.1], "utility": [0.7, 0.9, 0.8, 0.7]}, index=[5, 6, 7, 8]
     )
     assert pareto_front(table).to_dict() == {5: True, 6: True, 7: False, 8: True}
 
 
-def test_near_the_front_is_what_nothing_surely_beats() -> None:
+def test_candidates_are_undominated_within_their_bounds() -> None:
     rows = [row(0.9, 0.10, 0.80), row(0.8, 0.11, 0.79), row(0.3, 0.30, 0.60)]
     near = pareto_candidates(pd.DataFrame(rows), most=10)
     assert near["privacy_weight"].tolist() == [0.9, 0.8]
     assert pareto_candidates(pd.DataFrame(rows), most=1)["privacy_weight"].tolist() == [0.9]
 
 
-def test_seeds_of_a_setting_become_one_row_between_joined_bounds() -> None:
+def test_seeds_are_aggregated_with_combined_bounds() -> None:
     rows = [row(0.5, 0.10, 0.80), row(0.5, 0.16, 0.80), row(0.7, 0.05, 0.70)]
     table = aggregate_seeds(pd.DataFrame(rows), SEARCHED)
     assert table["privacy_weight"].tolist() == [0.7, 0.5]
@@ -64,7 +64,7 @@ def test_seeds_of_a_setting_become_one_row_between_joined_bounds() -> None:
     assert table["front"].tolist() == [True, True]
 
 
-def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
+def test_proposal_is_the_highest_utility_within_each_limit() -> None:
     rows = [row(0.9, 0.15, 0.80), row(0.8, 0.17, 0.85), row(0.7, 0.19, 0.95)]
     table = aggregate_seeds(pd.DataFrame(rows), SEARCHED)
     small, large = proposals(table, CONFIG)
@@ -75,7 +75,7 @@ def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
     assert large["train"]["extractor"] == {"features": 16}
     # 16.0 would be refused in params.yaml.
     assert type(large["train"]["extractor"]["features"]) is int
-    assert large["found"]["utility"] == 0.85
+    assert large["figures"]["utility"] == 0.85
     assert (
         format_proposal(small)
         == "advantage of at most 0.05: no setting; the least upper bound is 0.170"
@@ -86,7 +86,7 @@ def test_of_each_limit_the_most_useful_within_it_is_proposed() -> None:
     )
 
 
-def test_what_is_written_is_a_table_a_picture_and_sections_of_params(tmp_path: Path) -> None:
+def test_write_makes_table_page_chart_and_params_sections(tmp_path: Path) -> None:
     config = TuneConfig(family=("cnn",), adversaries=(2,), limits=(0.2,))
     rows = [{**row(0.9, 0.1, 0.8), "family": "cnn", "adversaries": 2}]
     write(aggregate_seeds(pd.DataFrame(rows), config.searched()), config, tmp_path)

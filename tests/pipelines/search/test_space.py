@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.search.space import TuneConfig, check, chosen, snippet, space
+from pipelines.search.space import TuneConfig, check, snippet, space, trial_settings
 from pipelines.training.run import TrainConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
@@ -15,15 +15,19 @@ from tiprdc.training.objective_config import ObjectiveConfig
 MakeShards = Callable[..., Schema]
 
 
-def test_what_is_not_listed_stays_as_train_has_it() -> None:
+def test_settings_without_choices_keep_the_value_of_train() -> None:
     config = TuneConfig(features=(), adversaries=(0, 2), release_noise=(0.0, 0.5), epochs=2)
     assert list(space(config)) == [
         "budget", "privacy_weight", "release_noise", "adversaries",
     ]  # fmt: skip
     point = {"privacy_weight": 0.7, "budget": 0.05, "release_noise": 0.5, "adversaries": 2}
     base = TrainConfig(extractor=ExtractorConfig(features=48))
-    game, extractor, schedule = chosen(point, config, base)
-    assert (game.privacy_weight, game.adversaries, game.adversary_steps) == (0.7, 2, 2)
+    objective, extractor, schedule = trial_settings(point, config, base)
+    assert (objective.privacy_weight, objective.adversaries, objective.adversary_steps) == (
+        0.7,
+        2,
+        2,
+    )
     assert (extractor.features, extractor.release_noise) == (48, 0.5)
     # The warm-up is the same share of a shorter training.
     assert (schedule.epochs, schedule.warm_up) == (2, 0.25)
@@ -43,7 +47,7 @@ def test_what_is_not_listed_stays_as_train_has_it() -> None:
         ({"release_noise": (-1.0,)}, "tune.release_noise, train.extractor.release_noise: -1"),
     ],
 )
-def test_choices_that_no_trial_could_be_made_of_are_refused_before_any(
+def test_impossible_choices_are_refused_before_any_trial(
     choices: dict[str, tuple[object, ...]], message: str, tmp_path: Path, make_shards: MakeShards
 ) -> None:
     schema = make_shards(tmp_path, "table")
@@ -52,7 +56,7 @@ def test_choices_that_no_trial_could_be_made_of_are_refused_before_any(
         check(TuneConfig(**choices), TrainConfig(), schema)  # type: ignore[arg-type]  # one key
 
 
-def test_noise_is_not_searched_where_features_are_in_units_of_it(
+def test_release_noise_and_bottleneck_are_not_searched_together(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     base = TrainConfig(objective=ObjectiveConfig(bottleneck=0.3))
@@ -63,7 +67,7 @@ def test_noise_is_not_searched_where_features_are_in_units_of_it(
         check(TuneConfig(bottleneck=(0.0, 0.3)), noisy, make_shards(tmp_path, "table"))
 
 
-def test_every_pair_of_network_and_cut_is_checked(tmp_path: Path, make_shards: MakeShards) -> None:
+def test_every_pair_of_family_and_cut_is_checked(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "image")
     check(TuneConfig(family=("vgg16_bn", "resnet18"), cut=(1, 4)), TrainConfig(), schema)
     with pytest.raises(ConfigError, match=r"train.extractor.cut: 5"):
@@ -82,6 +86,6 @@ def test_every_pair_of_network_and_cut_is_checked(tmp_path: Path, make_shards: M
         ({"limits": (0.1, 1.5)}, r"tune.limits\[1\]: 1.5\n  expected: 0 to 1"),
     ],
 )
-def test_a_search_out_of_range_is_refused(settings: dict[str, object], message: str) -> None:
+def test_settings_out_of_range_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TuneConfig(**settings)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A trial in this process: what it finds in planted data, and what it does with NaN."""
+"""Trials in this process: scores on planted data, and early stops."""
 
 from __future__ import annotations
 
@@ -26,42 +26,44 @@ CONFIG = TuneConfig(epochs=2, people=150, attacks=("logistic_regression",), feat
 OPEN = {"privacy_weight": 0.0, "budget": 0.1, "features": 8}
 
 
-def test_a_trial_that_hides_nothing_is_found_out(tmp_path: Path, make_shards: MakeShards) -> None:
+def test_trial_without_privacy_weight_has_an_advantage(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
     make_shards(tmp_path, "table", people=200)
     data = read_data(tmp_path, CONFIG.people)
-    assert (len(data.learn), len(data.attack), len(data.select)) == (150, 150, 200)
-    played: list[int] = []
-    found = run(OPEN, CONFIG, BASE, data, 0, played.append)
-    assert played == [1, 2]
-    assert not found["diverged"]
-    assert found["advantage_low"] > 0.05
+    assert (len(data.train), len(data.attack), len(data.select)) == (150, 150, 200)
+    epochs: list[float] = []
+    figures = run(OPEN, CONFIG, BASE, data, 0, lambda losses: epochs.append(losses["epoch"]))
+    assert epochs == [1, 2]
+    assert figures["state"] == "finished"
+    assert figures["advantage_low"] > 0.05
     for name in ("advantage", "utility"):
-        assert found[f"{name}_low"] < found[name] <= found[f"{name}_high"] <= 1
+        assert figures[f"{name}_low"] < figures[name] <= figures[f"{name}_high"] <= 1
     again = run(OPEN, CONFIG, BASE, data, 0)
-    assert {**again, "seconds": 0} == {**found, "seconds": 0}
+    assert {**again, "seconds": 0} == {**figures, "seconds": 0}
     other = run(OPEN, CONFIG, BASE, data, 1)
-    assert {**other, "seconds": 0} != {**found, "seconds": 0}
+    assert {**other, "seconds": 0} != {**figures, "seconds": 0}
 
 
-def test_a_trial_can_be_judged_by_attackers_who_hold_records(
+def test_trial_passes_records_to_record_attacks(
     tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_shards(tmp_path, "table", people=200)
     data = read_data(tmp_path, CONFIG.people)
     config = replace(CONFIG, attacks=("logistic_regression", "decensoring"))
-    held: list[int] = []
+    records: list[int] = []
     learn = DecensoringAttack.learn
 
     def learnt(self: DecensoringAttack, x: Any, *rest: Any) -> Any:
-        held.append(len(x))
+        records.append(len(x))
         return learn(self, x, *rest)
 
     monkeypatch.setattr(DecensoringAttack, "learn", learnt)
     assert run(OPEN, config, BASE, data, 0)["advantage_low"] > 0.05
-    assert held == [150]
+    assert records == [150]
 
 
-def test_what_is_believed_is_found_once_for_all_trials(
+def test_out_of_fold_predictions_are_fitted_once_for_all_trials(
     tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_shards(tmp_path, "table", people=200)
@@ -73,22 +75,23 @@ def test_what_is_believed_is_found_once_for_all_trials(
         return fit(self, z, *rest)
 
     monkeypatch.setattr(GradientBoostingAttack, "fit", counted)
-    data = read_data(tmp_path, CONFIG.people).believing(0)
+    data = read_data(tmp_path, CONFIG.people).with_predictions(0)
     base = replace(BASE, objective=replace(BASE.objective, cross_fit=True, memory=0))
     for seed in (0, 1):
-        assert not run({"budget": 0.1, "features": 8}, CONFIG, base, data, seed)["diverged"]
+        figures = run({"budget": 0.1, "features": 8}, CONFIG, base, data, seed)
+        assert figures["state"] == "finished"
     assert len(fitted) == 8
     assert max(fitted) < 150
 
 
-def test_a_trial_that_comes_to_nan_is_the_worst_and_is_not_attacked(
+def test_diverged_trial_gets_the_worst_scores_without_an_attack(
     tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_shards(tmp_path, "table")
     data = read_data(tmp_path, 80)
     losses = {"total": float("nan"), "mutual_information": 0.0}
     monkeypatch.setattr("pipelines.search.trial.Trainer.train_epoch", lambda self, records: losses)
-    monkeypatch.setattr("pipelines.search.trial._judge", lambda *_: pytest.fail("attacked"))
-    found = run(OPEN, CONFIG, BASE, data, 0)
-    assert found["diverged"]
-    assert (found["advantage"], found["utility"]) == (1.0, 0.0)
+    monkeypatch.setattr("pipelines.search.trial._attack", lambda *_: pytest.fail("attacked"))
+    figures = run(OPEN, CONFIG, BASE, data, 0)
+    assert figures["state"] == "diverged"
+    assert (figures["advantage"], figures["utility"]) == (1.0, 0.0)

@@ -1,9 +1,11 @@
+"""The table of trials, as Tune's callback fills it."""
+
 from __future__ import annotations
 
 import io
-import queue
-from concurrent.futures import Future
+import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,75 +15,108 @@ from pipelines.cluster import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.observability.stage_monitor import StageMonitor
 from pipelines.search.space import TuneConfig
-from pipelines.search.trial_table import TrialBoard
+from pipelines.search.trial_table import TrialTable
+from pipelines.search.tune_callback import FIGURES, TableCallback
 
 POINT = {"privacy_weight": 0.123456, "budget": 0.1, "features": 16, "seed": 0}
-FIGURES = {"advantage": 0.1, "utility": 0.8, "seconds": 12.0, "diverged": False}
+RESULT = dict.fromkeys(FIGURES, 0.5) | {
+    "advantage": 0.1, "utility": 0.8, "seconds": 12.0, "state": "finished",
+}  # fmt: skip
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> StageMonitor:
+def monitor(tmp_path: Path) -> StageMonitor:
     return StageMonitor("tune", ClusterConfig(log=str(tmp_path)))
 
 
-def news(trial: str, event: str, **fields: Any) -> dict[str, Any]:
-    return {"trial": trial, "event": event, **fields}
+def value(monitor: StageMonitor, name: str, **labels: str) -> float | None:
+    return monitor.metrics.registry.get_sample_value(name, labels)
 
 
-def value(seen: StageMonitor, name: str, **labels: str) -> float | None:
-    return seen.metrics.registry.get_sample_value(name, labels)
+class Trials:
+    """Calls a callback as Tune does."""
+
+    def __init__(self, table: TrialTable) -> None:
+        self.callback = TableCallback(table, seed=0)
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self.callback.on_trial_start(0, [], self._trial(name))
+
+    def report(self, name: str, **result: Any) -> None:
+        self.callback.on_trial_result(0, [], self._trial(name), {"training_iteration": 1, **result})
+
+    def lose(self, name: str) -> None:
+        self.callback.on_trial_error(0, [], self._trial(name))
+
+    def _trial(self, name: str) -> Any:
+        return SimpleNamespace(trial_id=name, config={"point": POINT})
 
 
-def test_trials_are_counted_by_state_said_and_written_once(
-    seen: StageMonitor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_trials_are_counted_printed_and_logged_once(
+    monitor: StageMonitor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wire: queue.Queue[dict[str, Any]] = queue.Queue()
-    for piece in (
-        news("a", "started", point=POINT), news("b", "started", point=POINT),
-        news("c", "started", point=POINT), news("d", "started", point=POINT),
-        news("a", "played", epoch=1), news("a", "ended", figures=FIGURES),
-        news("b", "failed", error="DataError"),
-        news("c", "ended", figures={**FIGURES, "advantage": 1.0, "diverged": True}),
-    ):  # fmt: skip
-        wire.put(piece)
-    over: Future[None] = Future()
-    over.set_result(None)
-    with TrialBoard("tune-1", TuneConfig(trials=6), seen) as board:
-        board.follow(wire, over)
-        assert board.counts() == {
-            "waiting": 2, "running": 1, "finished": 1, "diverged": 1, "failed": 1,
+    with TrialTable("tune-1", TuneConfig(trials=8), monitor) as table:
+        trials = Trials(table)
+        trials.start("a", "b", "c", "d", "e", "f")
+        trials.report("a", epoch=1, total=2.0)
+        trials.report("a", **RESULT)
+        trials.report("b", error="DataError")
+        trials.lose("b")
+        trials.report("c", **{**RESULT, "advantage": 1.0, "state": "diverged"})
+        trials.report("d", **{**RESULT, "advantage": 1.0, "state": "hopeless"})
+        trials.lose("e")
+        assert table.counts() == {
+            "waiting": 2, "running": 1, "finished": 1, "diverged": 1, "hopeless": 1, "failed": 2,
         }  # fmt: skip
-        assert value(seen, "tiprdc_tune_trials", state="running") == 1
-        assert value(seen, "tiprdc_stage_done_ratio", stage="tune", part="trials") == 0.5
-        assert value(seen, "tiprdc_tune_trial_seconds") == 12
-    # Killed without a word.
-    assert board.counts()["failed"] == 2
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
-        "tune: trial 1 of 6: advantage 0.100, utility 0.800",
-        "tune: trial 2 of 6: failed", "tune: trial 3 of 6: diverged",
+        assert value(monitor, "tiprdc_tune_trials", state="running") == 1
+        assert value(monitor, "tiprdc_stage_done_ratio", stage="tune", part="trials") == 5 / 8
+        assert value(monitor, "tiprdc_tune_trial_seconds") == 12
+    # Killed without a report.
+    assert table.counts()["failed"] == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "tune: trial 1 of 8: advantage 0.100, utility 0.800",
+        "tune: trial 2 of 8: failed", "tune: trial 3 of 8: diverged",
+        "tune: trial 4 of 8: hopeless", "tune: trial 5 of 8: failed",
     ]  # fmt: skip
     again = StageMonitor("tune", ClusterConfig(log=str(tmp_path)))
-    TrialBoard("tune-1", TuneConfig(), again).restore("a", POINT, FIGURES)
-    lines = [line for line in read(tmp_path / "tune.jsonl") if line["event"] == "trial"]
-    assert [line["run"] for line in lines] == ["tune-1/a", "tune-1/b", "tune-1/c"]
-    assert lines[0]["point"]["features"] == 16
-    assert lines[1]["error"] == "DataError"
+    TrialTable("tune-1", TuneConfig(), again).restore("a", POINT, RESULT)
+    logged = [line for line in read(tmp_path / "tune.jsonl") if line["event"] == "trial"]
+    assert [line["run"] for line in logged] == [f"tune-1/{name}" for name in "abcde"]
+    assert logged[0]["point"]["features"] == 16
+    assert [line.get("error") for line in logged] == [None, "DataError", None, None, "worker lost"]
 
 
-def test_the_table_shows_what_runs_and_what_ended(seen: StageMonitor) -> None:
-    board = TrialBoard("tune-1", TuneConfig(trials=30, epochs=4), seen)
+def test_trial_that_starts_again_keeps_its_number(monitor: StageMonitor) -> None:
+    table = TrialTable("tune-1", TuneConfig(trials=2), monitor)
+    trials = Trials(table)
+    trials.start("a", "b", "a")
+    trials.report("a", **RESULT)
+    assert table.counts()["running"] == table.counts()["finished"] == 1
+
+
+def test_unpickled_callback_is_the_one_of_this_process(monitor: StageMonitor) -> None:
+    callback = TableCallback(TrialTable("tune-1", TuneConfig(), monitor), seed=0)
+    assert pickle.loads(pickle.dumps(callback)) is callback
+    latest = TableCallback(TrialTable("tune-2", TuneConfig(), monitor), seed=0)
+    assert pickle.loads(pickle.dumps(callback)) is latest
+
+
+def test_table_shows_running_and_ended_trials(monitor: StageMonitor) -> None:
+    table = TrialTable("tune-1", TuneConfig(trials=30, epochs=4), monitor)
+    trials = Trials(table)
     for n in range(20):
-        board.take(news(str(n), "started", point=POINT))
+        trials.start(str(n))
         if n < 18:
-            board.take(news(str(n), "ended", figures=FIGURES))
-    board.take(news("18", "played", epoch=2))
-    board.take(news("19", "played", epoch=4))
+            trials.report(str(n), **RESULT)
+    trials.report("18", epoch=2)
+    trials.report("19", epoch=4)
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(board.table())
+    console.print(table.table())
     text = console.export_text()
     assert "30 trials: 10 waiting, 2 running, 18 finished" in text
     assert "epoch 2 of 4" in text
-    assert "attacked" in text
+    assert "attacks" in text
     assert "0.123" in text
     assert text.count("finished") == 14

@@ -1,4 +1,4 @@
-"""Records that come a little ahead of their use, in the order asked for."""
+"""Records that a worker requests ahead of their use, in its order."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ RECORDS = Records(
 )
 
 
-def test_batches_come_in_order_a_few_ahead_and_can_be_written_to(
+def test_remote_batches_are_ordered_prefetched_and_writable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked, order = [], np.random.default_rng(0).permutation(20).reshape(10, 2)
+    requests, order = [], np.random.default_rng(0).permutation(20).reshape(10, 2)
 
     def take(rows: NDArray[np.intp]) -> Records:
-        asked.append(rows)
-        lent = RECORDS.take(rows)
-        lent.x.flags.writeable = lent.labels["secret"].flags.writeable = False
-        return lent
+        requests.append(rows)
+        batch = RECORDS.take(rows)
+        batch.x.flags.writeable = batch.labels["secret"].flags.writeable = False
+        return batch
 
-    monkeypatch.setattr(record_server.ray, "get", lambda found: found)
-    keeper: Any = SimpleNamespace(take=SimpleNamespace(remote=take))
-    coming: Iterator[Records] = RemoteRecords(keeper, 20).batches(iter(order))
-    first = next(coming)
-    assert len(asked) == 1 + record_server._AHEAD
-    found = [first, *coming]
-    assert len(found) == len(asked) == 10
-    for rows, batch in zip(order, found, strict=True):
+    monkeypatch.setattr(record_server.ray, "get", lambda task: task)
+    server: Any = SimpleNamespace(take=SimpleNamespace(remote=take))
+    remaining: Iterator[Records] = RemoteRecords(server, 20).batches(iter(order))
+    first = next(remaining)
+    assert len(requests) == 1 + record_server._AHEAD
+    batches = [first, *remaining]
+    assert len(batches) == len(requests) == 10
+    for rows, batch in zip(order, batches, strict=True):
         np.testing.assert_array_equal(batch.x, RECORDS.x[rows])
         np.testing.assert_array_equal(batch.labels["secret"], RECORDS.labels["secret"][rows])
         assert batch.x.flags.writeable

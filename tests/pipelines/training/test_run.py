@@ -1,4 +1,4 @@
-"""Both extractors through Ray Train: side by side, resumed, and with bad input."""
+"""Both extractors through Ray Train: in parallel, resumed, and with bad input."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _paths(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.ray
-def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
+def test_two_workers_train_both_extractors(
     tmp_path: Path, make_shards: MakeShards, local_ray: None
 ) -> None:
     make_shards(tmp_path / "shards", "table")
@@ -58,8 +58,8 @@ def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
               for line in read(tmp_path / "logs" / "train.jsonl")]  # fmt: skip
     for role in run.ROLES:
         assert checkpoint.load_extractor(tmp_path / "ck" / role).config.features == 4
-        told = [event for event in events if event[1] == role]
-        assert told == [
+        of_role = [event for event in events if event[1] == role]
+        assert of_role == [
             ("started", role, None), ("epoch", role, 1), ("checkpoint", role, 1),
             ("epoch", role, 2), ("checkpoint", role, 2),
         ]  # fmt: skip
@@ -71,12 +71,12 @@ def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
 
 
 @pytest.mark.ray
-def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
+def test_killed_run_resumes_after_its_last_epoch(
     tmp_path: Path, make_shards: MakeShards, local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_shards(tmp_path / "shards", "table")
     cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
-    # What a kill leaves: the storage of a run that got as far as its first epoch.
+    # The storage of a run that was killed after its first epoch.
     short = structs.replace(CONFIG, schedule=structs.replace(CONFIG.schedule, epochs=1))
     monkeypatch.setattr(Storage, "forget", lambda *_: None)
     train(short, cluster, **_paths(tmp_path))
@@ -90,7 +90,7 @@ def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
     train(CONFIG, cluster, **_paths(tmp_path))
     first = checkpoint.history(tmp_path / "ck" / "protected")
     assert [epoch["epoch"] for epoch in first] == [1, 2]
-    # The first epoch, known from the checkpoint under the new name, and the second: each once.
+    # The first epoch, from the checkpoint under the new name, and the second: each once.
     name = run._settings(CONFIG, "protected", tmp_path / "shards", schema)["name"]
     lines = [line for line in read(tmp_path / "logs" / "train.jsonl") if line.get("run") == name]
     assert [line["number"] for line in lines if line["event"] == "epoch"] == [1, 2]
@@ -98,41 +98,41 @@ def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_the_first_worker_diagnoses_each_epoch_and_the_others_nothing(
+def test_only_the_first_worker_diagnoses_each_epoch(
     tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch, rank: int
 ) -> None:
-    """A worker's part in this process, without Ray and without its peers."""
+    """A worker's part in this process, without Ray and without other workers."""
     schema = make_shards(tmp_path, "table")
     written: list[dict[str, float]] = []
     to_ray: list[dict[str, float]] = []
     monkeypatch.setattr(run.ray.train, "get_checkpoint", lambda: None)
     monkeypatch.setattr(run, "worker_context", lambda: WorkerContext(rank=rank))
-    monkeypatch.setattr(run, "writer", lambda *_: lambda losses: written.append(dict(losses)))
-    monkeypatch.setattr(run.StepMetrics, "_to_ray", lambda _, figures: to_ray.append(figures))
+    monkeypatch.setattr(
+        run, "checkpoint_writer", lambda *_: lambda losses: written.append(dict(losses))
+    )
+    monkeypatch.setattr(run.StepMetrics, "_set_in_ray", lambda _, figures: to_ray.append(figures))
     wire: queue.Queue[Any] = queue.Queue()
     settings = run._settings(CONFIG, "protected", tmp_path, schema)
-    more = {
+    shared = {
         "schema": schema,
         "queue": wire,
         "patience": 1.0,
-        "shelf": None,
+        "remote_records": None,
         "recovered": None,
         "checkpoint_every": 1,
     }
-    run._work({**settings, **more})
+    run._train_worker({**settings, **shared})
     assert [losses["epoch"] for losses in written] == [1, 2]
-    found = [losses["club_secret"] for losses in written if "club_secret" in losses]
-    assert len(found) == (0 if rank else 2)
-    # On a slow machine an epoch has a pulse of its own, which is another matter.
+    estimates = [losses["club_secret"] for losses in written if "club_secret" in losses]
+    assert len(estimates) == (0 if rank else 2)
+    # On a slow machine step metrics come in between.
     clubs = [figures for figures in to_ray if "train_club_nats/secret" in figures]
-    assert clubs == [{"train_club_nats/secret": value} for value in found]
-    told = [news["summary"]["club_secret"] for news in wire.queue if news["event"] == "epoch"]
-    assert told == found
+    assert clubs == [{"train_club_nats/secret": value} for value in estimates]
+    sent = [event["summary"] for event in wire.queue if event["event"] == "epoch"]
+    assert [summary["club_secret"] for summary in sent] == estimates
 
 
-def test_the_name_of_a_run_changes_with_what_it_learns_from(
-    tmp_path: Path, make_shards: MakeShards
-) -> None:
+def test_run_name_changes_with_settings_and_data(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table")
 
     def name(config: TrainConfig, schema: Schema = schema) -> str:
@@ -143,7 +143,23 @@ def test_the_name_of_a_run_changes_with_what_it_learns_from(
     assert name(CONFIG, replace(schema, digest="other")) != same
 
 
-def test_a_weight_for_an_attribute_that_is_not_private_is_refused(
+@pytest.mark.parametrize(
+    "file", ["attacks/kernel.py", "attacks/cross_fitting.py", "training/game.py", "distributed.py"]
+)
+def test_code_digest_changes_with_code_that_decides_results(tmp_path: Path, file: str) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(run.PROJECT / "tiprdc", tmp_path / "tiprdc", ignore=ignored)
+    before = run.code_digest(project=tmp_path)
+    assert before == run.code_digest()
+    for other in ("audit/run.py", "cli/progress.py"):
+        (tmp_path / "tiprdc" / other).write_text("# edited\n")
+    assert run.code_digest(project=tmp_path) == before
+    with (tmp_path / "tiprdc" / file).open("a") as stream:
+        stream.write("\n# edited\n")
+    assert run.code_digest(project=tmp_path) != before
+
+
+def test_weight_of_a_non_private_attribute_is_refused(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     make_shards(tmp_path / "shards", "table")
@@ -152,7 +168,7 @@ def test_a_weight_for_an_attribute_that_is_not_private_is_refused(
         train(config, ClusterConfig(log=""), **_paths(tmp_path))
 
 
-def test_more_workers_than_records_allow_is_refused(
+def test_too_few_records_for_the_workers_are_refused(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     make_shards(tmp_path / "shards", "table")
@@ -160,7 +176,7 @@ def test_more_workers_than_records_allow_is_refused(
         train(CONFIG, ClusterConfig(workers=11, log=""), **_paths(tmp_path))
 
 
-def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
+def test_unprotected_extractor_has_no_leace_layer(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table")
     config = structs.replace(CONFIG, extractor=structs.replace(CONFIG.extractor, leace=True))
     for role in run.ROLES:
@@ -168,7 +184,7 @@ def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
         assert settings["extractor"]["leace"] == (role == "protected")
 
 
-def test_the_twin_pays_no_price(tmp_path: Path, make_shards: MakeShards) -> None:
+def test_unprotected_extractor_has_no_bottleneck(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table")
     config = structs.replace(
         CONFIG, objective=ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0)
@@ -178,7 +194,7 @@ def test_the_twin_pays_no_price(tmp_path: Path, make_shards: MakeShards) -> None
         assert bool(settings["objective"]["bottleneck"]) == (role == "protected")
 
 
-def test_a_chosen_noise_beside_a_price_is_refused_where_the_settings_are_read() -> None:
+def test_release_noise_with_bottleneck_is_refused() -> None:
     noisy = structs.replace(CONFIG.extractor, release_noise=0.5)
     with pytest.raises(ConfigError, match=r"release_noise: 0.5 with a bottleneck"):
         TrainConfig(extractor=noisy, objective=ObjectiveConfig(bottleneck=0.3))
@@ -192,7 +208,7 @@ def _correlated_shards(folder: Path, schema: Schema) -> None:
     write_shard(folder / "extractor-train" / "part-00000.parquet", replace(records, labels=labels))
 
 
-def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
+def test_infeasible_labels_are_warned_of_or_refused(
     tmp_path: Path, make_shards: MakeShards, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shards = tmp_path / "shards"
@@ -201,8 +217,8 @@ def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
     assert capsys.readouterr().err == ""
     _correlated_shards(shards, schema)
     run.check_labels(CONFIG, shards, schema)
-    said = capsys.readouterr().err
-    assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
+    output = capsys.readouterr().err
+    assert output.startswith("warning: hiding secret and keeping task whole cannot both be met")
     strict = structs.replace(CONFIG, infeasible="refuse")
     with pytest.raises(
         DataError, match=r"cannot both be met: .*\n  expected: .*train.objective.budget \(0.06\)"

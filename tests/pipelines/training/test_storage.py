@@ -1,4 +1,4 @@
-"""Storage that is full, gone or damaged: what is still there is found."""
+"""Storage that is full, gone or damaged: recovery of the checkpoints that are left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import ray.train
 from pyarrow.fs import FileSystem, copy_files
 
 from pipelines.training import checkpoints, storage
-from pipelines.training.checkpoints import writer
+from pipelines.training.checkpoints import checkpoint_writer
+from pipelines.training.ray_private import checkpoint_list_name
 from pipelines.training.storage import Storage
 from tests.helpers.s3_server import served
 from tiprdc.datasets.schema import Schema
@@ -38,56 +39,56 @@ def trainer(tmp_path: Path, make_shards: MakeShards) -> Trainer:
 
 @pytest.fixture
 def runs(tmp_path: Path, trainer: Trainer) -> Path:
-    """A run with two checkpoints, which Ray's list names."""
+    """A run with two checkpoints and Ray's list of them."""
     folder = tmp_path / "runs"
     for name in (OLD, NEW):
         checkpoint.save(trainer, folder / "run" / name)
-    named = {"checkpoint_results": [{"checkpoint_dir_name": name} for name in (OLD, NEW)]}
-    (folder / "run" / storage.LIST).write_text(json.dumps(named))
+    entries = {"checkpoint_results": [{"checkpoint_dir_name": name} for name in (OLD, NEW)]}
+    (folder / "run" / checkpoint_list_name()).write_text(json.dumps(entries))
     return folder
 
 
-def test_a_sound_list_is_left_to_ray(runs: Path) -> None:
+def test_intact_checkpoint_list_is_kept(runs: Path) -> None:
     assert Storage(str(runs)).recover("run") is None
-    assert (runs / "run" / storage.LIST).exists()
+    assert (runs / "run" / checkpoint_list_name()).exists()
 
 
 @pytest.mark.parametrize("damage", ["", '{"checkpoint_results": [{"checkp', "[]", "null"])
-def test_the_newest_checkpoint_is_found_where_the_list_is_damaged(runs: Path, damage: str) -> None:
-    (runs / "run" / storage.LIST).write_text(damage)
-    found = Storage(str(runs)).recover("run")
-    assert found is not None
-    assert Path(found.path).name == NEW
-    assert not (runs / "run" / storage.LIST).exists()
+def test_newest_checkpoint_is_recovered_from_a_damaged_list(runs: Path, damage: str) -> None:
+    (runs / "run" / checkpoint_list_name()).write_text(damage)
+    newest = Storage(str(runs)).recover("run")
+    assert newest is not None
+    assert Path(newest.path).name == NEW
+    assert not (runs / "run" / checkpoint_list_name()).exists()
 
 
 @pytest.mark.parametrize(
     "torn", ["checkpoint.json", "players.safetensors", "optimiser.safetensors"]
 )
-def test_a_torn_checkpoint_is_passed_over(runs: Path, torn: str) -> None:
-    (runs / "run" / storage.LIST).unlink()
+def test_incomplete_checkpoint_is_skipped(runs: Path, torn: str) -> None:
+    (runs / "run" / checkpoint_list_name()).unlink()
     file = runs / "run" / NEW / torn
     file.write_bytes(file.read_bytes()[:-3])
-    found = Storage(str(runs)).recover("run")
-    assert found is not None
-    assert Path(found.path).name == OLD
+    newest = Storage(str(runs)).recover("run")
+    assert newest is not None
+    assert Path(newest.path).name == OLD
 
 
-def test_a_list_that_names_a_checkpoint_which_is_gone_is_not_sound(runs: Path) -> None:
+def test_list_with_a_missing_checkpoint_is_damaged(runs: Path) -> None:
     checkpoint_files = runs / "run" / NEW
     for file in checkpoint_files.iterdir():
         file.unlink()
     checkpoint_files.rmdir()
-    found = Storage(str(runs)).recover("run")
-    assert found is not None
-    assert Path(found.path).name == OLD
+    newest = Storage(str(runs)).recover("run")
+    assert newest is not None
+    assert Path(newest.path).name == OLD
 
 
-def test_nothing_is_recovered_from_nothing(tmp_path: Path) -> None:
+def test_empty_storage_recovers_nothing(tmp_path: Path) -> None:
     assert Storage(str(tmp_path)).recover("run") is None
 
 
-def test_a_run_is_named_within_a_folder_or_a_uri(tmp_path: Path) -> None:
+def test_path_of_a_run_in_a_folder_or_uri(tmp_path: Path) -> None:
     assert Storage(str(tmp_path)).of("run") == str(tmp_path / "run")
     inside = Storage("mock://bucket/runs?a=1")
     assert inside.of("run") == "mock://bucket/runs/run?a=1"
@@ -103,65 +104,65 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 # Warnings of botocore and Flask are theirs.
 @pytest.mark.filterwarnings("default")
-def test_s3_is_storage_too(runs: Path, bucket: str) -> None:
-    kept = Storage(bucket)
-    assert not kept.exists("run")
-    assert not kept.wait_until_writable("run", 0)
+def test_s3_works_as_storage(runs: Path, bucket: str) -> None:
+    runs_storage = Storage(bucket)
+    assert not runs_storage.exists("run")
+    assert not runs_storage.wait_until_writable("run", 0)
     copy_files(str(runs), "bucket/runs", destination_filesystem=FileSystem.from_uri(bucket)[0])
-    assert kept.wait_until_writable("run", 0)
-    assert kept.recover("run") is None
-    FileSystem.from_uri(bucket)[0].delete_file(f"bucket/runs/run/{storage.LIST}")
-    found = kept.recover("run")
-    assert found is not None
-    assert found.path == f"bucket/runs/run/{NEW}"
-    kept.forget("run")
-    assert not kept.exists("run")
-    kept.forget("run")
+    assert runs_storage.wait_until_writable("run", 0)
+    assert runs_storage.recover("run") is None
+    FileSystem.from_uri(bucket)[0].delete_file(f"bucket/runs/run/{checkpoint_list_name()}")
+    newest = runs_storage.recover("run")
+    assert newest is not None
+    assert newest.path == f"bucket/runs/run/{NEW}"
+    runs_storage.forget("run")
+    assert not runs_storage.exists("run")
+    runs_storage.forget("run")
 
 
-def test_a_run_is_forgotten_once_and_twice(runs: Path) -> None:
-    kept = Storage(str(runs))
-    assert kept.exists("run")
-    kept.forget("run")
-    assert not kept.exists("run")
-    kept.forget("run")
+def test_run_can_be_forgotten_twice(runs: Path) -> None:
+    runs_storage = Storage(str(runs))
+    assert runs_storage.exists("run")
+    runs_storage.forget("run")
+    assert not runs_storage.exists("run")
+    runs_storage.forget("run")
 
 
-def test_another_kind_of_uri_is_refused() -> None:
+def test_unknown_kind_of_uri_is_refused() -> None:
     with pytest.raises(
         ClusterError, match=r"cluster.storage: nosuch://runs: .*\n  expected: a fold"
     ):
         Storage("nosuch://runs")
 
 
-def test_storage_comes_back_or_not(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Storage(str(runs))
-    assert kept.wait_until_writable("run", 0)
+def test_wait_ends_when_storage_returns(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_storage = Storage(str(runs))
+    assert runs_storage.wait_until_writable("run", 0)
     away = runs.rename(runs.with_name("away"))
-    assert not kept.wait_until_writable("run", 0)
+    assert not runs_storage.wait_until_writable("run", 0)
     monkeypatch.setattr(storage.time, "sleep", lambda _: away.rename(runs))
-    assert kept.wait_until_writable("run", 60)
+    assert runs_storage.wait_until_writable("run", 60)
     assert not list((runs / "run").glob("*probe*"))
 
 
-class _Heard:
+class _Events:
     def __init__(self) -> None:
-        self.report_epoch: list[tuple[str, dict[str, Any]]] = []
+        self.sent: list[tuple[str, dict[str, Any]]] = []
 
-    def tell(self, event: str, epoch: float, **fields: Any) -> None:
-        self.report_epoch.append((event, fields))
+    def send(self, event: str, epoch: float, **fields: Any) -> None:
+        self.sent.append((event, fields))
 
 
 def _write(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, patience: float, failures: list[Exception]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """What is told while a checkpoint is written to storage that fails so often."""
-    heard = _Heard()
+    """The events of a checkpoint's upload to storage that raises these failures, last one first."""
+    events = _Events()
 
-    def persist(made: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
+    def persist(local: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
         if failures:
             raise failures.pop()
-        return made
+        return local
 
     class Context:
         def get_storage(self) -> Any:
@@ -174,22 +175,24 @@ def _write(
     monkeypatch.setattr(checkpoints.ray.train, "get_context", Context)
     monkeypatch.setattr(checkpoints.ray.train, "report", report)
     monkeypatch.setattr(checkpoints.time, "sleep", lambda _: None)
-    writer(trainer, heard, patience)({})  # type: ignore[arg-type]  # hears, too
-    return heard.report_epoch
+    checkpoint_writer(trainer, events, patience)({})  # type: ignore[arg-type]  # sends, too
+    return events.sent
 
 
-def test_a_worker_waits_for_storage_that_is_full_or_gone(
+def test_worker_waits_while_storage_is_full_or_gone(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = [OSError(28, "No space left on device"), RuntimeError("Unable to set up")]
-    told = _write(trainer, monkeypatch, 60, failures)
-    assert [(event, fields["error"]) for event, fields in told] == [
-        ("waiting", "this machine does not see it"), ("waiting", "No space left on device"),
+    events = _write(trainer, monkeypatch, 60, failures)
+    assert [(event, fields["error"]) for event, fields in events] == [
+        ("waiting", "not reachable from this machine"), ("waiting", "No space left on device"),
     ]  # fmt: skip
 
 
-def test_a_worker_gives_up_after_so_long(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ClusterError, match="no checkpoint could be written for 0 s: this machine"):
+def test_worker_gives_up_after_its_patience(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ClusterError, match="no checkpoint could be written for 0 s: not reachable"):
         _write(trainer, monkeypatch, 0, [RuntimeError("Unable to set up")])
     with pytest.raises(OSError, match="No space left"):
         _write(trainer, monkeypatch, 0, [OSError(28, "No space left on device")])

@@ -1,4 +1,4 @@
-"""A loop in Ray Train's workers, and the memory that they are given to work with."""
+"""A loop in Ray Train's workers, and their allocator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MIB = 2**18  # numbers of four bytes
 
 
 def allocate(settings: dict[str, Any], place: WorkerContext) -> None:
-    """Fill and free large tensors again and again, and leave how often memory was asked for."""
+    """Fill and free large tensors repeatedly, and write the number of page faults."""
     faults = []
     for _ in range(8):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -31,19 +31,19 @@ def allocate(settings: dict[str, Any], place: WorkerContext) -> None:
 
 
 @pytest.mark.ray
-def test_a_worker_keeps_the_memory_of_a_step_for_the_next(tmp_path: Path, local_ray: None) -> None:
-    settings = {"out": str(tmp_path / "seen.json")}
+def test_worker_reuses_freed_memory(tmp_path: Path, local_ray: None) -> None:
+    settings = {"out": str(tmp_path / "faults.json")}
     workers.run(allocate, settings, ClusterConfig(workers=1), storage=str(tmp_path / "runs"))
-    seen = json.loads((tmp_path / "seen.json").read_text())
-    assert seen["world"] == 1
+    result = json.loads((tmp_path / "faults.json").read_text())
+    assert result["world"] == 1
     if platform.libc_ver()[0] == "glibc":
-        # Given back, it would be 336 MiB, a page of 4 KiB each, again.
-        assert seen["faults"][-1] < 2_000
+        # Memory that went back to the system would be 336 MiB in pages of 4 KiB.
+        assert result["faults"][-1] < 2_000
 
 
-def test_what_somebody_set_for_the_allocator_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_allocator_settings_of_the_environment_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "3")
-    given = workers.worker_env()["env_vars"]
-    assert given["MALLOC_ARENA_MAX"] == "3"
-    assert given.keys() == workers.ALLOCATOR.keys()
+    variables = workers.worker_env()["env_vars"]
+    assert variables["MALLOC_ARENA_MAX"] == "3"
+    assert variables.keys() == workers.ALLOCATOR.keys()
     assert os.environ["MALLOC_ARENA_MAX"] == "3"
