@@ -42,7 +42,7 @@ from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.report_document import AuditReport
 from tiprdc.audit.run import Digests, make_plan, run
-from tiprdc.baselines.base import Given, MethodsConfig
+from tiprdc.baselines.base import FitInputs, MethodsConfig
 from tiprdc.baselines.unprotected import Unprotected
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.schema import SPLITS, Records, Schema
@@ -231,7 +231,7 @@ def lines(rows: list[dict[str, str]]) -> Iterator[str]:
 
 def _unprotected(schema: Schema, records: Records, seed: int) -> OwnModel:
     """The exported bytes of an extractor that hides nothing."""
-    network = Unprotected().fit(Given(records=records, schema=schema, config=SHORT, seed=seed))
+    network = Unprotected().fit(FitInputs(records=records, schema=schema, config=SHORT, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "extractor.onnx"
         export(network, path, ExportConfig())

@@ -98,7 +98,7 @@ def of_players(losses: dict[str, float], game: ObjectiveConfig) -> Figures:
     """Figures of the players that take part; one that does not has none, in place of a zero.
 
     Args:
-        losses: Field of `tiprdc.training.game.Losses` -> value.
+        losses: Field of `tiprdc.training.losses.Losses` -> value.
         game: The rules.
     """
     figures = {

@@ -24,7 +24,8 @@ from tiprdc.attacks.suite import ATTACKS
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.models.inputs import InputSpec, as_attacked
 from tiprdc.statistics.binomial import Interval, balanced_sample, interval, prior
-from tiprdc.training.trainer import Trainer, WorkerContext
+from tiprdc.training.trainer import Trainer
+from tiprdc.training.worker import WorkerContext
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Data:
     def cross_fit(
         self, records: Records, name: str, classes: int, seed: int
     ) -> OutOfFoldPredictions:
-        """What a trainer is told who asks (tiprdc.training.trainer.CrossFit)."""
+        """What a trainer is told who asks (tiprdc.training.out_of_fold.CrossFit)."""
         return self.beliefs[name]
 
 
@@ -104,7 +105,7 @@ def run(
         InputSpec.of(schema),
         private,
         seed=seed,
-        place=WorkerContext(device=device),
+        worker=WorkerContext(device=device),
         cross_fit=data.cross_fit,
     )
     while trainer.epoch < schedule.epochs:

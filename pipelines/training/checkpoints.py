@@ -51,7 +51,7 @@ def writer(
     def write(losses: dict[str, float]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             made = None
-            if trainer.place.rank == 0:
+            if trainer.worker.rank == 0:
                 checkpoint.save(trainer, Path(folder))
                 made = Checkpoint.from_directory(folder)
             ray.train.report(losses, checkpoint=made, checkpoint_upload_fn=upload)

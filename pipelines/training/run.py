@@ -39,12 +39,13 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
 from tiprdc.training import checkpoint
+from tiprdc.training.batches import RecordBatches
 from tiprdc.training.diagnostics import CLUB, diagnose
 from tiprdc.training.feasibility import assess, infeasible
-from tiprdc.training.game import Losses
+from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
-from tiprdc.training.trainer import RecordBatches, Trainer
+from tiprdc.training.trainer import Trainer
 
 Role = Literal["protected", "unprotected"]
 ROLES: tuple[Role, ...] = ("protected", "unprotected")
@@ -262,7 +263,7 @@ def _work(settings: dict[str, Any]) -> None:
         InputSpec.of(schema),
         {name: schema.classes(name) for name in schema.private},
         seed=settings["seed"],
-        place=worker_context(),
+        worker=worker_context(),
         cross_fit=cross_fit,
         resuming=last is not None,
     )
@@ -272,9 +273,9 @@ def _work(settings: dict[str, Any]) -> None:
     records: RecordBatches = settings["shelf"] or read_split(
         Path(settings["shards"]), schema, "extractor-train"
     )
-    first = trainer.place.rank == 0
+    first = trainer.worker.rank == 0
     teller = EventSender(settings["queue"], settings["role"], first=first)
-    pulse = StepMetrics(settings["role"], trainer.game.config, trainer.place.world, teller.report)
+    pulse = StepMetrics(settings["role"], trainer.game.config, trainer.worker.world, teller.report)
     write = writer(trainer, teller, settings["patience"])
     teller.tell("started", trainer.epoch, resumed=last is not None, history=trainer.history)
     if trainer.epoch == trainer.schedule.epochs:

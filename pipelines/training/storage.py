@@ -124,4 +124,4 @@ class Storage:
 
 def _whole(found: Checkpoint) -> bool:
     with found.as_directory() as folder:
-        return checkpoint.is_whole(Path(folder))
+        return checkpoint.is_complete(Path(folder))

@@ -62,7 +62,7 @@ def test_the_newest_checkpoint_is_found_where_the_list_is_damaged(runs: Path, da
 
 
 @pytest.mark.parametrize(
-    "torn", ["checkpoint.json", "players.safetensors", "optimiser.safetensors"]
+    "torn", ["checkpoint.json", "networks.safetensors", "optimiser.safetensors"]
 )
 def test_a_torn_checkpoint_is_passed_over(runs: Path, torn: str) -> None:
     (runs / "run" / storage.LIST).unlink()

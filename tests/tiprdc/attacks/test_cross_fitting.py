@@ -87,11 +87,12 @@ def test_training_hides_what_is_believed_and_goes_on_as_if_never_stopped(
 
     whole = make()
     whole.train_epoch(records)
-    assert whole._believed is not None
-    believed = {tuple(row) for row in whole._believed.tolist()}
-    assert {tuple(row) for row in whole.game.memory_believed[:16].tolist()} <= believed
-    assert 0 <= whole.game.label_r2[0] <= 1
-    assert whole.history[0]["explained_variance"] <= 2 * whole.game.label_r2[0]
+    assert whole._targets is not None
+    believed = {tuple(row) for row in whole._targets.tolist()}
+    adversary = whole.game.kernel_adversary
+    assert {tuple(row) for row in adversary.memory_targets[:16].tolist()} <= believed
+    assert 0 <= adversary.label_r2[0] <= 1
+    assert whole.history[0]["explained_variance"] <= 2 * adversary.label_r2[0]
     checkpoint.save(whole, tmp_path / "ck")
     whole.train_epoch(records)
 
