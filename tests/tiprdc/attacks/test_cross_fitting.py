@@ -114,5 +114,5 @@ def test_whoever_plays_by_it_says_who_believes(tmp_path: Path) -> None:
         {"secret": 2},
         seed=0,
     )
-    with pytest.raises(ValueError, match="nobody was named"):
+    with pytest.raises(ValueError, match="the trainer has no cross_fit function"):
         trainer.train_epoch(records)
