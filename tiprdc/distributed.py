@@ -1,19 +1,19 @@
-"""Several workers that play as one: each knows what it needs of the others' part of a batch.
+"""Collectives that make losses over the global batch equal to single-process training.
 
-A step's batch is divided among the workers, and DDP gives each the mean of all gradients. That is
-one worker's gradient only where a loss is a mean over records. Most of the game is not: a record's
-negatives, the closed-form adversary, its memory, whitening and the budget are of the whole batch.
-So each worker makes features, queries and keys of its own records, puts them together with the
-others', and computes the same loss of the whole batch as all others do.
+A step's batch is divided among the workers, and DDP gives each the mean of all gradients. That
+equals single-process training only for a loss that is a mean over records. Most losses here are
+not: negatives, kernel adversary, memory, whitening and budget depend on the whole batch. So each
+worker computes features, queries and keys of its own records, gathers those of the others, and
+computes the same loss of the whole batch as every other worker.
 
-What a worker's own weights get of that loss L comes through its own records z_r alone,
+The gradient of that loss L for a worker's weights comes through its own records z_r alone,
 
-    dL/dz_r dz_r/dw,        and summed over r it is one worker's gradient of the whole batch.
+    dL/dz_r dz_r/dw,        and its sum over r is the single-process gradient.
 
-DDP takes the mean, so the way back into z_r is multiplied by the number of workers. Records do not
-travel; features, labels, queries and keys do.
+DDP takes the mean, so the gradient into z_r is multiplied by the number of workers. Records are not
+sent to other workers; features, labels, queries and keys are.
 
-A world of one does nothing here: each function returns what it was given.
+In a world of one every function returns its argument.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 
 class BatchGroup:
-    """One worker among others, over torch.distributed's default group.
+    """The workers that share a batch, over torch.distributed's default group.
 
     Args:
         rank: Number of this worker, 0 to world - 1.
@@ -38,10 +38,10 @@ class BatchGroup:
         self._sizes: list[int] = []
 
     def split(self, rows: Tensor) -> Tensor:
-        """This worker's part of a batch; what is gathered next is made of parts of this size.
+        """This worker's part of a batch; later calls gather parts of these sizes.
 
-        Parts are runs in the order of the batch, whose sizes differ by one at most, so that parts
-        put together are the batch of one worker, record by record.
+        Parts are contiguous in the batch and differ in size by one at most, so that their
+        concatenation is the batch.
         """
         if self.world == 1:
             return rows
@@ -49,72 +49,73 @@ class BatchGroup:
         self._sizes = [len(part) for part in parts]
         return parts[self.rank]
 
-    def records(self, own: int) -> int:
-        """Records in the whole batch, of which this worker has so many."""
-        return own if self.world == 1 else sum(self._sizes)
+    def records(self, local: int) -> int:
+        """Records in the whole batch, given the number of this worker's records."""
+        return local if self.world == 1 else sum(self._sizes)
 
     def local_part(self, whole: Tensor) -> Tensor:
-        """This worker's part `[b, ...]` of something of the whole batch `[B, ...]`."""
+        """This worker's part `[b, ...]` of a tensor of the whole batch `[B, ...]`."""
         return whole if self.world == 1 else torch.split(whole, self._sizes)[self.rank]
 
     def all_gather(self, *parts: Tensor) -> tuple[Tensor, ...]:
-        """Put the workers' parts together, for work that all do alike.
+        """Concatenate the workers' parts, for a computation that is identical on all workers.
 
         Args:
-            parts: `[b, ...]`, of this worker's records; numbers that float32 holds exactly.
+            parts: `[b, ...]`, of this worker's records; numbers that float32 represents exactly.
 
         Returns:
-            `[B, ...]` of all records, each of its part's type.
+            `[B, ...]` of all records, each with its part's type.
         """
-        return parts if self.world == 1 else self._together(parts, alike=True)
+        return parts if self.world == 1 else self._concatenate(parts, identical=True)
 
     def all_gather_with_grad(self, *parts: Tensor) -> tuple[Tensor, ...]:
-        """As `gather`, for work in which each worker does something of its own with them.
+        """As `all_gather`, for a computation that differs between workers.
 
-        The gradients of all are then added up, which takes another round over the network.
+        The gradients of all workers are added up, which takes another round over the network.
         """
-        return parts if self.world == 1 else self._together(parts, alike=False)
+        return parts if self.world == 1 else self._concatenate(parts, identical=False)
 
     def mean(self, value: Tensor, weight: Tensor | None = None) -> Tensor:
-        """A mean over the whole batch, for work that all do alike.
+        """A mean over the whole batch, for a computation that is identical on all workers.
 
         Args:
             value: Scalar, the mean over this worker's part.
-            weight: Scalar, what that part counts for; None for its number of records.
+            weight: Scalar, the weight of this part; None for its number of records.
         """
         if self.world == 1:
             return value
         counts = value.new_tensor(self._sizes[self.rank]) if weight is None else weight
         pair = torch.stack([value.float(), counts.float()])[None]
-        values, weights = _gather(pair, self.rank, [1] * self.world, alike=True).unbind(1)
+        values, weights = _gather(pair, self.rank, [1] * self.world, identical=True).unbind(1)
         whole: Tensor = (values * weights).sum() / weights.sum().clamp(min=1)
         return whole
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the whole batch from those of the parts, `[C]` each; variances divided by N.
+        """Mean and variance of the whole batch from those of the parts, `[C]` each; divided by N.
 
         Source: Chan et al. 1979.
         """
         if self.world == 1:
             return mean, variance
         pair = torch.stack([mean, variance])[None]
-        parts = _gather(pair, self.rank, [1] * self.world, alike=False)
+        parts = _gather(pair, self.rank, [1] * self.world, identical=False)
         share = parts.new_tensor(self._sizes)[:, None] / sum(self._sizes)
         means, variances = parts.unbind(1)
-        whole = (share * means).sum(0)
-        return whole, (share * (variances + (means - whole).square())).sum(0)
+        global_mean = (share * means).sum(0)
+        spread = variances + (means - global_mean).square()
+        return global_mean, (share * spread).sum(0)
 
-    def randn_like(self, own: Tensor) -> Tensor:
-        """Gaussian noise `[b, ...]`: this worker's part of what one worker would draw."""
+    def randn_like(self, local: Tensor) -> Tensor:
+        """Gaussian noise `[b, ...]`: this worker's part of the noise of a single process."""
         if self.world == 1:
-            return torch.randn_like(own)
-        shape = (sum(self._sizes), *own.shape[1:])
-        return self.local_part(torch.randn(shape, dtype=own.dtype, device=own.device))
+            return torch.randn_like(local)
+        shape = (sum(self._sizes), *local.shape[1:])
+        return self.local_part(torch.randn(shape, dtype=local.dtype, device=local.device))
 
-    def _together(self, parts: tuple[Tensor, ...], *, alike: bool) -> tuple[Tensor, ...]:
-        # One message for all of them: on a network it is the number of messages that takes long.
+    def _concatenate(self, parts: tuple[Tensor, ...], *, identical: bool) -> tuple[Tensor, ...]:
+        # One message for all parts: on a network the number of messages costs the time.
         packed = torch.cat([part.flatten(1).float() for part in parts], dim=1)
-        whole = _gather(packed, self.rank, self._sizes, alike=alike)
+        whole = _gather(packed, self.rank, self._sizes, identical=identical)
         columns = torch.split(whole, [part[0].numel() for part in parts], dim=1)
         return tuple(
             column.reshape(-1, *part.shape[1:]).to(part.dtype)
@@ -126,21 +127,21 @@ SINGLE_PROCESS = BatchGroup()
 
 
 def attach_group(network: nn.Module, group: BatchGroup) -> None:
-    """Tell each module that has something to ask of its peers who they are."""
+    """Set the group of every module in a network that needs one (has a `group` attribute)."""
     for module in network.modules():
         if isinstance(getattr(module, "group", None), BatchGroup):
-            module.group = group  # type: ignore[assignment]  # torch knows tensors and modules
+            module.group = group  # type: ignore[assignment]  # torch declares tensors and modules only
 
 
 class _Gather(torch.autograd.Function):
     """`[b, W]` of each worker -> `[B, W]`; b may differ from worker to worker."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, rank: int, sizes: list[int], alike: bool) -> Tensor:
-        ctx.rank, ctx.sizes, ctx.alike = rank, sizes, alike
-        # Gloo wants messages of one length.
-        message = own.new_zeros(max(sizes), *own.shape[1:])
-        message[: len(own)] = own
+    def forward(ctx: Any, local: Tensor, rank: int, sizes: list[int], identical: bool) -> Tensor:
+        ctx.rank, ctx.sizes, ctx.identical = rank, sizes, identical
+        # Gloo needs messages of one length.
+        message = local.new_zeros(max(sizes), *local.shape[1:])
+        message[: len(local)] = local
         received = [torch.empty_like(message) for _ in sizes]
         dist.all_gather(received, message)
         return torch.cat([part[:size] for part, size in zip(received, sizes, strict=True)])
@@ -148,14 +149,14 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = gradients
-        if ctx.alike:
+        if ctx.identical:
             gradient = gradient * len(ctx.sizes)
         else:
             gradient = gradient.contiguous().clone()
             dist.all_reduce(gradient)
-        own: Tensor = torch.split(gradient, ctx.sizes)[ctx.rank]
-        return own, None, None, None
+        local: Tensor = torch.split(gradient, ctx.sizes)[ctx.rank]
+        return local, None, None, None
 
 
-def _gather(own: Tensor, rank: int, sizes: list[int], *, alike: bool) -> Tensor:
-    return cast(Tensor, _Gather.apply(own, rank, sizes, alike))
+def _gather(local: Tensor, rank: int, sizes: list[int], *, identical: bool) -> Tensor:
+    return cast(Tensor, _Gather.apply(local, rank, sizes, identical))

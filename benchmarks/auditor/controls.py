@@ -39,7 +39,7 @@ from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.run import AuditResult, Digests, make_plan, run
-from tiprdc.baselines.base import Given, MethodsConfig
+from tiprdc.baselines.base import FitInputs, MethodsConfig
 from tiprdc.baselines.unprotected import Unprotected
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.schema import SPLITS, Records, Schema
@@ -214,8 +214,8 @@ def lines(rows: list[dict[str, str]]) -> Iterator[str]:
 
 
 def _unprotected(schema: Schema, records: Records, seed: int) -> OwnModel:
-    """The exported bytes of an unprotected extractor."""
-    network = Unprotected().fit(Given(records=records, schema=schema, config=SHORT, seed=seed))
+    """The exported bytes of an extractor that hides nothing."""
+    network = Unprotected().fit(FitInputs(records=records, schema=schema, config=SHORT, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "extractor.onnx"
         export(network, path, ExportConfig())

@@ -107,7 +107,7 @@ class Project:
     def weights(self) -> torch.Tensor:
         """All weights of both runs `[P]`, float64."""
         files = [
-            self.folder / "artifacts" / "checkpoint" / role / "players.safetensors"
+            self.folder / "artifacts" / "checkpoint" / role / "networks.safetensors"
             for role in ROLES
         ]
         return torch.cat(

@@ -1,9 +1,10 @@
-"""One contender of benchmarks/speed/step.py: processes that step on command.
+"""One contender of benchmarks/speed/step.py: processes that run training steps on command.
 
     python -m benchmarks.speed.contender SETTINGS    settings as JSON; torchrun starts it too
 
-Each process connects to the referee, says that it is ready, and then plays one short epoch for
-each "go", answering how long that took. Between its turns it waits: only one contender computes.
+Each process connects to the benchmark, reports that it is ready, runs one short epoch for each
+"go", and answers with the time it took. Between its turns it waits: only one contender computes at
+a time.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from pipelines.training.workers import run
 from tiprdc.datasets.schema import Records
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.networks import build_networks
+from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.models.published import published_networks
 from tiprdc.training.game import Game
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.published_schedule import PublishedSchedule
 from tiprdc.training.schedule_config import ScheduleConfig
-from tiprdc.training.trainer import Trainer, WorkerContext
+from tiprdc.training.trainer import Trainer
+from tiprdc.training.worker import WorkerContext
 
 AS_PUBLISHED = {
     "privacy_weight": 0.66,
@@ -47,7 +49,7 @@ AS_PUBLISHED = {
     "mi_estimator": "jsd",
     "negatives": 1,
 }
-"""The paper's rules: what the separate backwards can play."""
+"""The paper's objective, which the separate backwards support."""
 
 
 def main() -> None:
@@ -70,7 +72,7 @@ def main() -> None:
 
 
 def _compiled(game: nn.Module) -> nn.Module:
-    """With its trunks compiled, where nearly all arithmetic is."""
+    """Compiles the trunks, which do nearly all arithmetic."""
     assert isinstance(game, Game)
     game.extractor.trunk.compile()
     game.critic.trunk.compile()
@@ -78,32 +80,33 @@ def _compiled(game: nn.Module) -> nn.Module:
 
 
 def cores() -> int:
-    """Cores that this process may use: fewer than the machine's under `taskset`."""
+    """Cores that this process may use; `taskset` can limit them."""
     return len(os.sched_getaffinity(0))
 
 
-def serve(settings: dict[str, Any], place: WorkerContext) -> None:
-    """Connect to the referee and play an epoch for each "go" until it says "end"."""
-    play = _published(settings) if settings["schedule"] == "published" else _ours(settings, place)
+def serve(settings: dict[str, Any], worker: WorkerContext) -> None:
+    """Connect to the benchmark and run an epoch for each "go" until "end"."""
+    published = settings["schedule"] == "published"
+    run_epoch = _published_epoch(settings) if published else _trainer_epoch(settings, worker)
     address, key = tuple(settings["address"]), bytes.fromhex(settings["key"])
-    with Client(address, authkey=key) as referee:
-        hello = {"name": settings["name"], "threads": torch.get_num_threads()}
-        referee.send_bytes(json.dumps(hello).encode())
-        while referee.recv_bytes() == b"go":
+    with Client(address, authkey=key) as connection:
+        ready = {"name": settings["name"], "threads": torch.get_num_threads()}
+        connection.send_bytes(json.dumps(ready).encode())
+        while connection.recv_bytes() == b"go":
             wall, cpu = time.perf_counter(), time.process_time()
-            play()
-            found = {
+            run_epoch()
+            figures = {
                 "seconds": (time.perf_counter() - wall) / settings["steps"],
                 "cpu_seconds": (time.process_time() - cpu) / settings["steps"],
                 "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             }
-            referee.send_bytes(json.dumps(found).encode())
+            connection.send_bytes(json.dumps(figures).encode())
 
 
-def _ours(settings: dict[str, Any], place: WorkerContext) -> Callable[[], object]:
-    """The project's own loop."""
+def _trainer_epoch(settings: dict[str, Any], worker: WorkerContext) -> Callable[[], object]:
+    """An epoch of the project's trainer."""
     trainer = Trainer(
-        ObjectiveConfig(**settings["rules"]),
+        ObjectiveConfig(**settings["objective"]),
         ExtractorConfig(),
         ScheduleConfig(
             epochs=10_000, batch=settings["batch"], warm_up=0, precision=settings["precision"]
@@ -111,41 +114,41 @@ def _ours(settings: dict[str, Any], place: WorkerContext) -> Callable[[], object
         _spec(settings),
         settings["private"],
         seed=0,
-        place=place,
-        network_factory=_make_players(settings),
+        worker=worker,
+        network_factory=_network_factory(settings),
     )
-    # From here on the extractor hides with full pressure, as it does in nearly all steps.
+    # From epoch 1 on the pressure is full, as in nearly all steps.
     trainer.epoch = 1
     records = _records(settings)
 
-    def play() -> None:
+    def run_epoch() -> None:
         trainer.train_epoch(records)
-        # Others want the memory while this one waits.
+        # Frees memory for the other contenders while this one waits.
         trainer.game.zero_grad(set_to_none=True)
 
-    return play
+    return run_epoch
 
 
-def _published(settings: dict[str, Any]) -> Callable[[], object]:
-    """The published schedule, batch after batch."""
+def _published_epoch(settings: dict[str, Any]) -> Callable[[], object]:
+    """An epoch of the published schedule."""
     torch.manual_seed(0)
     game = Game(
-        ObjectiveConfig(**settings["rules"]), ExtractorConfig(),
-        _spec(settings), settings["private"], _make_players(settings),
+        ObjectiveConfig(**settings["objective"]), ExtractorConfig(),
+        _spec(settings), settings["private"], _network_factory(settings),
     )  # fmt: skip
     schedule, records = PublishedSchedule(game), _records(settings)
     x = torch.from_numpy(records.x).split(settings["batch"])
     u = torch.from_numpy(records.labels["private"])[:, None].split(settings["batch"])
 
-    def play() -> None:
+    def run_epoch() -> None:
         for pictures, labels in zip(x, u, strict=True):
             schedule.step(pictures, labels)
         game.zero_grad(set_to_none=True)
 
-    return play
+    return run_epoch
 
 
-def _make_players(settings: dict[str, Any]) -> Any:
+def _network_factory(settings: dict[str, Any]) -> NetworkFactory:
     if settings["networks"] == "ours":
         return build_networks
     return functools.partial(published_networks, width=settings["width"])

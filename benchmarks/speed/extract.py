@@ -1,23 +1,23 @@
-"""How fast a release runs on a device, beside the same network in torch, in one run on one machine.
+"""Speed and memory of a release on a device, compared with the same network in torch.
 
     python -m benchmarks.speed.extract [--release DIR] [--variants DIR] [--checkpoint DIR]
 
     fp32         tiprdc.runtime.extractor.Extractor, as `tiprdc extract` uses it
-    int8, fp16   the same with a variant, where export.variants made one
+    int8, fp16   the same with a variant, if export.variants has one
     torch        the network that was exported, eager, in inference mode
 
-All on one thread, on the same random records of the release's kind. The contenders take turns,
-each turn a process of its own; a ratio to torch is the median over rounds of the ratio within a
+All use one thread and the same random records of the release's kind. The contenders take turns,
+each turn in its own process. A ratio to torch is the median over rounds of the ratio within a
 round, so that a drift of the machine cancels. The first round warms up the disk and does not count.
 
-    latency_ms   of one record, median of the calls
+    latency_ms   of one record, median over the calls
     rate         records a second at batch 64
     peak_mib     largest memory of the process, libraries included
-    ready_s      from the process's start to the first features
+    ready_s      from the start of the process to the first features
 
-Also: the size of each file; how far features are from torch's, on average and at most, on real
-records, as the manifests say (a feature's standard deviation is 1); the size of the wheel, and how
-long `import tiprdc.runtime.extractor` takes beyond Python itself.
+Also: the size of each file; the mean and maximum difference of features from torch's on real
+records, from the manifests (a feature's standard deviation is 1); the size of the wheel; and the
+time of `import tiprdc.runtime.extractor` beyond Python itself.
 """
 
 from __future__ import annotations
@@ -61,22 +61,22 @@ def main(
     seconds: Annotated[float, typer.Option(help="Of each measurement in a turn.")] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Let all take turns and print what they took."""
+    """Run all turns and print the figures."""
     releases = {"fp32": release} | {
         name: variants / name for name in VARIANTS if (variants / name / "manifest.json").is_file()
     }
-    places = {**releases, TORCH: checkpoint}
-    turns: dict[str, list[Turn]] = {name: [] for name in places}
+    folders = {**releases, TORCH: checkpoint}
+    turns: dict[str, list[Turn]] = {name: [] for name in folders}
     for number in range(rounds + 1):
-        # In turn first and last.
-        for name in places if number % 2 else reversed(places):
-            found = _turn(name, places[name], release, seconds)
+        # The order alternates.
+        for name in folders if number % 2 else reversed(folders):
+            figures = _turn(name, folders[name], release, seconds)
             if number:
-                turns[name].append(found)
-    found_all: dict[str, Any] = {
-        "contenders": {name: _medians(turns[name]) for name in places},
+                turns[name].append(figures)
+    result: dict[str, Any] = {
+        "contenders": {name: _medians(turns[name]) for name in folders},
         "ratios": {name: _ratios(turns[TORCH], turns[name]) for name in releases},
-        "files": {name: _stated(folder) for name, folder in releases.items()},
+        "files": {name: _file_figures(folder) for name, folder in releases.items()},
         "wheel_kib": round(_wheel() / 1024, 1),
         "import_s": _import_seconds(),
         "machine": {
@@ -86,64 +86,64 @@ def main(
         },
     }  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(found_all, indent=1))
+        typer.echo(json.dumps(result, indent=1))
         return
-    shown = found_all.pop("contenders")
-    shown |= {f"{n}, times better": ratios for n, ratios in found_all.pop("ratios").items()}
-    shown |= {f"{n}, file": stated for n, stated in found_all.pop("files").items()}
-    for name, figures in shown.items():
+    rows = result.pop("contenders")
+    rows |= {f"{n}, times better": ratios for n, ratios in result.pop("ratios").items()}
+    rows |= {f"{n}, file": figures for n, figures in result.pop("files").items()}
+    for name, figures in rows.items():
         typer.echo(f"{name:<20}" + "  ".join(f"{k} {v:,.4g}" for k, v in figures.items()))
-    for name, value in found_all.items():
+    for name, value in result.items():
         typer.echo(f"{name:<20}{value}")
 
 
-def _turn(name: str, place: Path, release: Path, seconds: float) -> Turn:
-    arguments = (name, str(place), str(release), seconds)
-    call = f"from benchmarks.speed.extract import play; play(*{arguments!r})"
+def _turn(name: str, folder: Path, release: Path, seconds: float) -> Turn:
+    arguments = (name, str(folder), str(release), seconds)
+    call = f"from benchmarks.speed.extract import run_turn; run_turn(*{arguments!r})"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "STARTED": str(time.time())}
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", call], cwd=Path.cwd(), env=environment, check=True,
         capture_output=True, text=True,
     )  # fmt: skip
-    turn: Turn = json.loads(ended.stdout)
+    turn: Turn = json.loads(process.stdout)
     return turn
 
 
-def play(name: str, place: str, release: str, seconds: float) -> None:
-    """One turn, in a process of its own."""
-    features = _open(name, Path(place))
+def run_turn(name: str, folder: str, release: str, seconds: float) -> None:
+    """One turn, in its own process."""
+    features = _open(name, Path(folder))
     contract = read_contract(Path(release) / "manifest.json")
     x = _records(contract, BATCH)
     features(x[:1])
     ready = time.time() - float(os.environ["STARTED"])
     latency = _times(lambda: features(x[:1]), seconds)
-    whole = _times(lambda: features(x), seconds)
-    found = {
+    batch = _times(lambda: features(x), seconds)
+    figures = {
         "latency_ms": 1000 * statistics.median(latency),
-        "rate": BATCH / statistics.median(whole),
+        "rate": BATCH / statistics.median(batch),
         "peak_mib": _peak() / 1024,
         "ready_s": ready,
     }
-    sys.stdout.write(json.dumps(found))
+    sys.stdout.write(json.dumps(figures))
 
 
 def _peak() -> int:
-    """KiB; getrusage would count what our parent held when it started us."""
+    """KiB; getrusage would include the memory of the parent at the time of the fork."""
     status = Path("/proc/self/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
 
 
-def _open(name: str, place: Path) -> Features:
+def _open(name: str, folder: Path) -> Features:
     if name != TORCH:
         from tiprdc.runtime.extractor import Extractor
 
-        return Extractor.load(place)
+        return Extractor.load(folder)
     import torch
 
     from tiprdc.training.checkpoint import load_extractor
 
     torch.set_num_threads(1)
-    network = load_extractor(place)
+    network = load_extractor(folder)
 
     def features(x: NDArray[Any]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -163,32 +163,32 @@ def _records(contract: Contract, count: int) -> NDArray[Any]:
 
 
 def _times(call: Callable[[], object], seconds: float) -> list[float]:
-    """Seconds of each call, for some time, once it is warm."""
+    """Seconds of each call, repeated for this long after a warm-up."""
     for _ in range(5):
         call()
-    found: list[float] = []
+    times: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         call()
-        found.append(time.perf_counter() - begun)
-    return found
+        times.append(time.perf_counter() - start)
+    return times
 
 
 def _medians(turns: list[Turn]) -> Turn:
     return {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
 
 
-def _ratios(torchs: list[Turn], ours: list[Turn]) -> dict[str, float]:
-    """torch's over ours, within each round; of the rate, the other way round."""
-    pairs = list(zip(torchs, ours, strict=True))
-    found = {key: [theirs[key] / mine[key] for theirs, mine in pairs] for key in pairs[0][0]}
-    found["rate"] = [1 / ratio for ratio in found["rate"]]
-    return {key: round(statistics.median(values), 2) for key, values in found.items()}
+def _ratios(reference: list[Turn], turns: list[Turn]) -> dict[str, float]:
+    """Median of reference / turn within each round; for the rate, of turn / reference."""
+    pairs = list(zip(reference, turns, strict=True))
+    ratios = {key: [a[key] / b[key] for a, b in pairs] for key in pairs[0][0]}
+    ratios["rate"] = [1 / ratio for ratio in ratios["rate"]]
+    return {key: round(statistics.median(values), 2) for key, values in ratios.items()}
 
 
-def _stated(folder: Path) -> dict[str, float]:
-    """Size, and how far from torch on real records."""
+def _file_figures(folder: Path) -> dict[str, float]:
+    """Size of the file, and its differences from torch on real records."""
     contract = read_contract(folder / "manifest.json")
     parity = contract.parity
     size = contract.files[MODEL].bytes
@@ -198,13 +198,13 @@ def _stated(folder: Path) -> dict[str, float]:
 def _wheel() -> int:
     """Bytes of the wheel."""
     build = "from setuptools import build_meta as b; import sys; b.build_wheel(sys.argv[1])"
-    listed = subprocess.run(
+    listing = subprocess.run(
         ["git", "ls-files", "-z", "tiprdc", "pyproject.toml", "README.md", "LICENSE"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "source"
-        for file in filter(None, listed.stdout.split("\0")):
+        for file in filter(None, listing.stdout.split("\0")):
             (source / file).parent.mkdir(parents=True, exist_ok=True)
             (source / file).write_bytes((ROOT / file).read_bytes())
         subprocess.run(
@@ -215,12 +215,12 @@ def _wheel() -> int:
 
 
 def _import_seconds() -> dict[str, float]:
-    """By the clock, and of the CPU, which a busy machine does not change."""
+    """Wall time, and CPU time, which does not depend on the load of the machine."""
 
     def run(script: str) -> tuple[float, float]:
-        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run([sys.executable, "-c", script], check=True)
-        clock, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+        clock, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
         return clock, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     pairs = [(run("import tiprdc.runtime.extractor"), run("pass")) for _ in range(7)]

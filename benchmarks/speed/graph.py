@@ -1,10 +1,10 @@
-"""How long each stage takes, with how much memory, and what a graph with nothing to do costs.
+"""Time and memory of each DVC stage, and of `dvc repro` with nothing to do.
 
     python -m benchmarks.speed.graph          (or `make bench`)
 
-Runs the project as it is, params.yaml included, in a temporary copy with a cache of its own, one
-stage after another. Prints a table and writes benchmarks/graph.json, with the machine that it was
-measured on: figures of another machine are another matter.
+Runs the project with its params.yaml in a temporary copy with its own cache, one stage after
+another. Prints a table and writes benchmarks/graph.json with a description of the machine: figures
+of other machines cannot be compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from benchmarks.speed.memory import MIB, watched
+from benchmarks.speed.memory import MIB, peak_memory
 
 ROOT = Path(__file__).parents[2]
 Figures = dict[str, float]
@@ -42,7 +42,7 @@ def main() -> None:
         folder = Path(temporary)
         _copy(folder)
         graph = YAML(typ="safe").load(folder / "dvc.yaml")["stages"]
-        # Those of variants are there once for each, by default for none.
+        # Stages of variants exist once for each variant; by default there is none.
         stages = [name for name, stage in graph.items() if "foreach" not in stage]
         figures = {}
         for stage in stages:
@@ -55,10 +55,10 @@ def main() -> None:
 
 
 def _copy(folder: Path) -> None:
-    """The files that Git knows, in a repository of their own: nothing of the user's is touched."""
+    """Copy the files of the Git repository into a new repository; the original is unchanged."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in filter(None, listed.stdout.split("\0")):
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, listing.stdout.split("\0")):
         if (ROOT / name).is_file() and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((ROOT / name).read_bytes())
@@ -66,7 +66,7 @@ def _copy(folder: Path) -> None:
 
 
 def _measure(folder: Path, command: list[str]) -> Figures:
-    """Run DVC; seconds, and the most memory of one process and of all together."""
+    """Run DVC; seconds, and peak memory of one process and of all together."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     before = time.monotonic()
     process = subprocess.Popen(
@@ -75,7 +75,7 @@ def _measure(folder: Path, command: list[str]) -> Figures:
         env={**os.environ, "PATH": path},
         stdout=subprocess.DEVNULL,
     )
-    with watched(process.pid) as peak:
+    with peak_memory(process.pid) as peak:
         code = process.wait()
     seconds = time.monotonic() - before
     if code:

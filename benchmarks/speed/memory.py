@@ -1,4 +1,4 @@
-"""The most memory that a process and its children have while they run."""
+"""Peak memory of a process and its children."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ MIB = 2**20
 
 
 @contextmanager
-def watched(pid: int) -> Iterator[dict[str, float]]:
-    """Peaks in MiB, of the largest process and of all together, filled in until the block's end.
+def peak_memory(pid: int) -> Iterator[dict[str, float]]:
+    """Peaks in MiB, of the largest process and of all together, updated until the end of the block.
 
-    Unique memory: what processes share with each other is not counted again and again.
+    Only unique memory counts: memory that processes share is left out.
     """
     peak = {"largest_process_mib": 0.0, "all_processes_mib": 0.0}
     ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(pid, peak, ended))
-    watcher.start()
+    sampler = threading.Thread(target=_sample, args=(pid, peak, ended))
+    sampler.start()
     try:
         yield peak
     finally:
         ended.set()
-        watcher.join()
+        sampler.join()
 
 
-def _watch(pid: int, peak: dict[str, float], ended: threading.Event) -> None:
+def _sample(pid: int, peak: dict[str, float], ended: threading.Event) -> None:
     while not ended.wait(0.5):
         sizes = [0.0]
         try:
-            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         except psutil.NoSuchProcess:
             return
-        for process in family:
+        for process in processes:
             try:
                 sizes.append(process.memory_full_info().uss / MIB)
             except (psutil.NoSuchProcess, psutil.AccessDenied):

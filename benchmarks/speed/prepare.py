@@ -1,11 +1,11 @@
-"""How fast `prepare` reads pictures, and whether its memory grows with their number.
+"""Speed of `prepare` on pictures, and whether its memory grows with their number.
 
     python -m benchmarks.speed.prepare [--pictures 2000] [--json]
 
-Makes JPEG files of 178 x 218 (as CelebA's) and manifests that name them, one with ten times as
-many rows. The stage runs on one core and on two, beside a loop in one process that does nothing but
-open, shrink and collect. A rate is that of the additional records of the larger manifest: what a
-start costs, of Ray above all, stands beside it. Nothing else should run.
+Writes JPEG files of 178 x 218 (the size of CelebA's) and two manifests of them, one with ten times
+as many rows. Runs the stage on one core and on two, and a loop in one process that only opens,
+shrinks and collects pictures. A rate is that of the additional records of the larger manifest; the
+cost of the start, mostly Ray's, is a figure of its own. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from benchmarks.speed.memory import watched
+from benchmarks.speed.memory import peak_memory
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def main(
 
 
 def _manifest(folder: Path, rows: int) -> Path:
-    """A manifest of so many people, each with a file; few faces, many links to them."""
+    """A manifest of this many people, each with a file: links to a few faces."""
     faces = folder / "faces"
     if not faces.exists():
         faces.mkdir()
@@ -80,23 +80,23 @@ def _manifest(folder: Path, rows: int) -> Path:
 
 
 def _loop(manifest: Path) -> Figures:
-    """What anybody would write; seconds and the memory of what it collects are its own."""
-    began = time.monotonic()
+    """The plain loop: opens, shrinks and collects all pictures in this process."""
+    start = time.monotonic()
     with manifest.open(newline="") as stream:
         paths = [manifest.parent / row["image"] for row in csv.DictReader(stream)]
-    read = []
+    arrays = []
     for path in paths:
         with Image.open(path) as picture:
-            shown = picture.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-            read.append(np.asarray(shown).transpose(2, 0, 1))
-    np.stack(read)
-    return {"seconds": time.monotonic() - began}
+            small = picture.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+            arrays.append(np.asarray(small).transpose(2, 0, 1))
+    np.stack(arrays)
+    return {"seconds": time.monotonic() - start}
 
 
 def _stage(manifest: Path, folder: Path, cores: list[int]) -> Figures:
-    """`prepare` in processes of its own, on these cores."""
-    here = folder / f"{manifest.stem}-{len(cores)}"
-    here.mkdir()
+    """Run `prepare` in its own processes, on these cores."""
+    project = folder / f"{manifest.stem}-{len(cores)}"
+    project.mkdir()
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
     params["prepare"]["dataset"] = "manifest"
@@ -105,23 +105,23 @@ def _stage(manifest: Path, folder: Path, cores: list[int]) -> Figures:
         utility=["task"], person=None, split=None, size=SIZE,
     )  # fmt: skip
     params["cluster"].update(num_cpus=len(cores), log="")
-    yaml.dump(params, here / "params.yaml")
-    began = time.monotonic()
+    yaml.dump(params, project / "params.yaml")
+    start = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "stages.prepare"], cwd=here,
+        [sys.executable, "-m", "stages.prepare"], cwd=project,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    with watched(process.pid) as peak:
-        _, said = process.communicate()
+    with peak_memory(process.pid) as peak:
+        _, log = process.communicate()
     if process.returncode:
-        sys.exit(said)
-    return {"seconds": time.monotonic() - began, **peak}
+        sys.exit(log)
+    return {"seconds": time.monotonic() - start, **peak}
 
 
 def _slope(runs: dict[int, Figures]) -> Figures:
-    """Of a few records and of many: the rate of those between, and what is there before them."""
+    """From runs with few and many records: the rate between them, and the time of the start."""
     (few, small), (many, large) = sorted(runs.items())
     rate = (many - few) / (large["seconds"] - small["seconds"])
     return {

@@ -1,10 +1,10 @@
-"""What one record, one step and one checkpoint cost: how large can it get?
+"""Cost of one record, one step and one checkpoint, to estimate large runs.
 
     python -m benchmarks.speed.scale [--people 1000] [--json]
 
-Uses the default network of pictures and generated faces, in this process, on one core. Seconds are
-of processor time, so that other work on the machine changes them little. docs/cluster.md multiplies
-them by a billion records and a thousand workers, and says where that is arithmetic.
+Uses the default network for pictures and generated faces, in this process, on one core. Seconds are
+of processor time, which other work on the machine changes little. docs/cluster.md multiplies them
+by a billion records and a thousand workers, and marks what is arithmetic only.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from tiprdc.training.trainer import Trainer
 
 T = TypeVar("T")
 Figures = dict[str, float]
-HASHED = 64 * 2**20
-"""Bytes of the file whose digest is timed."""
+HASH_BYTES = 64 * 2**20
+"""Size of the file whose digest is timed."""
 
 
 def main(
-    people: Annotated[int, typer.Option(min=1000, help="Records; they are drawn anew.")] = 1000,
+    people: Annotated[int, typer.Option(min=1000, help="Records to generate.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, no table.")] = False,
 ) -> None:
     """Measure, and print."""
     torch.set_num_threads(1)
-    plan, records, figures = _prepared(people)
+    plan, records, figures = _prepare(people)
     trainer = _trainer(records, plan)
-    figures |= _trained(trainer, records) | _kept(trainer) | _hashed()
+    figures |= _train(trainer, records) | _checkpoint(trainer) | _digest()
     if as_json:
         typer.echo(json.dumps(figures, indent=1))
         return
@@ -55,8 +55,8 @@ def main(
     Console().print(table)
 
 
-def _prepared(people: int) -> tuple[Plan, Records, Figures]:
-    """Records as `prepare` makes them, and what they cost."""
+def _prepare(people: int) -> tuple[Plan, Records, Figures]:
+    """Records as of `prepare`, and their cost."""
     config = replace(load("prepare", PrepareConfig), dataset="avatars")
     config = replace(config, avatars=replace(config.avatars, people=people))
     plan, planning = _timed(lambda: make_plan(config))
@@ -76,7 +76,7 @@ def _prepared(people: int) -> tuple[Plan, Records, Figures]:
 
 
 def _trainer(records: Records, plan: Plan) -> Trainer:
-    """As the stage makes it for the protected extractor of pictures, by default."""
+    """The stage's trainer of the protected extractor with default settings."""
     config = TrainConfig()
     spec = InputSpec(modality=plan.reader.modality, shape=records.x.shape[1:])
     private = load("prepare", PrepareConfig).avatars.private
@@ -86,23 +86,23 @@ def _trainer(records: Records, plan: Plan) -> Trainer:
     )
 
 
-def _trained(trainer: Trainer, records: Records) -> Figures:
-    """Two epochs, of which the second counts."""
+def _train(trainer: Trainer, records: Records) -> Figures:
+    """Cost of the second of two epochs, and of features."""
     trainer.train_epoch(records)
     summary, seconds = _timed(lambda: trainer.train_epoch(records))
-    learnt = [p for p in trainer.objective.parameters() if p.grad is not None]
+    trained = [p for p in trainer.game.parameters() if p.grad is not None]
     features, extracting = _timed(lambda: trainer.features(records))
     return {
         "train: seconds of a core a record": seconds / (summary["steps"] * trainer.schedule.batch),
-        "train: bytes of parameters": sum(p.nbytes for p in trainer.objective.parameters()),
-        "train: bytes of gradients a step": sum(p.nbytes for p in learnt),
+        "train: bytes of parameters": sum(p.nbytes for p in trainer.game.parameters()),
+        "train: bytes of gradients a step": sum(p.nbytes for p in trained),
         "audit: seconds of a core a record for features": extracting / len(features),
         "audit: bytes of features a record": features[0].nbytes,
     }
 
 
-def _kept(trainer: Trainer) -> Figures:
-    """A checkpoint, written and read."""
+def _checkpoint(trainer: Trainer) -> Figures:
+    """Cost of writing and reading a checkpoint."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _, saving = _timed(lambda: checkpoint.save(trainer, folder))
@@ -115,20 +115,20 @@ def _kept(trainer: Trainer) -> Figures:
     }
 
 
-def _hashed() -> Figures:
-    """What DVC does with each file of an out."""
+def _digest() -> Figures:
+    """Speed of DVC's digest of a file."""
     with tempfile.NamedTemporaryFile() as file:
-        file.write(bytes(HASHED))
+        file.write(bytes(HASH_BYTES))
         file.flush()
         _, seconds = _timed(lambda: file_md5(file.name))
-    return {"dvc: bytes a second and core of a digest": HASHED / seconds}
+    return {"dvc: bytes a second and core of a digest": HASH_BYTES / seconds}
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What it gives, and the processor time that it took."""
-    began = time.process_time()
-    done = work()
-    return done, time.process_time() - began
+    """The result of `work`, and its processor time in seconds."""
+    start = time.process_time()
+    result = work()
+    return result, time.process_time() - start
 
 
 if __name__ == "__main__":

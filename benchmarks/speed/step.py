@@ -1,24 +1,24 @@
-"""How long one training step takes, side by side, and with how much memory.
+"""Time and memory of one training step: published schedule, ours, torchrun and Ray.
 
     python -m benchmarks.speed.step [--json] [--only papers|demo] [--batch 8] [--rounds 4]
 
-Run it on an idle machine: threads that wait for a core that somebody else has multiply every time.
+Run it on an idle machine: threads that wait for a busy core multiply every time.
 
 Two sizes: the paper's networks on pictures of its size, and the demo's networks and size. At each:
 
-    published   three backwards for three players and three optimisers, as published
+    published   three backwards for three networks and three optimisers, as published
     fused       ours: one backward
     bf16        ours, in mixed precision
-    plain       ours with the project's rules, one process
+    plain       ours with the project's objective, one process
     compiled    the same with its trunks through torch.compile (the demo's networks)
     ray1        the same in one worker of Ray Train
-    torchrun    ours with the project's rules, two processes of plain DDP
+    torchrun    ours with the project's objective, two processes of plain DDP
     ray2        the same in two workers of Ray Train
 
-Contenders to compare take turns, in an order that alternates, each in a process of its own; a ratio
-is the median over rounds of the ratio within a round, so that a drift of the machine cancels. The
-first turns warm up and do not count. Seconds are of one step over all processes together; peak
-memory is that of the largest process, libraries included (about 400 MiB).
+Contenders take turns in an alternating order, each in its own process. A ratio is the median over
+rounds of the ratio within a round, so that a drift of the machine cancels. The first turns warm up
+and do not count. Seconds are of one step of all processes together; peak memory is that of the
+largest process, libraries included (about 400 MiB).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from pipelines.training.workers import ALLOCATOR
 
 ROOT = Path(__file__).parents[2]
 MEANING = {
-    "fused_over_published": "how many times more steps in a second; target: at least 2.6",
+    "fused_over_published": "ratio of steps a second; target: at least 2.6",
     "bf16_over_published": "the same; target: at least 3.5",
     "fused_peak_over_published": "peak memory; target: below 1",
     "compiled_over_plain": "seconds of a step; below 1 if compiling pays",
@@ -70,24 +70,24 @@ def main(
     """Time a step of every contender."""
     sizes = {"papers": (_papers(batch), rounds), "demo": (_demo(steps), 3 * rounds)}
     log = Console(stderr=True)
-    found = {}
+    results = {}
     for size in ("papers", "demo") if only == "both" else (only,):
         groups, turns = sizes[size]
-        found[size] = {}
+        results[size] = {}
         for group in groups:
             log.print(f"{size}: {', '.join(c['name'] for c in group)} ...", highlight=False)
-            found[size].update(_take_turns(group, turns))
-    result = {**_headline(found), "meaning": MEANING, "machine": _machine(), "sizes": found}
+            results[size].update(_take_turns(group, turns))
+    result = {**_headline(results), "meaning": MEANING, "machine": _machine(), "sizes": results}
     if as_json:
         typer.echo(json.dumps(result, indent=1))
     else:
-        _print(found)
+        _print(results)
 
 
 def _papers(batch: int) -> list[list[Settings]]:
     shared = {
         "networks": "papers", "width": 4096, "size": [218, 178], "batch": batch, "steps": 1,
-        "private": {"private": 4}, "rules": AS_PUBLISHED,
+        "private": {"private": 4}, "objective": AS_PUBLISHED,
     }  # fmt: skip
     # Two pairs of processes with 237 million parameters each would not fit a small machine.
     return _groups(shared, {**shared, "width": 1024})
@@ -96,12 +96,12 @@ def _papers(batch: int) -> list[list[Settings]]:
 def _demo(steps: int) -> list[list[Settings]]:
     shared = {
         "networks": "ours", "size": [32, 32], "batch": 128, "steps": steps,
-        "private": {"private": 2}, "rules": AS_PUBLISHED,
+        "private": {"private": 2}, "objective": AS_PUBLISHED,
     }  # fmt: skip
-    return _groups(shared, {**shared, "rules": {}})
+    return _groups(shared, {**shared, "objective": {}})
 
 
-def _groups(shared: Settings, spread: Settings) -> list[list[Settings]]:
+def _groups(shared: Settings, full: Settings) -> list[list[Settings]]:
     def contender(name: str, launcher: str, processes: int, base: Settings) -> Settings:
         return {
             "name": name, "launcher": launcher, "processes": processes, "schedule": "fused",
@@ -109,31 +109,31 @@ def _groups(shared: Settings, spread: Settings) -> list[list[Settings]]:
             "compiled": name == "compiled", **base,
         }  # fmt: skip
 
-    alone = ["plain", "compiled"] if spread["networks"] == "ours" else ["plain"]
+    single = ["plain", "compiled"] if full["networks"] == "ours" else ["plain"]
     published = {**contender("published", "python", 1, shared), "schedule": "published"}
     ours = [contender(name, "python", 1, shared) for name in ("fused", "bf16")]
     return [
         [published, *ours],
         [
-            *(contender(name, "python", 1, spread) for name in alone),
-            contender("ray1", "ray", 1, spread),
+            *(contender(name, "python", 1, full) for name in single),
+            contender("ray1", "ray", 1, full),
         ],
-        [contender("torchrun", "torchrun", 2, spread), contender("ray2", "ray", 2, spread)],
+        [contender("torchrun", "torchrun", 2, full), contender("ray2", "ray", 2, full)],
     ]
 
 
 def _take_turns(group: list[Settings], rounds: int) -> dict[str, Any]:
-    """Rounds of turns; the first two warm up: memory, caches, oneDNN's kernels."""
+    """Rounds of turns; the first two warm up memory, caches and oneDNN's kernels."""
     with ExitStack() as stack:
-        playing = {c["name"]: stack.enter_context(_started(c)) for c in group}
-        turns: dict[str, list[Turn]] = {name: [] for name in playing}
+        contenders = {c["name"]: stack.enter_context(_started(c)) for c in group}
+        turns: dict[str, list[Turn]] = {name: [] for name in contenders}
         for number in range(rounds + 2):
-            order = list(playing) if number % 2 else list(reversed(playing))
+            order = list(contenders) if number % 2 else list(reversed(contenders))
             for name in order:
-                turns[name].append(_turn(playing[name]))
-    counted = {name: taken[2:] for name, taken in turns.items()}
+                turns[name].append(_turn(contenders[name]))
+    counted = {name: all_turns[2:] for name, all_turns in turns.items()}
     first = group[0]["name"]
-    return {name: _summary(taken, counted[first]) for name, taken in counted.items()}
+    return {name: _summary(own, counted[first]) for name, own in counted.items()}
 
 
 def _turn(processes: list[Connection]) -> Turn:
@@ -147,32 +147,33 @@ def _turn(processes: list[Connection]) -> Turn:
     }
 
 
-def _summary(taken: list[Turn], reference: list[Turn]) -> dict[str, float]:
+def _summary(turns: list[Turn], reference: list[Turn]) -> dict[str, float]:
     """Medians of a contender, and of its ratios to the group's first in the same round."""
-    peak = max(turn["peak_mib"] for turn in taken)
+    peak = max(turn["peak_mib"] for turn in turns)
     ratios = {
         f"{key}_ratio": statistics.median(
-            a[key] / b[key] for a, b in zip(taken, reference, strict=True)
+            a[key] / b[key] for a, b in zip(turns, reference, strict=True)
         )
         for key in ("seconds", "cpu_seconds")
     }
-    medians = {key: statistics.median(t[key] for t in taken) for key in ("seconds", "cpu_seconds")}
-    return {**medians, **ratios, "peak_mib": peak, "turns": len(taken)}
+    medians = {key: statistics.median(t[key] for t in turns) for key in ("seconds", "cpu_seconds")}
+    return {**medians, **ratios, "peak_mib": peak, "turns": len(turns)}
 
 
 @contextmanager
 def _started(settings: Settings) -> Iterator[list[Connection]]:
-    """A contender, ready, as connections to each of its processes."""
+    """A contender that is ready: the connections to its processes."""
     key = secrets.token_bytes(16)
     with tempfile.TemporaryFile() as errors, Listener(("127.0.0.1", 0), authkey=key) as listener:
-        given = json.dumps({**settings, "address": listener.address, "key": key.hex()})
+        arguments = json.dumps({**settings, "address": listener.address, "key": key.hex()})
         process = subprocess.Popen(
-            [*_command(settings), given], cwd=ROOT, env=_environment(settings),
+            [*_command(settings), arguments], cwd=ROOT, env=_environment(settings),
             stdout=errors, stderr=errors,
         )  # fmt: skip
         connections: list[Connection] = []
-        watch = (process, listener.address)
-        threading.Thread(target=_knock_when_dead, args=watch, daemon=True).start()
+        threading.Thread(
+            target=_connect_after_exit, args=(process, listener.address), daemon=True
+        ).start()
         try:
             for _ in range(settings["processes"]):
                 connections.append(listener.accept())
@@ -185,8 +186,8 @@ def _started(settings: Settings) -> Iterator[list[Connection]]:
             process.wait(120)
         except (EOFError, ConnectionError):
             errors.seek(0)
-            said = errors.read().decode()[-4000:]
-            sys.exit(f"{said}\n{settings['name']} ended before its turn")
+            log = errors.read().decode()[-4000:]
+            sys.exit(f"{log}\n{settings['name']} ended before its turn")
         finally:
             for connection in connections:
                 connection.close()
@@ -194,8 +195,8 @@ def _started(settings: Settings) -> Iterator[list[Connection]]:
             process.wait()
 
 
-def _knock_when_dead(process: subprocess.Popen[bytes], address: Any) -> None:
-    """The referee waits at its door without a limit: a contender that died must not keep it."""
+def _connect_after_exit(process: subprocess.Popen[bytes], address: Any) -> None:
+    """`accept` has no time limit: this ends it after a contender has exited."""
     process.wait()
     with suppress(OSError):
         socket.create_connection(address).close()
@@ -209,9 +210,9 @@ def _command(settings: Settings) -> list[str]:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """As many threads as cores, over all processes; Ray Train sees to its workers itself.
+    """As many threads as cores, over all processes; Ray Train sets those of its workers itself.
 
-    All have the allocator's settings that Ray Train's workers are given, so as to compare the rest.
+    All contenders have the allocator settings of the project's Ray Train workers.
     """
     variables = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "RAY_ADDRESS")}
     variables = {**ALLOCATOR, **variables}
@@ -223,14 +224,15 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _threads(settings: Settings) -> int:
-    """Of each process, the same for all that are compared, whoever sets it."""
+    """Threads of each process, the same for all contenders that are compared."""
     return max(cores() // int(settings["processes"]), 1)
 
 
-def _headline(found: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """The gains at the paper's size, where they were promised; Ray's costs in the demo's steps,
-    which are short, so that they show most."""
-    gains, costs = found.get("papers") or found["demo"], found.get("demo") or found["papers"]
+def _headline(results: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """The gains at the paper's size, for which they are claimed; Ray's costs at the demo's size,
+    where steps are short and costs show most."""
+    gains = results.get("papers") or results["demo"]
+    costs = results.get("demo") or results["papers"]
     compiled = costs.get("compiled")
     return {
         "fused_over_published": 1 / gains["fused"]["seconds_ratio"],
@@ -252,8 +254,8 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _print(found: dict[str, dict[str, Any]]) -> None:
-    for size, contenders in found.items():
+def _print(results: dict[str, dict[str, Any]]) -> None:
+    for size, contenders in results.items():
         table = Table("contender", "s a step", "CPU s", "ratio", "peak MiB", title=size)
         for name, figure in contenders.items():
             table.add_row(
@@ -261,7 +263,7 @@ def _print(found: dict[str, dict[str, Any]]) -> None:
                 f"{figure['seconds_ratio']:.3f}", f"{figure['peak_mib']:,.0f}",
             )  # fmt: skip
         Console().print(table)
-    for name, value in _headline(found).items():
+    for name, value in _headline(results).items():
         Console().print(f"{name}: {value:.3f} ({MEANING[name]})", highlight=False)
 
 

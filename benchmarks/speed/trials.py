@@ -1,11 +1,11 @@
-"""What a search costs beside its trials, and what a kill in the middle of it costs.
+"""Overhead of a search beside its trials, and the cost of a kill in the middle.
 
     python -m benchmarks.speed.trials [--trials 100] [--json]
 
 Runs `pipelines/tuning.py` three times on a few generated faces, as `ray submit` does: to the end;
-until half of the trials have ended, when it and its Ray get SIGKILL; and again, to go on. They are
-tiny (an epoch of a small network, one linear attacker), so what Ray Tune adds is as large as it
-gets. Wall times are of this machine, which should have nothing else to do.
+until half of the trials have ended, when it and its Ray get SIGKILL; and again, to resume. The
+trials are tiny (an epoch of a small network, one linear attacker), so the overhead of Ray Tune is
+at its largest. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -49,46 +49,46 @@ def main(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _prepare(folder)
-        whole = _Search(folder, "whole", trials).finish()
+        complete = _Search(folder, "complete", trials).finish()
         killed = _Search(folder, "killed", trials)
         ended = killed.kill_when(lambda: len(killed.ended()) >= trials // 2)
-        again = killed.finish()
+        resumed = killed.finish()
     cores = len(os.sched_getaffinity(0))
     figures = {
         "trials": trials,
         "cores": cores,
-        "wall_seconds": whole["wall_seconds"],
-        "trials_own_seconds": whole["own_seconds"],
-        "wall_over_own_on_all_cores": whole["wall_seconds"] * cores / whole["own_seconds"],
+        "wall_seconds": complete["wall_seconds"],
+        "trials_own_seconds": complete["own_seconds"],
+        "wall_over_own_on_all_cores": complete["wall_seconds"] * cores / complete["own_seconds"],
         "ended_before_the_kill": ended,
-        "kept": again["kept"],
-        "ended_but_run_again": ended - again["kept"],
-        "wall_seconds_to_go_on": again["wall_seconds"],
-        "settings_at_the_end": again["settings"],
+        "reused": resumed["reused"],
+        "ended_but_run_again": ended - resumed["reused"],
+        "wall_seconds_to_resume": resumed["wall_seconds"],
+        "settings_at_the_end": resumed["settings"],
     }
     if as_json:
         typer.echo(json.dumps(figures, indent=1))
         return
     table = Table("what", "measured")
     for name, value in figures.items():
-        shown = f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
-        table.add_row(name.replace("_", " "), shown)
+        text = f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+        table.add_row(name.replace("_", " "), text)
     Console().print(table)
 
 
 def _prepare(folder: Path) -> None:
-    """The shards of all searches."""
+    """Prepare the shards of all searches."""
     config = PrepareConfig(avatars=replace(AvatarsConfig(), people=PEOPLE))
     prepare(config, ClusterConfig(log=""), out=folder / "shards")
 
 
 class _Search:
-    """One search, perhaps in two parts.
+    """One search, which may be killed and resumed.
 
     Args:
-        folder: With the shards.
-        name: For its own folders.
-        trials: How many.
+        folder: Contains the shards.
+        name: Name of its own folder.
+        trials: Number of trials.
     """
 
     def __init__(self, folder: Path, name: str, trials: int) -> None:
@@ -101,54 +101,54 @@ class _Search:
         params["tune"].update(SMALL)
         params["cluster"]["log"] = str(self.journal.parent)
         yaml.dump(params, self.folder / "params.yaml")
-        given = {
+        options = {
             "trials": trials, "shards": folder / "shards", "params": self.folder / "params.yaml",
             "out": self.folder / "out", "storage": self.folder / "runs",
         }  # fmt: skip
         self.command = [sys.executable, str(ROOT / "pipelines" / "tuning.py")]
-        for option, value in given.items():
+        for option, value in options.items():
             self.command += [f"--{option}", str(value)]
 
     def ended(self) -> dict[str, float]:
-        """Trial -> seconds that it took itself, of those that ended."""
-        told = [line for line in read(self.journal) if line["event"] == "trial"]
-        return {line["run"]: line["seconds"] for line in told if "seconds" in line}
+        """Finished trial -> its own seconds."""
+        trials = [line for line in read(self.journal) if line["event"] == "trial"]
+        return {line["run"]: line["seconds"] for line in trials if "seconds" in line}
 
-    def kill_when(self, happened: Callable[[], bool]) -> int:
-        """Start it, kill all of it; trials that had ended."""
+    def kill_when(self, condition: Callable[[], bool]) -> int:
+        """Start the search and kill all its processes; returns the number of finished trials."""
         process = self._start(subprocess.DEVNULL)
         try:
-            while not happened():
+            while not condition():
                 if process.poll() is not None:
                     sys.exit(f"the search ended with {process.returncode} before it was killed")
                 time.sleep(0.05)
         finally:
-            # Ray's own processes are in the same session, and go too.
+            # Ray's processes are in the same session and are killed too.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         return len(self.ended())
 
     def finish(self) -> Figures:
-        """Run it to its end."""
-        began = time.monotonic()
+        """Run the search to its end."""
+        start = time.monotonic()
         process = self._start(subprocess.PIPE)
-        _, said = process.communicate()
+        _, log = process.communicate()
         if process.returncode:
-            sys.exit(said)
-        numbers = [int(number) for number in re.findall(r"tune: trial (\d+) of", said)]
+            sys.exit(log)
+        numbers = [int(number) for number in re.findall(r"tune: trial (\d+) of", log)]
         front = (self.folder / "out" / "front.csv").read_text().splitlines()
         return {
-            "wall_seconds": time.monotonic() - began,
+            "wall_seconds": time.monotonic() - start,
             "own_seconds": sum(self.ended().values()),
-            # The first that ends now is told its number among all that have ended.
-            "kept": numbers[0] - 1,
+            # The first trial that ends now has its number among all finished trials.
+            "reused": numbers[0] - 1,
             "settings": len(front) - 1,
         }
 
     def _start(self, errors: int) -> subprocess.Popen[str]:
-        outside = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+        environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
         return subprocess.Popen(
-            self.command, env={**outside, "OMP_NUM_THREADS": "1"}, text=True,
+            self.command, env={**environment, "OMP_NUM_THREADS": "1"}, text=True,
             stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
         )  # fmt: skip
 

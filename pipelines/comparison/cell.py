@@ -21,7 +21,7 @@ from tiprdc.attacks import reconstruction
 from tiprdc.attacks.scoring import Score, score
 from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.audit.config import AuditConfig
-from tiprdc.baselines.base import Given, Method, MethodsConfig, known_task
+from tiprdc.baselines.base import FitInputs, Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
 from tiprdc.errors import ConfigError
@@ -192,7 +192,9 @@ def _features(
     """Features of each split as an attacker receives them, and the processor time for them."""
     started = time.process_time()
     records = read_split(Path(shards), schema, "extractor-train")
-    network = method.fit(Given(records=records, schema=schema, config=config.methods, seed=seed))
+    network = method.fit(
+        FitInputs(records=records, schema=schema, config=config.methods, seed=seed)
+    )
     trained = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         extract = _torch_features(network)

@@ -94,7 +94,7 @@ def loss_figures(losses: dict[str, float], objective: ObjectiveConfig) -> Figure
     """Metrics of the losses in use; an unused loss has no metric, rather than a zero.
 
     Args:
-        losses: Field of `tiprdc.training.game.Losses` -> value.
+        losses: Field of `tiprdc.training.losses.Losses` -> value.
         objective: Decides which losses are in use.
     """
     figures = {

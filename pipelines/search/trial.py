@@ -27,7 +27,8 @@ from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, interval, prior
 from tiprdc.statistics.sampling import balanced_sample
-from tiprdc.training.trainer import Trainer, WorkerContext
+from tiprdc.training.trainer import Trainer
+from tiprdc.training.worker import WorkerContext
 
 FINISHED, DIVERGED, HOPELESS = "finished", "diverged", "hopeless"
 """States in which a trial ends by itself."""
@@ -63,7 +64,7 @@ class TrialData:
     def cross_fit(
         self, records: Records, name: str, classes: int, seed: int
     ) -> OutOfFoldPredictions:
-        """The stored predictions, as a `tiprdc.training.trainer.CrossFit`."""
+        """The stored predictions, as a `tiprdc.training.out_of_fold.CrossFit`."""
         return self.predictions[name]
 
 
@@ -118,7 +119,7 @@ def run(
         InputSpec.of(schema),
         private,
         seed=seed,
-        place=WorkerContext(device=device),
+        worker=WorkerContext(device=device),
         cross_fit=data.cross_fit,
     )
     while trainer.epoch < schedule.epochs:

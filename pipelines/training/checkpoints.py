@@ -51,7 +51,7 @@ def checkpoint_writer(
     def write(losses: dict[str, float]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             local = None
-            if trainer.place.rank == 0:
+            if trainer.worker.rank == 0:
                 checkpoint.save(trainer, Path(folder))
                 local = Checkpoint.from_directory(folder)
             ray.train.report(losses, checkpoint=local, checkpoint_upload_fn=upload)

@@ -25,7 +25,7 @@ _AHEAD = 4
 
 
 class RemoteRecords:
-    """The records of extractor-train, as a `tiprdc.training.trainer.RecordBatches`.
+    """The records of extractor-train, as a `tiprdc.training.batches.RecordBatches`.
 
     Args:
         server: The actor that holds the records.

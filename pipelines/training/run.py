@@ -42,12 +42,13 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
 from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.training import checkpoint
+from tiprdc.training.batches import RecordBatches
 from tiprdc.training.diagnostics import CLUB, diagnose
 from tiprdc.training.feasibility import assess, infeasible
-from tiprdc.training.game import Losses
+from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
-from tiprdc.training.trainer import RecordBatches, Trainer
+from tiprdc.training.trainer import Trainer
 
 Role = Literal["protected", "unprotected"]
 ROLES: tuple[Role, ...] = ("protected", "unprotected")
@@ -290,7 +291,7 @@ def _train_worker(settings: dict[str, Any]) -> None:
         InputSpec.of(schema),
         {name: schema.classes(name) for name in schema.private},
         seed=settings["seed"],
-        place=worker_context(),
+        worker=worker_context(),
         cross_fit=cross_fit,
         resuming=last is not None,
     )
@@ -300,9 +301,9 @@ def _train_worker(settings: dict[str, Any]) -> None:
     records: RecordBatches = settings["remote_records"] or read_split(
         Path(settings["shards"]), schema, "extractor-train"
     )
-    first = trainer.place.rank == 0
+    first, world = trainer.worker.rank == 0, trainer.worker.world
     sender = EventSender(settings["queue"], settings["role"], first=first)
-    metrics = StepMetrics(settings["role"], trainer.game.config, trainer.place.world, sender.report)
+    metrics = StepMetrics(settings["role"], trainer.game.config, world, sender.report)
     write = checkpoint_writer(trainer, sender, settings["patience"])
     sender.send("started", trainer.epoch, resumed=last is not None, history=trainer.history)
     if trainer.epoch == trainer.schedule.epochs:

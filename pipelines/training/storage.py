@@ -130,4 +130,4 @@ class Storage:
 
 def _is_complete(stored: Checkpoint) -> bool:
     with stored.as_directory() as folder:
-        return checkpoint.is_whole(Path(folder))
+        return checkpoint.is_complete(Path(folder))

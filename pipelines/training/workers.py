@@ -12,7 +12,7 @@ from ray.train import RunConfig, ScalingConfig
 from torch import nn
 
 from pipelines.cluster import ClusterConfig
-from tiprdc.training.trainer import WorkerContext
+from tiprdc.training.worker import WorkerContext
 
 Loop = Callable[[dict[str, Any], WorkerContext], None]
 ALLOCATOR = {

@@ -1,4 +1,4 @@
-"""Two workers with half of each batch play the game of one worker with all of it."""
+"""Two workers with half of each batch train as one worker with the whole batch does."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import Networks, build_networks
 from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.out_of_fold import out_of_fold_targets
 from tiprdc.training.schedule_config import ScheduleConfig
-from tiprdc.training.trainer import Trainer, WorkerContext
+from tiprdc.training.trainer import Trainer
+from tiprdc.training.worker import WorkerContext
 
 MakeShards = Callable[..., Schema]
-Found = dict[str, Any]
-BothWays = tuple[dict[str, Found], list[dict[str, Found]]]
+Result = dict[str, Any]
+Results = tuple[dict[str, Result], list[dict[str, Result]]]
 WORLD, STEPS = 2, 5
 MODALITIES: tuple[Modality, ...] = ("image", "table", "text")
 NO_KERNEL = {"kernel_adversary": 0.0, "memory": 0}
@@ -52,7 +54,7 @@ CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
         {**NO_KERNEL, "bottleneck": 0.5, "negatives": 7},
         {"clip": 3.0, "bits": 4},
     ),
-    "the paper's": (
+    "published": (
         "image",
         {**NO_KERNEL, "adversaries": 1, "mi_estimator": "jsd", "negatives": 1},
         {},
@@ -60,9 +62,9 @@ CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def _papers(*arguments: Any) -> Networks:
-    """The paper's players, with one convolution in place of each of VGG's groups of blocks; without
-    dropout, which each worker draws for itself."""
+def _published(*arguments: Any) -> Networks:
+    """The paper's networks, with one convolution in place of each of VGG's groups of blocks, and
+    without dropout, which each worker draws for itself."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(published, "vgg16_bn_blocks", _blocks)
         return published.published_networks(*arguments, width=64, dropout=0.0)
@@ -75,41 +77,41 @@ def _blocks(first: int, last: int) -> nn.Sequential:
     return nn.Sequential(convolution, BatchNorm(width), nn.ReLU(), pool)
 
 
-def _trainer(case: str, schema: Schema, place: WorkerContext) -> Trainer:
-    _, rules, extractor = CASES[case]
+def _trainer(case: str, schema: Schema, worker: WorkerContext) -> Trainer:
+    _, objective, extractor = CASES[case]
     trainer = Trainer(
-        ObjectiveConfig(**{"memory": 128, **rules}),
+        ObjectiveConfig(**{"memory": 128, **objective}),
         ExtractorConfig(**{"width": 8, "features": 6, **extractor}),
         ScheduleConfig(epochs=1, batch=19, warm_up=0),
         InputSpec.of(schema),
         {"secret": 2},
         seed=3,
-        place=place,
+        worker=worker,
         cross_fit=cross_fit,
-        network_factory=_papers if case == "the paper's" else build_networks,
+        network_factory=_published if case == "published" else build_networks,
     )
     if case == "lstm":
-        _spread(trainer.game)
+        _enlarge_embeddings(trainer.game)
     return trainer
 
 
-def _spread(game: nn.Module) -> None:
-    """Embeddings as large as torch's own: of small ones an LSTM's first features hardly differ, and
-    whitening lifts their rounding, on some processors above what is compared here."""
+def _enlarge_embeddings(game: nn.Module) -> None:
+    """Embeddings as large as torch's own. With small ones an LSTM's first features hardly differ,
+    and whitening amplifies their rounding, on some processors above the tolerance here."""
     for module in game.modules():
         if isinstance(module, nn.Embedding):
             with torch.no_grad():
                 module.weight.mul_(20)
 
 
-def _play(case: str, folder: Path, place: WorkerContext) -> Found:
+def _train(case: str, folder: Path, worker: WorkerContext) -> Result:
     schema = read_schema(folder / CASES[case][0])
     records = read_split(folder / CASES[case][0], schema, "extractor-train")
-    if case == "the paper's":
-        records, schema = _enlarged(records, schema)
-    trainer = _trainer(case, schema, place)
+    if case == "published":
+        records, schema = _upscale(records, schema)
+    trainer = _trainer(case, schema, worker)
     if trainer.game.config.cross_fit:
-        trainer._believed = trainer._cross_fitted(records)
+        trainer._targets = out_of_fold_targets(trainer.game, records, cross_fit, seed=3)
     trainer._seed_epoch()
     trainer.game.train()
     trainer._pressure = 1.0
@@ -117,16 +119,16 @@ def _play(case: str, folder: Path, place: WorkerContext) -> Found:
     gradients: dict[str, Tensor] = {}
     losses = []
     for number in range(STEPS):
-        rows = list(trainer._batches(len(records)))[number % 4]
-        of_step, z = trainer._descend(x[rows], u[rows], believed=trainer._believed_of(rows))
-        losses.append([float(value.detach()) for value in of_step])
+        rows = list(trainer._epoch_batches(len(records)))[number % 4]
+        step_losses, z = trainer._descend(x[rows], u[rows], targets=trainer._targets_of(rows))
+        losses.append([float(value.detach()) for value in step_losses])
         gradients = gradients or _gradients(trainer.game)
         if trainer.game.config.adversaries:
             trainer._descend(x[rows], u[rows], z)
     return {"losses": losses, "gradients": gradients, "state": _state(trainer.game)}
 
 
-def _enlarged(records: Records, schema: Schema) -> tuple[Records, Schema]:
+def _upscale(records: Records, schema: Schema) -> tuple[Records, Schema]:
     """Pictures that the published networks can halve five times."""
     x = np.kron(records.x, np.ones((1, 1, 2, 2), np.uint8))
     return replace(records, x=x), replace(schema, shape=x.shape[1:])
@@ -147,50 +149,51 @@ def _worker(rank: int, folder: Path) -> None:
     wrap = functools.partial(
         nn.parallel.DistributedDataParallel, find_unused_parameters=True, broadcast_buffers=False
     )
-    place = WorkerContext(rank=rank, world=WORLD, wrap=wrap)
-    torch.save({case: _play(case, folder, place) for case in CASES}, folder / f"{rank}.pt")
+    worker = WorkerContext(rank=rank, world=WORLD, wrap=wrap)
+    torch.save({case: _train(case, folder, worker) for case in CASES}, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -> BothWays:
-    """What one worker found, and what each of two did."""
+def results(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -> Results:
+    """The result of one worker, and of each of two."""
     folder = tmp_path_factory.mktemp("group")
     for modality in MODALITIES:
         make_shards(folder / modality, modality)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLOO_SOCKET_IFNAME", "lo")
         torch.multiprocessing.spawn(_worker, (folder,), nprocs=WORLD)
-    one = {case: _play(case, folder, WorkerContext()) for case in CASES}
+    one = {case: _train(case, folder, WorkerContext()) for case in CASES}
     return one, [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_workers_are_one(case: str, found: BothWays) -> None:
-    one, two = found[0][case], [worker[case] for worker in found[1]]
+def test_two_workers_equal_one(case: str, results: Results) -> None:
+    one, two = results[0][case], [worker[case] for worker in results[1]]
     for worker in two:
         np.testing.assert_allclose(worker["losses"][0], one["losses"][0], rtol=1e-4, atol=1e-6)
         assert worker["gradients"].keys() == one["gradients"].keys()
-        for player, (a, b) in _by_player(worker["gradients"], one["gradients"]).items():
-            assert float((a - b).norm()) <= 1e-4 * float(b.norm()), player
-        for player, (a, b) in _by_player(worker["state"], one["state"]).items():
-            assert float((a - b).norm()) <= 1e-3 * float(b.norm()), player
+        for network, (a, b) in _by_network(worker["gradients"], one["gradients"]).items():
+            assert float((a - b).norm()) <= 1e-4 * float(b.norm()), network
+        for network, (a, b) in _by_network(worker["state"], one["state"]).items():
+            assert float((a - b).norm()) <= 1e-3 * float(b.norm()), network
     for name, tensor in two[0]["state"].items():
         assert torch.equal(tensor, two[1]["state"][name]), name
 
 
-def _by_player(
-    these: dict[str, Tensor], those: dict[str, Tensor]
+def _by_network(
+    first: dict[str, Tensor], second: dict[str, Tensor]
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    names = {name.split(".")[0] for name in those}
-    return {player: (_flat(these, player), _flat(those, player)) for player in sorted(names)}
+    """The tensors of each network, and each tensor of the kernel adversary, as one vector."""
+    names = {name if name.startswith("kernel") else name.split(".")[0] for name in second}
+    return {name: (_flat(first, name), _flat(second, name)) for name in sorted(names)}
 
 
-def _flat(tensors: dict[str, Tensor], player: str) -> Tensor:
-    return torch.cat([t.flatten().double() for k, t in tensors.items() if k.startswith(player)])
+def _flat(tensors: dict[str, Tensor], name: str) -> Tensor:
+    return torch.cat([t.flatten().double() for k, t in tensors.items() if k.startswith(name)])
 
 
-def test_a_world_of_one_is_given_back_what_it_gave() -> None:
+def test_world_of_one_returns_its_arguments() -> None:
     t, rows = torch.randn(3, 2), torch.arange(3)
     assert SINGLE_PROCESS.split(rows) is rows
     assert SINGLE_PROCESS.local_part(t) is t
@@ -201,14 +204,14 @@ def test_a_world_of_one_is_given_back_what_it_gave() -> None:
     assert SINGLE_PROCESS.records(3) == 3
 
 
-def test_parts_are_runs_of_the_batch_that_differ_by_one_record_at_most() -> None:
+def test_parts_are_contiguous_and_differ_in_size_by_one_at_most() -> None:
     rows = torch.arange(11)
     parts = [BatchGroup(rank, 4).split(rows) for rank in range(4)]
     assert torch.equal(torch.cat(parts), rows)
     assert [len(part) for part in parts] == [3, 3, 3, 2]
 
 
-def test_noise_is_each_workers_part_of_what_one_would_draw() -> None:
+def test_noise_is_this_workers_part_of_the_single_process_noise() -> None:
     torch.manual_seed(0)
     whole = torch.randn(11, 5)
     for rank in range(2):
@@ -219,7 +222,7 @@ def test_noise_is_each_workers_part_of_what_one_would_draw() -> None:
 
 
 @pytest.mark.parametrize("family", ["resnet18", "vgg16_bn"])
-def test_every_batch_normalisation_of_a_backbone_asks_its_peers(family: Any) -> None:
+def test_every_batch_norm_of_a_backbone_gets_the_group(family: Any) -> None:
     network, group = Backbone(family, 1, (32, 32), 4), BatchGroup(0, 2)
     attach_group(network, group)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

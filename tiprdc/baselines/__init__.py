@@ -1,1 +1,1 @@
-"""Methods that ours is compared with, behind one interface."""
+"""Methods for the comparison, all with one interface."""

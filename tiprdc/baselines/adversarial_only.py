@@ -1,15 +1,15 @@
-"""The game with lambda = 1: everything is hidden from adversaries and nothing asks to be kept.
+"""The objective with lambda = 1: features are hidden from adversaries, and nothing is kept.
 
-The critic still learns, but the way back from it into z is multiplied by 1 - lambda, so that
-the extractor does not hear it once the pressure is full: it rises over the first epoch.
+The critic still learns, but its gradient into z is multiplied by 1 - lambda. It does not reach the
+extractor once the pressure is full; the pressure rises over the first epoch.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tiprdc.baselines.base import Given, Method, MethodsConfig
-from tiprdc.baselines.train_game import play
+from tiprdc.baselines.base import FitInputs, Method, MethodsConfig
+from tiprdc.baselines.train_game import train
 from tiprdc.models.extractor import Extractor
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
@@ -20,12 +20,12 @@ class AdversarialOnly(Method):
 
     name = "adversarial_only"
 
-    def fit(self, given: Given) -> Extractor:
-        game, schedule = preset(given.config)
-        return play(game, schedule, given)
+    def fit(self, inputs: FitInputs) -> Extractor:
+        objective, schedule = preset(inputs.config)
+        return train(objective, schedule, inputs)
 
 
 def preset(config: MethodsConfig) -> tuple[ObjectiveConfig, ScheduleConfig]:
-    """The rules with lambda = 1, no price, and no warm-up."""
-    game = replace(config.objective, privacy_weight=1.0, bottleneck=0.0)
-    return game, replace(config.schedule, warm_up=0.0)
+    """The objective with lambda = 1 and no bottleneck, and a schedule without warm-up."""
+    objective = replace(config.objective, privacy_weight=1.0, bottleneck=0.0)
+    return objective, replace(config.schedule, warm_up=0.0)

@@ -1,4 +1,4 @@
-"""What every method of the comparison does: learn from extractor-train, then turn x into z."""
+"""The interface of a method of the comparison: fit on extractor-train, then map x to z."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tiprdc.settings import Settings
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
-Report = Callable[[int], None]
-"""Told after each epoch how many are done."""
+ReportEpoch = Callable[[int], None]
+"""Called after each epoch with the number of finished epochs."""
 
 
 class MethodsConfig(Settings, frozen=True, kw_only=True):
@@ -91,67 +91,66 @@ class MethodsConfig(Settings, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
-    """What a method learns from.
+class FitInputs:
+    """The arguments of `Method.fit`.
 
     Args:
         records: extractor-train.
-        schema: What they are; which attributes are private, which stand for unseen tasks.
-        config: Architecture, time and knobs.
+        schema: Of the records; which attributes are private, and which are tasks.
+        config: Architecture, schedule and settings.
         seed: The same arguments give the same network, bit for bit, on one CPU thread.
-        report: Told the number of epochs that are done.
+        report: Called after each epoch.
     """
 
     records: Records
     schema: Schema
     config: MethodsConfig
     seed: int
-    report: Report = lambda _: None
+    report: ReportEpoch = lambda _: None
 
-    def plain(self) -> Given:
-        """The same for a method that sends features as they are: noise, bounds and the guard on z
-        belong to ours."""
+    def unprotected(self) -> FitInputs:
+        """The same without clip, noise, levels and LEACE on z, which are part of our method."""
         extractor = self.config.extractor.unprotected()
         return replace(self, config=structs.replace(self.config, extractor=extractor))
 
 
 class Method(ABC):
-    """A way to turn records into features."""
+    """A method that maps records to features."""
 
     name: str
-    """As in the comparison's `params.yaml: methods`."""
+    """As in `methods` of the comparison's params.yaml."""
     knows_task: bool = False
-    """Whether it is told the labels of a utility task, the first."""
+    """Whether it is trained on the labels of the first utility task."""
     sends_records: bool = False
-    """Whether z is a record, with noise perhaps: what attacks raw records reads it."""
+    """Whether z is a record, perhaps with noise: attacks on raw records apply to it."""
     exported: bool = True
-    """Whether its features are made by an ONNX file; else by torch, and noise by numpy."""
+    """Whether an ONNX file computes its features; otherwise torch does, and numpy adds noise."""
 
     @abstractmethod
-    def fit(self, given: Given) -> FeatureMaker:
-        """Learn from extractor-train.
+    def fit(self, inputs: FitInputs) -> FeatureMaker:
+        """Fit on extractor-train.
 
         Returns:
             Raw records `[B, *shape]` -> features z `[B, ...]`, in evaluation mode.
 
         Raises:
-            ConfigError: The method cannot work on such records.
+            ConfigError: The method does not support such records.
         """
 
     def noise(self, spec: InputSpec, config: MethodsConfig) -> Noise | None:
-        """What is added to z before it is sent; None: nothing."""
+        """Noise that is added to z before release; None for none."""
         return None
 
 
 def known_task(schema: Schema, method: str) -> str:
-    """The one utility task that a method which knows its task is told.
+    """The utility task of a method that is trained for a known task: the first.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is no utility task.
     """
     if not schema.utility:
         raise ConfigError(
-            method, "no utility attribute", "at least one, to be told as the known task",
-            "name one, or leave this method out",
+            method, "no utility attribute", "at least one, as the known task",
+            "add a utility attribute, or leave this method out",
         )  # fmt: skip
     return schema.utility[0]

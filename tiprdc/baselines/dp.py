@@ -1,8 +1,8 @@
-"""Local differential privacy: what each number of a record says is bounded by epsilon.
+"""Local differential privacy: noise on each number of a record with a given epsilon.
 
 The guarantee is for each input by itself: one colour value of a pixel, one column, one token. By
-composition a whole record of n inputs has n * epsilon, which for a picture is so much that it
-promises nothing; `record_epsilon` says how much.
+composition a record of n inputs has n * epsilon (`record_epsilon`), which for a picture is too
+large to guarantee anything.
 
 Source: Dwork et al. 2006 (Laplace); Kairouz et al. 2014 (randomised response).
 """
@@ -14,18 +14,18 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tiprdc.baselines.base import Given, Method, MethodsConfig
+from tiprdc.baselines.base import FitInputs, Method, MethodsConfig
 from tiprdc.baselines.noise import Laplace, Noise, RandomisedResponse
-from tiprdc.baselines.raw import AsItIs
+from tiprdc.baselines.raw import RawFeatures
 from tiprdc.models.inputs import InputSpec
 
 CLIP = 3.0
-"""Standard deviations at which a numeric column is clipped."""
+"""A numeric column is clipped at this many standard deviations."""
 _WHITE = 255.0
 
 
-class Bounded(nn.Module):
-    """Raw record -> z in which each input moves at most `sensitivity`, in L1.
+class BoundedRecord(nn.Module):
+    """Raw record -> z; each input changes z by at most `sensitivity` in L1.
 
     Args:
         spec: What a record is.
@@ -34,14 +34,14 @@ class Bounded(nn.Module):
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.record = AsItIs(spec)
+        self.record = RawFeatures(spec)
         self.sensitivity = _WHITE if spec.modality == "image" else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Grey levels `[B, C, H, W]` in 0 to 255, columns `[B, W]`, or token ids `[B, T]`.
 
-        A numeric column becomes a number in 0 to 1, a categorical one a one-hot block times 1/2:
-        two of them differ by 1 in L1.
+        A numeric column becomes a number in 0 to 1, a categorical one a one-hot block times 1/2,
+        so that two categories differ by 1 in L1.
         """
         z: Tensor = self.record(x)
         if self.spec.modality == "table":
@@ -52,19 +52,19 @@ class Bounded(nn.Module):
 
 
 class Dp(Method):
-    """z = x with noise that makes every input epsilon-locally differentially private."""
+    """z = x with noise: every input is epsilon-locally differentially private."""
 
     name = "dp"
     sends_records = True
     exported = False
 
-    def fit(self, given: Given) -> Bounded:
-        return Bounded(InputSpec.of(given.schema)).eval()
+    def fit(self, inputs: FitInputs) -> BoundedRecord:
+        return BoundedRecord(InputSpec.of(inputs.schema)).eval()
 
     def noise(self, spec: InputSpec, config: MethodsConfig) -> Noise:
         if spec.modality == "text":
             return RandomisedResponse(config.epsilon, spec.vocabulary_size)
-        return Laplace(config.epsilon, Bounded(spec).sensitivity)
+        return Laplace(config.epsilon, BoundedRecord(spec).sensitivity)
 
 
 def record_epsilon(spec: InputSpec, config: MethodsConfig) -> float:

@@ -1,18 +1,18 @@
-"""Features of an autoencoder: small, and made to keep everything; nothing is hidden on purpose."""
+"""Features of an autoencoder: they keep as much as possible, and nothing is hidden on purpose."""
 
 from __future__ import annotations
 
-from tiprdc.baselines.base import Given, Method
-from tiprdc.baselines.training_loop import Aims, learn
+from tiprdc.baselines.base import FitInputs, Method
+from tiprdc.baselines.training_loop import LossTerms, train_extractor
 from tiprdc.models.extractor import Extractor
 
 
 class Encoder(Method):
-    """z from which a decoder rebuilds the record."""
+    """z from which a decoder reconstructs the record."""
 
     name = "encoder"
     knows_task = False
 
-    def fit(self, given: Given) -> Extractor:
-        aims = Aims(keep_record=True)
-        return learn(aims, given, method=self.name)
+    def fit(self, inputs: FitInputs) -> Extractor:
+        terms = LossTerms(autoencoder=True)
+        return train_extractor(terms, inputs, method=self.name)

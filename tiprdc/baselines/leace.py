@@ -1,7 +1,7 @@
-"""Closed-form linear erasure after an unprotected extractor: the guard without the game.
+"""LEACE after an unprotected extractor: linear erasure in closed form, without adversaries.
 
-Nothing linear of u is left in the features that it was fitted on. Kernels and networks are another
-matter.
+The features that it was fitted on have no linear information about u. Kernels and networks may
+still find u.
 
 Source: Belrose et al. 2023 (LEACE); tiprdc/models/leace.py has the theorem.
 """
@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from tiprdc.baselines.base import Given, Method
-from tiprdc.baselines.train_game import play
+from tiprdc.baselines.base import FitInputs, Method
+from tiprdc.baselines.train_game import train
 from tiprdc.models.extractor import Extractor
 
 
@@ -22,7 +22,10 @@ class Leace(Method):
 
     name = "leace"
 
-    def fit(self, given: Given) -> Extractor:
-        config = given.plain().config
-        guarded = structs.replace(config, extractor=structs.replace(config.extractor, leace=True))
-        return play(config.objective.unprotected(), config.schedule, replace(given, config=guarded))
+    def fit(self, inputs: FitInputs) -> Extractor:
+        config = inputs.unprotected().config
+        extractor = structs.replace(config.extractor, leace=True)
+        with_leace = structs.replace(config, extractor=extractor)
+        return train(
+            config.objective.unprotected(), config.schedule, replace(inputs, config=with_leace)
+        )

@@ -1,4 +1,4 @@
-"""The methods by name."""
+"""All methods of the comparison by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiprdc.baselines.maxent import MaxEnt
 from tiprdc.baselines.noisy import Noisy
 from tiprdc.baselines.pan import Pan
 from tiprdc.baselines.raw import Raw
-from tiprdc.baselines.tiprdc import Ours
+from tiprdc.baselines.tiprdc import Tiprdc
 from tiprdc.baselines.tiprdc_published import TiprdcPublished
 from tiprdc.baselines.unprotected import Unprotected
 from tiprdc.errors import ConfigError, suggestion
@@ -35,20 +35,20 @@ METHODS: dict[str, Method] = {
         MaxEnt(),
         DeepObfuscator(),
         TiprdcPublished(),
-        Ours(),
+        Tiprdc(),
     )
 }
-"""In the order of the table: records, features that hide nothing on purpose, and those that do."""
+"""In the order of the table: records, features that hide nothing on purpose, features that do."""
 
 
 def method_named(name: str, where: str) -> Method:
     """The method of this name.
 
     Args:
-        where: The key to blame.
+        where: The key that named it.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is no such method.
     """
     if name not in METHODS:
         names = ", ".join(METHODS)

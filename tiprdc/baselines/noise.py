@@ -1,7 +1,7 @@
-"""Noise on what is sent, drawn once for each record by numpy.
+"""Noise on released features, drawn once for each record by numpy.
 
-Methods that add noise are not exported: what an attacker sees is the noiseless z and one draw of
-this. On a device the noise would have to come from a generator that nobody can replay.
+Methods with this noise are not exported: an attacker gets the noiseless z plus one draw of it. On a
+device the noise would have to come from a generator that nobody can replay.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Gaussian(Noise):
 
 @dataclass(frozen=True)
 class Laplace(Noise):
-    """z plus Laplace noise: epsilon-differentially private for each input that moves z by at most
+    """z plus Laplace noise: epsilon-differentially private for each input that changes z by at most
     `sensitivity` in L1.
 
     Source: Dwork et al., "Calibrating Noise to Sensitivity in Private Data Analysis" (2006).
@@ -52,7 +52,7 @@ class Laplace(Noise):
 
 @dataclass(frozen=True)
 class RandomisedResponse(Noise):
-    """Each of K numbers is kept with probability e^epsilon / (e^epsilon + K - 1), else another one.
+    """Keeps each of K classes with probability e^epsilon / (e^epsilon + K - 1), else replaces it.
 
     Source: Warner 1965; Kairouz et al., "Extremal Mechanisms for Local Differential Privacy"
     (2014), for K answers.
@@ -63,5 +63,5 @@ class RandomisedResponse(Noise):
 
     def __call__(self, z: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
         others = self.classes - 1
-        kept = rng.random(z.shape) < 1 / (1 + others * math.exp(-self.epsilon))
-        return np.where(kept, z, (z + rng.integers(1, self.classes, z.shape)) % self.classes)
+        unchanged = rng.random(z.shape) < 1 / (1 + others * math.exp(-self.epsilon))
+        return np.where(unchanged, z, (z + rng.integers(1, self.classes, z.shape)) % self.classes)

@@ -1,13 +1,13 @@
-"""Known task against two adversaries: one looks for the attribute, one rebuilds the record.
+"""PAN: known task against an attribute adversary and a decoder of the record.
 
-Source: Liu et al. 2020 (PAN, arXiv 2006.06535): features are to hold what the known
-task needs and nothing else. The weights and networks are ours.
+Source: Liu et al. 2020 (PAN, arXiv 2006.06535): features keep what the known task needs and nothing
+else. The weights and networks are ours.
 """
 
 from __future__ import annotations
 
-from tiprdc.baselines.base import Given, Method
-from tiprdc.baselines.training_loop import Aims, learn
+from tiprdc.baselines.base import FitInputs, Method
+from tiprdc.baselines.training_loop import LossTerms, train_extractor
 from tiprdc.models.extractor import Extractor
 
 
@@ -17,6 +17,6 @@ class Pan(Method):
     name = "pan"
     knows_task = True
 
-    def fit(self, given: Given) -> Extractor:
-        aims = Aims(task=True, hide="cross_entropy", forget_record="squares")
-        return learn(aims, given, method=self.name)
+    def fit(self, inputs: FitInputs) -> Extractor:
+        terms = LossTerms(task=True, confusion="cross_entropy", opposed_decoder="squares")
+        return train_extractor(terms, inputs, method=self.name)

@@ -1,16 +1,16 @@
-"""Our own method with the settings in force: `game` of the comparison, the defaults if not said."""
+"""Our own method with the comparison's objective."""
 
 from __future__ import annotations
 
-from tiprdc.baselines.base import Given, Method
-from tiprdc.baselines.train_game import play
+from tiprdc.baselines.base import FitInputs, Method
+from tiprdc.baselines.train_game import train
 from tiprdc.models.extractor import Extractor
 
 
-class Ours(Method):
-    """The game as docs/method.md has it."""
+class Tiprdc(Method):
+    """The method of docs/method.md."""
 
     name = "ours"
 
-    def fit(self, given: Given) -> Extractor:
-        return play(given.config.objective, given.config.schedule, given)
+    def fit(self, inputs: FitInputs) -> Extractor:
+        return train(inputs.config.objective, inputs.config.schedule, inputs)

@@ -1,46 +1,44 @@
-"""The game to its end, on one machine: what the presets of it share."""
+"""Train the game to its last epoch in this process, for the methods that are presets of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tiprdc.attacks.cross_fitting import cross_fit
-from tiprdc.baselines.base import Given
+from tiprdc.baselines.base import FitInputs
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec
-from tiprdc.training.game import Game
+from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
 
 
-def play(
-    game: ObjectiveConfig,
+def train(
+    objective: ObjectiveConfig,
     schedule: ScheduleConfig,
-    given: Given,
+    inputs: FitInputs,
     *,
-    before: Callable[[Game], None] = lambda _: None,
+    network_factory: NetworkFactory = build_networks,
 ) -> Extractor:
-    """Train with these rules.
+    """Train with this objective and schedule.
 
     Args:
-        game, schedule: The preset.
-        given: What the method learns from.
-        before: Changes players before the first step.
+        objective, schedule: The preset.
+        inputs: Records, architecture and seed.
+        network_factory: Builds the networks.
 
     Returns:
         The extractor, in evaluation mode.
     """
-    schema = given.schema
+    schema = inputs.schema
     private = {name: schema.classes(name) for name in schema.private}
     spec = InputSpec.of(schema)
     trainer = Trainer(
-        game, given.config.extractor, schedule, spec, private, seed=given.seed, cross_fit=cross_fit
-    )
-    before(trainer.game)
+        objective, inputs.config.extractor, schedule, spec, private,
+        seed=inputs.seed, cross_fit=cross_fit, network_factory=network_factory,
+    )  # fmt: skip
     while trainer.epoch < schedule.epochs:
-        trainer.train_epoch(given.records)
-        given.report(trainer.epoch)
+        trainer.train_epoch(inputs.records)
+        inputs.report(trainer.epoch)
     extractor = trainer.game.extractor.eval()
     assert isinstance(extractor, Extractor)
     extractor.fold()

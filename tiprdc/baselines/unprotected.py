@@ -1,17 +1,17 @@
-"""The twin that hides nothing: what protection costs is measured against it."""
+"""The unprotected extractor: it hides nothing, and shows what protection costs."""
 
 from __future__ import annotations
 
-from tiprdc.baselines.base import Given, Method
-from tiprdc.baselines.train_game import play
+from tiprdc.baselines.base import FitInputs, Method
+from tiprdc.baselines.train_game import train
 from tiprdc.models.extractor import Extractor
 
 
 class Unprotected(Method):
-    """The game with a privacy weight of 0."""
+    """The objective with a privacy weight of 0."""
 
     name = "unprotected"
 
-    def fit(self, given: Given) -> Extractor:
-        game = given.config.objective.unprotected()
-        return play(game, given.config.schedule, given.plain())
+    def fit(self, inputs: FitInputs) -> Extractor:
+        objective = inputs.config.objective.unprotected()
+        return train(objective, inputs.config.schedule, inputs.unprotected())

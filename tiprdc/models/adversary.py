@@ -1,4 +1,4 @@
-"""The adversary c(z): guesses a private attribute *inside* training."""
+"""The adversary c(z): a classifier of a private attribute, trained with the extractor."""
 
 from __future__ import annotations
 

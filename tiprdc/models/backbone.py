@@ -1,8 +1,8 @@
 """torchvision's picture networks, cut after a block: VGG16-BN and ResNet-18.
 
-A cut keeps the first blocks only: the later the cut, the more the features are about what a
-picture shows and the less about how it looks. The weights are torchvision's by name and shape, so
-that a file of pretrained ones fits (tiprdc/models/pretrained.py).
+A cut keeps the first blocks only. A later cut gives features that describe more of the content and
+less of the appearance. Names and shapes of the weights are torchvision's, so that its pretrained
+files fit (tiprdc/models/pretrained.py).
 
 Source: Simonyan & Zisserman 2015 (VGG), He et al. 2016 (ResNet); Li et al. 2020 (TIPRDC) cuts VGG16
 after block 2.
@@ -24,11 +24,11 @@ from tiprdc.models.trunk_output import TrunkOutput
 
 BackboneFamily = Literal["vgg16_bn", "resnet18"]
 CUTS: dict[BackboneFamily, tuple[int, int]] = {"vgg16_bn": (1, 5), "resnet18": (0, 4)}
-"""First and last block of each family that it can be cut after; 0 is ResNet's stem."""
+"""First and last block after which a family can be cut; 0 is ResNet's stem."""
 
 _VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
-"""Channels and convolutions of each block; torchvision builds the whole network or none."""
-_GRID, _MOST_PATCHES = 4, 16
+"""Channels and convolutions of each block; torchvision can build only the whole network."""
+_GRID, _MAX_PATCHES = 4, 16
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -37,9 +37,9 @@ class Body(NamedTuple):
 
     Args:
         layers: `[B, 3, H, W]` -> `[B, C, H', W']`; names and weights are torchvision's.
-        prefix: What torchvision puts before those names.
+        prefix: torchvision's prefix of those names.
         fine: Number of the layer after which the map has a quarter of the picture's sides, or
-            what is nearest to it.
+            the size nearest to it.
         widths: Channels after that layer, and at the end.
         sizes: (H, W) of the map after that layer, and at the end.
     """
@@ -52,19 +52,19 @@ class Body(NamedTuple):
 
 
 class Backbone(nn.Module):
-    """Normalised pictures `[B, 3, H, W]` -> `Views`: a map of patches and one vector.
+    """Normalised pictures `[B, 3, H, W]` -> `TrunkOutput`: a map of patches and one vector.
 
     The patches are those of the map at a quarter of the picture's sides (half of them, for VGG
     after block 1), at most 16 x 16. The vector is a linear map of the last map, averaged to 4 x 4.
 
     Args:
-        family: Which network.
-        cut: The last block that is kept.
+        family: The network.
+        cut: The last block that is used.
         size: (H, W).
         out: Width of the vector.
 
     Raises:
-        ConfigError: The picture is too small for so many blocks.
+        ConfigError: The picture is too small for this number of blocks.
     """
 
     scale: Tensor
@@ -74,24 +74,24 @@ class Backbone(nn.Module):
         super().__init__()
         self.family, body = family, _BODIES[family](cut, size)
         self.layers, self.prefix, self.fine = body.layers, body.prefix, body.fine
-        patches = _at_most(body.sizes[0], _MOST_PATCHES)
+        patches = _at_most(body.sizes[0], _MAX_PATCHES)
         grid = _at_most(body.sizes[1], _GRID)
         self.patches, self.grid = nn.AdaptiveAvgPool2d(patches), nn.AdaptiveAvgPool2d(grid)
-        self.local_width, self.places = body.widths[0], math.prod(patches)
+        self.local_width, self.positions = body.widths[0], math.prod(patches)
         self.out = nn.Linear(body.widths[1] * math.prod(grid), out)
-        # From tiprdc/models/inputs.py's numbers to those that torchvision's weights are used to.
+        # From the normalisation of tiprdc/models/inputs.py to that of torchvision's weights.
         mean, std = torch.tensor(_IMAGENET_MEAN), torch.tensor(_IMAGENET_STD)
         self.register_buffer("scale", (64 / 255 / std)[:, None, None], persistent=False)
         self.register_buffer("shift", ((0.5 - mean) / std)[:, None, None], persistent=False)
 
     def forward(self, x: Tensor) -> TrunkOutput:
         h = x * self.scale + self.shift
-        pieces = h
+        local = h
         for number, layer in enumerate(self.layers):
             h = layer(h)
             if number == self.fine:
-                pieces = self.patches(h).flatten(2).transpose(1, 2)
-        return TrunkOutput(local=pieces, mask=None, global_=self.out(self.grid(h).flatten(1)))
+                local = self.patches(h).flatten(2).transpose(1, 2)
+        return TrunkOutput(local=local, mask=None, global_=self.out(self.grid(h).flatten(1)))
 
 
 def vgg16_bn_blocks(first: int, last: int) -> nn.Sequential:
@@ -122,14 +122,14 @@ def _vgg16_bn(cut: int, size: tuple[int, int]) -> Body:
             f"at least {2**cut} pixels a side for {cut} blocks",
             "cut earlier, or prepare larger pictures",
         )  # fmt: skip
-    layers, near = vgg16_bn_blocks(1, cut), min(cut, 2)
+    layers, fine = vgg16_bn_blocks(1, cut), min(cut, 2)
     pools = [n for n, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     return Body(
         layers=layers,
         prefix="features.",
-        fine=pools[near - 1],
-        widths=(_VGG16[near - 1][0], _VGG16[cut - 1][0]),
-        sizes=(_halved(size, near, up=False), _halved(size, cut, up=False)),
+        fine=pools[fine - 1],
+        widths=(_VGG16[fine - 1][0], _VGG16[cut - 1][0]),
+        sizes=(_halved(size, fine, up=False), _halved(size, cut, up=False)),
     )
 
 
@@ -153,5 +153,5 @@ def _halved(size: tuple[int, int], times: int, *, up: bool) -> tuple[int, int]:
     return height, width
 
 
-def _at_most(size: tuple[int, int], most: int) -> tuple[int, int]:
-    return min(size[0], most), min(size[1], most)
+def _at_most(size: tuple[int, int], limit: int) -> tuple[int, int]:
+    return min(size[0], limit), min(size[1], limit)

@@ -1,4 +1,4 @@
-"""Batch normalisation by the moments of the whole batch, however many workers share it.
+"""Batch normalisation by the moments of the whole batch, for any number of workers.
 
     y = (x - E[x]) / sqrt(Var[x] + eps) * weight + bias        over batch, rows and columns
 
@@ -14,7 +14,7 @@ from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Maps `[B, C, H, W]` -> `[B, C, H, W]`; one worker alone runs torch's own.
+    """Maps `[B, C, H, W]` -> `[B, C, H, W]`; a single worker uses torch's own layer.
 
     A subclass, so that weights have torchvision's names in pretrained files and checkpoints.
     """
@@ -25,18 +25,18 @@ class BatchNorm(nn.BatchNorm2d):
         if not self.training or self.group.world == 1:
             return super().forward(x)
         with torch.autocast(x.device.type, enabled=False):
-            wide = x.float()
-            own = wide.var((0, 2, 3), correction=0)
-            mean, variance = self.group.moments(wide.mean((0, 2, 3)), own)
+            x32 = x.float()
+            variance_part = x32.var((0, 2, 3), correction=0)
+            mean, variance = self.group.moments(x32.mean((0, 2, 3)), variance_part)
             count = self.group.records(len(x)) * x.shape[2] * x.shape[3]
-            self._remember(mean.detach(), variance.detach() * count / (count - 1))
+            self._update_running(mean.detach(), variance.detach() * count / (count - 1))
             scale = self.weight * (variance + self.eps).rsqrt()
             shape = (1, -1, 1, 1)
-            y = (wide - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+            y = (x32 - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
         return y.to(x.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+    def _update_running(self, mean: Tensor, variance: Tensor) -> None:
         pairs = ((self.running_mean, mean), (self.running_var, variance))
         for running, value in pairs:
             assert running is not None

@@ -1,16 +1,16 @@
-"""How many bits the features of one record can carry at most, about anything.
+"""Upper bounds on the bits that the released features of one record carry about anything.
 
-    u -> x -> z -> what is sent          so I(sent; u) <= I(sent; x) <= capacity of the last arrow
-    quantised to b bits a feature:       I <= H(sent) <= D b
+    u -> x -> z -> released              so I(r; u) <= I(r; x) <= capacity of the last arrow
+    quantised to b bits a feature:       I <= H(r) <= D b
     |z| <= B, then Gaussian noise s:     I <= (D / 2) log2(1 + B^2 / s^2)
     always:                              I <= H(u) <= log2 K
 
-Attacks measure lower bounds, these are upper ones. They hold for one release of a record: fresh
-noise averages out over several. And they take noise that nobody can predict.
+Attacks measure lower bounds; these are upper bounds. They hold for one release of a record: fresh
+noise averages out over several releases. They assume noise that nobody can predict.
 
 Source: Cover and Thomas 2006, Elements of Information Theory: theorems 2.6.4 (entropy of a finite
 set), 2.8.1 (data processing), 9.1.1 and 9.4 (Gaussian channels, the same noise on each). The bound
-B on each feature is one on its power, P <= B^2.
+B on each feature bounds its power, P <= B^2.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ import math
 
 
 def quantised_bits(features: int, bits: int) -> float:
-    """D b: features `[D]`, each one of 2^b levels. At least 0, in bits."""
+    """D b bits: features `[D]`, each at one of 2^b levels. >= 0."""
     return float(features * bits)
 
 
 def gaussian_bits(features: int, clip: float, noise: float) -> float:
-    """(D / 2) log2(1 + B^2 / s^2): features `[D]` in [-B, B], noise of deviation s > 0. In bits."""
+    """(D / 2) log2(1 + B^2 / s^2): features `[D]` in [-B, B], noise of deviation s > 0, in bits."""
     return features / 2 * math.log2(1 + (clip / noise) ** 2)
 
 
 def channel_bits(features: int, clip: float, noise: float, bits: int) -> float | None:
-    """The least bound that holds, in bits; None where there is none.
+    """The smallest of the bounds that hold, in bits; None if none holds.
 
     Args:
         features: D.
-        clip: B, or 0 if features are not bounded: then noise alone bounds nothing, since its
-            power may be as small beside z as one likes.
+        clip: B, or 0 if features are not bounded. Noise alone gives no bound, since the power of z
+            is then unlimited.
         noise: s, or 0.
         bits: b, or 0.
     """
-    found = []
+    bounds = []
     if bits:
-        found.append(quantised_bits(features, bits))
+        bounds.append(quantised_bits(features, bits))
     if noise and clip:
-        found.append(gaussian_bits(features, clip, noise))
-    return min(found, default=None)
+        bounds.append(gaussian_bits(features, clip, noise))
+    return min(bounds, default=None)
 
 
 def attribute_bits(classes: int) -> float:
-    """log2 K: what anything can tell of an attribute of K >= 2 classes at most, in bits."""
+    """log2 K: most bits that anything can carry about an attribute of K >= 2 classes."""
     return math.log2(classes)

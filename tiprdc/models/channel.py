@@ -1,7 +1,7 @@
-"""What happens to features before they leave a device: noise and quantisation of a bounded z.
+"""Clip, noise and quantisation of features before they are released.
 
-Without them an extractor is a deterministic map of real numbers and no finite upper bound on what
-features tell of a record exists. With them there is one: tiprdc/models/capacity.py.
+Without them an extractor is a deterministic map of real numbers, and the information that features
+carry about a record has no finite upper bound. With them it has: tiprdc/models/capacity.py.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 
 
 class Channel(nn.Module):
-    """Whitened features `[B, D]` -> what is sent `[B, D]`.
+    """Bounded features `[B, D]` -> released features `[B, D]`.
 
-    Bounded, then noisy, then quantised. Quantisation comes last, so that what is sent fits into
-    `bits` a feature, and so that no low-order digit of the noisy number is left to read.
+    `bound` comes first, then noise, then quantisation. Quantisation is last, so that a released
+    feature fits into `bits` and no low-order digit of the noisy number is left.
 
     Args:
         clip: b of the range [-b, b], or 0 for none.
-        noise: Standard deviation of Gaussian noise, drawn anew whenever z is made, or 0.
-        bits: log2 of the number of levels from -b to b, or 0 for none; needs bounded.
+        noise: Standard deviation of Gaussian noise, drawn anew for every z, or 0.
+        bits: log2 of the number of levels from -b to b, or 0 for none; needs a clip.
     """
 
     group: BatchGroup = SINGLE_PROCESS
@@ -32,7 +32,7 @@ class Channel(nn.Module):
 
     @property
     def is_deterministic(self) -> bool:
-        """Whether what is sent is a smooth function of the record: no noise, no levels."""
+        """Whether released features are a smooth function of the record: no noise, no levels."""
         return not (self.noise or self.bits)
 
     def bound(self, z: Tensor) -> Tensor:
@@ -40,19 +40,18 @@ class Channel(nn.Module):
         return self.clip * torch.tanh(z / self.clip) if self.clip else z
 
     def forward(self, z: Tensor) -> Tensor:
-        """Noise and levels on features that are bounded already."""
+        """Noise and levels on bounded features."""
         if self.noise:
-            drawn = self.group.randn_like(z) if self.training else torch.randn_like(z)
-            z = z + self.noise * drawn
+            noise = self.group.randn_like(z) if self.training else torch.randn_like(z)
+            z = z + self.noise * noise
         if not self.bits:
             return z
         levels = self._nearest_level(z)
-        # The gradient goes straight through: that of a staircase is 0 everywhere
-        # (Bengio et al. 2013).
+        # Straight-through gradient: that of a staircase is 0 everywhere (Bengio et al. 2013).
         return z + (levels - z).detach() if self.training else levels
 
     def _nearest_level(self, z: Tensor) -> Tensor:
         step = 2 * self.clip / (2**self.bits - 1)
-        inside = z.clamp(-self.clip, self.clip)
-        level: Tensor = torch.round((inside + self.clip) / step) * step - self.clip
+        clipped = z.clamp(-self.clip, self.clip)
+        level: Tensor = torch.round((clipped + self.clip) / step) * step - self.clip
         return level

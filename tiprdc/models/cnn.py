@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from tiprdc.models.batch_norm import BatchNorm
 from tiprdc.models.trunk_output import TrunkOutput
 
-_MOST_PATCHES = 16
+_MAX_PATCHES = 16
 
 
 class Cnn(nn.Module):
-    """Normalised pictures `[B, C, H, W]` -> `Views`: a map of patches and one vector.
+    """Normalised pictures `[B, C, H, W]` -> `TrunkOutput`: a map of patches and one vector.
 
     Strided 3x3 convolutions halve the map until its shorter side is about four pixels. The patches
-    are those after the second convolution, each seeing 7x7 pixels.
+    are those after the second convolution, each with a receptive field of 7x7 pixels.
 
     Args:
         channels: C.
@@ -34,17 +34,17 @@ class Cnn(nn.Module):
         rows, columns = (math.ceil(side / 2**depth) for side in size)
         self.out = nn.Linear(widths[-1] * rows * columns, out)
         self.local_width = widths[1]
-        found = [math.ceil(side / 4) for side in size]
-        asked = [min(side, _MOST_PATCHES) for side in found]
-        pool = nn.AdaptiveAvgPool2d((asked[0], asked[1]))
-        self.patches: nn.Module = nn.Identity() if found == asked else pool
-        self.places = asked[0] * asked[1]
+        sides = [math.ceil(side / 4) for side in size]
+        patches = [min(side, _MAX_PATCHES) for side in sides]
+        pool = nn.AdaptiveAvgPool2d((patches[0], patches[1]))
+        self.patches: nn.Module = nn.Identity() if sides == patches else pool
+        self.positions = patches[0] * patches[1]
 
     def forward(self, x: Tensor) -> TrunkOutput:
         fine = self.fine(x)
-        whole = self.out(self.coarse(fine).flatten(1))
-        pieces = self.patches(fine).flatten(2).transpose(1, 2)
-        return TrunkOutput(local=pieces, mask=None, global_=whole)
+        vector = self.out(self.coarse(fine).flatten(1))
+        local = self.patches(fine).flatten(2).transpose(1, 2)
+        return TrunkOutput(local=local, mask=None, global_=vector)
 
 
 def _blocks(channels: int, widths: list[int]) -> nn.Sequential:

@@ -1,9 +1,9 @@
-"""What is most plainly to be seen of a record, rebuilt from its features.
+"""A decoder of the coarse content of a record, whose output the kernel adversary reads.
 
-Whoever holds records beside features learns to rebuild the one from the other, without a label, and
-reads the attribute off what was rebuilt (tiprdc/attacks/decoding.py). Each record teaches many
-numbers, a label one, so that this finds what direct attacks on as many people do not. An adversary
-that is to see what they see has to look at the same.
+An attacker with pairs of records and features learns to reconstruct records from features, without
+labels, and reads the attribute from the reconstruction (tiprdc/attacks/decoding.py). A record gives
+many numbers to learn from, a label one: this attack finds more than direct attacks on the same
+number of people. An adversary in training therefore needs the same reconstruction.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tiprdc.models.inputs import Columns, InputSpec
 from tiprdc.models.mlp import perceptron
 
 _HIDDEN = 256
-_REBUILT, _READ = 32, 8
-"""Rows and columns of a picture that are rebuilt, and of those that are read: finer ones are only
-there to learn from."""
+_DECODED, _OUTPUT = 32, 8
+"""Rows and columns of a picture in the loss, and in the output: finer detail is only learnt
+from."""
 
 
 class CoarseDecoder(nn.Module):
@@ -39,39 +39,37 @@ class CoarseDecoder(nn.Module):
         super().__init__()
         if spec.modality == "text":
             raise ConfigError(
-                "train.objective.adversary_decoder",
-                "true, and the records are texts",
-                "true for pictures and"
-                " tables: what is rebuilt of a text is as wide as its vocabulary",
-                "set adversary_decoder to false",
-            )
+                "train.objective.adversary_decoder", "true, but the records are texts",
+                "true for pictures and tables only: a reconstructed text is as wide as its"
+                " vocabulary", "set adversary_decoder to false",
+            )  # fmt: skip
         self.columns = Columns(spec.columns) if spec.modality == "table" else None
-        self.picture = spec.shape[:1] + tuple(min(side, _REBUILT) for side in spec.shape[1:])
-        self.grid = tuple(min(side, _READ) for side in spec.shape[1:])
+        self.picture = spec.shape[:1] + tuple(min(side, _DECODED) for side in spec.shape[1:])
+        self.grid = tuple(min(side, _OUTPUT) for side in spec.shape[1:])
         self.width = self.columns.width if self.columns else spec.shape[0] * math.prod(self.grid)
-        rebuilt = self.columns.width if self.columns else math.prod(self.picture)
-        self.network = perceptron(features, _HIDDEN, rebuilt, hidden=2)
+        decoded = self.columns.width if self.columns else math.prod(self.picture)
+        self.network = perceptron(features, _HIDDEN, decoded, hidden=2)
 
     def forward(self, z: Tensor) -> Tensor:
-        """What is rebuilt from features `[B, D]`, of about unit variance `[B, width]`."""
-        made: Tensor = self.network(z)
-        return made if self.columns else _coarse(made.view(-1, *self.picture), self.grid)
+        """The reconstruction from features `[B, D]`, of about unit variance `[B, width]`."""
+        output: Tensor = self.network(z)
+        return output if self.columns else _coarse(output.view(-1, *self.picture), self.grid)
 
-    def lost(self, z: Tensor, x: Tensor) -> Tensor:
-        """How far what is rebuilt, in full, is from the true one: the mean square, a scalar >= 0.
+    def loss(self, z: Tensor, x: Tensor) -> Tensor:
+        """Mean squared error of the full reconstruction, a scalar >= 0.
 
         Args:
             z: Features `[B, D]`.
             x: Records `[B, *shape]`.
         """
-        loss: Tensor = (self.network(z) - self._plainly(x)).square().mean()
+        loss: Tensor = (self.network(z) - self._target(x)).square().mean()
         return loss
 
     @torch.no_grad()
-    def _plainly(self, x: Tensor) -> Tensor:
+    def _target(self, x: Tensor) -> Tensor:
         if self.columns:
-            seen: Tensor = self.columns(x)
-            return seen
+            columns: Tensor = self.columns(x)
+            return columns
         return 4 * (_coarse(x.float() / 255, self.picture[1:]) - 0.5)
 
 

@@ -1,7 +1,7 @@
-"""A decoder z -> x inside training, and how far what it makes is from the record.
+"""A decoder z -> x for training, and its reconstruction loss.
 
-Pictures are compared by squares or by SSIM, columns by squares and cross-entropy, texts by the
-cross-entropy of their tokens, whatever the order.
+Pictures are compared by squared error or by SSIM, columns by squared error and cross-entropy, texts
+by the cross-entropy of their tokens in any order.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Measure = Literal["squares", "ssim"]
 """How pictures are compared; other records have one measure only."""
 _HIDDEN = 256
 _CHANNELS = 48
-_MOST_COMPARED = 32
-"""Pictures of a batch that are compared by SSIM, which on a CPU takes longer than all else."""
+_MAX_COMPARED = 32
+"""Pictures of a batch that are compared by SSIM, the slowest part of a step on a CPU."""
 
 
 class Decoder(nn.Module):
-    """Features `[B, D]` -> a record -> how far that is from the true one.
+    """Features `[B, D]` -> reconstructed record -> reconstruction loss.
 
     Args:
         spec: What a record is.
@@ -39,13 +39,13 @@ class Decoder(nn.Module):
         self.tokens = Tokens(spec.vocabulary_size)
         self.network: nn.Module
         if spec.modality == "image":
-            self.network = _painter(spec.shape, features)
+            self.network = _picture_network(spec.shape, features)
         else:
             width = self.columns.width if self.columns else spec.vocabulary_size
             self.network = perceptron(features, _HIDDEN, width)
 
     def forward(self, z: Tensor, x: Tensor, measure: Measure = "squares") -> Tensor:
-        """How far the decoded record is from the true one.
+        """The reconstruction loss.
 
         Args:
             z: Features `[B, D]`.
@@ -55,28 +55,28 @@ class Decoder(nn.Module):
         Returns:
             A scalar >= 0.
         """
-        made: Tensor = self.network(z)
+        output: Tensor = self.network(z)
         if self.spec.modality == "image":
             height, width = self.spec.shape[1:]
-            return _picture_loss(made[:, :, :height, :width].sigmoid(), x.float() / 255, measure)
+            return _picture_loss(output[:, :, :height, :width].sigmoid(), x.float() / 255, measure)
         if self.columns:
-            return _column_loss(made, self.columns(x), self.columns)
+            return _column_loss(output, self.columns(x), self.columns)
         ids = self.tokens(x)
-        there = (ids > 0).float()
-        said = made.log_softmax(1).gather(1, ids)
-        loss: Tensor = -(said * there).sum() / there.sum().clamp(min=1)
+        is_token = (ids > 0).float()
+        log_probability = output.log_softmax(1).gather(1, ids)
+        loss: Tensor = -(log_probability * is_token).sum() / is_token.sum().clamp(min=1)
         return loss
 
     def weight(self, x: Tensor) -> Tensor:
-        """What these records count for in a mean over more of them: texts by their tokens."""
+        """Weight of these records in a mean over more records: of texts, the number of tokens."""
         if self.spec.modality == "text":
             count: Tensor = (self.tokens(x) > 0).sum()
             return count
         return torch.tensor(len(x), device=x.device)
 
 
-def _painter(shape: tuple[int, ...], features: int) -> nn.Sequential:
-    """Three doublings from a map of an eighth of the picture's size, rounded up."""
+def _picture_network(shape: tuple[int, ...], features: int) -> nn.Sequential:
+    """Doubles three times a map of an eighth of the picture's size, rounded up."""
     channels, rows, columns = shape[0], -(-shape[1] // 8), -(-shape[2] // 8)
     layers: list[nn.Module] = [
         nn.Linear(features, _CHANNELS * rows * columns),
@@ -90,26 +90,26 @@ def _painter(shape: tuple[int, ...], features: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _picture_loss(made: Tensor, x: Tensor, measure: Measure) -> Tensor:
+def _picture_loss(output: Tensor, x: Tensor, measure: Measure) -> Tensor:
     if measure == "squares":
-        return (made - x).square().mean()
-    # Here, since it takes seconds to import and only one method needs it.
+        return (output - x).square().mean()
+    # Imported here: it takes seconds, and only one method needs it.
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    some = slice(0, _MOST_COMPARED)
-    similarity = structural_similarity_index_measure(made[some], x[some], data_range=1.0)
+    sample = slice(0, _MAX_COMPARED)
+    similarity = structural_similarity_index_measure(output[sample], x[sample], data_range=1.0)
     assert isinstance(similarity, Tensor)
     return 1 - similarity
 
 
-def _column_loss(made: Tensor, wanted: Tensor, columns: Columns) -> Tensor:
-    """Mean over the columns: squares of a numeric one, cross-entropy of a categorical one."""
+def _column_loss(output: Tensor, target: Tensor, columns: Columns) -> Tensor:
+    """Mean over the columns: squared error if numeric, cross-entropy if categorical."""
     count = int(columns.numeric.numel())
-    losses = [(made[:, :count] - wanted[:, :count]).square().mean(0).sum()]
-    place = count
+    losses = [(output[:, :count] - target[:, :count]).square().mean(0).sum()]
+    start = count
     for column in columns.columns:
         if column.categories:
-            part = slice(place, place + len(column.categories) + 1)
-            losses.append(F.cross_entropy(made[:, part], wanted[:, part]))
-            place = part.stop
+            part = slice(start, start + len(column.categories) + 1)
+            losses.append(F.cross_entropy(output[:, part], target[:, part]))
+            start = part.stop
     return torch.stack(losses).sum() / len(columns.columns)

@@ -1,26 +1,22 @@
-"""The extractor f: record x -> features z. The only network that ever leaves."""
+"""The extractor f: record x -> features z. The only network that is published."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-import torch
 from msgspec import Meta
 from msgspec.structs import replace
 from torch import Tensor, nn
 
-from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.backbone import CUTS
 from tiprdc.models.channel import Channel
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.leace import LeaceLayer
 from tiprdc.models.trunk import Family, Trunk, resolve, trunk
+from tiprdc.models.whitening import Whitening
 from tiprdc.settings import Settings
-
-_FLATTEST = 3e-3
-"""Least variance of a direction, as a share of the mean, that whitening brings up to 1."""
 
 
 class ExtractorConfig(Settings, frozen=True, kw_only=True):
@@ -139,66 +135,38 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
         return self.width if resolve(self.family, spec) == "cnn" else 4 * self.width
 
 
-class Whitening(nn.Module):
-    """Features `[B, D]` with mean 0, variance 1 and no correlation, by running statistics.
+class Extractor(nn.Module):
+    """Raw record `[B, *shape]` -> released features `[B, D]`: trunk, whitening, LEACE, channel.
 
-    Under an adversary a network hides the attribute in directions of little variance, where
-    adversaries that see standardised columns overlook it and an attacker who whitens does not.
-    Whitened features have no such directions. In evaluation this is one linear map.
+    With whitening the last layer has no learnt scale: an extractor cannot escape noise or an
+    adversary by making features, or directions among them, large or small. With a bottleneck
+    features are not whitened, since their scale is what the price is paid for
+    (tiprdc/objectives/bottleneck.py).
 
     Args:
-        width: D.
-        momentum: Share of a batch in the running mean and covariance.
+        config: The architecture.
+        spec: What a record is.
+        whiten: Whether features are whitened.
+        unit_noise: Whether features are released with Gaussian noise of deviation 1, in place of
+            `config.release_noise`: z ~ N(m(x), 1).
     """
 
-    group: BatchGroup = SINGLE_PROCESS
-    mean: Tensor
-    covariance: Tensor
-    transform: Tensor
-
-    def __init__(self, width: int, momentum: float = 0.1) -> None:
-        super().__init__()
-        self.momentum = momentum
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("covariance", torch.eye(width))
-        self.register_buffer("transform", torch.eye(width))
-
-    def forward(self, h: Tensor) -> Tensor:
-        # Half precision ends here: whitening would lift its rounding.
-        with torch.autocast(h.device.type, enabled=False):
-            h = h.float()
-            if self.training:
-                self._update(*self.group.all_gather(h.detach()))
-            return (h - self.mean) @ self.transform
-
-    @torch.no_grad()
-    def _update(self, h: Tensor) -> None:
-        self.mean.lerp_(h.mean(0), self.momentum)
-        centred = h - self.mean
-        self.covariance.lerp_(centred.T @ centred / len(h), self.momentum)
-        variance, axes = torch.linalg.eigh(self.covariance)
-        floor = _FLATTEST * variance.mean()
-        self.transform.copy_((axes * variance.clamp(min=floor).rsqrt()) @ axes.T)
-
-
-class Extractor(nn.Module):
-    """Raw record `[B, *shape]` -> what is sent `[B, D]`: whitened features through a channel.
-
-    The last layer has no learnt scale, so that neither noise nor an adversary can be escaped by
-    making features, or directions among them, large or small. Where each nat of z has its price,
-    scale is what is paid for, and `learn_scale` takes whitening out.
-    """
-
-    whiten: nn.Module
-
-    def __init__(self, config: ExtractorConfig, spec: InputSpec) -> None:
+    def __init__(
+        self,
+        config: ExtractorConfig,
+        spec: InputSpec,
+        *,
+        whiten: bool = True,
+        unit_noise: bool = False,
+    ) -> None:
         super().__init__()
         self.config, self.spec = config, spec
         self.normalise = normaliser(spec)
         self.trunk = config.trunk(spec, out=config.features)
-        self.whiten = Whitening(config.features)
+        self.whiten = Whitening(config.features) if whiten else nn.Identity()
         self.leace = LeaceLayer(config.features) if config.leace else nn.Identity()
-        self.channel = Channel(config.clip, config.release_noise, config.bits)
+        noise = 1.0 if unit_noise else config.release_noise
+        self.channel = Channel(config.clip, noise, config.bits)
 
     def forward(self, x: Tensor) -> Tensor:
         z: Tensor = self.channel(self.features_before_noise(x))
@@ -209,31 +177,11 @@ class Extractor(nn.Module):
         return self.channel.bound(self.leace(self.whitened(x)))
 
     def whitened(self, x: Tensor) -> Tensor:
-        """Features `[B, D]` before guard and channel: what a guard is fitted on."""
+        """Features `[B, D]` before LEACE and channel: what LEACE is fitted on."""
         z: Tensor = self.whiten(self.trunk(self.normalise(x)).global_)
         return z
 
-    def learn_scale(self) -> None:
-        """z ~ N(m(x), 1): m unwhitened, as the trunk's last layer makes it, in units of the noise.
-
-        How much of a feature survives is a matter of its scale (tiprdc/objectives/bottleneck.py).
-        """
-        self.whiten = nn.Identity()
-        self.channel = Channel(self.config.clip, 1.0, self.config.bits)
-
-    @torch.no_grad()
     def fold(self) -> None:
-        """Put whitening into the trunk's last layer, once and for all: training is over.
-
-        Two linear maps in turn round what the first gives, mean and strong directions included,
-        and the second lifts that rounding up to 50 times in the weak ones. Their product is made
-        in float64 and rounded once.
-        """
-        whiten, out = self.whiten, self.trunk.out
-        if not isinstance(whiten, Whitening):
-            return
-        transform = whiten.transform.double()
-        bias = (out.bias.double() - whiten.mean.double()) @ transform
-        out.weight.copy_(transform.T @ out.weight.double())
-        out.bias.copy_(bias)
-        self.whiten = nn.Identity()
+        """Put whitening into the trunk's last layer, once training is over."""
+        if isinstance(self.whiten, Whitening):
+            self.whiten.fold_into(self.trunk.out)

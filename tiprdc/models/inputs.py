@@ -1,7 +1,7 @@
-"""What a record looks like, and how it becomes numbers *inside* the network.
+"""The input of an extractor, and the normalisation that is part of the network.
 
 The exported graph takes the raw record (uint8 picture, documented column numbers, token ids), so
-that no device has to repeat a normalisation and get it slightly wrong.
+that no device has to repeat the normalisation.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class InputSpec:
 
     @classmethod
     def of(cls, schema: Schema) -> InputSpec:
-        """The contract that these shards demand."""
+        """The contract of these shards."""
         return cls(
             modality=schema.modality,
             shape=schema.shape,
@@ -49,7 +49,7 @@ class InputSpec:
 
 
 class FeatureMaker(Protocol):
-    """A module that takes raw records `[B, *spec.shape]` and gives features `[B, ...]`."""
+    """A module from raw records `[B, *spec.shape]` to features `[B, ...]`."""
 
     spec: InputSpec
 
@@ -67,7 +67,7 @@ class Columns(nn.Module):
     """Documented column numbers `[B, F]` -> standardised and one-hot `[B, W]`.
 
     A numeric column is standardised and clipped to ten standard deviations; a categorical one
-    becomes one-hot, with one more place for a category never seen.
+    becomes one-hot, with one more position for an unknown category.
     """
 
     numeric: Tensor
@@ -101,7 +101,7 @@ class Columns(nn.Module):
 
 
 class Tokens(nn.Module):
-    """Token ids `[B, T]`, ids out of the vocabulary made padding."""
+    """Token ids `[B, T]`; ids outside the vocabulary become padding."""
 
     def __init__(self, vocabulary_size: int) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Tokens(nn.Module):
 
 
 def normaliser(spec: InputSpec) -> nn.Module:
-    """The first module of every network that takes a raw record."""
+    """The first module of every network on raw records."""
     if spec.modality == "image":
         return Picture()
     if spec.modality == "table":
@@ -122,8 +122,8 @@ def normaliser(spec: InputSpec) -> nn.Module:
 
 
 def attack_inputs(x: NDArray[Any], schema: Schema | InputSpec) -> NDArray[Any]:
-    """Raw records `[N, *shape]` as attacks see them: columns standardised and one-hot `[N, W]`, the
-    rest as it is."""
+    """Raw records `[N, *shape]` as attacks read them: columns standardised and one-hot `[N, W]`,
+    pictures and texts unchanged."""
     if schema.modality != "table":
         return x
     with torch.no_grad():

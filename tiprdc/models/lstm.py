@@ -10,9 +10,10 @@ from tiprdc.models.trunk_output import TrunkOutput
 
 
 class Lstm(nn.Module):
-    """Token ids `[B, T]`, 0 for padding -> `Views`: each token's embedding, and one vector.
+    """Token ids `[B, T]`, 0 for padding -> `TrunkOutput`: token embeddings, and one vector.
 
-    The vector is made from the mean and the maximum of the LSTM's outputs over the true tokens.
+    The vector is a linear map of the mean and the maximum of the LSTM's outputs over the true
+    tokens.
 
     Args:
         vocabulary_size: Number of token ids.
@@ -25,7 +26,7 @@ class Lstm(nn.Module):
         self.embedding = embedding(vocabulary_size, width)
         self.lstm = nn.LSTM(width, width, batch_first=True)
         self.out = nn.Linear(2 * width, out)
-        self.local_width, self.places = width, 1
+        self.local_width, self.positions = width, 1
 
     def forward(self, x: Tensor) -> TrunkOutput:
         mask = (x > 0).float()
@@ -34,5 +35,5 @@ class Lstm(nn.Module):
         weight = mask.unsqueeze(2)
         mean = (steps * weight).sum(1) / weight.sum(1).clamp(min=1)
         top = (steps * weight - (1 - weight)).amax(1)
-        whole = self.out(torch.cat([mean, top], dim=1))
-        return TrunkOutput(local=embedded, mask=mask, global_=whole)
+        vector = self.out(torch.cat([mean, top], dim=1))
+        return TrunkOutput(local=embedded, mask=mask, global_=vector)

@@ -1,13 +1,13 @@
-"""Who plays: an extractor, adversaries and a critic that fit each other, built in one place.
+"""Build an extractor, adversaries and a critic that fit each other.
 
-The game (tiprdc/training/game.py) asks only this of them:
+The game (tiprdc/training/game.py) relies only on these calls:
 
-    extractor(x) -> z                       features [B, ...]
-    adversary(z) -> logits                  [B, K], one group of adversaries for each attribute
-    critic(x, z, u, negatives, keep) -> J   a scalar; u is one-hot, joined [B, K]
+    extractor(x) -> z                               features [B, ...]
+    adversary(z) -> logits                          [B, K]; adversaries are grouped by attribute
+    critic(x, z, u, negatives, mi_estimator) -> J   a scalar; u is one-hot, joined [B, K]
 
-Other networks play by another function of the same signature: the paper's are in
-tiprdc/models/published.py.
+Another function of the same signature builds other networks: tiprdc/models/published.py has the
+paper's.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from tiprdc.models.backbone import Backbone
 from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.pretrained import read, start_from
+from tiprdc.models.pretrained import load_weights, read_weights
 
 
 class Networks(NamedTuple):
-    """All players of one game.
+    """The networks of one training, besides decoders.
 
     Args:
         extractor: Records `[B, *shape]` -> features z `[B, ...]`.
         adversaries: For each private attribute a ModuleList of networks from z to logits.
         critic: Records, features, one-hot attributes and a number of negatives -> J.
-        features: Numbers in the z of one record, whatever their shape.
+        features: Numbers in the z of one record, of any shape.
     """
 
     extractor: nn.Module
@@ -42,35 +42,51 @@ class Networks(NamedTuple):
     features: int
 
 
-NetworkFactory = Callable[[ExtractorConfig, InputSpec, Mapping[str, int], int], Networks]
-"""Architecture, record, private attribute -> classes, adversaries for each -> players."""
+NetworkFactory = Callable[[ExtractorConfig, InputSpec, Mapping[str, int], int, bool], Networks]
+"""Architecture, record, private attribute -> classes, adversaries for each, bottleneck ->
+networks."""
 
 
 def build_networks(
-    config: ExtractorConfig, spec: InputSpec, private: Mapping[str, int], adversaries: int
+    config: ExtractorConfig,
+    spec: InputSpec,
+    private: Mapping[str, int],
+    adversaries: int,
+    bottleneck: bool = False,
+    *,
+    whiten: bool = True,
 ) -> Networks:
-    """The players of `train.extractor`.
+    """The networks of `train.extractor`.
 
     Args:
-        config: The extractor's architecture; the critic looks at x with a trunk of the same kind,
-            from the same pretrained weights.
+        config: The extractor's architecture; the critic reads x with a trunk of the same kind, from
+            the same pretrained weights.
         spec: What a record is.
         private: Private attribute -> number of classes.
         adversaries: Trained adversaries for each private attribute, >= 0.
+        bottleneck: Whether each nat of z has a price (`train.objective.bottleneck`).
+        whiten: Whether features without a bottleneck are whitened.
 
     Raises:
         ConfigError: The architecture does not fit the records, or the pretrained weights do not
             fit the architecture.
     """
-    extractor = Extractor(config, spec)
+    extractor = build_extractor(config, spec, bottleneck, whiten=whiten)
     group = nn.ModuleList(
         nn.ModuleList(adversary(config.features, k) for _ in range(adversaries))
         for k in private.values()
     )
     critic = Critic(config, spec, sum(private.values()))
     if config.pretrained:
-        weights = read(Path(config.pretrained))
+        weights = read_weights(Path(config.pretrained))
         for trunk in (extractor.trunk, critic.trunk):
             assert isinstance(trunk, Backbone)
-            start_from(trunk, weights)
+            load_weights(trunk, weights)
     return Networks(extractor, group, critic, config.features)
+
+
+def build_extractor(
+    config: ExtractorConfig, spec: InputSpec, bottleneck: bool, *, whiten: bool = True
+) -> Extractor:
+    """An extractor; with a bottleneck it has a learnt scale and noise of deviation 1."""
+    return Extractor(config, spec, whiten=whiten and not bottleneck, unit_noise=bottleneck)

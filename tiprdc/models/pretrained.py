@@ -1,8 +1,8 @@
-"""Start from weights that somebody trained on other pictures: a local file, in torchvision's names.
+"""Load pretrained weights from a local file in torchvision's names.
 
 Nothing is downloaded. The file is the state_dict of torchvision's whole network, or of its first
-blocks, as safetensors or as `torch.save` writes it (read with weights_only=True: no code in it is
-run). Only the first training step needs it: checkpoints hold the weights that came of it.
+blocks, as safetensors or as `torch.save` writes it (read with weights_only=True: no code in it
+runs). Only the first training step needs it: checkpoints hold the trained weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import Backbone, BackboneFamily
 
 _WHERE = "train.extractor.pretrained"
-_WHOLE: dict[BackboneFamily, Callable[[], nn.Module]] = {
+_CONSTRUCTORS: dict[BackboneFamily, Callable[[], nn.Module]] = {
     "vgg16_bn": vgg16_bn,
     "resnet18": resnet18,
 }
@@ -29,72 +29,72 @@ _HEADS = ("classifier.", "fc.")
 _COUNTER = "num_batches_tracked"
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
     """The weights of a file by name, on the CPU.
 
     Raises:
-        ConfigError: There is no such file, or it holds something else.
+        ConfigError: There is no such file, or it does not hold weights.
     """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ConfigError(
-            _WHERE, f"{path}: no such file", "the path of a local file", "null does without"
+            _WHERE, f"{path}: no such file", hint="give the path of a local file, or null for none"
         ) from None
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ConfigError(
             _WHERE, f"{path}: cannot be read ({type(error).__name__})",
-            "weights alone, as safetensors or as torch.save(network.state_dict(), path) writes",
+            "safetensors, or what torch.save(network.state_dict(), path) writes",
         ) from error  # fmt: skip
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
         raise ConfigError(
-            _WHERE, f"{path}: a {type(found).__name__}, not tensors by name", "a state_dict",
+            _WHERE, f"{path}: a {type(content).__name__}, not tensors by name", "a state_dict",
             "write it with torch.save(network.state_dict(), path)",
         )  # fmt: skip
-    return dict(found)
+    return dict(content)
 
 
-def start_from(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
-    """Give the layers up to the cut these weights; the linear map after them stays as it is.
+def load_weights(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
+    """Set the weights of the layers up to the cut; the linear map after them is unchanged.
 
     Args:
         backbone: The network to change.
-        weights: torchvision's names -> weights, of `read`.
+        weights: torchvision's names -> weights, of `read_weights`.
 
     Raises:
-        ConfigError: They are another network's; the message names what differs.
+        ConfigError: The weights are of another network; the message names the differences.
     """
     _check(backbone, weights)
     prefix = backbone.prefix
     own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-    # Files older than the counter of batches lack it, and later blocks are not wanted.
+    # Old files lack the counter of batches, and later blocks are not used.
     backbone.layers.load_state_dict(own, strict=False)
 
 
 def _check(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
     with torch.device("meta"):
-        whole = _WHOLE[backbone.family]().state_dict()
+        expected = _CONSTRUCTORS[backbone.family]().state_dict()
     needed = {backbone.prefix + name for name in backbone.layers.state_dict()}
-    missing = [k for k in whole if k in needed and k not in weights and _COUNTER not in k]
-    unknown = [k for k in weights if k not in whole and not k.startswith(_HEADS)]
+    missing = [k for k in expected if k in needed and k not in weights and _COUNTER not in k]
+    unknown = [k for k in weights if k not in expected and not k.startswith(_HEADS)]
     shapes = [
         f"{k} {_shape(weights[k])} in place of {_shape(v)}"
-        for k, v in whole.items()
+        for k, v in expected.items()
         if k in weights and not k.startswith(_HEADS) and weights[k].shape != v.shape
     ]
-    differs = [("lacks", missing), ("has besides", unknown), ("has of another shape", shapes)]
-    said = "; ".join(f"{what} {_some(names)}" for what, names in differs if names)
-    if said:
+    groups = [("missing", missing), ("unknown", unknown), ("of another shape", shapes)]
+    differences = "; ".join(f"{kind} {_first_names(names)}" for kind, names in groups if names)
+    if differences:
         raise ConfigError(
-            _WHERE, f"weights of another network: {said}",
+            _WHERE, f"weights of another network: {differences}",
             f"the state_dict of torchvision's {backbone.family}",
-            "set train.extractor.family to the network that the file is of",
+            "set train.extractor.family to the network of the file",
         )  # fmt: skip
 
 
-def _some(names: list[str]) -> str:
+def _first_names(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 

@@ -1,16 +1,16 @@
-"""The paper's own networks for pictures, to compare with and to measure against.
+"""The paper's own networks for pictures, for comparison and benchmarks.
 
     extractor   VGG16-BN blocks 1 and 2; z is a map [B, 128, H/4, W/4], larger than the picture
     adversary   blocks 3 to 5 on z, then 4096-4096-K with dropout
     critic      blocks 1 to 5 on x, the same blocks 3 to 5 on z; both flat and joined with one-hot
                 u, then 4096-512-1 with dropout: one score T(x, z, u) for a record
 
-The critic is asked about B true and R x B false triples. Its two trunks are run once each: the
-false records are the batch rolled, so their trunk features are those of the batch rolled, and z is
-the same in all. The published code runs both trunks for each of the R + 1 questions.
+The critic scores B true and R x B false triples. Its two trunks run once each: the false records
+are the rolled batch, so their trunk features are the rolled trunk features, and z is the same in
+all triples. The published code runs both trunks for each of the R + 1 scores.
 
-Source: Li et al. 2020 (TIPRDC) and its repository. Pictures of any size of at least 32 x 32 are
-taken, where the published ones are 218 x 178.
+Source: Li et al. 2020 (TIPRDC) and its repository. Pictures of any size from 32 x 32 are accepted;
+the published ones are 218 x 178.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ class PublishedAdversary(nn.Module):
     """A map `[B, 128, H/4, W/4]` -> logits `[B, K]`.
 
     Args:
-        places: Places in the map after block 5.
+        positions: Positions in the map after block 5.
         classes: K.
         width: Units of both hidden layers.
-        dropout: Share of them that is silenced in training.
+        dropout: Share of them that is zeroed in training.
     """
 
-    def __init__(self, places: int, classes: int, *, width: int, dropout: float) -> None:
+    def __init__(self, positions: int, classes: int, *, width: int, dropout: float) -> None:
         super().__init__()
         self.blocks = vgg16_bn_blocks(3, 5)
-        self.head = _head([_CHANNELS * places, width, width, classes], dropout)
+        self.head = _head([_CHANNELS * positions, width, width, classes], dropout)
 
     def forward(self, z: Tensor) -> Tensor:
         logits: Tensor = self.head(self.blocks(z).flatten(1))
@@ -70,27 +70,27 @@ class PublishedCritic(nn.Module):
 
     Args:
         spec: What a record is.
-        places: Places in the map after block 5.
+        positions: Positions in the map after block 5.
         classes: Total number of classes of all private attributes.
         width: Units of the first hidden layer; the second has an eighth.
-        dropout: Share of them that is silenced in training.
+        dropout: Share of them that is zeroed in training.
     """
 
     group: BatchGroup = SINGLE_PROCESS
 
     def __init__(
-        self, spec: InputSpec, places: int, classes: int, *, width: int, dropout: float
+        self, spec: InputSpec, positions: int, classes: int, *, width: int, dropout: float
     ) -> None:
         super().__init__()
         self.normalise = normaliser(spec)
         self.early = vgg16_bn_blocks(1, 2)
         self.late = vgg16_bn_blocks(3, 5)
-        self.head = _head([2 * _CHANNELS * places + classes, width, width // 8, 1], dropout)
+        self.head = _head([2 * _CHANNELS * positions + classes, width, width // 8, 1], dropout)
 
     def forward(
         self, x: Tensor, z: Tensor, u: Tensor, negatives: int, mi_estimator: MiEstimator = "jsd"
     ) -> Tensor:
-        """J of true triples against triples whose record is another one's.
+        """J of true triples against triples with another record.
 
         Args:
             x: Records `[B, 3, H, W]`.
@@ -103,16 +103,16 @@ class PublishedCritic(nn.Module):
             A scalar, higher where z keeps more.
         """
         record = self.late(self.early(self.normalise(x))).flatten(1)
-        known = torch.cat([self.late(z).flatten(1), u], dim=1)
+        zu = torch.cat([self.late(z).flatten(1), u], dim=1)
         (records,) = self.group.all_gather_with_grad(record)
         others = [self.group.local_part(records.roll(r, 0)) for r in range(negatives + 1)]
-        asked = torch.cat([torch.cat([other, known], dim=1) for other in others])
-        scores = self.head(asked).float().view(negatives + 1, len(x))
+        triples = torch.cat([torch.cat([other, zu], dim=1) for other in others])
+        scores = self.head(triples).float().view(negatives + 1, len(x))
         scores = self.group.all_gather(scores.T)[0].T
         return ESTIMATORS[mi_estimator](scores[0], scores[1:], None)
 
     def score(self, x: Tensor, z: Tensor, u: Tensor) -> Tensor:
-        """T(x, z, u) `[B]`, all of it computed, as published."""
+        """T(x, z, u) `[B]`, with both trunks computed, as published."""
         record = self.late(self.early(self.normalise(x))).flatten(1)
         joined = torch.cat([record, self.late(z).flatten(1), u], dim=1)
         score: Tensor = self.head(joined)
@@ -124,40 +124,49 @@ def published_networks(
     spec: InputSpec,
     private: Mapping[str, int],
     adversaries: int,
+    bottleneck: bool = False,
     *,
     width: int = 4096,
     dropout: float = 0.5,
 ) -> Networks:
-    """The paper's players, in place of `tiprdc.models.networks.players`.
+    """The paper's networks, in place of `tiprdc.models.networks.build_networks`.
 
     Args:
-        config: Not looked at: the published networks have no knobs.
+        config: Ignored: the published networks have no settings.
         spec: Pictures with sides of at least 32 pixels.
         private: Private attribute -> number of classes.
-        adversaries: Adversaries for each private attribute; one, in the paper.
+        adversaries: Adversaries for each private attribute; the paper has one.
+        bottleneck: Must be False: the published extractor has no noise.
         width: Units of the widest hidden layers.
-        dropout: Share of hidden units that is silenced in training, 0 to 1.
+        dropout: Share of hidden units that is zeroed in training, 0 to 1.
 
     Raises:
-        ConfigError: The records are not pictures of that size.
+        ConfigError: The records are not pictures of that size, or there is a bottleneck.
     """
     if spec.modality != "image" or min(spec.shape[1:]) < 32:
         raise ConfigError(
             "the published networks", f"{spec.modality} records of shape {spec.shape}",
             "pictures with sides of at least 32 pixels",
         )  # fmt: skip
+    if bottleneck:
+        raise ConfigError(
+            "train.objective.bottleneck", "above 0 with the published networks", "0",
+            "set bottleneck to 0: the published extractor has no noise",
+        )  # fmt: skip
     _, height, breadth = spec.shape
-    places = (height // 32) * (breadth // 32)
+    positions = (height // 32) * (breadth // 32)
     return Networks(
         extractor=PublishedExtractor(spec),
         adversaries=nn.ModuleList(
             nn.ModuleList(
-                PublishedAdversary(places, k, width=width, dropout=dropout)
+                PublishedAdversary(positions, k, width=width, dropout=dropout)
                 for _ in range(adversaries)
             )
             for k in private.values()
         ),
-        critic=PublishedCritic(spec, places, sum(private.values()), width=width, dropout=dropout),
+        critic=PublishedCritic(
+            spec, positions, sum(private.values()), width=width, dropout=dropout
+        ),
         features=128 * (height // 4) * (breadth // 4),
     )
 

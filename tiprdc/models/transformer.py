@@ -1,7 +1,7 @@
-"""A small transformer for text: tokens look at each other, wherever they stand.
+"""A small transformer for text.
 
-Source: Vaswani et al. 2017; normalised before each layer (Xiong et al. 2020), so that no warm-up of
-the rate is needed.
+Source: Vaswani et al. 2017; normalised before each layer (Xiong et al. 2020), so that the learning
+rate needs no warm-up.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from tiprdc.models.trunk_output import TrunkOutput
 
 
 class Transformer(nn.Module):
-    """Token ids `[B, T]`, 0 for padding -> `Views`: each token's embedding, and one vector.
+    """Token ids `[B, T]`, 0 for padding -> `TrunkOutput`: token embeddings, and one vector.
 
-    The vector is made from the mean and the maximum of the last layer's outputs over the true
-    tokens, 0 where there is none.
+    The vector is a linear map of the mean and the maximum of the last layer's outputs over the true
+    tokens, of 0 for a text without tokens.
 
     Args:
         vocabulary_size: Number of token ids.
@@ -26,7 +26,7 @@ class Transformer(nn.Module):
         width: Width W of the embedding and of every layer.
         out: Width of the vector.
         depth: Number of layers.
-        heads: Attention heads in a layer; they divide the width.
+        heads: Attention heads in a layer; they must divide the width.
 
     Raises:
         ConfigError: The heads do not divide the width.
@@ -42,7 +42,7 @@ class Transformer(nn.Module):
                 "that is four times train.extractor.width: change one of the two",
             )  # fmt: skip
         self.embedding = embedding(vocabulary_size, width)
-        self.positions = nn.Parameter(0.02 * torch.randn(length, width))
+        self.position_embedding = nn.Parameter(0.02 * torch.randn(length, width))
         layer = nn.TransformerEncoderLayer(
             width, heads, 2 * width, dropout=0.0, batch_first=True, norm_first=True
         )
@@ -51,18 +51,19 @@ class Transformer(nn.Module):
             layer, depth, norm=nn.LayerNorm(width), enable_nested_tensor=False
         )
         self.out = nn.Linear(2 * width, out)
-        self.local_width, self.places = width, 1
+        self.local_width, self.positions = width, 1
 
     def forward(self, x: Tensor) -> TrunkOutput:
-        there = x > 0
+        is_token = x > 0
         embedded = self.embedding(x)
-        # The first place is always looked at: a text without tokens would divide 0 by 0.
+        # The first position is always attended to: a text without tokens would divide 0 by 0.
         first = torch.arange(x.shape[1], device=x.device) == 0
         steps = self.layers(
-            embedded + self.positions, src_key_padding_mask=~(there | first).expand_as(x)
+            embedded + self.position_embedding,
+            src_key_padding_mask=~(is_token | first).expand_as(x),
         )
-        weight = there.unsqueeze(2).to(steps.dtype)
+        weight = is_token.unsqueeze(2).to(steps.dtype)
         mean = (steps * weight).sum(1) / weight.sum(1).clamp(min=1)
         top = (steps * weight - 1e4 * (1 - weight)).amax(1) * weight.amax(1)
-        whole = self.out(torch.cat([mean, top], dim=1))
-        return TrunkOutput(local=embedded, mask=there.float(), global_=whole)
+        vector = self.out(torch.cat([mean, top], dim=1))
+        return TrunkOutput(local=embedded, mask=is_token.float(), global_=vector)

@@ -1,4 +1,4 @@
-"""Choose a trunk for a kind of record: one place that knows all families."""
+"""Choose and build the trunk network for a kind of record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import Backbone
-from tiprdc.models.bag_of_words import Bag
+from tiprdc.models.bag_of_words import BagOfWords
 from tiprdc.models.cnn import Cnn
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.lstm import Lstm
@@ -14,29 +14,29 @@ from tiprdc.models.mlp import Mlp
 from tiprdc.models.transformer import Transformer
 
 Family = Literal["auto", "cnn", "vgg16_bn", "resnet18", "mlp", "bag", "lstm", "transformer"]
-_FITS: dict[str, tuple[Family, ...]] = {
+_FAMILIES: dict[str, tuple[Family, ...]] = {
     "image": ("cnn", "vgg16_bn", "resnet18"),
     "table": ("mlp",),
     "text": ("bag", "lstm", "transformer"),
 }
-"""The families that take such records; the first is what `auto` means."""
-Trunk: TypeAlias = Cnn | Backbone | Mlp | Bag | Lstm | Transformer
+"""Families for each kind of record; `auto` is the first."""
+Trunk: TypeAlias = Cnn | Backbone | Mlp | BagOfWords | Lstm | Transformer
 
 
 def resolve(family: Family, spec: InputSpec) -> Family:
-    """The family meant by `auto`, or a check that the named one fits the records.
+    """The family of `auto`, or the named family if it fits the records.
 
     Raises:
         ConfigError: The family does not take such records.
     """
-    fitting = _FITS[spec.modality]
+    families = _FAMILIES[spec.modality]
     if family == "auto":
-        return fitting[0]
-    if family not in fitting:
+        return families[0]
+    if family not in families:
         raise ConfigError(
             "train.extractor.family",
             family,
-            f"{', '.join(['auto', *fitting[:-1]])} or {fitting[-1]} for {spec.modality} records",
+            f"{', '.join(['auto', *families[:-1]])} or {families[-1]} for {spec.modality} records",
         )
     return family
 
@@ -51,16 +51,17 @@ def trunk(
     depth: int = 2,
     heads: int = 4,
 ) -> Trunk:
-    """Build a module from normalised records to `Views`, whose `whole` is `[B, out]`.
+    """Build a module from normalised records to `TrunkOutput`, whose `global_` is `[B, out]`.
 
-    Its attribute `out` is the linear layer that `whole` comes from.
+    Its attribute `out` is the last linear layer of `global_`; `local_width` is the width of
+    `local`; `positions` is the number of positions with a query of their own.
 
     Args:
-        family: Which kind of network.
+        family: Kind of network.
         spec: What a record is.
         width: Channels or units; vgg16_bn and resnet18 have their own.
         out: Width of the vector for the whole record.
-        cut: Of vgg16_bn and resnet18: the last block that is kept.
+        cut: For vgg16_bn and resnet18, the last block that is used.
         depth: Layers of a transformer.
         heads: Attention heads in each of them.
     """
@@ -77,4 +78,4 @@ def trunk(
         return Transformer(size, length, width, out, depth=depth, heads=heads)
     if family == "lstm":
         return Lstm(spec.vocabulary_size, width, out)
-    return Bag(spec.vocabulary_size, width, out)
+    return BagOfWords(spec.vocabulary_size, width, out)

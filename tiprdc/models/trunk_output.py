@@ -1,4 +1,4 @@
-"""What a trunk sees of a record: its pieces and the whole."""
+"""The output of a trunk: one vector for each part of a record, and one for the whole record."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 class TrunkOutput(NamedTuple):
-    """Two views of a batch of records.
+    """Local and global vectors of a batch of records.
 
     Args:
-        pieces: `[B, L, W]`, one vector for each patch, column or token.
-        mask: `[B, L]`, 1 where a piece is there, or None if all are.
-        whole: `[B, D]`, one vector for the record.
+        local: `[B, L, W]`, one vector for each patch, column or token.
+        mask: `[B, L]`, 1 for a part that exists and 0 for padding, or None without padding.
+        global_: `[B, D]`, one vector for the record.
     """
 
     local: Tensor

@@ -1,12 +1,12 @@
-"""CLUB: a diagnostic of what a classifier on the side still finds of u in z.
+"""CLUB: a diagnostic estimate of I(z; u) by a classifier.
 
     I_club = E[log q(u | z)] - E_z E_u[log q(u | z)]
 
-The second expectation takes u and z apart; u is discrete, so it is exact: the log-probabilities,
-weighted by how frequent each class is. If q is the true posterior (or nearer to it than z and u are
-to independence), this is an *upper* bound on I(z; u) in nats. A fitted q is only an approximation
-and may be blind: 0 then means that *this* q saw nothing, never that nothing is there. A q that is
-always sure drives it above H(u), where it says no more than H(u) does.
+In the second expectation u and z are independent. u is discrete, so it is exact: the
+log-probabilities, weighted by the frequency of each class. If q is the true posterior (or nearer to
+it than z and u are to independence), this is an *upper* bound on I(z; u) in nats. A fitted q is
+only an approximation: 0 means that *this* q found nothing, never that there is nothing. A q that is
+always certain gives values above H(u), which mean no more than H(u).
 
 Source: Cheng et al. 2020 (CLUB), the variational form with all pairs.
 """
@@ -27,14 +27,14 @@ _LANDMARKS = 256
 
 
 def club(logits: Tensor, u: Tensor) -> Tensor:
-    """The CLUB estimate of I(z; u) in nats, from the answers of a classifier q(u | z).
+    """The CLUB estimate of I(z; u) in nats, from the logits of a classifier q(u | z).
 
     Args:
-        logits: Answers `[B, K]`, up to a constant for each record.
+        logits: `[B, K]`, up to a constant for each record.
         u: Class numbers `[B]`, int64.
 
     Returns:
-        A scalar; exactly 0 for a classifier that answers alike to every record.
+        A scalar; exactly 0 for a classifier with the same output for every record.
     """
     log_q = logits.log_softmax(1)
     shares = F.one_hot(u, logits.shape[1]).to(log_q).mean(0)
@@ -44,12 +44,11 @@ def club(logits: Tensor, u: Tensor) -> Tensor:
 def club_of_features(
     z: NDArray[np.float32], u: NDArray[np.int64], classes: int, seed: int
 ) -> float:
-    """CLUB of features and labels, by a classifier fitted on one half and asked about the other,
-    both ways, averaged.
+    """CLUB of features and labels, by two-fold cross-fitting, averaged over both folds.
 
-    Logistic regression on standardised columns and on a Gaussian kernel of them (Nystroem, 256
-    landmarks): a tenth of a second for 2,048 records. A classifier is sure of the records that it
-    was fitted on, so it is asked about others.
+    The classifier is logistic regression on standardised columns and on a Gaussian kernel of them
+    (Nystroem, 256 landmarks): a tenth of a second for 2,048 records. It predicts only records that
+    it was not fitted on, since it is too certain of the others.
 
     Args:
         z: Features `[N, D]`, N >= 2.
@@ -58,30 +57,28 @@ def club_of_features(
         seed: Chooses halves and landmarks.
 
     Returns:
-        Nats; about 0, also a little below, where nothing is found.
+        Nats; about 0, also slightly below, if nothing is found.
     """
-    one, other = np.array_split(np.random.default_rng(seed).permutation(len(z)), 2)
-    ways = ((one, other), (other, one))
-    found = [_asked(z, u, classes, fitted, asked, seed) for fitted, asked in ways]
-    return sum(found) / 2
+    first, second = np.array_split(np.random.default_rng(seed).permutation(len(z)), 2)
+    folds = ((first, second), (second, first))
+    return sum(_held_out_club(z, u, classes, train, test, seed) for train, test in folds) / 2
 
 
-def _asked(
+def _held_out_club(
     z: NDArray[np.float32], u: NDArray[np.int64], classes: int,
-    fitted: NDArray[np.intp], asked: NDArray[np.intp], seed: int,
+    train: NDArray[np.intp], test: NDArray[np.intp], seed: int,
 ) -> float:  # fmt: skip
-    """A classifier fitted on these rows, asked about those."""
-    if len(np.unique(u[fitted])) < 2:
+    """CLUB on the test rows, by a classifier fitted on the training rows."""
+    if len(np.unique(u[train])) < 2:
         return 0.0
-    kernel = Nystroem(n_components=min(_LANDMARKS, len(fitted)), random_state=seed)
+    kernel = Nystroem(n_components=min(_LANDMARKS, len(train)), random_state=seed)
     classifier = make_pipeline(
         StandardScaler(),
         FeatureUnion([("columns", "passthrough"), ("kernel", kernel)]),
         LogisticRegression(max_iter=1000),
     )
-    classifier.fit(z[fitted], u[fitted])
-    # As if one more record had been seen, of any class: a class that none was of is no surprise
-    # without end.
-    q = np.full((len(asked), classes), 1 / classes)
-    q[:, classifier[-1].classes_] += len(fitted) * classifier.predict_proba(z[asked])
-    return float(club(torch.from_numpy(np.log(q)), torch.from_numpy(u[asked])))
+    classifier.fit(z[train], u[train])
+    # One more record, spread over all classes, keeps log q finite for classes not in training.
+    q = np.full((len(test), classes), 1 / classes)
+    q[:, classifier[-1].classes_] += len(train) * classifier.predict_proba(z[test])
+    return float(club(torch.from_numpy(np.log(q)), torch.from_numpy(u[test])))

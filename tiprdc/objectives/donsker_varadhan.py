@@ -1,13 +1,13 @@
-"""Donsker-Varadhan lower bound on mutual information: tight, and of large variance.
+"""Donsker-Varadhan lower bound on mutual information: tight, with a large variance.
 
     I = E_joint[T] - log E_product[exp T]
 
-Places of a record (`...` below) are one more coordinate of both distributions, drawn alike, so one
-logarithm over all of them bounds the mean over places and has the most samples under it.
+Positions of a record (`...` below) are one more coordinate of both distributions, with the same
+law, so one logarithm over all of them bounds the mean over positions and uses the most samples.
 
-The logarithm of a batch's mean lies below that of the true mean, so a small batch says too much, by
-about the variance of exp(T) / E[exp T] over twice the number of products. MINE's moving average
-mends its gradient, not the value, and would need a state: not here.
+The expected logarithm of a batch's mean is below the logarithm of the true mean, so a small batch
+overestimates, by about the variance of exp(T) / E[exp T] over twice the number of products. MINE's
+moving average corrects the gradient, not the value, and needs a state; it is not used here.
 
 Source: Donsker and Varadhan 1983; Belghazi et al. 2018 (MINE); McAllester and Stratos 2020 for what
 no such bound can certify.
@@ -25,11 +25,11 @@ def donsker_varadhan(joint: Tensor, product: Tensor, weight: Tensor | None = Non
 
     Args:
         joint: Scores of true triples `[B, ...]`.
-        product: Scores of triples whose record is another one's `[R, B, ...]`, R >= 1.
+        product: Scores of triples with another record `[R, B, ...]`, R >= 1.
         weight: `[B, ...]`, the weight of each score, some above 0; None for equal weights.
 
     Returns:
-        A scalar; exactly 0 for a critic that scores everything alike.
+        A scalar; exactly 0 for a critic with one score for all triples.
     """
     if weight is None:
         return joint.mean() - (product.flatten().logsumexp(0) - math.log(product.numel()))

@@ -1,7 +1,7 @@
-"""Hide by making the adversary unsure: a bounded objective.
+"""Hide by maximising the entropy of the adversary's output: a bounded objective.
 
-The paper's cross-entropy rewards an adversary that is confidently *wrong*, and an attacker inverts
-that. The entropy of the adversary's answer has its best value at the uniform guess.
+The paper's cross-entropy rewards an adversary that is confidently *wrong*, which an attacker
+inverts. The entropy of the adversary's output is largest at the uniform guess.
 
 Source: Roy & Boddeti 2019 (MaxEnt-ARL).
 """
@@ -14,13 +14,13 @@ from torch import Tensor
 
 
 def certainty(logits: Tensor) -> Tensor:
-    """1 - H(answer) / log K, averaged: what the extractor makes small.
+    """1 - H(output) / log K, averaged: what the extractor minimises.
 
     Args:
-        logits: The adversary's answers `[B, K]`.
+        logits: The adversary's outputs `[B, K]`.
 
     Returns:
-        A scalar in [0, 1]: 0 where every answer is uniform, 1 where every answer is certain.
+        A scalar in [0, 1]: 0 if every output is uniform, 1 if every output is certain.
     """
     log_p = logits.log_softmax(1)
     return 1 + (log_p.exp() * log_p).sum(1).mean() / math.log(logits.shape[1])

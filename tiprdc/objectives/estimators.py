@@ -1,7 +1,7 @@
-"""The estimators of mutual information by name: what the critic and the extractor maximise.
+"""The estimators of mutual information by name: what critic and extractor maximise.
 
 Each takes scores of true triples and of triples with another record, and returns a scalar. `jsd` is
-a signal; the other two are nats.
+a signal only; the other two are in nats.
 """
 
 from __future__ import annotations

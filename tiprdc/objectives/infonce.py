@@ -1,9 +1,9 @@
-"""InfoNCE: which of R + 1 records do these features belong to?
+"""InfoNCE: a lower bound on mutual information by picking the true record among R + 1.
 
     I = E[T - log sum_j exp(T_j)] + log(1 + R)        over the true record and R others
 
-A lower bound on mutual information in nats, of little variance; it can say no more than log(1 + R),
-however much there is.
+A lower bound in nats with a small variance. It never exceeds log(1 + R), however large the mutual
+information is.
 
 Source: van den Oord et al. 2018 (CPC); Poole et al. 2019 for the bound and its ceiling.
 """
@@ -21,11 +21,11 @@ def infonce(joint: Tensor, product: Tensor, weight: Tensor | None = None) -> Ten
 
     Args:
         joint: Scores of true triples `[B, ...]`.
-        product: Scores of triples whose record is another one's `[R, B, ...]`, R >= 1.
+        product: Scores of triples with another record `[R, B, ...]`, R >= 1.
         weight: `[B, ...]`, the weight of each score; None for equal weights.
 
     Returns:
-        A scalar <= log(1 + R); exactly 0 for a critic that scores everything alike.
+        A scalar <= log(1 + R); exactly 0 for a critic with one score for all triples.
     """
     candidates = torch.cat([joint[None], product])
     bound = joint - candidates.logsumexp(0) + math.log(len(candidates))

@@ -1,4 +1,4 @@
-"""Jensen-Shannon lower bound on dependence, the signal that keeps information.
+"""Jensen-Shannon lower bound on the dependence of x and z: the paper's signal to keep information.
 
     J = E_joint[-softplus(-T)] - E_product[softplus(T)]
 
@@ -12,15 +12,15 @@ from torch import Tensor
 
 
 def jsd(joint: Tensor, product: Tensor, weight: Tensor | None = None) -> Tensor:
-    """J, a training signal and never a number of nats.
+    """J, a training signal; it is not in nats.
 
     Args:
         joint: Scores of true triples `[B, ...]`.
-        product: Scores of triples whose record is another one's `[R, B, ...]`.
+        product: Scores of triples with another record `[R, B, ...]`.
         weight: `[B, ...]`, the weight of each score; None for equal weights.
 
     Returns:
-        A scalar <= 0; exactly -2 log 2 for a critic that scores everything 0.
+        A scalar <= 0; exactly -2 log 2 for a critic whose scores are all 0.
     """
     true, false = -F.softplus(-joint), -F.softplus(product)
     if weight is None:

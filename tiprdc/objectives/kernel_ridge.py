@@ -1,20 +1,19 @@
-"""Hide from an adversary that is solved exactly in every batch.
+"""An adversary in closed form: kernel ridge regression of u on z, solved in every batch.
 
-Kernel ridge regression of u on z. Its explained variance on records that it was not fitted on is
-the leak: an adversary in closed form never lags behind the extractor, and the held-out score does
-not reward memorising.
+Its explained variance on records that it was not fitted on measures the leak. An adversary in
+closed form never lags behind the extractor, and the held-out score does not reward memorising.
 
     alpha = (K_ff + r I)^-1 (U_f - mean U_f)
     guess = K_sf alpha
     R^2   = max(corr(guess, U_s), 0)^2
 
 K is the mean of Gaussian kernels around the median distance, plus a linear kernel. The explained
-variance is that of the guess after its best rescaling, as an attacker who decides by a threshold
-does not mind the scale: 1 - |U_s - guess|^2 / |U_s|^2 falls below zero for a guess that is too
-loud, however well it ranks people, and a penalty that is then cut off at zero goes blind.
+variance is that of the guess after its best rescaling, since an attacker with a threshold does not
+depend on the scale. 1 - |U_s - guess|^2 / |U_s|^2 is negative for a guess that is too large,
+however well it ranks people, and a penalty cut off at zero would not see that leak.
 
-The best of several regularisations r counts: a small one sees a strong and intricate leak, a large
-one the faint remains that a small one drowns in its own variance.
+The best of several regularisations r counts: a small one detects a strong, complex leak; a large
+one detects a weak leak that the variance of a small one hides.
 
 Source: Sadeghi et al. 2019 (Kernel-ARL) and 2021 (OptNet-ARL) for the closed form; the held-out
 correlation, the choice among regularisations and the memory are ours.
@@ -42,12 +41,12 @@ class LabelledFeatures(NamedTuple):
 
 
 class ExplainedVariance(NamedTuple):
-    """What the adversary explains of u: scalars in [0, 1].
+    """R^2 of the adversary's guess: scalars in [0, 1].
 
     Args:
-        variance: Of the true labels.
-        chance: Of shuffled ones by the same guess, without gradient: what variance is on average
-            where nothing is to be found, about 2 / B.
+        variance: With the true labels.
+        chance: With shuffled labels and the same guess, without gradient: the mean of `variance`
+            without a leak, about 2 / B.
     """
 
     variance: Tensor
@@ -55,29 +54,28 @@ class ExplainedVariance(NamedTuple):
 
 
 def explained_variance(batch: LabelledFeatures) -> ExplainedVariance:
-    """Fitted on one half of the batch and scored on the other, both ways, averaged.
+    """R^2 by two-fold cross-fitting on one batch, averaged over both folds.
 
-    The gradient flows through the fit too: the extractor learns what the adversary will do next.
+    The gradient flows through the fit too: the extractor anticipates the next fit.
 
     Args:
         batch: B >= 4 records.
-
     """
     half = len(batch.z) // 2
     first = LabelledFeatures(batch.z[:half], batch.u[:half])
     second = LabelledFeatures(batch.z[half:], batch.u[half:])
-    one, other = _score(first, second), _score(second, first)
-    return ExplainedVariance((one.variance + other.variance) / 2, (one.chance + other.chance) / 2)
+    a, b = _score(first, second), _score(second, first)
+    return ExplainedVariance((a.variance + b.variance) / 2, (a.chance + b.chance) / 2)
 
 
 class MemoryRidge:
     """The adversary fitted on the features of earlier batches.
 
-    Twenty times the records see far fainter leaks. The fit takes no gradient, and is worth keeping
-    for some steps: its cost grows with the cube of the records, that of its scores not at all.
+    With twenty times the records it detects far weaker leaks. The fit has no gradient and is reused
+    for some steps: its cost grows with the cube of the records, that of a score only linearly.
 
     Args:
-        memory: N >= 4 records, cut off from the graph.
+        memory: N >= 4 records, detached.
     """
 
     @torch.no_grad()
@@ -85,19 +83,19 @@ class MemoryRidge:
         self.z = memory.z.clone()
         self.bandwidth = _bandwidth(self.z)
         systems = _systems(self.z, self.bandwidth, _MEMORY_RIDGES)
-        self.weights = _solved(systems, memory.u - memory.u.mean(0))
+        self.weights = _solve(systems, memory.u - memory.u.mean(0))
 
     def explained_variance(self, batch: LabelledFeatures) -> ExplainedVariance:
-        """Scored on a batch of B >= 2 records; returns as the function of this name."""
-        asked = _kernel(batch.z, self.z, self.bandwidth)
-        return _both(asked @ self.weights, batch.u)
+        """R^2 on a batch of B >= 2 records."""
+        kernel = _kernel(batch.z, self.z, self.bandwidth)
+        return _explained(kernel @ self.weights, batch.u)
 
 
-def _score(fitted: LabelledFeatures, asked: LabelledFeatures) -> ExplainedVariance:
-    bandwidth = _bandwidth(fitted.z)
-    systems = _systems(fitted.z, bandwidth, _HALF_BATCH_RIDGES)
-    weights = _solved(systems, fitted.u - fitted.u.mean(0))
-    return _both(_kernel(asked.z, fitted.z, bandwidth) @ weights, asked.u)
+def _score(train: LabelledFeatures, test: LabelledFeatures) -> ExplainedVariance:
+    bandwidth = _bandwidth(train.z)
+    systems = _systems(train.z, bandwidth, _HALF_BATCH_RIDGES)
+    weights = _solve(systems, train.u - train.u.mean(0))
+    return _explained(_kernel(test.z, train.z, bandwidth) @ weights, test.u)
 
 
 def _systems(z: Tensor, bandwidth: Tensor, ridges: tuple[float, ...]) -> Tensor:
@@ -106,18 +104,18 @@ def _systems(z: Tensor, bandwidth: Tensor, ridges: tuple[float, ...]) -> Tensor:
     return _kernel(z, z, bandwidth) + r * torch.eye(len(z), device=z.device, dtype=z.dtype)
 
 
-def _solved(systems: Tensor, targets: Tensor) -> Tensor:
-    """Weights `[R, N, K]` of systems `[R, N, N]` and targets `[N, K]`; NaN where features are."""
+def _solve(systems: Tensor, targets: Tensor) -> Tensor:
+    """Weights `[R, N, K]` of systems `[R, N, N]` and targets `[N, K]`; NaN if features are NaN."""
     return cast(Tensor, _Solve.apply(systems, targets.expand(len(systems), -1, -1)))
 
 
 class _Solve(torch.autograd.Function):
-    """By Cholesky's factors, which the way back uses again.
+    """Solves by Cholesky factors, which the backward pass uses again.
 
-    `torch.linalg.solve` takes no advantage of K + r I being positive definite, and with two threads
-    its first systems of 256 rows and more failed on some processors (torch 2.14.1 with MKL).
-    PyTorch's own way back through factors costs more than to solve. Factors are not checked: it
-    would wait for the device.
+    `torch.linalg.solve` does not use that K + r I is positive definite, and with two threads its
+    first systems of 256 rows and more failed on some processors (torch 2.14.1 with MKL). PyTorch's
+    own backward through the factors costs more than solving. The factors are not checked, since
+    that would wait for the device.
     """
 
     @staticmethod
@@ -131,16 +129,16 @@ class _Solve(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         factors, weights = ctx.saved_tensors
-        of_targets = torch.cholesky_solve(gradient, factors)
-        return -of_targets @ weights.mT, of_targets
+        target_gradient = torch.cholesky_solve(gradient, factors)
+        return -target_gradient @ weights.mT, target_gradient
 
 
-def _both(guess: Tensor, u: Tensor) -> ExplainedVariance:
-    # Records come in random order: the next one's label is as good as any other's.
-    return ExplainedVariance(_best(guess, u), _best(guess.detach(), u.roll(1, 0)))
+def _explained(guess: Tensor, u: Tensor) -> ExplainedVariance:
+    # Records are in random order, so labels rolled by one are shuffled labels.
+    return ExplainedVariance(_best_r2(guess, u), _best_r2(guess.detach(), u.roll(1, 0)))
 
 
-def _best(guess: Tensor, u: Tensor) -> Tensor:
+def _best_r2(guess: Tensor, u: Tensor) -> Tensor:
     """The largest squared positive correlation over the guesses `[R, N, K]`."""
     guess, u = guess - guess.mean(1, keepdim=True), u - u.mean(0)
     spread = guess.square().mean((1, 2)) * u.square().mean()
@@ -149,8 +147,8 @@ def _best(guess: Tensor, u: Tensor) -> Tensor:
 
 
 def _bandwidth(z: Tensor) -> Tensor:
-    some = z[:256].detach()
-    return _squared_distance(some, some).median().clamp(min=1e-6)
+    sample = z[:256].detach()
+    return _squared_distance(sample, sample).median().clamp(min=1e-6)
 
 
 def _kernel(a: Tensor, b: Tensor, bandwidth: Tensor) -> Tensor:

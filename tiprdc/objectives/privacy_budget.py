@@ -1,14 +1,14 @@
-"""Press as hard as the budget demands, and no harder.
+"""The privacy budget: adjusts the weight of hiding so that an attacker just stays in the budget.
 
-To keep as much as possible while an attacker does no better than a budget allows is a constrained
-problem. Its multiplier, the weight of hiding, is found while training (dual ascent): it grows while
-more shows than is allowed, and falls while less does. One setting then fits an attribute that hides
-easily and one that does not.
+To keep as much as possible while an attacker stays within a budget is a constrained problem. Its
+multiplier, the weight of hiding, is found during training (dual ascent): it grows while the leak is
+above the allowed value, and falls while it is below. One setting then fits an attribute that is
+easy to hide and one that is not.
 
-    log m  <-  log m + rate * clip(shown / allowed - 1, -1, 1)
+    log m  <-  log m + rate * clip(r2 / allowed - 1, -1, 1)
 
-`shown` is the held-out squared correlation of the closed-form adversary's guess with u, less that
-of the same guess with shuffled labels: 0 on average where nothing shows, whatever the batch.
+`r2` is the held-out squared correlation of the kernel adversary's guess with u, minus that of the
+same guess with shuffled labels: 0 on average without a leak, for any batch.
 
 Source: Platt & Barr 1987, Cotter et al. 2019 (constraints by dual ascent); Chen et al. 2024 (MaSS)
 for budgets instead of weights.
@@ -21,10 +21,10 @@ from statistics import NormalDist
 import torch
 from torch import Tensor, nn
 
-_LEAST, _MOST = 0.05, 20.0
+_MIN, _MAX = 0.05, 20.0
 _HEADROOM = 4.5
-"""How much more of u, in squared correlation, fresh attackers found than the adversary of a batch
-and its memory did: roughly, on generated faces (docs/method.md)."""
+"""Ratio of the squared correlation that fresh attackers reach to that of the kernel adversary with
+memory: roughly, on generated faces (docs/method.md)."""
 
 
 class PrivacyBudget(nn.Module):
@@ -45,24 +45,24 @@ class PrivacyBudget(nn.Module):
         self.register_buffer("multiplier", torch.ones(len(classes)))
 
     @torch.no_grad()
-    def update(self, attribute: int, shown: Tensor) -> None:
+    def update(self, attribute: int, r2: Tensor) -> None:
         """One step of the dual ascent.
 
         Args:
-            attribute: Its number.
-            shown: Scalar, of this batch.
+            attribute: Number of the attribute.
+            r2: Scalar, of this batch.
         """
-        error = (shown.detach() / self.allowed[attribute] - 1).clamp(-1, 1)
-        old = self.multiplier[attribute]
-        old.copy_((old * torch.exp(self.rate * error)).clamp(_LEAST, _MOST))
+        error = (r2.detach() / self.allowed[attribute] - 1).clamp(-1, 1)
+        multiplier = self.multiplier[attribute]
+        multiplier.copy_((multiplier * torch.exp(self.rate * error)).clamp(_MIN, _MAX))
 
 
 def allowed_r2(budget: float, classes: int) -> float:
-    """What the adversary in training may explain of u if a fresh attacker is to stay in the budget.
+    """R^2 that the kernel adversary may reach so that a fresh attacker stays in the budget.
 
-    An attacker who decides by the sign of a Gaussian guess that correlates by rho with u of two
-    equal classes is right with probability Phi(rho / sqrt(1 - rho^2)). More classes are treated as
-    two at the same share of the way from the best guess to certainty.
+    An attacker who predicts by the sign of a Gaussian guess with correlation rho to u, of two equal
+    classes, is right with probability Phi(rho / sqrt(1 - rho^2)). More classes are treated as two
+    at the same fraction of the way from the best guess to certainty.
 
     Args:
         budget: Balanced accuracy above the best guess, > 0.

@@ -16,7 +16,7 @@ MEANINGS = {
     " signal, not a number of nats.",
     "adversary": "Cross-entropy of the adversary that is trained along, in nats.",
     "certainty": "How certain the trained adversary is of its guess, 0 to 1.",
-    "rebuilt": "Share of the record that the reconstruction adversary rebuilds.",
+    "reconstructed": "Share of the record that the reconstruction adversary rebuilds.",
     "explained_variance": "Share of the private attribute that the closed-form adversary explains"
     " on held-out records of the batch.",
     "chance": "What the closed-form adversary would explain of shuffled labels: where nothing"

@@ -1,1 +1,1 @@
-"""Adversarial training of an extractor: settings, one step, the loop over epochs, checkpoints."""
+"""Adversarial training of an extractor: settings, losses, trainer, checkpoints."""

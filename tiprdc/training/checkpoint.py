@@ -1,12 +1,12 @@
-"""A checkpoint on disk: every player, the optimiser and where the run stands. Private.
+"""Save, load and check a training checkpoint: all networks, the optimiser, the position. Private.
 
     checkpoint.json          architecture, next epoch, seed (all randomness follows from both),
                              rates, losses of each epoch
-    players.safetensors      weights and buffers of extractor, adversaries and critic
+    networks.safetensors     weights and buffers of extractor, adversaries and critic
     optimiser.safetensors    Adam's moments
 
-The critic has seen x and the adversaries u: a checkpoint resumes training and never leaves. The
-extractor alone is taken out by `load_extractor`.
+The critic was trained on x and the adversaries on u: a checkpoint resumes training and is never
+published. `load_extractor` takes out the extractor alone.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from tiprdc.datasets.schema import Column
 from tiprdc.errors import ModelError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.networks import build_extractor
 from tiprdc.training.trainer import Trainer
 
-_FORMAT = 1
+_FORMAT = 2
+_NETWORKS, _OPTIMISER = "networks.safetensors", "optimiser.safetensors"
 _EXTRACTOR = "extractor."
 
 
@@ -41,15 +43,15 @@ def save(trainer: Trainer, folder: Path) -> None:
         for number, entry in state["state"].items()
         for name, value in entry.items()
     }
-    players = {k: v.contiguous() for k, v in trainer.game.state_dict().items()}
-    save_file(players, folder / "players.safetensors")
-    save_file(moments, folder / "optimiser.safetensors")
+    networks = {k: v.contiguous() for k, v in trainer.game.state_dict().items()}
+    save_file(networks, folder / _NETWORKS)
+    save_file(moments, folder / _OPTIMISER)
     document = {
         "format": _FORMAT,
         "architecture": _architecture(trainer),
         "position": {"next_epoch": trainer.epoch, "seed": trainer.seed},
         "schedule": structs.asdict(trainer.schedule),
-        "game": structs.asdict(trainer.game.config),
+        "objective": structs.asdict(trainer.game.config),
         "optimiser": state["param_groups"],
         "history": trainer.history,
     }
@@ -57,34 +59,34 @@ def save(trainer: Trainer, folder: Path) -> None:
 
 
 def load(trainer: Trainer, folder: Path) -> None:
-    """Bring a new trainer to where the checkpoint stands.
+    """Restore the state of a checkpoint in a new trainer.
 
     Raises:
         ModelError: The checkpoint is incomplete, damaged or of another architecture.
     """
     document = _read_document(folder)
-    expected = json.loads(json.dumps(_architecture(trainer)))
-    for part, wanted in expected.items():
-        found = document["architecture"].get(part)
-        if found != wanted:
+    architecture = json.loads(json.dumps(_architecture(trainer)))
+    for part, expected in architecture.items():
+        value = document["architecture"].get(part)
+        if value != expected:
             raise ModelError(
-                str(folder), f"a checkpoint of another {part}: {_brief(found)}", _brief(wanted),
+                str(folder), f"a checkpoint of another {part}: {_brief(value)}", _brief(expected),
                 "delete this folder to start afresh, or set the old values in params.yaml",
             )  # fmt: skip
-    device = str(trainer.place.device)
-    trainer.game.load_state_dict(_tensors(folder / "players.safetensors", device))
+    device = str(trainer.worker.device)
+    trainer.game.load_state_dict(_tensors(folder / _NETWORKS, device))
     parameters = [p for group in trainer.optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _tensors(folder / "optimiser.safetensors", device).items():
+    for key, value in _tensors(folder / _OPTIMISER, device).items():
         number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = _laid_out(value, parameters[int(number)])
+        state.setdefault(int(number), {})[name] = _in_layout_of(parameters[int(number)], value)
     trainer.optimiser.load_state_dict({"state": state, "param_groups": document["optimiser"]})
     trainer.epoch = document["position"]["next_epoch"]
     trainer.history = document["history"]
 
 
 def history(folder: Path) -> list[dict[str, float]]:
-    """Each epoch's mean losses up to this checkpoint, each epoch once.
+    """The mean losses of each epoch up to this checkpoint.
 
     Raises:
         ModelError: The checkpoint is incomplete or damaged.
@@ -93,11 +95,11 @@ def history(folder: Path) -> list[dict[str, float]]:
     return losses
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether each file is there to its last byte: a kill may have come while it was written."""
+def is_complete(folder: Path) -> bool:
+    """Whether every file is complete: the process may have been killed while writing."""
     try:
         _read_document(folder)
-        for name in ("players.safetensors", "optimiser.safetensors"):
+        for name in (_NETWORKS, _OPTIMISER):
             with safe_open(folder / name, "pt"):
                 pass
     except (ModelError, OSError, SafetensorError):
@@ -106,7 +108,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def load_extractor(folder: Path) -> Extractor:
-    """The extractor of a checkpoint, ready to ship (folded, in evaluation mode), and nothing else.
+    """The extractor of a checkpoint alone, folded and in evaluation mode, ready for export.
 
     Raises:
         ModelError: The checkpoint is incomplete or damaged.
@@ -119,12 +121,10 @@ def load_extractor(folder: Path) -> Extractor:
         for column in spec["columns"]
     )
     spec = InputSpec(**{**spec, "shape": tuple(spec["shape"]), "columns": columns})
-    extractor = Extractor(ExtractorConfig(**raw["extractor"]), spec)
-    if raw["bottleneck"]:
-        extractor.learn_scale()
-    players = _tensors(folder / "players.safetensors", "cpu")
+    extractor = build_extractor(ExtractorConfig(**raw["extractor"]), spec, raw["bottleneck"])
+    networks = _tensors(folder / _NETWORKS, "cpu")
     extractor.load_state_dict(
-        {k.removeprefix(_EXTRACTOR): v for k, v in players.items() if k.startswith(_EXTRACTOR)}
+        {k.removeprefix(_EXTRACTOR): v for k, v in networks.items() if k.startswith(_EXTRACTOR)}
     )
     extractor.fold()
     return extractor.eval()
@@ -149,23 +149,17 @@ def _read_document(folder: Path) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(path.read_text())
         if document["format"] != _FORMAT:
             raise ModelError(
-                str(path),
-                f"format {document['format']}",
-                f"format {_FORMAT}",
-                "train again",
-            )
+                str(path), f"a checkpoint of format {document['format']}", f"format {_FORMAT}",
+                "delete the folder and train again",
+            )  # fmt: skip
         return document
     except FileNotFoundError:
-        raise ModelError(
-            str(path), "no such file", "a checkpoint", "run `dvc repro train` first"
-        ) from None
+        raise ModelError(str(path), "no such file", hint="run `dvc repro train` first") from None
     except (json.JSONDecodeError, KeyError) as error:
         raise ModelError(
-            str(path),
-            f"damaged ({type(error).__name__})",
-            "a checkpoint",
-            "train again",
-        ) from error
+            str(path), f"damaged ({type(error).__name__})",
+            hint="delete the folder and train again",
+        ) from error  # fmt: skip
 
 
 def _tensors(path: Path, device: str) -> dict[str, Tensor]:
@@ -173,13 +167,13 @@ def _tensors(path: Path, device: str) -> dict[str, Tensor]:
         return load_file(path, device=device)
     except (FileNotFoundError, SafetensorError) as error:
         raise ModelError(
-            str(path), f"missing or damaged ({type(error).__name__})", "a safetensors file",
-            "delete the folder and train again",
+            str(path), f"missing or damaged ({type(error).__name__})",
+            hint="delete the folder and train again",
         ) from error  # fmt: skip
 
 
-def _laid_out(moment: Tensor, parameter: Tensor) -> Tensor:
-    """In memory as its parameter: the fused AdamW walks both side by side without a check."""
+def _in_layout_of(parameter: Tensor, moment: Tensor) -> Tensor:
+    """A moment in the memory layout of its parameter: fused AdamW assumes it without a check."""
     if moment.shape != parameter.shape:
         return moment
     return torch.empty_like(parameter).copy_(moment)

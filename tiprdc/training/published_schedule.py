@@ -1,18 +1,17 @@
-"""The schedule as published: three losses, three backwards, three optimisers.
+"""The paper's training step: three losses, three backwards, three optimisers.
 
-z and the adversary's answer are made once, the critic is run on (x, z, u) and on (x', z, u). Then
-each loss goes backward through everything that it came from, and each player keeps its own part:
+z and the adversary's output are computed once; the critic runs on (x, z, u) and on (x', z, u).
+Then each loss goes backward through its whole graph, and each network keeps its own gradient:
 
     extractor   -lambda CE(c(z), u) - (1 - lambda) J
     adversary   CE(c(z), u)
     critic      -J
 
-It is what game.py does in one backward, and what that is compared with: by its gradients
-in tests/tiprdc/training/test_game.py, by its time in benchmarks/speed/step.py.
+game.py computes the same in one backward. Tests compare the gradients
+(tests/tiprdc/training/test_game.py), a benchmark the time (benchmarks/speed/step.py).
 
-Source: Li et al. 2020 (TIPRDC) and its repository, with one repair: there the extractor moves
-before the other losses' gradients are computed; here all gradients come first, as gradient descent
-wants it.
+Source: Li et al. 2020 (TIPRDC) and its repository, with one correction: there the extractor takes
+its step before the other losses' gradients are computed; here all gradients come first.
 """
 
 from __future__ import annotations
@@ -30,30 +29,30 @@ RATE, DECAY = 1e-4, 1e-4
 
 
 class PublishedSchedule:
-    """Three optimisers for the players of a game.
+    """Three optimisers for the networks of a game.
 
     Args:
-        game: Its networks are trained by their cross-entropy and by J; of its rules only the
-            privacy weight, the estimator and the number of negatives count.
+        game: Its networks are trained by their cross-entropy and by J. Of its objective only the
+            privacy weight, the estimator and the number of negatives are used.
     """
 
     def __init__(self, game: Game) -> None:
         self.game = game
-        self.players: list[nn.Module] = [game.extractor, game.adversaries, game.critic]
+        self.networks: list[nn.Module] = [game.extractor, game.adversaries, game.critic]
         self.optimisers = [
-            torch.optim.Adam(player.parameters(), lr=RATE, weight_decay=DECAY)
-            for player in self.players
+            torch.optim.Adam(network.parameters(), lr=RATE, weight_decay=DECAY)
+            for network in self.networks
         ]
 
     def step(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of all, then a step of each; takes and returns what `backwards` does."""
-        losses = self.backwards(x, u)
+        """Gradients of all networks, then a step of each; arguments and result as of `backward`."""
+        losses = self.backward(x, u)
         for optimiser in self.optimisers:
             optimiser.step()
         return losses
 
-    def backwards(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Leave in each player the gradient of its own loss.
+    def backward(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Set in each network the gradient of its own loss.
 
         Args:
             x: Records `[B, *shape]`.
@@ -62,34 +61,34 @@ class PublishedSchedule:
         Returns:
             The adversaries' cross-entropy in nats, and J: scalars.
         """
-        game, rules, weight = self.game, self.game.config, self.game.config.privacy_weight
+        game, config, weight = self.game, self.game.config, self.game.config.privacy_weight
         z = game.extractor(x)
-        wrong = self._cross_entropy(z, u)
+        cross_entropy = self._cross_entropy(z, u)
         one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(game.private.values())]
-        told = torch.cat(one_hot, 1)
-        kept = information(game.critic, x, z, told, rules.negatives, rules.mi_estimator)
-        losses = (-weight * wrong - (1 - weight) * kept, wrong, -kept)
-        own: list[list[Tensor | None]] = []
-        for player, loss in zip(self.players, losses, strict=True):
+        u_onehot = torch.cat(one_hot, 1)
+        j = mutual_information(game.critic, x, z, u_onehot, config.negatives, config.mi_estimator)
+        losses = (-weight * cross_entropy - (1 - weight) * j, cross_entropy, -j)
+        gradients: list[list[Tensor | None]] = []
+        for network, loss in zip(self.networks, losses, strict=True):
             game.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss, retain_graph=len(own) < 2)
-            own.append([p.grad for p in player.parameters()])
-        for player, gradients in zip(self.players, own, strict=True):
-            for parameter, gradient in zip(player.parameters(), gradients, strict=True):
+            torch.autograd.backward(loss, retain_graph=len(gradients) < 2)
+            gradients.append([p.grad for p in network.parameters()])
+        for network, own in zip(self.networks, gradients, strict=True):
+            for parameter, gradient in zip(network.parameters(), own, strict=True):
                 parameter.grad = gradient
-        return wrong.detach(), kept.detach()
+        return cross_entropy.detach(), j.detach()
 
     def _cross_entropy(self, z: Tensor, u: Tensor) -> Tensor:
         parts = [
-            self.game.weights[i] * F.cross_entropy(player(z), u[:, i]) / len(group)
-            for i, group in enumerate(self.game.adversaries)
-            if isinstance(group, nn.ModuleList)
-            for player in group
+            self.game.weights[i] * F.cross_entropy(adversary(z), u[:, i]) / len(ensemble)
+            for i, ensemble in enumerate(self.game.adversaries)
+            if isinstance(ensemble, nn.ModuleList)
+            for adversary in ensemble
         ]
         return torch.stack(parts).sum()
 
 
-def information(
+def mutual_information(
     critic: nn.Module,
     x: Tensor,
     z: Tensor,
@@ -97,10 +96,10 @@ def information(
     negatives: int,
     mi_estimator: MiEstimator = "jsd",
 ) -> Tensor:
-    """J; the published critic is run in full for each record that it is asked about.
+    """J; the published critic runs in full for each record that it scores.
 
     Args:
-        critic: The published one, or any other of a game.
+        critic: The published one, or any other critic of a game.
         x: Records `[B, *shape]`.
         z: Features `[B, ...]`.
         u: One-hot private attributes, joined `[B, K]`.
@@ -108,8 +107,8 @@ def information(
         mi_estimator: The estimator, in `ESTIMATORS`.
     """
     if not isinstance(critic, PublishedCritic):
-        kept: Tensor = critic(x, z, u, negatives, mi_estimator)
-        return kept
+        j: Tensor = critic(x, z, u, negatives, mi_estimator)
+        return j
     joint = critic.score(x, z, u)
     product = [critic.score(x.roll(r, 0), z, u) for r in range(1, negatives + 1)]
     return ESTIMATORS[mi_estimator](joint, torch.stack(product), None)

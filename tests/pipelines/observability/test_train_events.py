@@ -17,7 +17,7 @@ from pipelines.observability.event_log import read
 from pipelines.observability.stage_monitor import StageMonitor
 from pipelines.observability.train_events import EventReceiver, EventSender
 from pipelines.observability.train_metrics import StepMetrics, loss_figures
-from tiprdc.training.game import Losses
+from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.trainer import Step
 

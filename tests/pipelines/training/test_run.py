@@ -25,7 +25,7 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training import checkpoint
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
-from tiprdc.training.trainer import WorkerContext
+from tiprdc.training.worker import WorkerContext
 
 MakeShards = Callable[..., Schema]
 CONFIG = TrainConfig(

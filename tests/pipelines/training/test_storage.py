@@ -63,7 +63,7 @@ def test_newest_checkpoint_is_recovered_from_a_damaged_list(runs: Path, damage: 
 
 
 @pytest.mark.parametrize(
-    "torn", ["checkpoint.json", "players.safetensors", "optimiser.safetensors"]
+    "torn", ["checkpoint.json", "networks.safetensors", "optimiser.safetensors"]
 )
 def test_incomplete_checkpoint_is_skipped(runs: Path, torn: str) -> None:
     (runs / "run" / checkpoint_list_name()).unlink()

@@ -14,7 +14,7 @@ import torch
 
 from pipelines.cluster import ClusterConfig
 from pipelines.training import workers
-from tiprdc.training.trainer import WorkerContext
+from tiprdc.training.worker import WorkerContext
 
 _MIB = 2**18  # numbers of four bytes
 

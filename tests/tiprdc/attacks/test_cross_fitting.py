@@ -86,11 +86,12 @@ def test_training_on_predictions_resumes_bit_for_bit(tmp_path: Path, modality: s
 
     whole = make()
     whole.train_epoch(records)
-    assert whole._believed is not None
-    rows = {tuple(row) for row in whole._believed.tolist()}
-    assert {tuple(row) for row in whole.game.memory_believed[:16].tolist()} <= rows
-    assert 0 <= whole.game.label_r2[0] <= 1
-    assert whole.history[0]["explained_variance"] <= 2 * whole.game.label_r2[0]
+    assert whole._targets is not None
+    rows = {tuple(row) for row in whole._targets.tolist()}
+    adversary = whole.game.kernel_adversary
+    assert {tuple(row) for row in adversary.memory_targets[:16].tolist()} <= rows
+    assert 0 <= adversary.label_r2[0] <= 1
+    assert whole.history[0]["explained_variance"] <= 2 * adversary.label_r2[0]
     checkpoint.save(whole, tmp_path / "ck")
     whole.train_epoch(records)
 
@@ -112,5 +113,5 @@ def test_trainer_without_a_cross_fit_function_is_refused(tmp_path: Path) -> None
         {"secret": 2},
         seed=0,
     )
-    with pytest.raises(ValueError, match="nobody was named"):
+    with pytest.raises(ValueError, match="the trainer has no cross_fit function"):
         trainer.train_epoch(records)

@@ -1,4 +1,4 @@
-"""Every method learns on a few people and gives finite features of the shape that it promises."""
+"""Every method fits on a few people and gives finite features of its shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from msgspec import structs
 
-from tiprdc.baselines.base import Given, Method, MethodsConfig
+from tiprdc.baselines.base import FitInputs, Method, MethodsConfig
 from tiprdc.baselines.methods import METHODS, method_named
 from tiprdc.datasets.schema import Modality, Records, Schema, read_split
 from tiprdc.errors import ConfigError
@@ -23,8 +23,8 @@ from tiprdc.training.schedule_config import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
 MODALITIES: tuple[Modality, ...] = ("image", "table", "text")
-# What a record is read as: 16 x 16 in colour; 2 numbers and two one-hot blocks; 12 tokens.
-AS_IT_IS = {"image": (3, 16, 16), "table": (2 + 4 + 3,), "text": (12,)}
+# Shape of a raw record: 16 x 16 in colour; 2 numbers and two one-hot blocks; 12 tokens.
+RAW_SHAPES = {"image": (3, 16, 16), "table": (2 + 4 + 3,), "text": (12,)}
 CONFIG = MethodsConfig(
     extractor=ExtractorConfig(width=8, features=6),
     schedule=ScheduleConfig(epochs=2, batch=16, warm_up=0.5),
@@ -41,81 +41,81 @@ def planted(
     return schema, read_split(tmp_path, schema, "extractor-train")
 
 
-def _given(
+def _inputs(
     records: Records, schema: Schema, seed: int, report: Callable[[int], None] = lambda _: None
-) -> Given:
-    return Given(records=records, schema=schema, config=CONFIG, seed=seed, report=report)
+) -> FitInputs:
+    return FitInputs(records=records, schema=schema, config=CONFIG, seed=seed, report=report)
 
 
-def suits(method: Method, schema: Schema) -> bool:
+def supports(method: Method, schema: Schema) -> bool:
     return method.name != "noisy" or schema.modality != "text"
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
-def test_a_method_gives_finite_features_of_its_shape(
+def test_method_gives_finite_features_of_its_shape(
     method: Method, planted: tuple[Schema, Records]
 ) -> None:
     schema, records = planted
-    if not suits(method, schema):
-        with pytest.raises(ConfigError, match="token ids are no quantities"):
-            method.fit(_given(records, schema, 0))
+    if not supports(method, schema):
+        with pytest.raises(ConfigError, match="token ids are not quantities"):
+            method.fit(_inputs(records, schema, 0))
         return
     epochs: list[int] = []
-    network = method.fit(_given(records, schema, 0, epochs.append))
+    network = method.fit(_inputs(records, schema, 0, epochs.append))
     with torch.inference_mode():
         z = network(torch.from_numpy(records.x)).numpy()
     noise = method.noise(network.spec, CONFIG)
-    sent = noise(z, np.random.default_rng(0)) if noise else z
+    released = noise(z, np.random.default_rng(0)) if noise else z
 
-    wanted = AS_IT_IS[schema.modality] if method.name in ("raw", "noisy", "dp") else (6,)
-    wanted = (4,) if method.name == "hybrid" else wanted
-    assert sent.shape == z.shape == (40, *wanted)
-    assert features_shape(network) == wanted
-    assert np.isfinite(sent).all()
+    shape = RAW_SHAPES[schema.modality] if method.name in ("raw", "noisy", "dp") else (6,)
+    shape = (4,) if method.name == "hybrid" else shape
+    assert released.shape == z.shape == (40, *shape)
+    assert features_shape(network) == shape
+    assert np.isfinite(released).all()
     assert (noise is not None) == (method.name in ("noisy", "dp", "hybrid"))
-    assert (noise is None) or not np.array_equal(sent, z)
+    assert (noise is None) or not np.array_equal(released, z)
     assert epochs == ([] if method.name in ("raw", "noisy", "dp") else [1, 2])
 
 
 @pytest.mark.parametrize("name", ["pan", "leace"])
-def test_the_same_seed_gives_the_same_network(name: str, planted: tuple[Schema, Records]) -> None:
+def test_same_seed_gives_the_same_network(name: str, planted: tuple[Schema, Records]) -> None:
     schema, records = planted
     x = torch.from_numpy(records.x)
-    networks = [METHODS[name].fit(_given(records, schema, seed)) for seed in (0, 0, 1)]
+    networks = [METHODS[name].fit(_inputs(records, schema, seed)) for seed in (0, 0, 1)]
     with torch.inference_mode():
-        first, again, other = (network(x) for network in networks)
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+        first, same_seed, other_seed = (network(x) for network in networks)
+    assert torch.equal(first, same_seed)
+    assert not torch.equal(first, other_seed)
 
 
 @pytest.mark.parametrize("name", ["pan", "leace", "bottleneck", "tiprdc_published"])
-def test_what_is_exported_agrees_with_torch(
+def test_exported_file_agrees_with_torch(
     tmp_path: Path, make_shards: MakeShards, name: str
 ) -> None:
     schema = make_shards(tmp_path, "image", people=40)
     records = read_split(tmp_path, schema, "extractor-train")
-    network = METHODS[name].fit(_given(records, schema, 0))
+    network = METHODS[name].fit(_inputs(records, schema, 0))
     export(network, tmp_path / "z.onnx", ExportConfig())
     assert check_parity(network, tmp_path / "z.onnx", records.x, ExportConfig()).max_abs <= 1e-4
 
 
-def test_what_is_not_exported_says_so() -> None:
-    told = {name for name, method in METHODS.items() if not method.exported}
-    assert told == {"raw", "noisy", "dp", "hybrid"}
+def test_methods_without_export_are_marked() -> None:
+    not_exported = {name for name, method in METHODS.items() if not method.exported}
+    assert not_exported == {"raw", "noisy", "dp", "hybrid"}
 
 
-def test_methods_that_know_the_task_need_one(planted: tuple[Schema, Records]) -> None:
+def test_methods_for_a_known_task_need_one(planted: tuple[Schema, Records]) -> None:
     schema, records = planted
-    knowing = {name for name, method in METHODS.items() if method.knows_task}
-    assert knowing == {"pan", "maxent", "deepobfuscator"}
-    for name in knowing:
+    with_task = {name for name, method in METHODS.items() if method.knows_task}
+    assert with_task == {"pan", "maxent", "deepobfuscator"}
+    for name in with_task:
         with pytest.raises(ConfigError, match=f"{name}: no utility attribute"):
-            METHODS[name].fit(_given(records, replace(schema, utility=()), 0))
+            METHODS[name].fit(_inputs(records, replace(schema, utility=()), 0))
 
 
 def test_raw_is_the_record(planted: tuple[Schema, Records]) -> None:
     schema, records = planted
-    z = METHODS["raw"].fit(_given(records, schema, 0))(torch.from_numpy(records.x)).numpy()
+    z = METHODS["raw"].fit(_inputs(records, schema, 0))(torch.from_numpy(records.x)).numpy()
     if schema.modality != "table":
         assert np.array_equal(z, records.x)
         return
@@ -124,26 +124,26 @@ def test_raw_is_the_record(planted: tuple[Schema, Records]) -> None:
     assert np.array_equal(np.argmax(z[:, 2:6], axis=1), kind)
 
 
-def test_a_misspelt_method_is_refused() -> None:
+def test_misspelt_method_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="did you mean 'maxent'"):
         method_named("maxnet", "methods")
 
 
-def test_the_configuration_says_what_is_out_of_range() -> None:
+def test_configuration_out_of_range_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"comparison.methods.epsilon: 0.0"):
         MethodsConfig(epsilon=0.0)
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
-def test_noise_of_our_features_is_not_in_those_of_others(
+def test_release_noise_applies_to_our_methods_only(
     method: Method, tmp_path: Path, make_shards: MakeShards
 ) -> None:
     schema = make_shards(tmp_path, "table", people=40)
-    given = _given(read_split(tmp_path, schema, "extractor-train"), schema, 0)
+    inputs = _inputs(read_split(tmp_path, schema, "extractor-train"), schema, 0)
     noisy = structs.replace(CONFIG, extractor=structs.replace(CONFIG.extractor, release_noise=0.1))
-    network = method.fit(replace(given, config=noisy))
-    x = torch.from_numpy(given.records.x)
+    network = method.fit(replace(inputs, config=noisy))
+    x = torch.from_numpy(inputs.records.x)
     with torch.inference_mode():
-        again = torch.equal(network(x), network(x))
-    # bottleneck has noise of its own.
-    assert again == (method.name not in ("ours", "adversarial_only", "bottleneck"))
+        repeatable = torch.equal(network(x), network(x))
+    # bottleneck has its own noise.
+    assert repeatable == (method.name not in ("ours", "adversarial_only", "bottleneck"))

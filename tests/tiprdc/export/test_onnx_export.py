@@ -28,7 +28,7 @@ from tiprdc.export.onnx_export import ExportConfig, export
 from tiprdc.export.parity import check_parity
 from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import read_contract
-from tiprdc.models.bag_of_words import Bag
+from tiprdc.models.bag_of_words import BagOfWords
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.runtime.session import open_session
@@ -135,7 +135,7 @@ def test_word_counts_of_the_training_texts_are_not_released(tmp_path: Path) -> N
     of_words = [value for value in found.values() if value.shape == (50,)]
     assert [value.dtype for value in of_words] == [np.float32]
     bag = extractor.trunk
-    assert isinstance(bag, Bag)
+    assert isinstance(bag, BagOfWords)
     np.testing.assert_array_equal(of_words[0], bag.weights.numpy())
     assert not any("holders" in name or "texts" in name for name in found)
 

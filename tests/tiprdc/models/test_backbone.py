@@ -1,4 +1,4 @@
-"""VGG16-BN and ResNet-18, cut: their shapes, their file, their pretrained weights."""
+"""VGG16-BN and ResNet-18 with a cut: shapes, export, pretrained weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiprdc.models.backbone import CUTS, Backbone, BackboneFamily, vgg16_bn_bloc
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
-from tiprdc.models.pretrained import read, start_from
+from tiprdc.models.pretrained import load_weights, read_weights
 from tiprdc.training import checkpoint
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
@@ -39,8 +39,8 @@ def _config(family: BackboneFamily, cut: int, pretrained: Path | None = None) ->
     return ExtractorConfig(family=family, cut=cut, features=5, pretrained=path)
 
 
-def _scrambled(network: nn.Module) -> dict[str, Tensor]:
-    """A state_dict as after training: no layer is as it is when new."""
+def _random_weights(network: nn.Module) -> dict[str, Tensor]:
+    """A state_dict in which no layer has its initial values."""
     torch.manual_seed(7)
     return {
         k: torch.rand_like(v) + 0.5 if v.is_floating_point() else v
@@ -49,49 +49,49 @@ def _scrambled(network: nn.Module) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(("family", "cut"), ALL)
-def test_every_cut_takes_a_picture_of_odd_sides(family: BackboneFamily, cut: int) -> None:
+def test_every_cut_accepts_pictures_of_odd_sides(family: BackboneFamily, cut: int) -> None:
     torch.manual_seed(0)
-    made = build_networks(_config(family, cut), SPEC, PRIVATE, 1)
+    networks = build_networks(_config(family, cut), SPEC, PRIVATE, 1)
     x, u = _pictures(4), torch.eye(2)[torch.tensor([0, 1, 1, 0])]
-    z = made.extractor(x)
+    z = networks.extractor(x)
     assert z.shape == (4, 5)
-    assert made.critic(x, z, u, 2) <= 0
+    assert networks.critic(x, z, u, 2) <= 0
 
 
 @pytest.mark.parametrize(("family", "cut"), ALL)
-def test_the_body_is_torchvisions(family: BackboneFamily, cut: int) -> None:
+def test_body_equals_torchvisions(family: BackboneFamily, cut: int) -> None:
     torch.manual_seed(0)
     whole = {"vgg16_bn": vgg16_bn, "resnet18": resnet18}[family]()
     backbone = Backbone(family, cut, (64, 64), 5)
-    start_from(backbone, whole.state_dict())
+    load_weights(backbone, whole.state_dict())
     x = torch.randn(2, 3, 64, 64)
     if family == "vgg16_bn":
         pools = [n for n, m in enumerate(whole.features) if isinstance(m, nn.MaxPool2d)]
-        wanted = whole.features[: pools[cut - 1] + 1](x)
+        expected = whole.features[: pools[cut - 1] + 1](x)
     else:
-        wanted = whole.maxpool(whole.relu(whole.bn1(whole.conv1(x))))
+        expected = whole.maxpool(whole.relu(whole.bn1(whole.conv1(x))))
         for number in range(1, cut + 1):
-            wanted = getattr(whole, f"layer{number}")(wanted)
-    torch.testing.assert_close(backbone.layers(x), wanted)
+            expected = getattr(whole, f"layer{number}")(expected)
+    torch.testing.assert_close(backbone.layers(x), expected)
 
 
-def test_pictures_reach_pretrained_layers_as_torchvision_normalises_them() -> None:
+def test_pictures_are_normalised_as_by_torchvision() -> None:
     backbone, x = Backbone("resnet18", 0, (32, 32), 5), _pictures(2)
     raw = (x.float() - 127.5) / 64
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-    wanted = (x.float() / 255 - mean) / std
-    torch.testing.assert_close(raw * backbone.scale + backbone.shift, wanted)
+    expected = (x.float() / 255 - mean) / std
+    torch.testing.assert_close(raw * backbone.scale + backbone.shift, expected)
 
 
-def test_blocks_join_to_the_whole() -> None:
+def test_blocks_concatenate_to_the_whole_network() -> None:
     sizes = [[m.out_channels for m in vgg16_bn_blocks(a, b) if isinstance(m, nn.Conv2d)]
              for a, b in ((1, 2), (3, 5), (1, 5))]  # fmt: skip
     assert sizes[0] + sizes[1] == sizes[2]
 
 
 @pytest.mark.parametrize(("family", "cut"), [("vgg16_bn", 2), ("resnet18", 0), ("resnet18", 3)])
-def test_the_file_agrees_with_torch(tmp_path: Path, family: BackboneFamily, cut: int) -> None:
+def test_exported_file_agrees_with_torch(tmp_path: Path, family: BackboneFamily, cut: int) -> None:
     torch.manual_seed(0)
     extractor = Extractor(_config(family, cut), SPEC)
     for _ in range(3):
@@ -102,10 +102,10 @@ def test_the_file_agrees_with_torch(tmp_path: Path, family: BackboneFamily, cut:
     assert check_parity(extractor, tmp_path / "extractor.onnx", x, ExportConfig()).max_abs <= 1e-4
 
 
-def test_too_small_a_picture_says_where_to_cut() -> None:
-    with pytest.raises(ConfigError, match="5 blocks for pictures of 16 x 40") as e:
+def test_too_small_picture_is_refused_with_the_allowed_size() -> None:
+    with pytest.raises(ConfigError, match="5 blocks for pictures of 16 x 40") as raised:
         Backbone("vgg16_bn", 5, (16, 40), 5)
-    assert "at least 32 pixels a side" in str(e.value)
+    assert "at least 32 pixels a side" in str(raised.value)
     assert Backbone("vgg16_bn", 4, (16, 40), 5)(torch.randn(2, 3, 16, 40)).global_.shape == (2, 5)
 
 
@@ -117,45 +117,45 @@ def test_too_small_a_picture_says_where_to_cut() -> None:
         ({"family": "cnn", "pretrained": "w.pt"}, "a file for family cnn"),
     ],
 )
-def test_a_cut_or_a_file_that_the_family_has_not_is_refused(
+def test_unsupported_cut_or_pretrained_file_is_refused(
     settings: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        ExtractorConfig(**settings)  # type: ignore[arg-type]  # wrong on purpose
+        ExtractorConfig(**settings)  # type: ignore[arg-type]  # invalid on purpose
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_extractor_and_critic_start_from_a_file(tmp_path: Path, suffix: str) -> None:
-    weights = _scrambled(resnet18(num_classes=3))
+def test_extractor_and_critic_load_the_pretrained_file(tmp_path: Path, suffix: str) -> None:
+    weights = _random_weights(resnet18(num_classes=3))
     path = tmp_path / f"weights{suffix}"
     if suffix == ".pt":
         torch.save(weights, path)
     else:
         save_file(weights, path)
-    made = build_networks(_config("resnet18", 1, path), SPEC, PRIVATE, 0)
-    for player in (made.extractor, made.critic):
-        for name, value in player.trunk.layers.state_dict().items():  # type: ignore[union-attr]
+    networks = build_networks(_config("resnet18", 1, path), SPEC, PRIVATE, 0)
+    for network in (networks.extractor, networks.critic):
+        for name, value in network.trunk.layers.state_dict().items():  # type: ignore[union-attr]
             torch.testing.assert_close(value, weights[name])
 
 
-def test_a_file_without_the_counters_of_old_is_taken() -> None:
-    weights = {k: v for k, v in _scrambled(vgg16_bn()).items() if not k.endswith("tracked")}
+def test_old_file_without_batch_counters_is_accepted() -> None:
+    weights = {k: v for k, v in _random_weights(vgg16_bn()).items() if not k.endswith("tracked")}
     backbone = Backbone("vgg16_bn", 1, (32, 32), 5)
-    start_from(backbone, weights)
+    load_weights(backbone, weights)
     assert torch.equal(backbone.layers.state_dict()["0.weight"], weights["features.0.weight"])
 
 
 @pytest.mark.parametrize(
     ("family", "other", "message"),
     [
-        ("resnet18", resnet34, r"has besides layer1\.2\.conv1\.weight, .* and \d+ more"),
-        ("vgg16_bn", vgg16, r"lacks features\.1\.weight"),
+        ("resnet18", resnet34, r"unknown layer1\.2\.conv1\.weight, .* and \d+ more"),
+        ("vgg16_bn", vgg16, r"missing features\.1\.weight"),
         (
             "vgg16_bn",
             vgg13_bn,
             r"of another shape features\.21\.weight 512x256x3x3 in",
         ),
-        ("vgg16_bn", resnet18, r"lacks features\.0\.weight, .*has besides conv1\.weight"),
+        ("vgg16_bn", resnet18, r"missing features\.0\.weight, .*unknown conv1\.weight"),
     ],
 )
 def test_weights_of_another_network_are_refused_by_name(
@@ -164,27 +164,27 @@ def test_weights_of_another_network_are_refused_by_name(
     with torch.device("meta"):
         weights = other().state_dict()  # type: ignore[operator]
     with pytest.raises(ConfigError, match=message):
-        start_from(Backbone(family, 2, (32, 32), 5), weights)
+        load_weights(Backbone(family, 2, (32, 32), 5), weights)
 
 
-def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
+def test_file_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
-        read(tmp_path / "nowhere.pt")
+        read_weights(tmp_path / "nowhere.pt")
     for name in ("text.pt", "text.safetensors"):
         (tmp_path / name).write_text("not weights")
         with pytest.raises(ConfigError, match="cannot be read"):
-            read(tmp_path / name)
+            read_weights(tmp_path / name)
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(ConfigError, match="a list, not tensors by name"):
-        read(tmp_path / "list.pt")
+        read_weights(tmp_path / "list.pt")
     torch.save(resnet18(), tmp_path / "module.pt")
     with pytest.raises(ConfigError, match=r"cannot be read \(UnpicklingError\)"):
-        read(tmp_path / "module.pt")
+        read_weights(tmp_path / "module.pt")
 
 
 def test_resuming_needs_no_pretrained_file(tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
-    torch.save(_scrambled(resnet18()), path)
+    torch.save(_random_weights(resnet18()), path)
     records = Records(
         x=_pictures(16).numpy(),
         labels={"secret": np.arange(16) % 2},
@@ -206,13 +206,13 @@ def test_resuming_needs_no_pretrained_file(tmp_path: Path) -> None:
     first.train_epoch(records)
     checkpoint.save(first, tmp_path / "ck")
     path.unlink()
-    again = trainer(resuming=True)
-    checkpoint.load(again, tmp_path / "ck")
-    assert (again.features(records) == first.features(records)).all()
-    alone = checkpoint.load_extractor(tmp_path / "ck")
+    resumed = trainer(resuming=True)
+    checkpoint.load(resumed, tmp_path / "ck")
+    assert (resumed.features(records) == first.features(records)).all()
+    extractor = checkpoint.load_extractor(tmp_path / "ck")
     with torch.inference_mode():
-        z = alone(torch.from_numpy(records.x)).numpy()
-    # Not bit for bit: weights that lie otherwise in memory are summed in another order.
+        z = extractor(torch.from_numpy(records.x)).numpy()
+    # Not bit for bit: weights in another memory layout are summed in another order.
     np.testing.assert_allclose(z, first.features(records), atol=1e-4)
     assert str(tmp_path) not in (tmp_path / "ck" / "checkpoint.json").read_text()
     with pytest.raises(ConfigError, match="no such file"):

@@ -1,4 +1,4 @@
-"""The upper bounds hold for channels whose information is known, and some are met exactly."""
+"""The bounds hold for channels with known information, and some with equality."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tiprdc.models.capacity import attribute_bits, channel_bits, gaussian_bits, 
 
 
 def _entropy(shares: np.ndarray) -> float:
-    found = shares[shares > 0]
-    return float(-(found * np.log2(found)).sum())
+    positive = shares[shares > 0]
+    return float(-(positive * np.log2(positive)).sum())
 
 
-def test_even_levels_carry_all_their_bits_and_no_others_more() -> None:
+def test_uniform_levels_reach_the_bound_and_others_stay_below() -> None:
     assert _entropy(np.full(2**6, 2**-6)) == quantised_bits(3, 2)
     for seed in range(20):
         shares = np.random.default_rng(seed).dirichlet(np.ones(2**6))
@@ -24,14 +24,14 @@ def test_even_levels_carry_all_their_bits_and_no_others_more() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0, 4.0])
-def test_a_gaussian_of_the_full_power_carries_exactly_the_bound(noise: float) -> None:
+def test_gaussian_of_full_power_reaches_the_bound(noise: float) -> None:
     """I of a Gaussian pair of correlation rho is -0.5 log2(1 - rho^2)."""
     rho2 = 2.0**2 / (2.0**2 + noise**2)
     assert gaussian_bits(5, 2.0, noise) == pytest.approx(-5 / 2 * math.log2(1 - rho2))
 
 
 def _sign_through_noise(clip: float, noise: float) -> float:
-    """I in bits of an even sign times `bounded`, seen through Gaussian noise, by integration."""
+    """I in bits of a random sign times `clip` through Gaussian noise, by integration."""
 
     def integrand(y: float) -> float:
         each = stats.norm.pdf(y, [-clip, clip], noise)
@@ -43,16 +43,16 @@ def _sign_through_noise(clip: float, noise: float) -> float:
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.0, 3.0, 10.0])
-def test_the_strongest_bounded_signal_stays_below_the_bound(noise: float) -> None:
-    """A sign at both ends uses all the power that a bounded feature has."""
-    found, bound = _sign_through_noise(1.0, noise), gaussian_bits(1, 1.0, noise)
-    assert found < bound
-    # Tight where it matters: with much noise nothing smaller would hold.
+def test_strongest_bounded_signal_stays_below_the_bound(noise: float) -> None:
+    """A random sign has the largest power of a bounded feature."""
+    information, bound = _sign_through_noise(1.0, noise), gaussian_bits(1, 1.0, noise)
+    assert information < bound
+    # Tight for strong noise.
     if noise >= 10:
-        assert found == pytest.approx(bound, rel=0.01)
+        assert information == pytest.approx(bound, rel=0.01)
 
 
-def test_the_least_bound_counts_and_without_bounds_there_is_none() -> None:
+def test_smallest_bound_is_returned_and_none_without_bounds() -> None:
     assert channel_bits(128, 0, 0, 0) is None
     assert channel_bits(128, 3, 0, 0) is None
     assert channel_bits(128, 0, 5.0, 0) is None
@@ -62,7 +62,7 @@ def test_the_least_bound_counts_and_without_bounds_there_is_none() -> None:
     assert channel_bits(4, 1, 0.01, 1) == 4
 
 
-def test_an_attribute_has_at_most_the_bits_of_its_classes() -> None:
+def test_attribute_has_at_most_log2_of_its_classes() -> None:
     assert attribute_bits(2) == 1
     for shares in ([0.5, 0.2, 0.3], [1 / 3] * 3):
         assert _entropy(np.array(shares)) <= attribute_bits(3) + 1e-12

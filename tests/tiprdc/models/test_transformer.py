@@ -1,4 +1,4 @@
-"""Padding does not leak in, an empty text is finite, and the order of tokens counts."""
+"""Padding has no effect, an empty text gives finite features, and the order of tokens matters."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def _z(extractor: Extractor, *ids: int) -> torch.Tensor:
     return z
 
 
-def test_padding_and_strange_ids_do_not_change_the_features() -> None:
+def test_padding_and_unknown_ids_do_not_change_the_features() -> None:
     extractor = _extractor()
-    wanted = _z(extractor, 3, 4, 0, 0, 0, 0, 0)
-    torch.testing.assert_close(_z(extractor, 3, 4, 99, 0, 0, 0, 0), wanted)
-    with torch.no_grad():  # what padding is made of must not matter
+    expected = _z(extractor, 3, 4, 0, 0, 0, 0, 0)
+    torch.testing.assert_close(_z(extractor, 3, 4, 99, 0, 0, 0, 0), expected)
+    with torch.no_grad():  # the embedding of padding must not matter
         extractor.trunk.embedding.weight[0] = 50.0  # type: ignore[union-attr]
-    torch.testing.assert_close(_z(extractor, 3, 4, 0, 0, 0, 0, 0), wanted)
+    torch.testing.assert_close(_z(extractor, 3, 4, 0, 0, 0, 0, 0), expected)
 
 
-def test_a_text_without_tokens_is_finite_also_among_others() -> None:
+def test_text_without_tokens_is_finite_alone_and_in_a_batch() -> None:
     extractor = _extractor()
     empty = _z(extractor, *[0] * 7)
     assert empty.isfinite().all()
@@ -43,20 +43,22 @@ def test_a_text_without_tokens_is_finite_also_among_others() -> None:
         torch.testing.assert_close(extractor(both)[:1], empty)
 
 
-def test_the_order_of_tokens_counts() -> None:
+def test_order_of_tokens_changes_the_features() -> None:
     extractor = _extractor()
     first, second = (_z(extractor, *ids, 0, 0, 0) for ids in ((3, 4, 5, 6), (6, 5, 4, 3)))
     assert (first - second).abs().max() > 1e-3
 
 
-def test_every_parameter_learns() -> None:
+def test_every_parameter_gets_a_gradient() -> None:
     extractor = _extractor(depth=3, heads=2).train()
     extractor(torch.randint(1, 11, (16, 7), dtype=torch.int32)).square().mean().backward()
-    still = [n for n, p in extractor.named_parameters() if p.grad is None or not p.grad.any()]
-    assert still == []
+    without_gradient = [
+        n for n, p in extractor.named_parameters() if p.grad is None or not p.grad.any()
+    ]
+    assert without_gradient == []
 
 
-def test_the_critic_looks_with_one_too() -> None:
+def test_critic_has_a_transformer_trunk_too() -> None:
     critic = Critic(ExtractorConfig(family="transformer", width=8, features=5), SPEC, 2)
     x = torch.randint(11, (6, 7), dtype=torch.int32)
     assert critic(x, torch.randn(6, 5), torch.eye(2)[[0, 1, 0, 1, 0, 1]], 3) <= 0

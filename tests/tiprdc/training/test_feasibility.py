@@ -1,4 +1,4 @@
-"""What labels alone forbid: on planted correlations, whose entropies and floors are known."""
+"""Feasibility from labels alone, on planted correlations with known entropies and floors."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _avatars(correlation: float, *, utility: tuple[str, ...] = ("smile",)) -> tu
         private=("skin_tone",), utility=utility,
         people=dict.fromkeys(SPLITS, 8000), records=dict.fromkeys(SPLITS, 8000),
     )  # fmt: skip
-    of = {name: labels[name].to_numpy(np.int64) for name in labels}
-    return assess(of, np.arange(8000).astype(np.str_), schema, budget=0.1)
+    columns = {name: labels[name].to_numpy(np.int64) for name in labels}
+    return assess(columns, np.arange(8000).astype(np.str_), schema, budget=0.1)
 
 
 def _bits(*shares: float) -> float:
@@ -34,31 +34,31 @@ def _bits(*shares: float) -> float:
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.15, 0.3, -0.3, 0.8, 1.0])
-def test_a_planted_correlation_has_the_bits_and_the_floor_that_it_must_have(
+def test_planted_correlation_has_its_known_bits_and_floor(
     correlation: float,
 ) -> None:
     (pair,) = _avatars(correlation)
     agree = (1 + correlation) / 2
     assert pair.entropy_private == pytest.approx(1, abs=0.002)
     assert pair.information == pytest.approx(1 - _bits(agree, 1 - agree), abs=0.015)
-    assert pair.most_kept == pytest.approx(_bits(agree, 1 - agree), abs=0.015)
+    assert pair.max_task_bits == pytest.approx(_bits(agree, 1 - agree), abs=0.015)
     assert pair.floor.low <= max(agree, 1 - agree) + 1e-9
     assert pair.floor.high >= max(agree, 1 - agree) - 1e-9
     assert pair.limit == 0.6
     assert pair.feasible == (abs(correlation) < 0.2)
 
 
-def test_the_sentence_says_why_with_its_numbers() -> None:
+def test_message_contains_the_figures() -> None:
     (pair,) = _avatars(0.5)
-    said = str(pair)
-    assert said.startswith("hiding skin_tone and keeping smile whole cannot both be met")
-    assert f"{pair.floor.value:.3f} (95 % bounds" in said
-    assert "0.600 is allowed" in said
-    assert f"{pair.information:.3f} of the 1.000 bits of skin_tone (8,000 people" in said
+    text = str(pair)
+    assert text.startswith("hiding skin_tone and keeping smile whole cannot both be met")
+    assert f"{pair.floor.value:.3f} (95 % bounds" in text
+    assert "0.600 is allowed" in text
+    assert f"{pair.information:.3f} of the 1.000 bits of skin_tone (8,000 people" in text
     assert "can, by the labels, both be met" in str(_avatars(0.0)[0])
 
 
-def test_all_tasks_together_are_named_only_where_no_single_one_forbids_it() -> None:
+def test_joint_tasks_are_reported_only_without_an_infeasible_single_task() -> None:
     utility = ("smile", "glasses", "hair_tone")
     pairs = _avatars(0.5, utility=utility)
     assert [pair.tasks for pair in pairs] == [("smile",), ("glasses",), ("hair_tone",), utility]
@@ -66,13 +66,13 @@ def test_all_tasks_together_are_named_only_where_no_single_one_forbids_it() -> N
     assert infeasible(_avatars(0.0, utility=utility)) == ()
 
 
-def test_tasks_that_tell_only_together_are_found() -> None:
-    """u is y XOR w: neither tells anything of it, both tell everything."""
+def test_joint_tasks_that_predict_only_together_are_found() -> None:
+    """u is y XOR w: neither predicts it, both determine it."""
     rng = np.random.default_rng(0)
     y, w = rng.integers(2, size=(2, 4000))
     schema = _schema(private=("u",), utility=("y", "w"), classes=2)
-    found = assess({"u": y ^ w, "y": y, "w": w}, np.arange(4000).astype(np.str_), schema, 0.1)
-    (pair,) = infeasible(found)
+    pairs = assess({"u": y ^ w, "y": y, "w": w}, np.arange(4000).astype(np.str_), schema, 0.1)
+    (pair,) = infeasible(pairs)
     assert pair.tasks == ("y", "w")
     assert pair.floor.value == 1
     assert pair.information == pytest.approx(1, abs=0.01)
@@ -90,7 +90,7 @@ def _schema(*, private: tuple[str, ...], utility: tuple[str, ...], classes: int)
 
 
 def test_records_of_one_person_count_once() -> None:
-    """2,000 copies of 50 people are no evidence: the interval is that of 50."""
+    """2,000 records of 50 people give the interval of 50 people."""
     rng = np.random.default_rng(0)
     u, y = rng.permuted(np.arange(50) % 2), rng.integers(2, size=50)
     person = np.repeat(np.arange(50), 40).astype(np.str_)
@@ -101,7 +101,7 @@ def test_records_of_one_person_count_once() -> None:
 
 
 @pytest.mark.parametrize("others", [98, 99])
-def test_a_class_of_one_person_is_too_little_to_forbid_anything(others: int) -> None:
+def test_class_of_one_person_is_too_small_for_a_verdict(others: int) -> None:
     u = np.array([0] * others + [1])
     schema = _schema(private=("u",), utility=("y",), classes=2)
     (pair,) = assess({"u": u, "y": u}, np.arange(others + 1).astype(np.str_), schema, 0.1)
@@ -109,8 +109,8 @@ def test_a_class_of_one_person_is_too_little_to_forbid_anything(others: int) -> 
     assert pair.floor.high - pair.floor.low > 0.7
 
 
-def test_a_task_that_says_less_forbids_less() -> None:
-    """Three classes: a task that singles out one of them allows two thirds, not all."""
+def test_task_with_less_information_has_a_lower_floor() -> None:
+    """Three classes: a task that identifies one of them gives a floor of two thirds."""
     u = np.arange(6000) % 3
     schema = _schema(private=("u",), utility=("y",), classes=3)
     labels = {"u": u, "y": (u == 2).astype(np.int64)}
@@ -128,15 +128,15 @@ def _independent(seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return rng.integers(4, size=200), rng.integers(6, size=200)
 
 
-def test_the_bias_taken_off_is_the_bias_there_is() -> None:
-    """Over many samples of independent labels the plug-in estimate is too high by just that."""
-    found = []
+def test_subtracted_bias_equals_the_actual_bias() -> None:
+    """Over many samples of independent labels the plug-in estimate exceeds 0 by the bias."""
+    estimates = []
     for seed in range(300):
         u, y = _independent(seed)
         _, bias = information(u, y)
         plug_in = _plug_in(u) + _plug_in(y) - _plug_in(6 * u + y)
-        found.append((plug_in, bias))
-    plug_in, bias = np.mean(found, axis=0)
+        estimates.append((plug_in, bias))
+    plug_in, bias = np.mean(estimates, axis=0)
     assert bias == pytest.approx(15 / (2 * 200 * math.log(2)), rel=0.02)
     assert plug_in == pytest.approx(bias, rel=0.1)
 
@@ -149,8 +149,8 @@ def _plug_in(values: NDArray[np.int64]) -> float:
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=2, max_size=60))
 def test_information_is_symmetric_and_not_negative(labels: list[tuple[int, int]]) -> None:
     u, y = np.array(labels, dtype=np.int64).T
-    shared, _ = information(u, y)
-    assert shared == pytest.approx(information(y, u)[0])
-    assert shared >= 0
+    bits, _ = information(u, y)
+    assert bits == pytest.approx(information(y, u)[0])
+    assert bits >= 0
     assert information(u, np.zeros_like(u))[0] == pytest.approx(0)
     assert information(u, u)[0] == pytest.approx(entropy(u))

@@ -1,0 +1,35 @@
+"""Fit the extractor's LEACE layer on the features that training ended with."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tiprdc.models.extractor import Extractor
+from tiprdc.models.leace import LeaceLayer
+from tiprdc.training.batches import RecordBatches, chunks, labels
+from tiprdc.training.features import batched_output
+from tiprdc.training.game import Game
+
+
+def fit_leace(game: Game, records: RecordBatches, device: torch.device) -> None:
+    """Erase what a linear attacker would find; does nothing to an extractor without that layer.
+
+    Args:
+        game: In evaluation mode afterwards.
+        records: extractor-train.
+        device: Where the extractor is.
+    """
+    extractor = game.extractor
+    if not (isinstance(extractor, Extractor) and isinstance(extractor.leace, LeaceLayer)):
+        return
+    game.eval()
+    z: list[Tensor] = []
+    u: list[Tensor] = []
+    for chunk in chunks(records):
+        z.append(batched_output(extractor.whitened, chunk.x, device))
+        u.append(labels(chunk, game.private))
+    columns = torch.cat(u)
+    one_hot = [F.one_hot(columns[:, i], k) for i, k in enumerate(game.private.values())]
+    extractor.leace.fit(torch.cat(z), torch.cat(one_hot, dim=1))
