@@ -1,8 +1,11 @@
-"""What several tests need: a local Ray, small shards, a machine of strangers, releases."""
+"""Fixtures that several areas share, the order of the tests, and the rule on skips in CI."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +14,13 @@ from tests.helpers import shards
 from tiprdc.datasets.schema import Schema
 
 MakeShards = Callable[..., Schema]
+
+GROUPS = ("ray", "repro")
+"""Markers whose tests run in one worker, one after another, and start first: they take longest."""
+EXCUSED = "TIPRDC_ABSENT_PROGRAMS"
+"""Environment variable: programs that CI could not install, separated by spaces (`.ci/run`)."""
+OUT_OF_TIME = "not started within --time-budget"
+START = pytest.StashKey[float]()
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +36,8 @@ def local_ray() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _strangers_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Somebody with a name, no configuration of their own and no cache to find things in."""
+def _isolated_git_and_dvc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Git identity, no configuration of the machine, and an empty DVC cache."""
     home = tmp_path_factory.mktemp("home")
     settings = {
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
@@ -35,8 +45,8 @@ def _strangers_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         "DVC_SITE_CACHE_DIR": str(home / "site"),
         "DVC_GLOBAL_CONFIG_DIR": str(home / "dvc"),
         "DVC_SYSTEM_CONFIG_DIR": str(home / "dvc"),
-        **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},
-        **{f"GIT_{who}_EMAIL": "test@example.com" for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{role}_EMAIL": "test@example.com" for role in ("AUTHOR", "COMMITTER")},
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
@@ -45,7 +55,7 @@ def _strangers_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 
 @pytest.fixture(scope="session")
-def audited_lab(tmp_path_factory: pytest.TempPathFactory, _strangers_machine: None) -> Any:
+def audited_lab(tmp_path_factory: pytest.TempPathFactory, _isolated_git_and_dvc: None) -> Any:
     """A `release_project.Lab` whose extractor passed its audit; copy it before you change it."""
     from tests.helpers.release_project import build
 
@@ -69,3 +79,73 @@ def released_lab(tmp_path_factory: pytest.TempPathFactory, audited_lab: Any) -> 
 def make_shards() -> MakeShards:
     """`make_shards(folder, modality, people=80)`, of tests/helpers/shards.py."""
     return shards.make_shards
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--time-budget", type=float, default=float("inf"), metavar="SECONDS",
+        help="skip the tests that have not started after this time",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[START] = time.monotonic()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if time.monotonic() - item.config.stash[START] > item.config.getoption("--time-budget"):
+        pytest.skip(OUT_OF_TIME)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests, and name the pytest-xdist group of those that must share a worker."""
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_order)
+
+
+def _group(item: pytest.Item) -> str:
+    """The marker in GROUPS; else the file, if its tests share a fixture; else empty."""
+    for name in GROUPS:
+        if item.get_closest_marker(name):
+            return name
+    file = item.nodeid.split("::")[0]
+    definitions = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+    shared = any(d[-1].scope == "module" and d[-1].baseid == file for d in definitions)
+    return file if shared else ""
+
+
+def _order(item: pytest.Item) -> int:
+    """Position of a test's group; tests of equal position keep the order of their files."""
+    groups = [name for name in GROUPS if item.get_closest_marker(name)]
+    return GROUPS.index(groups[0]) if groups else len(GROUPS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test fails, unless CI could not install the program that it names."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a file that is skipped as a whole."""
+    report = yield
+    if report.skipped:
+        _forbid_skip(report)
+    return report
+
+
+def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    in_ci = os.environ.get("CI", "").lower() in ("true", "1")
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    programs = set(os.environ.get(EXCUSED, "").split())
+    if in_ci and OUT_OF_TIME not in reason and not programs & set(re.findall(r"[\w-]+", reason)):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where every test must run: {reason}"
