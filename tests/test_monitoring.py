@@ -167,7 +167,6 @@ def until(ask: Callable[[], Any], seconds: float = 90) -> Any:
         time.sleep(0.3)
 
 
-@pytest.mark.slow
 def test_a_real_prometheus_scrapes_a_stage_and_sounds_the_alarm(tmp_path: Path) -> None:
     """Our configuration and our rules, but for ports and the time between two scrapes."""
     prometheus = program("prometheus")

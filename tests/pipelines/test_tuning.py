@@ -61,7 +61,6 @@ def test_a_search_leaves_every_setting_and_the_best_for_each_limit(
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_script_that_was_copied_and_killed_goes_on(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:

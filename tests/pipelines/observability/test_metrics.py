@@ -84,12 +84,11 @@ def test_an_unknown_label_is_a_bug() -> None:
 def test_metrics_are_served_while_the_stage_runs_and_no_longer() -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
-    before = time.time()
     with monitor_stage("train", ClusterConfig(log="", metrics_port=port)) as seen:
         seen.done("protected", 1, 4)
         found = figures(fetch(url))
         assert found["tiprdc_stage_running", "train"] == 1
-        assert before <= found["tiprdc_stage_progress_time_seconds", "train"] <= time.time()
+        assert abs(found["tiprdc_stage_progress_time_seconds", "train"] - time.time()) < 60
         assert found["tiprdc_stage_done_ratio", "protected", "train"] == 0.25
     with pytest.raises(OSError, match="refused"):
         fetch(url)

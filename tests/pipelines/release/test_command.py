@@ -389,7 +389,6 @@ publish.make(Path(root), ReleaseRequest(bump="minor", stage="prod", push=True), 
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step_there_is_no_half_and_the_same_command_ends_it(
     lab: Lab, tmp_path: Path, step: str

@@ -70,7 +70,6 @@ def test_both_extractors_are_trained_by_two_workers_and_leave_their_curves(
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
     tmp_path: Path, make_shards: MakeShards, local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -519,7 +519,6 @@ def test_a_shallow_clone_without_tags_is_told_the_mend(lab: Lab, target: Path) -
     assert left_behind(target) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["clone", "fetch", "write_statement", "check"])
 def test_a_killed_pull_leaves_nothing_after_the_next(lab: Lab, target: Path, moment: str) -> None:
     """SIGKILL at a step: no target; the next pull takes away what was beside it."""

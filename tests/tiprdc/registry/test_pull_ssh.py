@@ -17,7 +17,6 @@ from tests.helpers.release_project import Lab, pulled_whole_or_not_at_all
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(SSHD is None, reason="no sshd: apt-get install openssh-server"),
     # Warnings of asyncssh are its own.
     pytest.mark.filterwarnings("default"),

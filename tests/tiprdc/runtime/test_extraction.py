@@ -237,7 +237,6 @@ def test_wrong_usage_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(capsys, "extract", str(tmp_path), release, "-o", output)[0] == 2
 
 
-@pytest.mark.slow
 def test_a_killed_command_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     release = write_release(tmp_path / "release", "table")
     table(tmp_path / "in.csv", 60_000)

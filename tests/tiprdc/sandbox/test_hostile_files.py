@@ -18,16 +18,12 @@ from tests.helpers.release_samples import write_release
 from tiprdc.errors import DataError, ModelError, TiprdcError
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.runtime.records import open_records
-from tiprdc.sandbox import runner, validator
+from tiprdc.sandbox import runner
 from tiprdc.sandbox.runner import Limits
 
 LIMITS = Limits(memory=2**29, seconds=3, output=2**24)
 X = np.arange(1, 41, dtype=np.float32).reshape(10, 4) / 2
 WEIGHTS = np.ones((4, 3), np.float32).tobytes()
-LARGE = "twenty million empty nodes"
-"""Only the sandbox's limit on memory stops this one soon."""
-SANDBOXED = (LARGE, "external data, memory", "If", "25,001 nodes", "a NaN weight")
-"""Refusals that `make test` sends through the sandbox's process too; `make test-full` sends all."""
 EXTERNAL = [name for name in REFUSED if name.startswith("external data")]
 
 
@@ -72,18 +68,7 @@ def refused_well(error: TiprdcError) -> None:
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("name", [name for name in REFUSED if name != LARGE])
-def test_inspection_refuses_a_hostile_model(name: str, folder: Path) -> None:
-    make, words = REFUSED[name]
-    with pytest.raises(ModelError, match=words) as refused:
-        validator.inspect(put(folder, make()).read_bytes(), "model.onnx")
-    refused_well(refused.value)
-
-
-@pytest.mark.parametrize(
-    "name", [name if name in SANDBOXED else pytest.param(name, marks=pytest.mark.slow)
-             for name in REFUSED]
-)  # fmt: skip
+@pytest.mark.parametrize("name", REFUSED)
 def test_a_hostile_model_is_refused_before_onnxruntime_sees_it(name: str, folder: Path) -> None:
     make, words = REFUSED[name]
     with pytest.raises(ModelError, match=words) as refused:
