@@ -10,15 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import ray
+from msgspec import Meta
 from ray import exceptions as lost
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tiprdc.errors import ClusterError, ConfigError, TiprdcError, check_range
+from tiprdc.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
 _ANSWER_SECONDS = 10.0
@@ -48,73 +49,123 @@ _GONE = (
 _AGAIN = "run the same command again: it goes on from what was finished"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClusterConfig:
-    """Where, not what (`cluster`): changing it makes no result out of date."""
+class ClusterConfig(Settings, frozen=True, kw_only=True):
+    """Where and how a stage runs, which changes no result (`cluster`)."""
 
-    workers: int | tuple[int, ...] = 1
-    """Workers that train one extractor together, 1 to 1,024; [least, most]: as many of these as
-    there is room for, more or fewer while it goes on. It changes no batch."""
-    cpus_per_worker: int = 1
-    """Processor cores for each of them, 1 to 1,024."""
-    gpus_per_worker: int = 0
-    """Graphics processors for each of them, 0 to 64."""
-    cpus_per_trial: float = 1.0
-    """Processor cores for each trial of a search, 0.1 to 1,000."""
-    gpus_per_trial: float = 0.0
-    """Graphics processors for each trial of a search, 0 to 100; a fraction shares one."""
-    retries: int = 3
-    """How often a training run may lose a worker and resume by itself, 0 to 100."""
-    checkpoint_every: int = 1
-    """Epochs between two checkpoints, 1 to 1,000; a killed run resumes from the last."""
-    most_seconds: int = 3600
-    """Seconds after which an audit's unfinished attacks count as failed, 10 to 1,000,000."""
-    num_cpus: int = 0
-    """Cores that a local Ray may use; 0 means all. A cluster knows its own."""
-    network_interface: str = ""
-    """Interface over which workers exchange gradients, such as `eth0`; empty leaves the choice to
-    Gloo, which may fail on machines with several."""
-    storage: str = "runs"
-    """What a killed run goes on from: a folder (of several machines, one that all of them see), or
-    a URI such as `s3://bucket/runs`."""
-    shards: Literal["local", "streamed"] = "local"
-    """Where training workers find records: in `artifacts/shards` on a disk of their own or a shared
-    one, or streamed to them from the stage."""
-    patience: float = 120.0
-    """Seconds that storage may be full or gone before a run gives up, 0 to 86,400."""
-    dashboard: bool = False
-    """Whether a local Ray serves its dashboard on 127.0.0.1."""
-    log: str = "logs"
-    """Folder for what each stage did, one JSON object a line; empty: none is kept."""
-    metrics_port: int = 0
-    """Port on which a stage serves /metrics while it runs, 1,024 to 65,535; 0: not."""
-    metrics_host: str = "127.0.0.1"
-    """Address that it listens on; another lets other machines see names of attributes."""
-    metrics_folder: str = ""
-    """Folder of node_exporter's textfile collector, for tiprdc_<stage>.prom; empty: none."""
-    pushgateway: str = ""
-    """`host:port` of a Prometheus Pushgateway; empty: none."""
+    params_key: ClassVar[str] = "cluster"
 
-    def __post_init__(self) -> None:
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | tuple[Annotated[int, Meta(ge=1, le=1024)], ...],
+        Meta(
+            description="Workers that train one extractor together. [least, most]: as many as "
+            "there is room for, also while it runs. The batch stays the same.",
+        ),
+    ] = 1
+    cpus_per_worker: Annotated[
+        int, Meta(ge=1, le=1024, description="CPU cores for each of them.")
+    ] = 1
+    gpus_per_worker: Annotated[int, Meta(ge=0, le=64, description="GPUs for each of them.")] = 0
+    cpus_per_trial: Annotated[
+        float, Meta(ge=0.1, le=1000, description="CPU cores for each trial of a search.")
+    ] = 1.0
+    gpus_per_trial: Annotated[
+        float,
+        Meta(ge=0, le=100, description="GPUs for each trial of a search; a fraction shares one."),
+    ] = 0.0
+    retries: Annotated[
+        int,
+        Meta(ge=0, le=100, description="How often a run resumes by itself after losing a worker."),
+    ] = 3
+    checkpoint_every: Annotated[
+        int,
+        Meta(
+            ge=1, le=1000,
+            description="Epochs between two checkpoints; a killed run resumes from the last.",
+        ),
+    ] = 1  # fmt: skip
+    most_seconds: Annotated[
+        int,
+        Meta(
+            ge=10, le=1_000_000,
+            description="Seconds after which an audit's unfinished attacks count as failed.",
+        ),
+    ] = 3600  # fmt: skip
+    num_cpus: Annotated[
+        int,
+        Meta(ge=0, le=4096, description="CPU cores that a local Ray may use; 0: all of them."),
+    ] = 0
+    network_interface: Annotated[
+        str,
+        Meta(
+            description="Network interface over which workers exchange gradients, such as eth0; "
+            "empty: the loopback on one machine, Gloo's choice on a cluster, which can fail on "
+            "machines with several.",
+        ),
+    ] = ""
+    storage: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Where a killed run's checkpoints are: a folder that all machines see, or "
+            "a URI such as s3://bucket/runs.",
+        ),
+    ] = "runs"
+    shards: Annotated[
+        Literal["local", "streamed"],
+        Meta(
+            description="local: training workers read artifacts/shards on a disk of their own or "
+            "a shared one. streamed: the stage sends them their records.",
+        ),
+    ] = "local"
+    patience: Annotated[
+        float,
+        Meta(
+            ge=0, le=86_400,
+            description="Seconds that storage may be full or unreachable before a run fails.",
+        ),
+    ] = 120.0  # fmt: skip
+    dashboard: Annotated[
+        bool, Meta(description="Whether a local Ray serves its dashboard on 127.0.0.1.")
+    ] = False
+    log: Annotated[
+        str,
+        Meta(
+            description="Folder of the event logs, <stage>.jsonl, one JSON object a line; empty: "
+            "no log.",
+        ),
+    ] = "logs"
+    metrics_port: Annotated[
+        int,
+        Meta(
+            ge=0, le=65_535,
+            description="Port on which a stage serves /metrics while it runs, 1,024 to 65,535; 0: "
+            "none.",
+        ),
+    ] = 0  # fmt: skip
+    metrics_host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Address of /metrics; any but 127.0.0.1 shows names of attributes and "
+            "figures of the audit to other machines.",
+        ),
+    ] = "127.0.0.1"
+    metrics_folder: Annotated[
+        str,
+        Meta(
+            description="Folder of node_exporter's textfile collector, for tiprdc_<stage>.prom; "
+            "empty: none.",
+        ),
+    ] = ""
+    pushgateway: Annotated[
+        str, Meta(description="host:port of a Prometheus Pushgateway; empty: none.")
+    ] = ""
+
+    def _check(self) -> None:
         if isinstance(self.workers, tuple) and (len(self.workers) != 2 or self.fewest > self.most):
             raise ConfigError("cluster.workers", list(self.workers), "a number, or [least, most]")
-        check_range("cluster.workers", self.fewest, 1, 1024)
-        check_range("cluster.workers", self.most, 1, 1024)
-        check_range("cluster.patience", self.patience, 0, 86_400)
-        check_range("cluster.cpus_per_worker", self.cpus_per_worker, 1, 1024)
-        check_range("cluster.gpus_per_worker", self.gpus_per_worker, 0, 64)
-        check_range("cluster.cpus_per_trial", self.cpus_per_trial, 0.1, 1000)
-        check_range("cluster.gpus_per_trial", self.gpus_per_trial, 0, 100)
-        check_range("cluster.retries", self.retries, 0, 100)
-        check_range("cluster.checkpoint_every", self.checkpoint_every, 1, 1000)
-        check_range("cluster.most_seconds", self.most_seconds, 10, 1_000_000)
-        check_range("cluster.num_cpus", self.num_cpus, 0, 4096)
         if self.metrics_port:
             check_range("cluster.metrics_port", self.metrics_port, 1024, 65_535)
-        if not self.metrics_host:
-            raise ConfigError("cluster.metrics_host", "nothing", "an address of this machine")
-        if not self.storage:
-            raise ConfigError("cluster.storage", "nothing", "a folder or a URI")
 
     @property
     def fewest(self) -> int:

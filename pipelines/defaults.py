@@ -1,13 +1,16 @@
-"""What `auto` stands for in params.yaml: settings that depend on what a record is.
+"""Chooses the value of each `auto` in params.yaml from the kind and number of records.
 
-Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md). A perceptron is so
-cheap that a batch can be large, and an adversary that is solved exactly on a large batch, always on
-the features of this moment, sees what one with a memory of past features does not. Convolutions and
-recurrent networks are not, so there the memory has to do. Noise on a table's features drowns what
-attackers who hold records would read. A bag of words is as cheap as a perceptron, and of texts
-there are few for so many words: there the adversary learns what a classifier believes that has not
-seen the person (attacks/cross_fitting.py), and so it does of pictures where they are few. Where
-they are many, it reads what is rebuilt of them too; on tables that did not help.
+Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md):
+
+- A perceptron is cheap, so a table's batch can be large. A kernel adversary solved on a large batch
+  of current features finds what one with a memory of past features does not. Convolutions and
+  recurrent networks need small batches, and there the memory replaces the large batch.
+- Noise on a table's features hides what attackers who hold records would decode.
+- A bag of words is as cheap as a perceptron, but there are few texts for many words. There the
+  kernel adversary learns out-of-fold predictions (tiprdc/attacks/cross_fitting.py), and likewise
+  for pictures where they are few.
+- Where pictures are many, the kernel adversary also reads decoded records. On tables that did not
+  help.
 """
 
 from __future__ import annotations
@@ -17,20 +20,19 @@ from typing import Any
 
 from tiprdc.datasets.schema import Modality, Schema
 
-_SMALLEST, _LARGEST, _STEPS = 128, 2048, 8
+_MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
 _FEW = 10_000
 
 
-def _if_kernel_adversary(game: Mapping[str, Any]) -> bool:
-    """True, unless the file does without the adversary whose business it is."""
-    return game.get("kernel_adversary") != 0
+def _if_kernel_adversary(objective: Mapping[str, Any]) -> bool:
+    """True, unless the file turns off the kernel adversary, which alone uses the setting."""
+    return objective.get("kernel_adversary") != 0
 
 
 _SHARED = {
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
 }  # fmt: skip
-_LOOK_AROUND = {"features": [16, 24, 32], "epochs": 3, "people": 4000}
 _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
     "image": {
         **_SHARED,
@@ -58,33 +60,41 @@ _FEW_PICTURES = {
     "schedule.epochs": 24,
 }
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
-    "image": _LOOK_AROUND,
+    "image": {"features": [16, 24, 32], "epochs": 3, "people": 4000},
     "text": {"features": [16, 24, 32], "epochs": 8, "people": 8000},
     "table": {"features": [8, 16, 24], "epochs": 12, "people": 16_000},
 }
+AUTO_KEYS = (
+    *(f"train.{key}" for key in _TRAIN["image"]),
+    *(f"tune.{key}" for key in _TUNE["image"]),
+)
+"""Dotted keys of params.yaml that may be `auto`."""
 
 
 def training(schema: Schema, section: str = "train") -> dict[str, Any]:
-    """Dotted key -> value of what a training's settings leave to the data, as `load` takes them.
+    """Values of a training's automatic settings, as `load` takes them.
 
     Args:
-        schema: What the records are, and how many.
-        section: The key that `extractor`, `game` and `schedule` are under.
+        schema: Modality and number of the records.
+        section: Key above `extractor`, `objective` and `schedule`.
+
+    Returns:
+        Dotted key -> value, or a function of the settings beside the key.
     """
     records = schema.records["extractor-train"]
-    chosen = dict(_TRAIN[schema.modality])
+    values = dict(_TRAIN[schema.modality])
     if schema.modality == "image" and records < _FEW:
-        chosen |= _FEW_PICTURES
-    chosen.setdefault("schedule.batch", _batch(records))
-    return {f"{section}.{key}": value for key, value in chosen.items()}
+        values |= _FEW_PICTURES
+    values.setdefault("schedule.batch", _batch(records))
+    return {f"{section}.{key}": value for key, value in values.items()}
 
 
 def tuning(schema: Schema) -> dict[str, Any]:
-    """The same of the section `tune`."""
+    """Values of a search's automatic settings, likewise."""
     return {f"tune.{key}": value for key, value in _TUNE[schema.modality].items()}
 
 
 def _batch(records: int) -> int:
-    """A power of two: as large as leaves some steps in an epoch."""
-    share: int = 2 ** (max(records // _STEPS, 1).bit_length() - 1)
-    return max(_SMALLEST, min(_LARGEST, share))
+    """The power of two that gives about 8 steps an epoch, within 128 and 2048."""
+    batch: int = 2 ** (max(records // _STEPS_PER_EPOCH, 1).bit_length() - 1)
+    return max(_MIN_BATCH, min(_MAX_BATCH, batch))

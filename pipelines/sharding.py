@@ -12,15 +12,16 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import ray
 import ray.data
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from pipelines.cluster import ClusterConfig, connect
@@ -42,45 +43,54 @@ from tiprdc.datasets.schema import (
     write_schema,
 )
 from tiprdc.datasets.splits import SharesConfig, assign, refuse_few_people, shuffled
-from tiprdc.errors import DataError, check_range
+from tiprdc.errors import DataError
+from tiprdc.settings import MAX_SEED, Settings
 
 Section = AvatarsConfig | AdultConfig | CelebaConfig | LfwConfig | DialConfig | ManifestConfig
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrepareConfig:
+class PrepareConfig(Settings, frozen=True, kw_only=True):
     """From a data set to shards (`prepare`)."""
 
-    dataset: Literal["avatars", "adult", "celeba", "lfw", "dial", "manifest"] = "avatars"
-    """Which of the sections below is read."""
-    seed: int = 0
-    """Decides who is in which split and, for avatars, the faces; 0 to 2147483647."""
-    shares: SharesConfig = field(default_factory=SharesConfig)
-    """How the people are divided."""
-    records_per_shard: int = 1024
-    """Records in a file, one task of a worker, 16 to 65536."""
-    max_unreadable: float = 0.01
-    """Share of the records that may be unreadable, left out and counted, 0 to 1."""
-    min_people: int = 10
-    """Fewest people of each class of each named attribute in each split, 1 to 1,000,000."""
-    avatars: AvatarsConfig = field(default_factory=AvatarsConfig)
-    """Generated faces."""
-    adult: AdultConfig = field(default_factory=AdultConfig)
-    """Census table."""
-    celeba: CelebaConfig = field(default_factory=CelebaConfig)
-    """Faces of celebrities."""
-    lfw: LfwConfig = field(default_factory=LfwConfig)
-    """Faces in the news."""
-    dial: DialConfig = field(default_factory=DialConfig)
-    """Tweets by dialect."""
-    manifest: ManifestConfig = field(default_factory=ManifestConfig)
-    """Anybody's data."""
+    params_key: ClassVar[str] = "prepare"
 
-    def __post_init__(self) -> None:
-        check_range("prepare.seed", self.seed, 0, 2**31 - 1)
-        check_range("prepare.records_per_shard", self.records_per_shard, 16, 65536)
-        check_range("prepare.max_unreadable", self.max_unreadable, 0, 1)
-        check_range("prepare.min_people", self.min_people, 1, 1_000_000)
+    dataset: Annotated[
+        Literal["avatars", "adult", "celeba", "lfw", "dial", "manifest"],
+        Meta(description="Data set; only the section of its name is read."),
+    ] = "avatars"
+    seed: Annotated[
+        int,
+        Meta(
+            ge=0, le=MAX_SEED,
+            description="Seed that assigns people to splits and, for avatars, draws the faces.",
+        ),
+    ] = 0  # fmt: skip
+    shares: Annotated[
+        SharesConfig, Meta(description="Shares of the people in the four splits.")
+    ] = SharesConfig()
+    records_per_shard: Annotated[
+        int, Meta(ge=16, le=65_536, description="Records in a file, one task of a worker.")
+    ] = 1024
+    max_unreadable: Annotated[
+        float,
+        Meta(
+            ge=0, le=1,
+            description="Largest share of unreadable records; they are left out and counted.",
+        ),
+    ] = 0.01  # fmt: skip
+    min_people: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000,
+            description="Fewest people of each class of each named attribute in each split.",
+        ),
+    ] = 10  # fmt: skip
+    avatars: Annotated[AvatarsConfig, Meta(description="Generated faces.")] = AvatarsConfig()
+    adult: Annotated[AdultConfig, Meta(description="UCI Adult, a census table.")] = AdultConfig()
+    celeba: Annotated[CelebaConfig, Meta(description="Faces of celebrities.")] = CelebaConfig()
+    lfw: Annotated[LfwConfig, Meta(description="Faces in the news.")] = LfwConfig()
+    dial: Annotated[DialConfig, Meta(description="Tweets by dialect.")] = DialConfig()
+    manifest: Annotated[ManifestConfig, Meta(description="Your own data.")] = ManifestConfig()
 
     @property
     def section(self) -> Section:

@@ -18,7 +18,6 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -27,9 +26,11 @@ if __name__ == "__main__":
     # `ray submit` copies this file alone; there PYTHONPATH names the project (ray_cluster.yaml).
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import msgspec
 import optuna
 import pandas as pd
 import typer
+from msgspec.structs import replace
 from ray import tune as ray_tune
 from ray.tune.search.optuna import OptunaSearch
 from ray.util.queue import Queue
@@ -138,7 +139,7 @@ def _forget(storage: Storage, searches: Iterable[str]) -> None:
 
 def _name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
     """Changes with whatever the trials follow from."""
-    told = [asdict(config), asdict(base), schema.digest, code_digest()]
+    told = [msgspec.to_builtins(config), msgspec.to_builtins(base), schema.digest, code_digest()]
     text = json.dumps(told, sort_keys=True)
     return f"tune-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
-import importlib
 import itertools
 import json
 import re
@@ -15,14 +14,16 @@ import tomllib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import grimp
 import pytest
+from msgspec import inspect
 from ruamel.yaml import YAML
 
 from pipelines.defaults import training, tuning
 from pipelines.params import load
+from pipelines.params_schema import SECTIONS, settings_class
 from tests.helpers import lowest
 from tests.helpers.wheel import build_wheel
 from tiprdc.datasets.schema import Schema
@@ -35,18 +36,9 @@ VARIANT = "-variant"
 OF_VARIANTS = ("audit", "card", "export")
 NO_DEPS = (
     "pipelines/artifacts.py", "pipelines/cluster.py", "pipelines/observability",
-    "pipelines/params.py", "tiprdc/errors.py",
+    "pipelines/params.py", "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip
 """Code that changes no result: paths, where a stage runs, progress, metrics and error texts."""
-SECTIONS = {
-    "prepare": ("pipelines.sharding", "PrepareConfig"),
-    "train": ("pipelines.training.run", "TrainConfig"),
-    "export": ("tiprdc.export.onnx_export", "ExportConfig"),
-    "audit": ("tiprdc.audit.config", "AuditConfig"),
-    "card": ("tiprdc.reports.model_card", "CardConfig"),
-    "tune": ("pipelines.search.space", "TuneConfig"),
-    "cluster": ("pipelines.cluster", "ClusterConfig"),
-}
 
 
 def test_import_contracts_hold() -> None:
@@ -136,13 +128,13 @@ def test_variant_stage_matches_its_plain_stage(stage: str) -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_params_yaml_states_every_knob_with_its_default(
+def test_params_yaml_states_every_setting_with_its_default(
     section: str, tmp_path: Path, make_shards: Callable[..., Schema]
 ) -> None:
-    kind = dataclass_of(section)
-    stated, known = set(leaves(params_yaml()[section])), set(knobs(kind))
+    kind = settings_class(section)
+    stated, known = set(leaves(params_yaml()[section])), set(setting_keys(kind))
     assert stated == known, f"missing: {sorted(known - stated)}, too many: {sorted(stated - known)}"
-    # What is left to the data is what the code has for pictures, if they are many.
+    # With many pictures, `auto` gives the defaults of the code.
     pictures = make_shards(tmp_path, "image", people=40)
     pictures = dataclasses.replace(
         pictures, records={**pictures.records, "extractor-train": 14_400}
@@ -150,22 +142,32 @@ def test_params_yaml_states_every_knob_with_its_default(
     auto = {**training(pictures), **tuning(pictures)}
     config, default = load(section, kind, ROOT / "params.yaml", auto=auto), kind()
     others = [key for key in known if value_of(config, key) != value_of(default, key)]
-    # Not every game can have it: texts, and those without an adversary in closed form, cannot.
+    # Off in the code: texts, and training without a kernel adversary, cannot have it.
     assert others == (["objective.adversary_decoder"] if section == "train" else [])
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_knob_says_what_it_is(section: str) -> None:
-    """A docstring under each field: what, in which unit, in which range."""
-    for kind in {dataclass_of(section), *nested(dataclass_of(section))}:
-        source = Path(sys.modules[kind.__module__].__file__ or "").read_text()
-        body = next(
-            n for n in ast.parse(source).body if getattr(n, "name", "") == kind.__name__
-        ).body  # type: ignore[attr-defined]  # a class
-        for node, after in zip(body, [*body[1:], None], strict=True):
-            if isinstance(node, ast.AnnAssign):
-                said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-                assert said, f"{kind.__name__}.{ast.unparse(node.target)} has no docstring"
+def test_every_setting_has_a_description_and_every_number_a_range(section: str) -> None:
+    for kind in (settings_class(section), *nested(settings_class(section))):
+        assert kind.__doc__, kind.__name__
+        for field in inspect.type_info(kind).fields:
+            where = f"{kind.__name__}.{field.name}"
+            assert isinstance(field.type, inspect.Metadata), f"{where} has no description"
+            assert (field.type.extra_json_schema or {}).get("description"), where
+            number = field.type.type
+            if isinstance(number, inspect.IntType | inspect.FloatType):
+                low = number.ge if number.gt is None else number.gt
+                high = number.le if number.lt is None else number.lt
+                assert None not in (low, high), f"{where} has no range"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_settings_know_their_key(section: str) -> None:
+    """Messages of ranges that Python breaks name it."""
+    kind = settings_class(section)
+    assert kind.params_key == section
+    for key, inner in nested_with_key(kind, section):
+        assert inner.params_key == key
 
 
 def test_constraints_pin_every_requirement() -> None:
@@ -268,24 +270,24 @@ def data_files() -> Iterator[str]:
                 yield path.relative_to(ROOT).as_posix()
 
 
-def dataclass_of(section: str) -> Any:
-    module, name = SECTIONS[section]
-    return getattr(importlib.import_module(module), name)
-
-
 def nested(kind: Any) -> Iterator[Any]:
-    for hint in get_type_hints(kind).values():
-        if dataclasses.is_dataclass(hint):
-            yield hint
-            yield from nested(hint)
+    yield from (inner for _, inner in nested_with_key(kind, ""))
 
 
-def knobs(kind: Any, before: str = "") -> Iterator[str]:
-    """Keys of a dataclass and of those in it, with dots."""
-    hints = get_type_hints(kind)
-    for field in dataclasses.fields(kind):
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from knobs(hints[field.name], f"{before}{field.name}.")
+def nested_with_key(kind: Any, key: str) -> Iterator[tuple[str, Any]]:
+    for field in inspect.type_info(kind).fields:
+        inner = getattr(field.type, "type", field.type)
+        if isinstance(inner, inspect.StructType):
+            yield f"{key}.{field.name}", inner.cls
+            yield from nested_with_key(inner.cls, f"{key}.{field.name}")
+
+
+def setting_keys(kind: Any, before: str = "") -> Iterator[str]:
+    """Keys of a settings class and of those in it, with dots."""
+    for field in inspect.type_info(kind).fields:
+        inner = getattr(field.type, "type", field.type)
+        if isinstance(inner, inspect.StructType):
+            yield from setting_keys(inner.cls, f"{before}{field.name}.")
         else:
             yield f"{before}{field.name}"
 

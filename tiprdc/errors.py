@@ -1,6 +1,6 @@
-"""What can go wrong, by what the caller can do about it.
+"""Errors that a user can fix; one class for each kind of fix.
 
-Each error says where, what was given, what is allowed, and a hint. None carries a value of a
+A message has the place, what happened, the allowed values and a hint. It never holds a value of a
 private attribute or a raw record: names of columns, files and classes at most.
 """
 
@@ -32,11 +32,11 @@ class TiprdcError(ValueError):
 
 
 class ConfigError(TiprdcError):
-    """A key of params.yaml or a command's option is wrong: edit it."""
+    """A key of params.yaml or an option of a command is wrong: edit it."""
 
 
 def check_range(where: str, given: float, low: float, high: float) -> None:
-    """Check a number of a configuration.
+    """Check an option or argument; settings state their ranges in their types.
 
     Raises:
         ConfigError: It is not between low and high, both included.
@@ -46,11 +46,11 @@ def check_range(where: str, given: float, low: float, high: float) -> None:
 
 
 class DataError(TiprdcError):
-    """The data do not fit what was asked of them: edit the data, or the columns asked for."""
+    """The data do not fit the settings: edit the data, or the columns that the settings name."""
 
 
 class ModelError(TiprdcError):
-    """A checkpoint or an ONNX file is not what was expected: train or export again."""
+    """A checkpoint or an ONNX file is missing or damaged: train or export again."""
 
 
 class ClusterError(TiprdcError):
@@ -58,10 +58,10 @@ class ClusterError(TiprdcError):
 
 
 class ReleaseError(TiprdcError):
-    """A release is not what it must be: nothing was made, and nothing was taken."""
+    """A release fails a check: nothing was published, and nothing was downloaded."""
 
 
 def suggestion(given: str, expected: Iterable[str]) -> str:
-    """ "did you mean ...?", or nothing if no allowed name is near."""
+    """ "did you mean ...?" with the closest allowed name; empty if none is close."""
     near = difflib.get_close_matches(given, list(expected), n=1)
     return f"did you mean {near[0]!r}?" if near else ""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from msgspec import structs
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -71,7 +72,7 @@ def _row(
         schema = _with_private(shards, folder / "shards", name, tasks)
         settings = load("train", TrainConfig, auto=training(schema))
         train(
-            replace(settings, seed=seed), cluster,
+            structs.replace(settings, seed=seed), cluster,
             shards=folder / "shards", out=folder / "checkpoint", curves=folder / "curves.csv",
         )  # fmt: skip
         build(
@@ -80,7 +81,7 @@ def _row(
             unprotected=folder / "unprotected",
         )  # fmt: skip
         audit(
-            replace(load("audit", AuditConfig), reconstruction=False),
+            structs.replace(load("audit", AuditConfig), reconstruction=False),
             cluster,
             shards=folder / "shards",
             release=folder / "release",

@@ -13,13 +13,13 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import torch
 import typer
 from dvc_data.hashfile.hash import file_md5
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 

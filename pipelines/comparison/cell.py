@@ -8,12 +8,13 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from tiprdc.attacks import reconstruction
@@ -23,37 +24,60 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.baselines.base import Given, Method, MethodsConfig, known_task
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import Records, Schema, Split, read_schema, read_split
-from tiprdc.errors import ConfigError, check_range
+from tiprdc.errors import ConfigError
 from tiprdc.export.onnx_export import ExportConfig, compare, export
 from tiprdc.models.inputs import FeatureMaker, as_attacked
 from tiprdc.runtime.session import open_session, seed_noise
+from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.statistics.binomial import balanced_sample, interval, label_floor, prior
 
 ATTACKERS: tuple[Split, ...] = ("attacker-train", "attacker-select", "attacker-test")
 _BATCH = 512
 
 
-@dataclass(frozen=True, kw_only=True)
-class ComparisonConfig:
-    """Who attacks and how often (`comparison`)."""
+class ComparisonConfig(Settings, frozen=True, kw_only=True):
+    """Attacks, seeds and methods of the comparison (`comparison`)."""
 
-    seeds: tuple[int, ...] = (0,)
-    """Each method is trained once for each; >= 0."""
-    attacks: tuple[str, ...] = ("logistic_regression", "kernel", "mlp")
-    """Attacks on private attributes. Where a method sends records, those that hold records are left
-    out and those on raw records join."""
-    probes: tuple[str, ...] = ("logistic_regression", "kernel")
-    """The same for utility tasks."""
-    attack_seeds: tuple[int, ...] = (0,)
-    """Each attack that depends on chance is fitted once for each; >= 0."""
-    reconstruction: bool = True
-    """Whether a decoder tries to rebuild pictures and columns from features."""
-    tolerance: float = 1e-3
-    """Largest absolute difference between torch's features and the file's, > 0 to 0.1."""
-    methods: MethodsConfig = field(default_factory=MethodsConfig)
-    """What is compared."""
+    params_key: ClassVar[str] = "comparison"
 
-    def __post_init__(self) -> None:
+    seeds: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=MAX_SEED)], ...],
+        Meta(min_length=1, description="Seeds with which each method is trained."),
+    ] = (0,)
+    attacks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Attacks on private attributes. Where a method sends records, those that "
+            "hold records are left out and those on raw records are added.",
+        ),
+    ] = ("logistic_regression", "kernel", "mlp")
+    probes: Annotated[tuple[str, ...], Meta(description="Attacks on utility tasks, likewise.")] = (
+        "logistic_regression",
+        "kernel",
+    )
+    attack_seeds: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=MAX_SEED)], ...],
+        Meta(min_length=1, description="Seeds with which each random attack is fitted."),
+    ] = (0,)
+    reconstruction: Annotated[
+        bool,
+        Meta(
+            description="Whether a decoder tries to reconstruct pictures and columns from features."
+        ),
+    ] = True
+    tolerance: Annotated[
+        float,
+        Meta(
+            ge=1e-9, le=0.1,
+            description="Largest absolute difference allowed between torch's features and the "
+            "file's.",
+        ),
+    ] = 1e-3  # fmt: skip
+    methods: Annotated[MethodsConfig, Meta(description="Settings of the methods.")] = (
+        MethodsConfig()
+    )
+
+    def _check(self) -> None:
         for key in ("attacks", "probes"):
             for name in getattr(self, key):
                 attack_named(name, f"comparison.{key}", records=True)
@@ -64,9 +88,8 @@ class ComparisonConfig:
                 )  # fmt: skip
         for key in ("seeds", "attack_seeds"):
             seeds = getattr(self, key)
-            if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-                raise ConfigError(f"comparison.{key}", list(seeds), "at least one, each once, >= 0")
-        check_range("comparison.tolerance", self.tolerance, 1e-9, 0.1)
+            if len(set(seeds)) < len(seeds):
+                raise ConfigError(f"comparison.{key}", list(seeds), "each once")
 
 
 @dataclass(frozen=True)

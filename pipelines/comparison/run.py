@@ -13,10 +13,10 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import ray
 
 from pipelines import sharding
@@ -59,7 +59,7 @@ def make_shards(config: PrepareConfig, cluster: ClusterConfig, folder: Path) -> 
         *sorted((_LIBRARY / "datasets").glob("*.py")),
         Path(sharding.__file__),
     ]
-    wanted = json.dumps([asdict(config), _digest(files)], sort_keys=True)
+    wanted = json.dumps([msgspec.to_builtins(config), _digest(files)], sort_keys=True)
     noted = folder / "prepared.json"
     if not noted.exists() or noted.read_text() != wanted:
         prepare(config, cluster, out=folder)
@@ -157,7 +157,12 @@ def _settings(config: ComparisonConfig, schema: Schema) -> str:
     files = [Path(one_cell.__file__)]
     for folder in ("attacks", "baselines", "models", "objectives", "statistics", "training"):
         files += sorted((_LIBRARY / folder).glob("*.py"))
-    asked = {**asdict(config), "seeds": None, "data": schema.digest, "code": _digest(files)}
+    asked = {
+        **msgspec.to_builtins(config),
+        "seeds": None,
+        "data": schema.digest,
+        "code": _digest(files),
+    }
     asked["raw"] = AuditConfig().raw_attacks(schema.modality)
     # The same shards with another attribute to hide are another comparison.
     asked["attributes"] = [schema.private, schema.utility]

@@ -7,19 +7,21 @@ has it. What is not varied comes from `train`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import optuna
+from msgspec import Meta
+from msgspec.structs import replace
 
 from pipelines.training.run import TrainConfig
 from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.datasets.schema import Schema
-from tiprdc.errors import ConfigError, check_range
+from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.trunk import Family, resolve
 from tiprdc.objectives.estimators import MiEstimator
+from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
@@ -32,71 +34,112 @@ _CHOICES = (
 RANGES = ("budget", "privacy_weight")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuneConfig:
-    """The search (`tune`); what it does not vary comes from `train`."""
+class TuneConfig(Settings, frozen=True, kw_only=True):
+    """The search (`tune`); settings that it does not vary come from `train`."""
 
-    trials: int = 2
-    """Settings to try, 1 to 10,000."""
-    seed: int = 0
-    """Seed of the sampler and of every trial, >= 0."""
-    epochs: int = 3
-    """Epochs of a trial, 1 to 10,000: fewer than in `train`; the warm-up shrinks alike."""
-    people: int = 4000
-    """Records of extractor-train, and of attacker-train, that a trial uses, >= 100."""
-    seeds: int = 1
-    """Seeds that each setting near the front is tried with, 1 to 20; the others with one."""
-    near: int = 8
-    """Settings at most that are tried with several seeds, 1 to 1,000."""
-    limits: tuple[float, ...] = (0.05, 0.1, 0.15, 0.2)
-    """Advantages (balanced accuracy above the best guess) to name the best settings for, 0 to 1."""
-    budget: tuple[float, ...] = (0.02, 0.3)
-    """Lowest and highest `train.objective.budget`, searched on a logarithmic scale."""
-    privacy_weight: tuple[float, ...] = (0.3, 0.9)
-    """Lowest and highest lambda."""
-    features: tuple[int, ...] = (16, 24, 32)
-    """Widths of z to choose among."""
-    family: tuple[Family, ...] = ()
-    """Kinds of network to choose among."""
-    cut: tuple[int, ...] = ()
-    """Last blocks of vgg16_bn or resnet18 to choose among."""
-    release_noise: tuple[float, ...] = ()
-    """Amounts of noise on z, in training and at release, to choose among."""
-    bottleneck: tuple[float, ...] = ()
-    """Prices of each nat of z to choose among."""
-    mi_estimator: tuple[MiEstimator, ...] = ()
-    """The critic's estimators to choose among."""
-    adversaries: tuple[int, ...] = ()
-    """Numbers of trained adversaries to choose among."""
-    adversary_steps: tuple[int, ...] = ()
-    """Their steps for each of the extractor's, to choose among."""
-    attacks: tuple[str, ...] = ("kernel", "mlp")
-    """Attacks that judge privacy, the strongest counts, and the first of them utility: that one
-    needs no records."""
+    params_key: ClassVar[str] = "tune"
 
-    def __post_init__(self) -> None:
-        check_range("tune.trials", self.trials, 1, 10_000)
-        check_range("tune.seed", self.seed, 0, 2**31 - 1)
-        check_range("tune.epochs", self.epochs, 1, 10_000)
-        check_range("tune.people", self.people, 100, 10**9)
-        check_range("tune.seeds", self.seeds, 1, 20)
-        check_range("tune.near", self.near, 1, 1000)
-        for limit in self.limits:
-            check_range("tune.limits", limit, 0, 1)
+    trials: Annotated[int, Meta(ge=1, le=10_000, description="Number of trials.")] = 2
+    seed: Annotated[
+        int, Meta(ge=0, le=MAX_SEED, description="Seed of the sampler and of every trial.")
+    ] = 0
+    epochs: Annotated[
+        int,
+        Meta(
+            ge=1, le=10_000,
+            description="Epochs of a trial, fewer than in train; the warm-up shrinks alike.",
+        ),
+    ] = 3  # fmt: skip
+    people: Annotated[
+        int,
+        Meta(
+            ge=100, le=10**9,
+            description="Records of extractor-train, and of attacker-train, that a trial uses.",
+        ),
+    ] = 4000  # fmt: skip
+    seeds: Annotated[
+        int,
+        Meta(
+            ge=1, le=20,
+            description="Seeds for each setting near the Pareto front; the others have one.",
+        ),
+    ] = 1  # fmt: skip
+    near: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Most settings that are tried with several seeds."),
+    ] = 8
+    limits: Annotated[
+        tuple[Annotated[float, Meta(ge=0, le=1)], ...],
+        Meta(
+            description="Advantages (balanced accuracy above the best guess), for each of which "
+            "best.yaml proposes settings.",
+        ),
+    ] = (0.05, 0.1, 0.15, 0.2)
+    budget: Annotated[
+        tuple[Annotated[float, Meta(gt=0, le=0.5)], ...],
+        Meta(
+            description="Lowest and highest train.objective.budget, searched on a logarithmic "
+            "scale.",
+        ),
+    ] = (0.02, 0.3)
+    privacy_weight: Annotated[
+        tuple[Annotated[float, Meta(ge=0, le=1)], ...],
+        Meta(description="Lowest and highest train.objective.privacy_weight."),
+    ] = (0.3, 0.9)
+    features: Annotated[
+        tuple[int, ...], Meta(description="Widths of z to choose from; empty: as in train.")
+    ] = (16, 24, 32)
+    family: Annotated[
+        tuple[Family, ...],
+        Meta(description="Kinds of network to choose from; empty: as in train."),
+    ] = ()
+    cut: Annotated[
+        tuple[int, ...],
+        Meta(description="Last blocks of vgg16_bn or resnet18 to choose from; empty: as in train."),
+    ] = ()
+    release_noise: Annotated[
+        tuple[float, ...],
+        Meta(
+            description="Standard deviations of the noise on z, in training and in the exported "
+            "file, to choose from; empty: as in train.",
+        ),
+    ] = ()
+    bottleneck: Annotated[
+        tuple[float, ...],
+        Meta(description="Costs of each nat of z to choose from; empty: as in train."),
+    ] = ()
+    mi_estimator: Annotated[
+        tuple[MiEstimator, ...],
+        Meta(description="Estimators of the critic to choose from; empty: as in train."),
+    ] = ()
+    adversaries: Annotated[
+        tuple[int, ...],
+        Meta(description="Numbers of trained adversaries to choose from; empty: as in train."),
+    ] = ()
+    adversary_steps: Annotated[
+        tuple[int, ...],
+        Meta(description="Their steps for each extractor step to choose from; empty: as in train."),
+    ] = ()
+    attacks: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description="Attacks that measure privacy, of which the strongest counts. The first "
+            "also measures utility and must need no records.",
+        ),
+    ] = ("kernel", "mlp")
+
+    def _check(self) -> None:
         for name in RANGES:
             bounds = getattr(self, name)
-            if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
+            if len(bounds) != 2 or bounds[0] > bounds[1]:
                 raise ConfigError(f"tune.{name}", list(bounds), "[lowest, highest]")
-        if self.budget[0] <= 0:
-            raise ConfigError("tune.budget", list(self.budget), "budgets above 0")
-        if not self.attacks:
-            raise ConfigError("tune.attacks", "nothing", "at least one attack")
         for name in self.attacks:
             attack_named(name, "tune.attacks", records=True)
         if ATTACKS[self.attacks[0]].needs_records:
             raise ConfigError(
                 "tune.attacks", list(self.attacks), "first one that needs no records",
-                "put another first: it judges utility too",
+                "put another first: it measures utility too",
             )  # fmt: skip
 
     def searched(self) -> tuple[str, ...]:

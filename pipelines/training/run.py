@@ -12,14 +12,15 @@ import json
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pandas as pd
 import ray
 import ray.train
 import ray.train.torch
+from msgspec import Meta
+from msgspec.structs import asdict
 from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfig
 from ray.util.queue import Queue
 
@@ -34,10 +35,11 @@ from pipelines.training.storage import Storage
 from pipelines.training.workers import scaling, worker_context, worker_env
 from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
-from tiprdc.errors import DataError, check_range
+from tiprdc.errors import DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
+from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.training import checkpoint
 from tiprdc.training.diagnostics import CLUB, diagnose
 from tiprdc.training.feasibility import assess, infeasible
@@ -50,23 +52,36 @@ Role = Literal["protected", "unprotected"]
 ROLES: tuple[Role, ...] = ("protected", "unprotected")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Training of both extractors (`train`)."""
+class TrainConfig(Settings, frozen=True, kw_only=True):
+    """Training of the protected and the unprotected extractor (`train`)."""
 
-    seed: int = 0
-    """Seed of the weights and of the order of the data, >= 0."""
-    extractor: ExtractorConfig = field(default_factory=ExtractorConfig)
-    """The architecture, the same for both."""
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    """The rules; the unprotected twin plays with a privacy weight of 0."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """How long, how fast."""
-    infeasible: Literal["warn", "refuse"] = "warn"
-    """What to do if the labels alone show that an attribute cannot be hidden and a task kept."""
+    params_key: ClassVar[str] = "train"
 
-    def __post_init__(self) -> None:
-        check_range("train.seed", self.seed, 0, 2**31 - 1)
+    seed: Annotated[
+        int,
+        Meta(
+            ge=0, le=MAX_SEED, description="Seed of the weights and of the order of the records."
+        ),
+    ] = 0  # fmt: skip
+    extractor: Annotated[ExtractorConfig, Meta(description="Architecture of both extractors.")] = (
+        ExtractorConfig()
+    )
+    objective: Annotated[
+        ObjectiveConfig,
+        Meta(description="Training objective; the unprotected extractor has privacy weight 0."),
+    ] = ObjectiveConfig()
+    schedule: Annotated[ScheduleConfig, Meta(description="Epochs, batch and learning rates.")] = (
+        ScheduleConfig()
+    )
+    infeasible: Annotated[
+        Literal["warn", "refuse"],
+        Meta(
+            description="What to do if the labels alone show that an attribute cannot be hidden "
+            "and a task kept.",
+        ),
+    ] = "warn"
+
+    def _check(self) -> None:
         self.objective.agrees_with(self.extractor)
 
 

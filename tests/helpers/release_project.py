@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -320,14 +321,14 @@ def audit_report(
         model_sha256=model_sha256,
         data_digest=DATA,
         plan_sha256=plan.sha256,
-        plan=asdict(plan),
+        plan=msgspec.to_builtins(plan),
         dataset="avatars",
         modality="image",
         features=(192,),
         record=(3, 8, 8),
         notes=(),
         splits={"attacker-test": {"people": PEOPLE, "records": PEOPLE}},
-        policy=asdict(plan.policy),
+        policy=msgspec.to_builtins(plan.policy),
         attributes={"skin_tone": report},
         utility={"glasses": _task()},
         mean_utility_loss=0.01,

@@ -19,9 +19,9 @@ from ray.util.state.exception import ServerUnavailable
 
 from pipelines import cluster
 from pipelines.cluster import ClusterConfig, _translate, connect, max_parallel, unwrap
-from pipelines.params import build
 from pipelines.training.workers import scaling
 from tiprdc.errors import ClusterError, ConfigError, DataError
+from tiprdc.settings import convert
 
 ROOT = Path(__file__).parents[2]
 DRIVER = """
@@ -143,7 +143,7 @@ def test_a_number_of_workers_or_a_range() -> None:
     fixed, elastic = ClusterConfig(workers=3), ClusterConfig(workers=(1, 4))
     assert [(c.fewest, c.most) for c in (fixed, elastic)] == [(3, 3), (1, 4)]
     assert [scaling(c).num_workers for c in (fixed, elastic)] == [3, (1, 4)]
-    assert build(ClusterConfig, {"workers": [1, 4]}, "cluster") == elastic
+    assert convert(ClusterConfig, {"workers": [1, 4]}, "cluster") == elastic
 
 
 def test_what_a_worker_asks_for() -> None:

@@ -1,4 +1,4 @@
-"""What `auto` stands for follows from the records, and only where the file leaves it open."""
+"""`auto` takes its value from the records, and only where the file does not set one."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def schema(tmp_path: Path, make_shards: MakeShards) -> Callable[[Modality, int],
     return _schema
 
 
-def test_pictures_are_the_defaults_of_the_code(
+def test_many_pictures_give_the_defaults_of_the_code(
     schema: Callable[[Modality, int], Schema],
 ) -> None:
     made, params = schema("image", 14_400), ROOT / "params.yaml"
-    # `decoding` is none of a game in general: texts cannot have it.
+    # Off in the code, since texts cannot have it.
     default = TrainConfig(objective=ObjectiveConfig(adversary_decoder=True))
     assert load("train", TrainConfig, params, auto=training(made)) == default
     assert load("tune", TuneConfig, params, auto=tuning(made)) == TuneConfig()
 
 
-def test_few_pictures_are_hidden_by_what_is_believed_of_them(
+def test_few_pictures_are_cross_fitted_and_many_decoded(
     schema: Callable[[Modality, int], Schema],
 ) -> None:
     params = ROOT / "params.yaml"
@@ -61,7 +61,7 @@ def test_few_pictures_are_hidden_by_what_is_believed_of_them(
 @pytest.mark.parametrize(
     ("modality", "records"), [("image", 9_999), ("image", 10_000), ("text", 7000)]
 )
-def test_what_the_kernel_adversary_would_do_is_left_out_without_it(
+def test_without_kernel_adversary_cross_fit_and_decoder_are_off(
     schema: Callable[[Modality, int], Schema], tmp_path: Path, modality: Modality, records: int
 ) -> None:
     text = (ROOT / "params.yaml").read_text()
@@ -71,14 +71,18 @@ def test_what_the_kernel_adversary_would_do_is_left_out_without_it(
     text = re.sub(r"^    bottleneck: .*$", "    bottleneck: 0.3", text, flags=re.MULTILINE)
     (tmp_path / "params.yaml").write_text(text)
     auto = training(schema(modality, records))
-    game = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto).objective
-    assert (game.kernel_adversary, game.cross_fit, game.adversary_decoder) == (0, False, False)
+    config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto).objective
+    assert (config.kernel_adversary, config.cross_fit, config.adversary_decoder) == (
+        0,
+        False,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
     ("records", "batch"), [(100, 128), (3000, 256), (23_000, 2048), (10**9, 2048)]
 )
-def test_a_table_is_learnt_in_batches_as_large_as_its_records_allow(
+def test_batch_of_a_table_grows_with_its_records(
     schema: Callable[[Modality, int], Schema], records: int, batch: int
 ) -> None:
     auto = training(schema("table", records))
@@ -92,7 +96,7 @@ def test_a_table_is_learnt_in_batches_as_large_as_its_records_allow(
     assert config.extractor.release_noise == 0.15
 
 
-def test_texts_are_hidden_by_what_is_believed_of_them(
+def test_texts_are_cross_fitted(
     schema: Callable[[Modality, int], Schema],
 ) -> None:
     config = load("train", TrainConfig, ROOT / "params.yaml", auto=training(schema("text", 7000)))
@@ -105,7 +109,7 @@ def test_texts_are_hidden_by_what_is_believed_of_them(
     assert config.schedule.extractor_rate == config.schedule.critic_rate == 3e-3
 
 
-def test_what_the_file_says_holds_and_what_it_does_not_name_is_left_to_the_data(
+def test_values_of_the_file_hold_and_others_follow_from_the_records(
     tmp_path: Path, schema: Callable[[Modality, int], Schema]
 ) -> None:
     path = tmp_path / "params.yaml"
@@ -115,7 +119,7 @@ def test_what_the_file_says_holds_and_what_it_does_not_name_is_left_to_the_data(
     assert config.objective.memory == 0
 
 
-def test_another_word_than_auto_is_refused_with_what_is_allowed(
+def test_another_word_than_auto_is_refused(
     tmp_path: Path, schema: Callable[[Modality, int], Schema]
 ) -> None:
     path = tmp_path / "params.yaml"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from msgspec import structs
 from ruamel.yaml import YAML
 
 from pipelines.cluster import ClusterConfig
@@ -147,7 +148,7 @@ def test_a_budget_that_the_labels_forbid_is_refused_before_any_trial(
         tmp_path / "extractor-train" / "part-00000.parquet", replace(records, labels=same)
     )
     write_schema(tmp_path, schema, [digest])
-    base = replace(BASE, infeasible="refuse")
+    base = structs.replace(BASE, infeasible="refuse")
     with pytest.raises(DataError, match="hiding secret and keeping task whole cannot"):
         tune(TuneConfig(), base, ClusterConfig(log=""), shards=tmp_path, out=tmp_path / "out")
     assert json.dumps(sorted(p.name for p in tmp_path.iterdir())).count("out") == 0

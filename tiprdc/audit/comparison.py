@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from msgspec import structs
 
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import digest_of
@@ -90,8 +91,9 @@ def compare(
         ModelError, DataError, ConfigError: As an audit does.
     """
     pair = load_evidence(request, lambda share: watch("read", share))
+    lean_config = structs.replace(config, reconstruction=False)
     lean = [replace(e, schema=replace(e.schema, utility=())) for e in pair]
-    plans = [make_plan(replace(config, reconstruction=False), e, _MORE_PEOPLE) for e in lean]
+    plans = [make_plan(lean_config, e, _MORE_PEOPLE) for e in lean]
     for plan, evidence in zip(plans, lean, strict=True):
         beside(request.data).enter(plan, digest_of(evidence.test))
     scored = [

@@ -1,13 +1,15 @@
-"""What a release must hold to, and who attacks it how hard (`params.yaml: audit`)."""
+"""Settings of an audit: its attacks and the rule that decides (`audit` in params.yaml)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
 
 from tiprdc.attacks.measure import FAMILIES
 from tiprdc.attacks.suite import ATTACKS, attack_named
-from tiprdc.errors import ConfigError, check_range, suggestion
+from tiprdc.errors import ConfigError, suggestion
+from tiprdc.settings import MAX_SEED, Settings
 
 _RAW = {
     "image": ("logistic_regression", "cnn"),
@@ -16,32 +18,47 @@ _RAW = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class PolicyConfig:
-    """What a release must hold to (`audit.policy`)."""
+class PolicyConfig(Settings, frozen=True, kw_only=True):
+    """The rule that decides PASS or FAIL (`audit.policy`)."""
 
-    margin: float = 0.10
-    """How far the upper bound of balanced accuracy may lie above the baseline, > 0 to 0.5."""
-    against: Literal["prior", "floor"] = "prior"
-    """Baseline: the best guess without features, or what true utility labels alone give away."""
-    confidence: float = 0.95
-    """Of each one-sided bound, 0.8 to 0.9999."""
-    min_people: int = 200
-    """Fewest people of each class in attacker-test, 20 to 10,000,000."""
+    params_key: ClassVar[str] = "audit.policy"
 
-    def __post_init__(self) -> None:
-        check_range("audit.policy.margin", self.margin, 0.001, 0.5)
-        check_range("audit.policy.confidence", self.confidence, 0.8, 0.9999)
-        check_range("audit.policy.min_people", self.min_people, 20, 10_000_000)
+    margin: Annotated[
+        float,
+        Meta(
+            ge=0.001, le=0.5,
+            description="Distance that the upper bound of balanced accuracy may have from the "
+            "baseline.",
+        ),
+    ] = 0.10  # fmt: skip
+    against: Annotated[
+        Literal["prior", "floor"],
+        Meta(
+            description="Baseline. prior: the best guess without features. floor: what true "
+            "utility labels alone reveal.",
+        ),
+    ] = "prior"
+    confidence: Annotated[
+        float, Meta(ge=0.8, le=0.9999, description="Confidence of each one-sided bound.")
+    ] = 0.95
+    min_people: Annotated[
+        int,
+        Meta(ge=20, le=10_000_000, description="Fewest people of each class in attacker-test."),
+    ] = 200
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditConfig:
-    """Who attacks, how hard, and what counts as enough (`audit`)."""
+class AuditConfig(Settings, frozen=True, kw_only=True):
+    """The attacks of an audit and the rule that decides (`audit`)."""
 
-    policy: PolicyConfig = field(default_factory=PolicyConfig)
-    """The gate."""
-    attacks: tuple[str, ...] = (
+    params_key: ClassVar[str] = "audit"
+
+    policy: Annotated[PolicyConfig, Meta(description="The rule that decides.")] = PolicyConfig()
+    attacks: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1, description="Attacks on released features; all of them must finish."
+        ),
+    ] = (
         "logistic_regression",
         "quadratic",
         "gradient_boosting",
@@ -51,50 +68,71 @@ class AuditConfig:
         "cnn",
         "decoding",
         "decensoring",
-    )
-    """Attacks on the released features; each is mandatory."""
-    probes: tuple[str, ...] = ("logistic_regression", "mlp")
-    """Attacks that measure utility, the unprotected extractor and the shuffled control."""
-    raw: tuple[str, ...] = ()
-    """Attacks on the raw record, for the ceiling; empty chooses two that suit the modality."""
-    seeds: tuple[int, ...] = (0, 1)
-    """Each attack that depends on chance is fitted once for each."""
-    budget: int = 1
-    """Configurations that an attack on released features may try, 1 to 6."""
-    sample_seed: int = 0
-    """Decides who of attacker-test is in the balanced sample, >= 0."""
-    reconstruction: bool = True
-    """Whether a decoder tries to rebuild records."""
-    measures: tuple[str, ...] = FAMILIES
-    """What else is measured: worst_people, linkability, membership, attacker_data."""
+    )  # fmt: skip
+    probes: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description="Attacks that measure utility, the unprotected extractor and the "
+            "shuffled control.",
+        ),
+    ] = ("logistic_regression", "mlp")
+    raw: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Attacks on raw records, which give the ceiling; empty: two that suit the "
+            "modality.",
+        ),
+    ] = ()
+    seeds: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=MAX_SEED)], ...],
+        Meta(min_length=1, description="Seeds with which each random attack is fitted."),
+    ] = (0, 1)
+    budget: Annotated[
+        int,
+        Meta(ge=1, le=6, description="Configurations that an attack on released features tries."),
+    ] = 1
+    sample_seed: Annotated[
+        int,
+        Meta(
+            ge=0, le=MAX_SEED,
+            description="Seed that draws the balanced sample of attacker-test.",
+        ),
+    ] = 0  # fmt: skip
+    reconstruction: Annotated[
+        bool, Meta(description="Whether a decoder tries to reconstruct records.")
+    ] = True
+    measures: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Further measures, none of which decides the verdict: worst_people, "
+            "linkability, membership, attacker_data.",
+        ),
+    ] = FAMILIES
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         for key in ("attacks", "probes", "raw"):
             names = getattr(self, key)
             for name in names:
                 attack_named(name, f"audit.{key}", records=key != "raw")
-            if len(set(names)) != len(names) or (not names and key != "raw"):
-                raise ConfigError(f"audit.{key}", list(names), "at least one, each once")
-        for key in ("attacks", "probes"):
-            for name in getattr(self, key):
-                if "flat" not in ATTACKS[name].kinds:
+                if key != "raw" and "flat" not in ATTACKS[name].kinds:
                     raise ConfigError(f"audit.{key}", name, "an attack on features")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
-            raise ConfigError("audit.seeds", list(self.seeds), "at least one, each once, >= 0")
+            if len(set(names)) != len(names):
+                raise ConfigError(f"audit.{key}", list(names), "each once")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ConfigError("audit.seeds", list(self.seeds), "each once")
         for name in self.measures:
             if name not in FAMILIES:
                 raise ConfigError(
                     "audit.measures", name, f"some of {', '.join(FAMILIES)}",
                     suggestion(name, FAMILIES),
                 )  # fmt: skip
-        check_range("audit.budget", self.budget, 1, 6)
-        check_range("audit.sample_seed", self.sample_seed, 0, 2**31 - 1)
 
     def raw_attacks(self, modality: str) -> tuple[str, ...]:
         """Attacks on the raw record of this modality.
 
         Raises:
-            ConfigError: One of those asked for cannot read such a record.
+            ConfigError: One of the attacks in `raw` cannot read such a record.
         """
         kind = {"image": "picture", "table": "flat", "text": "text"}[modality]
         for name in self.raw:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from tiprdc.attacks.suite import ATTACKS, SUITE_VERSION
 from tiprdc.audit.config import PolicyConfig
@@ -52,7 +54,7 @@ class Plan:
     @property
     def sha256(self) -> str:
         """Digest of the plan's canonical JSON."""
-        return digest(asdict(self))
+        return digest(msgspec.to_builtins(self))
 
     def runs(self, representation: Representation) -> tuple[tuple[str, int], ...]:
         """Attack and seed of each mandatory run on a private attribute."""

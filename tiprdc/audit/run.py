@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -166,7 +167,7 @@ def run(
         model_sha256=plan.model_sha256,
         data_digest=plan.data_digest,
         plan_sha256=noted,
-        plan=asdict(plan),
+        plan=msgspec.to_builtins(plan),
         dataset=schema.dataset,
         modality=schema.modality,
         features=results.features,
@@ -176,7 +177,7 @@ def run(
             name: {"people": schema.people[name], "records": schema.records[name]}
             for name in schema.people
         },
-        policy=asdict(plan.policy),
+        policy=msgspec.to_builtins(plan.policy),
         attributes=attributes,
         utility=utility,
         mean_utility_loss=mean_loss(utility),

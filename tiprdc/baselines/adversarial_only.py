@@ -6,7 +6,7 @@ the extractor does not hear it once the pressure is full: it rises over the firs
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.train_game import play

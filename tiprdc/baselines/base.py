@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, structs
 
 from tiprdc.baselines.noise import Noise
 from tiprdc.datasets.schema import Records, Schema
-from tiprdc.errors import ConfigError, check_range
+from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import FeatureMaker, InputSpec
+from tiprdc.settings import Settings
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
@@ -18,43 +22,72 @@ Report = Callable[[int], None]
 """Told after each epoch how many are done."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class MethodsConfig:
-    """What all methods share, and the knobs of each (`comparison.methods`)."""
+class MethodsConfig(Settings, frozen=True, kw_only=True):
+    """Settings that all methods share, and those of single methods (`comparison.methods`)."""
 
-    extractor: ExtractorConfig = field(default_factory=ExtractorConfig)
-    """The architecture of every network that makes features."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """How long and how fast every one of them learns."""
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    """The rules by which `ours` plays."""
-    noise: float = 1.0
-    """noisy: standard deviation of the noise on x, in normalised units (64 grey levels, or one
-    standard deviation of a column), 0 to 100."""
-    epsilon: float = 4.0
-    """dp: epsilon of local differential privacy for each number, column or token of a record, > 0
-    to 1,000; a record of n of them has n times as much."""
-    components: int = 16
-    """hybrid: principal components kept of the encoder's features, 1 to 4,096."""
-    component_noise: float = 0.5
-    """hybrid: standard deviation of the noise on each, in those of the component, 0 to 100."""
-    hide: float = 1.0
-    """pan, maxent, deepobfuscator: weight of what adversaries know against the known task, 0 to
-    1,000."""
-    rebuild: float = 1.0
-    """pan, deepobfuscator: weight of what the reconstruction adversary rebuilds, 0 to 1,000."""
-    bottleneck: float = 0.3
-    """bottleneck: price of each nat of z (`train.objective.bottleneck`), > 0 to 1,000."""
+    params_key: ClassVar[str] = "comparison.methods"
 
-    def __post_init__(self) -> None:
-        where = "comparison.methods"
-        check_range(f"{where}.noise", self.noise, 0, 100)
-        check_range(f"{where}.epsilon", self.epsilon, 1e-6, 1000)
-        check_range(f"{where}.components", self.components, 1, 4096)
-        check_range(f"{where}.component_noise", self.component_noise, 0, 100)
-        check_range(f"{where}.hide", self.hide, 0, 1000)
-        check_range(f"{where}.rebuild", self.rebuild, 0, 1000)
-        check_range(f"{where}.bottleneck", self.bottleneck, 1e-6, 1000)
+    extractor: Annotated[
+        ExtractorConfig, Meta(description="Architecture of every network that computes features.")
+    ] = ExtractorConfig()
+    schedule: Annotated[
+        ScheduleConfig, Meta(description="Epochs, batch and learning rates of every network.")
+    ] = ScheduleConfig()
+    objective: Annotated[
+        ObjectiveConfig, Meta(description="Training objective of the method ours.")
+    ] = ObjectiveConfig()
+    noise: Annotated[
+        float,
+        Meta(
+            ge=0, le=100,
+            description="noisy: standard deviation of the noise on x, in normalised units (64 grey "
+            "levels, or one standard deviation of a column).",
+        ),
+    ] = 1.0  # fmt: skip
+    epsilon: Annotated[
+        float,
+        Meta(
+            ge=1e-6, le=1000,
+            description="dp: epsilon of local differential privacy for each number, column or "
+            "token; a record of n of them has n times as much.",
+        ),
+    ] = 4.0  # fmt: skip
+    components: Annotated[
+        int,
+        Meta(
+            ge=1, le=4096,
+            description="hybrid: principal components kept of the encoder's features.",
+        ),
+    ] = 16  # fmt: skip
+    component_noise: Annotated[
+        float,
+        Meta(
+            ge=0, le=100,
+            description="hybrid: standard deviation of the noise on each component, in its own.",
+        ),
+    ] = 0.5  # fmt: skip
+    hide: Annotated[
+        float,
+        Meta(
+            ge=0, le=1000,
+            description="pan, maxent, deepobfuscator: weight of the attribute adversaries' loss "
+            "against the known task.",
+        ),
+    ] = 1.0  # fmt: skip
+    rebuild: Annotated[
+        float,
+        Meta(
+            ge=0, le=1000,
+            description="pan, deepobfuscator: weight of the reconstruction adversary's loss.",
+        ),
+    ] = 1.0  # fmt: skip
+    bottleneck: Annotated[
+        float,
+        Meta(
+            ge=1e-6, le=1000,
+            description="bottleneck: cost of each nat of z, as train.objective.bottleneck.",
+        ),
+    ] = 0.3  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +112,7 @@ class Given:
         """The same for a method that sends features as they are: noise, bounds and the guard on z
         belong to ours."""
         extractor = self.config.extractor.unprotected()
-        return replace(self, config=replace(self.config, extractor=extractor))
+        return replace(self, config=structs.replace(self.config, extractor=extractor))
 
 
 class Method(ABC):

@@ -7,7 +7,7 @@ Source: Moyer et al. 2018; Gupta et al. 2021 (FCRL); tiprdc/objectives/bottlenec
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.train_game import play

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from tiprdc.baselines.base import Given, Method
 from tiprdc.baselines.train_game import play
 from tiprdc.models.extractor import Extractor
@@ -22,5 +24,5 @@ class Leace(Method):
 
     def fit(self, given: Given) -> Extractor:
         config = given.plain().config
-        guarded = replace(config, extractor=replace(config.extractor, leace=True))
+        guarded = structs.replace(config, extractor=structs.replace(config.extractor, leace=True))
         return play(config.objective.unprotected(), config.schedule, replace(given, config=guarded))

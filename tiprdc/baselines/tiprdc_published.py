@@ -15,9 +15,9 @@ Source: Li et al. 2020 (TIPRDC), arXiv 2005.11480.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from tiprdc.baselines.base import Given, Method, MethodsConfig

@@ -10,10 +10,13 @@ Source: B. Becker and R. Kohavi, Adult, UCI Machine Learning Repository, doi:10.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from msgspec import Meta
+
+from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader
 from tiprdc.errors import ConfigError, suggestion
+from tiprdc.settings import Settings
 
 NUMERIC = ("age", "education-num", "capital-gain", "capital-loss", "hours-per-week")
 CATEGORICAL = (
@@ -29,20 +32,21 @@ CATEGORICAL = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdultConfig:
-    """The census data set (`prepare.adult`)."""
+class AdultConfig(Settings, frozen=True, kw_only=True):
+    """UCI Adult, a census table (`prepare.adult`)."""
 
-    private: tuple[str, ...] = ("sex",)
-    """Attributes to hide, at least one: names of `CATEGORICAL`."""
-    utility: tuple[str, ...] = ("income",)
-    """Attributes that stand for the unseen tasks; one that is also private counts as private."""
-    path: str = "data/adult/adult.csv.xz"
-    """The file in the repository, or another copy with the same columns."""
+    params_key: ClassVar[str] = "prepare.adult"
 
-    def __post_init__(self) -> None:
-        if not self.private:
-            raise ConfigError("prepare.adult.private", "empty", "at least one attribute")
+    private: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Attributes to hide: categorical columns."),
+    ] = ("sex",)
+    utility: Annotated[tuple[str, ...], Meta(description=UTILITY)] = ("income",)
+    path: Annotated[
+        str, Meta(description="The file in the repository, or a copy with the same columns.")
+    ] = "data/adult/adult.csv.xz"
+
+    def _check(self) -> None:
         for key in ("private", "utility"):
             for name in getattr(self, key):
                 if name not in CATEGORICAL:

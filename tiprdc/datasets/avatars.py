@@ -8,21 +8,22 @@ from the features and not from a correlation in the data; `correlation` plants o
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import python_avatars as pa
+from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 from resvg_py import svg_to_bytes
 
 from tiprdc.datasets.reader import Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute
-from tiprdc.errors import ConfigError, check_range, suggestion
+from tiprdc.errors import ConfigError, suggestion
+from tiprdc.settings import Settings
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "skin_tone": ("light", "dark"),
@@ -140,13 +141,22 @@ _CHOSEN_BY: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class AvatarsConfig:
-    """The generated data set (`prepare.avatars`)."""
+class AvatarsConfig(Settings, frozen=True, kw_only=True):
+    """Generated faces (`prepare.avatars`)."""
 
-    private: tuple[str, ...] = ("skin_tone",)
-    """Attributes to hide: names of `ATTRIBUTES`."""
-    utility: tuple[str, ...] = (
+    params_key: ClassVar[str] = "prepare.avatars"
+
+    private: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Attributes to hide: names of the generated attributes."),
+    ] = ("skin_tone",)
+    utility: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Attributes that stand for unknown tasks; one that is also private counts "
+            "as private.",
+        ),
+    ] = (
         "skin_tone",
         "facial_hair",
         "glasses",
@@ -154,23 +164,25 @@ class AvatarsConfig:
         "hair_tone",
         "mouth_open",
     )
-    """Attributes that stand for the unseen tasks; one that is also private counts as private."""
-    people: int = 24000
-    """Number of people, one record each, 100 to 10,000,000."""
-    size: int = 32
-    """Height and width of the picture in pixels, 16 to 256."""
-    correlate: tuple[str, ...] = ("skin_tone", "smile")
-    """Two attributes of two classes between which `correlation` is planted."""
-    correlation: float = 0.0
-    """Phi coefficient between the two, -1 to 1; 0 keeps them independent."""
+    people: Annotated[
+        int, Meta(ge=100, le=10_000_000, description="People, with one record each.")
+    ] = 24000
+    size: Annotated[
+        int, Meta(ge=16, le=256, description="Height and width of a picture in pixels.")
+    ] = 32
+    correlate: Annotated[
+        tuple[str, ...], Meta(description="The two attributes of two classes that correlate.")
+    ] = ("skin_tone", "smile")
+    correlation: Annotated[
+        float,
+        Meta(
+            ge=-1, le=1,
+            description="Phi coefficient between these two; 0: they are independent.",
+        ),
+    ] = 0.0  # fmt: skip
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         where = "prepare.avatars"
-        check_range(f"{where}.people", self.people, 100, 10_000_000)
-        check_range(f"{where}.size", self.size, 16, 256)
-        check_range(f"{where}.correlation", self.correlation, -1, 1)
-        if not self.private:
-            raise ConfigError(f"{where}.private", "empty", "at least one attribute")
         for key in ("private", "utility", "correlate"):
             for name in getattr(self, key):
                 if name not in ATTRIBUTES:

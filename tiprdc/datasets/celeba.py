@@ -12,16 +12,18 @@ Source: Z. Liu, P. Luo, X. Wang and X. Tang, Deep Learning Face Attributes in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import pandas as pd
+from msgspec import Meta
 
 from tiprdc.datasets.images import list_pictures
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
+from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader, check_labels
 from tiprdc.datasets.table_files import Source, read_lines, refuse_repeats, require_columns, shown
-from tiprdc.errors import DataError, check_range
+from tiprdc.errors import DataError
+from tiprdc.settings import Settings
 
 _PICTURES = "img_align_celeba"
 _ATTRIBUTES = "list_attr_celeba.txt"
@@ -31,27 +33,50 @@ _CLASSES = {"-1": "no", "1": "yes"}
 _SPLITS = {"0": "train", "1": "val", "2": "test"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class CelebaConfig:
-    """Faces of celebrities (`prepare.celeba`)."""
+class CelebaConfig(Settings, frozen=True, kw_only=True):
+    """CelebA, faces of celebrities (`prepare.celeba`)."""
 
-    root: str = "data/celeba"
-    """Folder that holds `img_align_celeba` and the published text files."""
-    private: tuple[str, ...] = ("Male",)
-    """Attributes to hide, at least one: names of the second line of `list_attr_celeba.txt`."""
-    utility: tuple[str, ...] = ("Smiling", "Young", "Eyeglasses", "Mouth_Slightly_Open")
-    """Attributes that stand for the unseen tasks; one that is also private counts as private."""
-    identity: bool = True
-    """Whether a person is who `identity_CelebA.txt` says; false, or no such file: each picture is a
-    person of its own."""
-    split: bool = True
-    """Whether the official split is obeyed; false: people are divided at random."""
-    size: int = 64
-    """Pictures, 178 x 218 pixels as published, are stretched to this height and width, 8 to 512."""
+    params_key: ClassVar[str] = "prepare.celeba"
 
-    def __post_init__(self) -> None:
+    root: Annotated[
+        str,
+        Meta(description="Folder that holds img_align_celeba and the published text files."),
+    ] = "data/celeba"
+    private: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description="Attributes to hide: names in the second line of list_attr_celeba.txt.",
+        ),
+    ] = ("Male",)
+    utility: Annotated[tuple[str, ...], Meta(description=UTILITY)] = (
+        "Smiling",
+        "Young",
+        "Eyeglasses",
+        "Mouth_Slightly_Open",
+    )
+    identity: Annotated[
+        bool,
+        Meta(
+            description="Whether identity_CelebA.txt says which pictures are of one person; "
+            "without it or with false each picture is a person of its own.",
+        ),
+    ] = True
+    split: Annotated[
+        bool,
+        Meta(description="Whether to use the official split; false: people divided at random."),
+    ] = True
+    size: Annotated[
+        int,
+        Meta(
+            ge=8, le=512,
+            description="Height and width in pixels; pictures, 178 x 218 as published, are "
+            "stretched to it.",
+        ),
+    ] = 64  # fmt: skip
+
+    def _check(self) -> None:
         check_labels("prepare.celeba", self.private, self.utility)
-        check_range("prepare.celeba.size", self.size, 8, 512)
 
 
 def celeba_reader(config: CelebaConfig) -> ManifestReader:

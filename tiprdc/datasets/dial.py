@@ -23,16 +23,17 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
+from msgspec import Meta
 
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
+from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader, check_labels
 from tiprdc.datasets.table_files import Source, read_lines
-from tiprdc.errors import ConfigError, DataError, check_range, suggestion
+from tiprdc.errors import ConfigError, DataError, suggestion
+from tiprdc.settings import Settings
 
 FILES = ("pos_pos", "pos_neg", "neg_pos", "neg_neg")
 _VOCABULARY = "vocab"
@@ -45,31 +46,41 @@ _TRAIN, _TOTAL = 41_500, 44_000
 """Lines of each file in the published training set, and in both sets."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DialConfig:
-    """Tweets by dialect (`prepare.dial`)."""
+class DialConfig(Settings, frozen=True, kw_only=True):
+    """DIAL, tweets by the author's dialect (`prepare.dial`)."""
 
-    root: str = "data/dial"
-    """Folder that holds the four files and, if they hold numbers, `vocab`."""
-    task: Literal["mention", "sentiment"] = "mention"
-    """What the first word of the files' names says."""
-    private: tuple[str, ...] = ("race",)
-    """Attributes to hide, at least one: race or the task."""
-    utility: tuple[str, ...] = ("mention",)
-    """Attributes that stand for the unseen tasks; one that is also private counts as private."""
-    split: bool = False
-    """Whether the published split is obeyed: lines 1 to 41,500 of each file are train, the next
-    2,500 test, the rest is left out. False: all texts are divided at random. The sentiment files
-    are in the order of the emojis, so that their last lines are not like the first."""
-    length: int = 48
-    """Texts are cut or padded to this number of tokens, 4 to 4096."""
-    vocabulary: int = 8000
-    """Number of token ids at most, 300 to 100000."""
+    params_key: ClassVar[str] = "prepare.dial"
 
-    def __post_init__(self) -> None:
+    root: Annotated[
+        str,
+        Meta(description="Folder that holds the four files and, if they hold numbers, vocab."),
+    ] = "data/dial"
+    task: Annotated[
+        Literal["mention", "sentiment"],
+        Meta(description="The label in the first word of the files' names."),
+    ] = "mention"
+    private: Annotated[
+        tuple[str, ...], Meta(min_length=1, description="Attributes to hide: race or the task.")
+    ] = ("race",)
+    utility: Annotated[tuple[str, ...], Meta(description=UTILITY)] = ("mention",)
+    split: Annotated[
+        bool,
+        Meta(
+            description="Whether to use the published split: lines 1 to 41,500 of each file are "
+            "train, the next 2,500 test, and the rest is left out. The sentiment files are in the "
+            "order of the emojis, so their last lines differ from the first. false: all texts are "
+            "divided at random.",
+        ),
+    ] = False
+    length: Annotated[
+        int, Meta(ge=4, le=4096, description="Tokens of a text; texts are cut or padded to it.")
+    ] = 48
+    vocabulary: Annotated[
+        int, Meta(ge=300, le=100_000, description="Largest number of token ids.")
+    ] = 8000
+
+    def _check(self) -> None:
         check_labels("prepare.dial", self.private, self.utility)
-        check_range("prepare.dial.length", self.length, 4, 4096)
-        check_range("prepare.dial.vocabulary", self.vocabulary, 300, 100_000)
         allowed = ("race", self.task)
         for key in ("private", "utility"):
             for name in getattr(self, key):

@@ -19,15 +19,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from tiprdc.datasets.images import list_pictures
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader, check_labels
+from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader, check_labels
 from tiprdc.datasets.table_files import Source, read_lines, refuse_repeats, require_columns, shown
-from tiprdc.errors import DataError, check_range
+from tiprdc.errors import DataError
+from tiprdc.settings import Settings
 
 GROUPS = {
     "race": ("Asian", "Black", "Indian", "White"),
@@ -39,25 +42,45 @@ _ATTRIBUTES = "lfw_attributes.txt"
 _KEYS = ("person", "imagenum")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LfwConfig:
-    """Faces in the news (`prepare.lfw`)."""
+class LfwConfig(Settings, frozen=True, kw_only=True):
+    """LFW, faces in the news (`prepare.lfw`)."""
 
-    root: str = "data/lfw"
-    """Folder that holds a folder of pictures and `lfw_attributes.txt`."""
-    folder: str = ""
-    """The folder of pictures in `root`, such as lfw-deepfunneled; empty: the only one there whose
-    name begins with lfw."""
-    private: tuple[str, ...] = ("Male",)
-    """Attributes to hide, at least one: columns of `lfw_attributes.txt`, or race, age, hair."""
-    utility: tuple[str, ...] = ("Smiling", "White", "Mouth Slightly Open", "Eyeglasses")
-    """Attributes that stand for the unseen tasks; one that is also private counts as private."""
-    size: int = 64
-    """Pictures, 250 x 250 pixels as published, are stretched to this height and width, 8 to 512."""
+    params_key: ClassVar[str] = "prepare.lfw"
 
-    def __post_init__(self) -> None:
+    root: Annotated[
+        str, Meta(description="Folder that holds a folder of pictures and lfw_attributes.txt.")
+    ] = "data/lfw"
+    folder: Annotated[
+        str,
+        Meta(
+            description="Folder of pictures in root, such as lfw-deepfunneled; empty: the only one "
+            "whose name begins with lfw.",
+        ),
+    ] = ""
+    private: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description="Attributes to hide: columns of lfw_attributes.txt, or race, age, hair.",
+        ),
+    ] = ("Male",)
+    utility: Annotated[tuple[str, ...], Meta(description=UTILITY)] = (
+        "Smiling",
+        "White",
+        "Mouth Slightly Open",
+        "Eyeglasses",
+    )
+    size: Annotated[
+        int,
+        Meta(
+            ge=8, le=512,
+            description="Height and width in pixels; pictures, 250 x 250 as published, are "
+            "stretched to it.",
+        ),
+    ] = 64  # fmt: skip
+
+    def _check(self) -> None:
         check_labels("prepare.lfw", self.private, self.utility)
-        check_range("prepare.lfw.size", self.size, 8, 512)
 
 
 def lfw_reader(config: LfwConfig) -> ManifestReader:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+from msgspec import Meta
 
 from tiprdc.datasets import tokenizer
 from tiprdc.datasets.images import SUFFIXES, read_picture
@@ -17,48 +17,80 @@ from tiprdc.datasets.reader import RESERVED, Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute, Modality
 from tiprdc.datasets.table_files import Source, read_source, require_columns
 from tiprdc.datasets.tables import encode_column, fit_column
-from tiprdc.errors import ConfigError, DataError, check_range
+from tiprdc.errors import ConfigError, DataError
+from tiprdc.settings import Settings
 
 MOST_CLASSES = 50
+UTILITY = "Attributes that stand for unknown tasks; one that is also private counts as private."
+"""Description of `utility` in the settings of a published data set."""
 _INPUT = "x:"
 """Input columns of an index are named x:NAME, so that none meets an attribute's name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ManifestConfig:
-    """Anybody's data set (`prepare.manifest`)."""
+class ManifestConfig(Settings, frozen=True, kw_only=True):
+    """Your own data set (`prepare.manifest`)."""
 
-    path: str = "data/example/manifest.csv"
-    """CSV, TSV (also .gz or .xz) or Parquet file, UTF-8, one row a record."""
-    root: str = "data/example"
-    """Folder that picture paths are relative to; DVC watches it."""
-    modality: Literal["auto", "image", "table", "text"] = "auto"
-    """What a record is; auto looks at the column `x`."""
-    x: tuple[str, ...] = ("image",)
-    """Column of picture paths, or column of texts, or the input columns of a table; empty: a table
-    of all columns that have no other part."""
-    private: tuple[str, ...] = ("skin_tone",)
-    """Columns to hide, at least one, 2 to 50 classes each."""
-    utility: tuple[str, ...] = ("glasses", "facial_hair")
-    """Columns that stand for the unseen tasks, 2 to 50 classes each; one that is also private
-    counts as private."""
-    person: str | None = None
-    """Column that says whom a record is about; null: every record is a person of its own."""
-    split: str | None = "split"
-    """Column that holds the source's own splits; null: people are divided at random."""
-    size: int = 32
-    """Pictures are stretched to this height and width in pixels, 8 to 512."""
-    length: int = 128
-    """Texts are cut or padded to this number of tokens, 4 to 4096."""
-    vocabulary: int = 8000
-    """Number of token ids at most, 300 to 100000."""
+    params_key: ClassVar[str] = "prepare.manifest"
 
-    def __post_init__(self) -> None:
+    path: Annotated[
+        str,
+        Meta(description="CSV or TSV (also .gz, .xz) or Parquet file, UTF-8, one row a record."),
+    ] = "data/example/manifest.csv"
+    root: Annotated[
+        str, Meta(description="Folder that picture paths are relative to; DVC watches it.")
+    ] = "data/example"
+    modality: Annotated[
+        Literal["auto", "image", "table", "text"],
+        Meta(description="Kind of record; auto: detected from the column x."),
+    ] = "auto"
+    x: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Column of picture paths, or column of texts, or the input columns of a "
+            "table; empty: a table of all columns without another role.",
+        ),
+    ] = ("image",)
+    private: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Columns to hide, 2 to 50 classes each."),
+    ] = ("skin_tone",)
+    utility: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Columns that stand for unknown tasks, 2 to 50 classes each; one that is "
+            "also private counts as private.",
+        ),
+    ] = ("glasses", "facial_hair")
+    person: Annotated[
+        str | None,
+        Meta(
+            description="Column that identifies the person of a record; null: each record is a "
+            "person of its own.",
+        ),
+    ] = None
+    split: Annotated[
+        str | None,
+        Meta(
+            description="Column with the source's own splits; null: people are divided at random."
+        ),
+    ] = "split"
+    size: Annotated[
+        int,
+        Meta(
+            ge=8, le=512,
+            description="Height and width in pixels; pictures are stretched to it.",
+        ),
+    ] = 32  # fmt: skip
+    length: Annotated[
+        int, Meta(ge=4, le=4096, description="Tokens of a text; texts are cut or padded to it.")
+    ] = 128
+    vocabulary: Annotated[
+        int, Meta(ge=300, le=100_000, description="Largest number of token ids.")
+    ] = 8000
+
+    def _check(self) -> None:
         where = "prepare.manifest"
         check_labels(where, self.private, self.utility)
-        check_range(f"{where}.size", self.size, 8, 512)
-        check_range(f"{where}.length", self.length, 4, 4096)
-        check_range(f"{where}.vocabulary", self.vocabulary, 300, 100_000)
         _refuse_twice(f"{where}.x", self.x)
         for name in self.x:
             if name in (*self.labels, self.person, self.split):
@@ -76,7 +108,7 @@ class ManifestConfig:
 
 
 def check_labels(where: str, private: Sequence[str], utility: Sequence[str]) -> None:
-    """Check the attributes that a data set's section asks for.
+    """Check the attributes that a data set's section names.
 
     Args:
         where: The section, for messages.
@@ -84,10 +116,8 @@ def check_labels(where: str, private: Sequence[str], utility: Sequence[str]) -> 
         utility: Attributes that stand for unseen tasks.
 
     Raises:
-        ConfigError: None is private, one is named twice in a list, or a name is taken.
+        ConfigError: A list names one twice, or a name is reserved.
     """
-    if not private:
-        raise ConfigError(f"{where}.private", "empty", "at least one attribute")
     for key, names in (("private", private), ("utility", utility)):
         _refuse_twice(f"{where}.{key}", names)
         for name in names:

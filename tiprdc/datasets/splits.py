@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from tiprdc.datasets.schema import SPLITS, Attribute, Split
 from tiprdc.errors import ConfigError, DataError, suggestion
+from tiprdc.settings import Settings
 
 _OFFICIAL: dict[str, tuple[Split, ...]] = {
     "train": ("extractor-train", "attacker-train"),
@@ -25,26 +27,25 @@ _OFFICIAL: dict[str, tuple[Split, ...]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class SharesConfig:
-    """How the people are divided (`prepare.shares`); the four add up to 1."""
+class SharesConfig(Settings, frozen=True, kw_only=True):
+    """Shares of the people in the four splits (`prepare.shares`); they add up to 1."""
 
-    extractor: float = 0.6
-    """Share of the people in extractor-train, between 0 and 1."""
-    attacker_train: float = 0.18
-    """Share of the people in attacker-train, between 0 and 1."""
-    attacker_select: float = 0.06
-    """Share of the people in attacker-select, between 0 and 1."""
-    attacker_test: float = 0.16
-    """Share of the people in attacker-test, between 0 and 1."""
+    params_key: ClassVar[str] = "prepare.shares"
 
-    def __post_init__(self) -> None:
-        names = ("extractor", "attacker_train", "attacker_select", "attacker_test")
-        for name in names:
-            if not 0 < getattr(self, name) < 1:
-                raise ConfigError(
-                    f"prepare.shares.{name}", getattr(self, name), "above 0 and below 1"
-                )
+    extractor: Annotated[
+        float, Meta(gt=0, lt=1, description="Share of the people in extractor-train.")
+    ] = 0.6
+    attacker_train: Annotated[
+        float, Meta(gt=0, lt=1, description="Share of the people in attacker-train.")
+    ] = 0.18
+    attacker_select: Annotated[
+        float, Meta(gt=0, lt=1, description="Share of the people in attacker-select.")
+    ] = 0.06
+    attacker_test: Annotated[
+        float, Meta(gt=0, lt=1, description="Share of the people in attacker-test.")
+    ] = 0.16
+
+    def _check(self) -> None:
         total = sum(self.of(split) for split in SPLITS)
         if abs(total - 1) > 1e-6:
             raise ConfigError("prepare.shares", f"they add up to {total:g}", "a sum of 1")

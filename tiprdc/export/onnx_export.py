@@ -13,16 +13,17 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import onnx
 import torch
+from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc import __version__
-from tiprdc.errors import ConfigError, ModelError, check_range, suggestion
+from tiprdc.errors import ConfigError, ModelError, suggestion
 from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import MANIFEST_VERSION, VARIANTS, artifact_of
 from tiprdc.models.capacity import attribute_bits, channel_bits
@@ -30,6 +31,7 @@ from tiprdc.models.channel import Channel
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 from tiprdc.runtime.session import open_session
+from tiprdc.settings import Settings
 
 _MOST_RECORDS = 2**20
 _EXACT = "exact"
@@ -38,30 +40,51 @@ _EXACT = "exact"
 Features = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportConfig:
-    """How the extractor becomes a file (`export`)."""
+class ExportConfig(Settings, frozen=True, kw_only=True):
+    """The ONNX file and its variants (`export`)."""
 
-    opset: int = 20
-    """ONNX operator set, 18 to 23."""
-    tolerance: float = 1e-4
-    """Largest absolute difference allowed between torch's features and the file's, > 0 to 0.1."""
-    parity_records: int = 10_000
-    """Real records on which the two are compared, 1 to 1,000,000; fewer if there are fewer."""
-    variants: tuple[str, ...] = ()
-    """Smaller files beside it, each audited and released as one of its own: any of int8, fp16."""
-    variants_tolerance: float = 0.1
-    """Mean absolute difference allowed between a variant's features and the file's, > 0 to 10."""
-    calibration_records: int = 1024
-    """Records of extractor-train that set the ranges of int8, 1 to 1,000,000; fewer if there are
-    fewer."""
+    params_key: ClassVar[str] = "export"
 
-    def __post_init__(self) -> None:
-        check_range("export.opset", self.opset, 18, 23)
-        check_range("export.tolerance", self.tolerance, 1e-9, 0.1)
-        check_range("export.parity_records", self.parity_records, 1, 1_000_000)
-        check_range("export.variants_tolerance", self.variants_tolerance, 1e-9, 10)
-        check_range("export.calibration_records", self.calibration_records, 1, 1_000_000)
+    opset: Annotated[int, Meta(ge=18, le=23, description="ONNX operator set.")] = 20
+    tolerance: Annotated[
+        float,
+        Meta(
+            ge=1e-9, le=0.1,
+            description="Largest absolute difference allowed between torch's features and the "
+            "file's.",
+        ),
+    ] = 1e-4  # fmt: skip
+    parity_records: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000,
+            description="Real records on which the two are compared; fewer if there are fewer.",
+        ),
+    ] = 10_000  # fmt: skip
+    variants: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Smaller files beside it, each audited and released on its own: int8, fp16."
+        ),
+    ] = ()
+    variants_tolerance: Annotated[
+        float,
+        Meta(
+            ge=1e-9, le=10,
+            description="Mean absolute difference allowed between a variant's features and the "
+            "file's; the standard deviation of a feature is 1.",
+        ),
+    ] = 0.1  # fmt: skip
+    calibration_records: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000,
+            description="Records of extractor-train that set the ranges of int8; fewer if there "
+            "are fewer.",
+        ),
+    ] = 1024  # fmt: skip
+
+    def _check(self) -> None:
         for name in self.variants:
             if name not in VARIANTS or self.variants.count(name) > 1:
                 raise ConfigError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import torch
+from msgspec import Meta
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
@@ -15,54 +17,94 @@ from tiprdc.models.channel import Channel
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.leace import LeaceLayer
 from tiprdc.models.trunk import Family, Trunk, resolve, trunk
+from tiprdc.settings import Settings
 
 _FLATTEST = 3e-3
 """Least variance of a direction, as a share of the mean, that whitening brings up to 1."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExtractorConfig:
+class ExtractorConfig(Settings, frozen=True, kw_only=True):
     """The extractor's architecture (`train.extractor`)."""
 
-    family: Family = "auto"
-    """cnn, vgg16_bn or resnet18 for pictures, mlp for tables, bag, lstm or transformer for text;
-    auto chooses by the data: cnn, mlp or bag."""
-    width: int = 32
-    """Channels after the first convolution, or units of a hidden layer divided by 4, 8 to 1024."""
-    features: int = 24
-    """Width D of the features z, 2 to 4096."""
-    cut: int = 2
-    """The last block kept of vgg16_bn (1 to 5) or resnet18 (0, the stem, to 4)."""
-    pretrained: str | None = None
-    """A local file with torchvision's weights of that network, to start from; None for none."""
-    depth: int = 2
-    """Layers of a transformer, 1 to 12."""
-    heads: int = 4
-    """Attention heads in each layer of a transformer, 1 to 16; they divide four times the width."""
-    leace: bool = False
-    """Whether what linear attackers would find is erased after training; of the twin never."""
-    clip: float = 0.0
-    """b: each feature is squashed into [-b, b], in standard deviations of z, 0.1 to 100; 0: not."""
-    release_noise: float = 0.0
-    """Gaussian noise on z in training and at release, in standard deviations of z, 0 to 100."""
-    bits: int = 0
-    """Each feature is sent as one of 2^bits levels from -bounded to bounded, 1 to 16; 0: not."""
+    params_key: ClassVar[str] = "train.extractor"
 
-    def __post_init__(self) -> None:
-        if not 8 <= self.width <= 1024:
-            raise ConfigError("train.extractor.width", self.width, "8 to 1024")
-        if not 2 <= self.features <= 4096:
-            raise ConfigError("train.extractor.features", self.features, "2 to 4096")
-        check_range("train.extractor.depth", self.depth, 1, 12)
-        check_range("train.extractor.heads", self.heads, 1, 16)
+    family: Annotated[
+        Family,
+        Meta(
+            description="cnn, vgg16_bn or resnet18 for pictures, mlp for tables, bag, lstm or "
+            "transformer for text; auto: cnn, mlp or bag, by the data.",
+        ),
+    ] = "auto"
+    width: Annotated[
+        int,
+        Meta(
+            ge=8, le=1024,
+            description="Channels after the first convolution, or a quarter of the units of a "
+            "hidden layer.",
+        ),
+    ] = 32  # fmt: skip
+    features: Annotated[int, Meta(ge=2, le=4096, description="Width D of the features z.")] = 24
+    cut: Annotated[
+        int,
+        Meta(
+            ge=0, le=5,
+            description="Last block kept of vgg16_bn (1 to 5) or resnet18 (0, the stem, to 4).",
+        ),
+    ] = 2  # fmt: skip
+    pretrained: Annotated[
+        str | None,
+        Meta(
+            description="Local file with torchvision's weights of that network to start from; "
+            "null: random weights.",
+        ),
+    ] = None
+    depth: Annotated[int, Meta(ge=1, le=12, description="Layers of a transformer.")] = 2
+    heads: Annotated[
+        int,
+        Meta(
+            ge=1, le=16,
+            description="Attention heads in each layer of a transformer; they divide four times "
+            "the width.",
+        ),
+    ] = 4  # fmt: skip
+    leace: Annotated[
+        bool,
+        Meta(
+            description="Whether a last layer erases what linear attackers could still find "
+            "(LEACE); the unprotected extractor never has it.",
+        ),
+    ] = False
+    clip: Annotated[
+        float,
+        Meta(
+            ge=0, le=100,
+            description="Squash each feature into [-clip, clip], in standard deviations of z, 0.1 "
+            "to 100; 0: no bound.",
+        ),
+    ] = 0.0  # fmt: skip
+    release_noise: Annotated[
+        float,
+        Meta(
+            ge=0, le=100,
+            description="Gaussian noise on z in training and in the exported file, in standard "
+            "deviations of z.",
+        ),
+    ] = 0.0  # fmt: skip
+    bits: Annotated[
+        int,
+        Meta(
+            ge=0, le=16,
+            description="Send each feature as one of 2^bits levels from -clip to clip; 0: as is.",
+        ),
+    ] = 0  # fmt: skip
+
+    def _check(self) -> None:
         if self.clip:
             check_range("train.extractor.clip", self.clip, 0.1, 100)
-        check_range("train.extractor.release_noise", self.release_noise, 0, 100)
-        check_range("train.extractor.bits", self.bits, 0, 16)
         if self.bits and not self.clip:
             raise ConfigError(
                 "train.extractor.bits", f"{self.bits} bits of features without bounds",
-                "levels between -bounded and bounded", "set train.extractor.clip, such as 3",
+                hint="set train.extractor.clip, such as 3: levels lie between -clip and clip",
             )  # fmt: skip
         if self.family in ("vgg16_bn", "resnet18"):
             check_range("train.extractor.cut", self.cut, *CUTS[self.family])
@@ -78,11 +120,11 @@ class ExtractorConfig:
         return replace(self, pretrained=path)
 
     def started(self) -> ExtractorConfig:
-        """The same without pretrained weights: what they became is in the checkpoint."""
+        """The same without pretrained weights: a checkpoint has what training made of them."""
         return replace(self, pretrained=None)
 
     def unprotected(self) -> ExtractorConfig:
-        """The same with neither guard, bound, noise nor levels: what the twin is."""
+        """The same for the unprotected extractor: no LEACE layer, bound, noise or levels."""
         return replace(self, leace=False, clip=0.0, release_noise=0.0, bits=0)
 
     def trunk(self, spec: InputSpec, out: int) -> Trunk:

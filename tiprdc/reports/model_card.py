@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from msgspec import Meta
 
 from tiprdc.errors import ConfigError
 from tiprdc.formats.audit_report import Audit, Estimate, read_audit, read_audited
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract
 from tiprdc.reports import wording
+from tiprdc.settings import Settings
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 """What Markdown, or a hub's additions to it, would take for more than text."""
@@ -33,24 +35,33 @@ MEASURES = ("psnr", "ssim", "r2", "accuracy", "average_precision", "found")
 _PIPELINE_TAGS = {"image": "image-feature-extraction", "text": "feature-extraction"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class CardConfig:
-    """What the audit cannot know about a release (`card`)."""
+class CardConfig(Settings, frozen=True, kw_only=True):
+    """Facts about a release that the audit cannot measure (`card`)."""
 
-    title: str = "Extractor trained with TIPRDC"
-    """Name of the model as a person reads it; not empty."""
-    description: str = ""
-    """What it is and for whom, in a few sentences of plain text."""
-    intended_use: str = ""
-    """What it is meant for, in a few sentences of plain text."""
-    license: str = "other"
-    """Identifier of the license as model hubs write it, in lower case, such as apache-2.0."""
-    contact: str = ""
-    """Where questions go: an address or a name."""
-    languages: tuple[str, ...] = ()
-    """Languages of the records, as ISO 639 codes; for text."""
+    params_key: ClassVar[str] = "card"
 
-    def __post_init__(self) -> None:
+    title: Annotated[str, Meta(min_length=1, description="Name of the model, for readers.")] = (
+        "Extractor trained with TIPRDC"
+    )
+    description: Annotated[
+        str, Meta(description="What it is and for whom, in a few sentences of plain text.")
+    ] = ""
+    intended_use: Annotated[
+        str, Meta(description="Its intended use, in a few sentences of plain text.")
+    ] = ""
+    license: Annotated[
+        str,
+        Meta(
+            description="Identifier of the license as model hubs write it, in lower case, such as "
+            "apache-2.0.",
+        ),
+    ] = "other"
+    contact: Annotated[str, Meta(description="Where to send questions: an address or a name.")] = ""
+    languages: Annotated[
+        tuple[str, ...], Meta(description="Languages of text records, as ISO 639 codes.")
+    ] = ()
+
+    def _check(self) -> None:
         if not self.title.strip():
             raise ConfigError("card.title", repr(self.title), "a title that is not empty")
         if not _LICENSE.fullmatch(self.license):

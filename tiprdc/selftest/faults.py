@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from tiprdc.audit.plan import Representation
 from tiprdc.audit.report_document import Estimate
 from tiprdc.selftest.small_audit import ATTRIBUTE, Case
@@ -71,7 +73,7 @@ def _edited(**changes: Any) -> Fault:
 
 
 def _lenient(case: Case) -> Case:
-    policy = replace(case.plan.policy, margin=0.5)
+    policy = structs.replace(case.plan.policy, margin=0.5)
     return replace(case, plan=replace(case.plan, policy=policy))
 
 
@@ -130,7 +132,7 @@ FAULTS: dict[str, Fault] = {
     "the suite is another one": _replanned(suite_version="0.0.0"),
     "there are too few people": _replanned(people={ATTRIBUTE: 30}),
     "the policy compares with a floor that is missing": lambda e: _replanned(
-        policy=replace(e.plan.policy, against="floor")
+        policy=structs.replace(e.plan.policy, against="floor")
     )(e),
 }
 """What happened -> the evidence of a clean audit, broken by it."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import structs
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -47,8 +48,8 @@ def save(trainer: Trainer, folder: Path) -> None:
         "format": _FORMAT,
         "architecture": _architecture(trainer),
         "position": {"next_epoch": trainer.epoch, "seed": trainer.seed},
-        "schedule": asdict(trainer.schedule),
-        "game": asdict(trainer.game.config),
+        "schedule": structs.asdict(trainer.schedule),
+        "game": structs.asdict(trainer.game.config),
         "optimiser": state["param_groups"],
         "history": trainer.history,
     }
@@ -133,7 +134,7 @@ def _architecture(trainer: Trainer) -> dict[str, Any]:
     game = trainer.game
     return {
         "input": asdict(game.spec),
-        "extractor": asdict(game.extractor_config.started()),
+        "extractor": structs.asdict(game.extractor_config.started()),
         "private": game.private,
         "adversaries": game.config.adversaries,
         "reconstruction": bool(game.config.reconstruction),

@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from tiprdc.errors import check_range
+from msgspec import Meta
+
+from tiprdc.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
-    """How long, how fast, in which order (`train.schedule`)."""
+class ScheduleConfig(Settings, frozen=True, kw_only=True):
+    """Epochs, batch and learning rates of a training run (`train.schedule`)."""
 
-    epochs: int = 8
-    """Passes over extractor-train, 1 to 10,000."""
-    batch: int = 128
-    """Records in a step, over all workers together, 8 to 65,536."""
-    warm_up: float = 1.0
-    """Epochs before the extractor begins to hide, >= 0."""
-    extractor_rate: float = 1e-3
-    """Adam's rate for the extractor at the start; falls as a cosine to a twentieth."""
-    critic_rate: float = 1e-3
-    """Adam's rate for the critic at the start; falls likewise."""
-    adversary_rate: float = 2e-3
-    """Adam's rate for the adversaries, constant."""
-    weight_decay: float = 0.0
-    """Decoupled weight decay of the extractor, 0 to 1."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 runs the networks in mixed precision where the device has it."""
+    params_key: ClassVar[str] = "train.schedule"
 
-    def __post_init__(self) -> None:
-        check_range("train.schedule.epochs", self.epochs, 1, 10_000)
-        check_range("train.schedule.batch", self.batch, 8, 65_536)
-        check_range("train.schedule.warm_up", self.warm_up, 0, 10_000)
-        for name in ("extractor_rate", "critic_rate", "adversary_rate"):
-            check_range(f"train.schedule.{name}", getattr(self, name), 1e-8, 1)
-        check_range("train.schedule.weight_decay", self.weight_decay, 0, 1)
+    epochs: Annotated[
+        int, Meta(ge=1, le=10_000, description="Passes over the records of extractor-train.")
+    ] = 8
+    batch: Annotated[
+        int, Meta(ge=8, le=65_536, description="Records in a step, over all workers together.")
+    ] = 128
+    warm_up: Annotated[
+        float,
+        Meta(
+            ge=0, le=10_000,
+            description="Epochs before the privacy weight applies; it then rises over one epoch.",
+        ),
+    ] = 1.0  # fmt: skip
+    extractor_rate: Annotated[
+        float,
+        Meta(
+            ge=1e-8, le=1,
+            description="Adam's learning rate of the extractor at the start; it falls as a cosine "
+            "to a twentieth.",
+        ),
+    ] = 1e-3  # fmt: skip
+    critic_rate: Annotated[
+        float,
+        Meta(
+            ge=1e-8, le=1,
+            description="Adam's learning rate of the critic at the start; it falls likewise.",
+        ),
+    ] = 1e-3  # fmt: skip
+    adversary_rate: Annotated[
+        float,
+        Meta(ge=1e-8, le=1, description="Adam's learning rate of the trained adversaries."),
+    ] = 2e-3
+    weight_decay: Annotated[
+        float, Meta(ge=0, le=1, description="Decoupled weight decay of the extractor.")
+    ] = 0.0
+    precision: Annotated[
+        Literal["fp32", "bf16"],
+        Meta(description="bf16 runs the networks in mixed precision where the device has it."),
+    ] = "fp32"
 
     def fall(self, progress: float) -> float:
         """Share of their first rates that extractor and critic learn with, 1 to 0.05.

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from msgspec import structs
 from onnx import TensorProto, helper
 
 from pipelines.audit import __main__
@@ -97,7 +98,7 @@ SHOWS = np.eye(4)
 @pytest.mark.ray
 def test_a_release_without_the_secret_passes(table: Project, local_ray: None) -> None:
     table.release(HIDES)
-    report = table.audit(replace(CONFIG, reconstruction=True))
+    report = table.audit(structs.replace(CONFIG, reconstruction=True))
     assert (report.verdict, report.reasons) == ("PASS", ())
     secret, task = report.attributes["secret"], report.utility["task"]
     assert secret.ceiling == 1
@@ -149,7 +150,7 @@ def test_constant_features_of_pictures_leave_the_prior(
     project = Project(tmp_path, make_shards, "image", 120)
     project.release(np.zeros((project.width, 3)))
     write_model(tmp_path / "unprotected" / "unprotected.onnx", project.schema, _halves())
-    report = project.audit(replace(CONFIG, reconstruction=True))
+    report = project.audit(structs.replace(CONFIG, reconstruction=True))
     secret = report.attributes["secret"]
     assert secret.strongest is not None
     assert secret.strongest.balanced_accuracy == 0.5
@@ -175,7 +176,7 @@ def test_text_is_attacked_as_text_and_its_tokens_are_looked_for(
 ) -> None:
     project = Project(tmp_path, make_shards, "text", 160)
     project.release(np.zeros((12, 2)))
-    report = project.audit(replace(CONFIG, raw=("bag_of_tokens",), reconstruction=True))
+    report = project.audit(structs.replace(CONFIG, raw=("bag_of_tokens",), reconstruction=True))
     assert report.verdict == "PASS"
     assert report.attributes["secret"].ceiling == 1
     assert report.reconstruction is not None
@@ -240,7 +241,7 @@ def test_what_is_no_path_is_refused() -> None:
 def test_too_few_people_are_refused_before_any_work(table: Project) -> None:
     table.release(HIDES)
     with pytest.raises(DataError, match="at least 121") as refused:
-        table.audit(replace(CONFIG, policy=PolicyConfig(min_people=121)))
+        table.audit(structs.replace(CONFIG, policy=PolicyConfig(min_people=121)))
     assert "attacker-test, secret" in str(refused.value)
     assert not (table.root / "reports").exists()
 

@@ -12,6 +12,7 @@ from typing import Any
 import grimp
 import numpy as np
 import pytest
+from msgspec import structs
 from ruamel.yaml import YAML
 
 from benchmarks.comparison import settings
@@ -72,7 +73,7 @@ def test_a_cell_is_measured_once_beside_its_reference(
     make_shards(shards, "table", people=200)
     *_, reference = refer(CONFIG, cluster, shards, None)
     assert list(refer(CONFIG, cluster, shards, reference)) == [reference]
-    more = replace(CONFIG, seeds=(*CONFIG.seeds, 7))
+    more = structs.replace(CONFIG, seeds=(*CONFIG.seeds, 7))
     assert next(refer(more, cluster, shards, reference)).levels == reference.levels
     assert here == [0]
 
@@ -129,7 +130,7 @@ def test_attackers_hold_records_where_features_are_sent(
     tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = make_shards(tmp_path, "table", people=60)
-    config = replace(CONFIG, attacks=("logistic_regression", "decensoring"))
+    config = structs.replace(CONFIG, attacks=("logistic_regression", "decensoring"))
     held: list[Any] = []
 
     def scored(attacks: Any, *_: Any, x: Any = None, **__: Any) -> Any:
@@ -169,8 +170,8 @@ def test_the_settings_change_with_what_is_asked_and_not_with_the_seeds(
 ) -> None:
     schema = make_shards(tmp_path, "table", people=40)
     first = run._settings(CONFIG, schema)
-    assert run._settings(replace(CONFIG, seeds=(0, 1)), schema) == first
-    assert run._settings(replace(CONFIG, attacks=("kernel",)), schema) != first
+    assert run._settings(structs.replace(CONFIG, seeds=(0, 1)), schema) == first
+    assert run._settings(structs.replace(CONFIG, attacks=("kernel",)), schema) != first
     assert run._settings(CONFIG, replace(schema, digest="others")) != first
     assert run._settings(CONFIG, replace(schema, private=("task",))) != first
 
@@ -250,5 +251,5 @@ def test_the_references_deps_hold_all_code_that_decides_figures() -> None:
         "pipelines/cluster.py", "pipelines/observability/progress.py",
         "pipelines/observability/event_log.py",
         "pipelines/observability/metrics.py", "pipelines/observability/stage_monitor.py",
-        "tiprdc/errors.py",
+        "tiprdc/errors.py", "tiprdc/settings.py",
     }  # fmt: skip

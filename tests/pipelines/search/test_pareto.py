@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from pipelines.params import build
 from pipelines.search.pareto import (
     aggregate_seeds,
     format_proposal,
@@ -18,6 +17,7 @@ from pipelines.search.pareto import (
 )
 from pipelines.search.space import TuneConfig
 from pipelines.training.run import TrainConfig
+from tiprdc.settings import convert
 
 CONFIG = TuneConfig(limits=(0.05, 0.2))
 SEARCHED = CONFIG.searched()
@@ -98,7 +98,7 @@ def test_what_is_written_is_a_table_a_picture_and_sections_of_params(tmp_path: P
     assert "advantage 0.100 (0.080 to 0.120), utility 0.800" in page
     assert "<pre>train:\n  objective:" in page
     (proposal,) = YAML(typ="safe").load(tmp_path / "best.yaml")
-    taken = build(TrainConfig, proposal["train"], "train")
+    taken = convert(TrainConfig, proposal["train"], "train")
     assert taken.objective.adversaries == 2
     assert taken.objective.privacy_weight == 0.9
     assert taken.extractor.family == "cnn"

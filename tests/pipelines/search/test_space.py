@@ -76,10 +76,10 @@ def test_every_pair_of_network_and_cut_is_checked(tmp_path: Path, make_shards: M
         ({"privacy_weight": (0.9, 0.5)}, r"tune.privacy_weight: \[0.9, 0.5\]"),
         ({"budget": (0.0, 0.2)}, "tune.budget"),
         ({"attacks": ("mpl",)}, "did you mean 'mlp'"),
-        ({"attacks": ()}, "tune.attacks: nothing"),
+        ({"attacks": ()}, "tune.attacks: empty"),
         ({"attacks": ("decensoring", "mlp")}, "first one that needs no records"),
         ({"seeds": 0}, "tune.seeds"),
-        ({"limits": (0.1, 1.5)}, "tune.limits: 1.5"),
+        ({"limits": (0.1, 1.5)}, r"tune.limits\[1\]: 1.5\n  expected: 0 to 1"),
     ],
 )
 def test_a_search_out_of_range_is_refused(settings: dict[str, object], message: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec import structs
 
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.event_log import read
@@ -76,7 +77,7 @@ def test_a_run_cut_off_after_an_epoch_goes_on_from_there(
     make_shards(tmp_path / "shards", "table")
     cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
     # What a kill leaves: the storage of a run that got as far as its first epoch.
-    short = replace(CONFIG, schedule=replace(CONFIG.schedule, epochs=1))
+    short = structs.replace(CONFIG, schedule=structs.replace(CONFIG.schedule, epochs=1))
     monkeypatch.setattr(Storage, "forget", lambda *_: None)
     train(short, cluster, **_paths(tmp_path))
     monkeypatch.undo()
@@ -138,7 +139,7 @@ def test_the_name_of_a_run_changes_with_what_it_learns_from(
         return str(run._settings(config, "protected", tmp_path, schema)["name"])
 
     same = name(CONFIG)
-    assert name(replace(CONFIG, seed=1)) != same
+    assert name(structs.replace(CONFIG, seed=1)) != same
     assert name(CONFIG, replace(schema, digest="other")) != same
 
 
@@ -146,7 +147,7 @@ def test_a_weight_for_an_attribute_that_is_not_private_is_refused(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:
     make_shards(tmp_path / "shards", "table")
-    config = replace(CONFIG, objective=ObjectiveConfig(weights={"task": 2.0}))
+    config = structs.replace(CONFIG, objective=ObjectiveConfig(weights={"task": 2.0}))
     with pytest.raises(DataError, match=r"train.objective.weights.task: not a private attribute"):
         train(config, ClusterConfig(log=""), **_paths(tmp_path))
 
@@ -161,7 +162,7 @@ def test_more_workers_than_records_allow_is_refused(
 
 def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table")
-    config = replace(CONFIG, extractor=replace(CONFIG.extractor, leace=True))
+    config = structs.replace(CONFIG, extractor=structs.replace(CONFIG.extractor, leace=True))
     for role in run.ROLES:
         settings = run._settings(config, role, tmp_path, schema)
         assert settings["extractor"]["leace"] == (role == "protected")
@@ -169,14 +170,16 @@ def test_the_twin_has_no_guard(tmp_path: Path, make_shards: MakeShards) -> None:
 
 def test_the_twin_pays_no_price(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table")
-    config = replace(CONFIG, objective=ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0))
+    config = structs.replace(
+        CONFIG, objective=ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0)
+    )
     for role in run.ROLES:
         settings = run._settings(config, role, tmp_path, schema)
         assert bool(settings["objective"]["bottleneck"]) == (role == "protected")
 
 
 def test_a_chosen_noise_beside_a_price_is_refused_where_the_settings_are_read() -> None:
-    noisy = replace(CONFIG.extractor, release_noise=0.5)
+    noisy = structs.replace(CONFIG.extractor, release_noise=0.5)
     with pytest.raises(ConfigError, match=r"release_noise: 0.5 with a bottleneck"):
         TrainConfig(extractor=noisy, objective=ObjectiveConfig(bottleneck=0.3))
 
@@ -200,10 +203,10 @@ def test_labels_that_forbid_what_is_wanted_are_warned_of_or_refused(
     run.check_labels(CONFIG, shards, schema)
     said = capsys.readouterr().err
     assert said.startswith("warning: hiding secret and keeping task whole cannot both be met")
-    strict = replace(CONFIG, infeasible="refuse")
+    strict = structs.replace(CONFIG, infeasible="refuse")
     with pytest.raises(
         DataError, match=r"cannot both be met: .*\n  expected: .*train.objective.budget \(0.06\)"
     ):
         train(strict, ClusterConfig(log=""), **_paths(tmp_path))
-    generous = replace(strict, objective=replace(strict.objective, budget=0.5))
+    generous = structs.replace(strict, objective=structs.replace(strict.objective, budget=0.5))
     run.check_labels(generous, shards, schema)

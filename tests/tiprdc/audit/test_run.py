@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.helpers.known_leak import write_model
 from tiprdc.attacks import membership
@@ -101,7 +102,9 @@ def test_texts_are_rebuilt_as_tokens_and_constant_features_say_no_more_than_thei
     write_model(tmp_path / "released.onnx", schema, np.zeros((12, 2)))
     parts = {part: read_split(tmp_path, schema, f"attacker-{part}") for part in PARTS}
     models = {"released": OwnModel((tmp_path / "released.onnx").read_bytes())}
-    lean = replace(CONFIG, attacks=("decoding", "decensoring"), raw=("bag_of_tokens",), measures=())
+    lean = structs.replace(
+        CONFIG, attacks=("decoding", "decensoring"), raw=("bag_of_tokens",), measures=()
+    )
     report = audit(Evidence(schema, **parts, models=models), lean)
     assert report.verdict == "PASS"
     assert report.reconstruction is not None

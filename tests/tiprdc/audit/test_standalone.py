@@ -12,6 +12,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec import structs
 from onnx import TensorProto, helper
 
 from tests.helpers.known_leak import write_columns_model, write_table
@@ -137,7 +138,7 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_too_few_people_are_refused(request_: AuditRequest) -> None:
-    few = replace(CONFIG, policy=PolicyConfig(min_people=200))
+    few = structs.replace(CONFIG, policy=PolicyConfig(min_people=200))
     with pytest.raises(DataError, match="at least 200"):
         audit(request_, few)
 
@@ -169,7 +170,9 @@ def test_the_command_ends_with_the_verdicts_code(
     request_: AuditRequest, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
-    monkeypatch.setattr("tiprdc.audit.config.AuditConfig", lambda **given: replace(CONFIG, **given))
+    monkeypatch.setattr(
+        "tiprdc.audit.config.AuditConfig", lambda **given: structs.replace(CONFIG, **given)
+    )
     folder = request_.data.parent
     policy = folder / "policy.yaml"
     policy.write_text("margin: 0.2\nmin_people: 20\n")
@@ -212,7 +215,9 @@ def test_two_models_are_compared_on_the_same_people(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
-    monkeypatch.setattr("tiprdc.audit.config.AuditConfig", lambda **given: replace(CONFIG, **given))
+    monkeypatch.setattr(
+        "tiprdc.audit.config.AuditConfig", lambda **given: structs.replace(CONFIG, **given)
+    )
     monkeypatch.setattr("tiprdc.audit.config.PolicyConfig", lambda: CONFIG.policy)
     folder = request_.data.parent
     paths = [str(folder / name) for name in ("a.onnx", "b.onnx")]

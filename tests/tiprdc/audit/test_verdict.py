@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import numpy as np
 import pytest
 
@@ -282,9 +283,10 @@ def report(**changes: Any) -> AuditReport:
     )  # fmt: skip
     return AuditReport(
         suite_version=PLAN.suite_version, verdict=found, reasons=reasons, model_sha256="a" * 64,
-        data_digest="c" * 64, plan_sha256=PLAN.sha256, plan=asdict(PLAN), dataset="planted",
-        modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
-        splits={"attacker-test": {"people": 5, "records": 5}}, policy=asdict(PLAN.policy),
+        data_digest="c" * 64, plan_sha256=PLAN.sha256, plan=msgspec.to_builtins(PLAN),
+        dataset="planted", modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
+        splits={"attacker-test": {"people": 5, "records": 5}},
+        policy=msgspec.to_builtins(PLAN.policy),
         attributes={"secret": attribute}, utility={"task": task}, mean_utility_loss=0.01,
         reconstruction={"released": {"psnr": 12.0}},
         measures={"worst_people": (MEASURE,)}, not_tried=("much",),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 
 from tiprdc.baselines.base import Given, Method, MethodsConfig
 from tiprdc.baselines.methods import METHODS, method_named
@@ -138,7 +139,7 @@ def test_noise_of_our_features_is_not_in_those_of_others(
 ) -> None:
     schema = make_shards(tmp_path, "table", people=40)
     given = _given(read_split(tmp_path, schema, "extractor-train"), schema, 0)
-    noisy = replace(CONFIG, extractor=replace(CONFIG.extractor, release_noise=0.1))
+    noisy = structs.replace(CONFIG, extractor=structs.replace(CONFIG.extractor, release_noise=0.1))
     network = method.fit(replace(given, config=noisy))
     x = torch.from_numpy(given.records.x)
     with torch.inference_mode():

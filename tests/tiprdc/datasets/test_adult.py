@@ -34,7 +34,7 @@ def test_what_is_private_is_no_input_and_what_is_not_is() -> None:
         ({"private": ("gender",)}, "one of workclass"),
         ({"private": ("incom",)}, "did you mean 'income'"),
         ({"utility": ("age",)}, "prepare.adult.utility: age"),
-        ({"private": ()}, "at least one attribute"),
+        ({"private": ()}, "prepare.adult.private: empty\n  expected: at least one"),
     ],
 )
 def test_wrong_settings(change: dict[str, tuple[str, ...]], words: str) -> None:

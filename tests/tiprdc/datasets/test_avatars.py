@@ -95,7 +95,7 @@ def test_shape_and_type() -> None:
     ("change", "words"),
     [
         ({"private": ("skin_ton",)}, "did you mean 'skin_tone'"),
-        ({"private": ()}, "at least one attribute"),
+        ({"private": ()}, "prepare.avatars.private: empty\n  expected: at least one"),
         ({"people": 99}, "100 to 10000000"),
         ({"size": 8}, "16 to 256"),
         ({"correlation": 1.5}, "-1 to 1"),

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tiprdc.datasets import dial
 from tiprdc.datasets.dial import FILES, DialConfig, dial_reader

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from msgspec import structs
 
 from tests.helpers.release_samples import write_release
 from tiprdc.datasets.schema import Column, Modality, Schema, read_schema, read_split
@@ -137,7 +138,7 @@ def test_a_variant_is_smaller_and_near(
 def test_a_variant_that_is_too_far_off_is_refused(
     tmp_path: Path, pictures: dict[str, Path]
 ) -> None:
-    config = replace(CONFIG, variants_tolerance=1e-9)
+    config = structs.replace(CONFIG, variants_tolerance=1e-9)
     with pytest.raises(ModelError, match=r"differs from .*extractor\.onnx by .* on average"):
         build_variant(config, "int8", **pictures, out=tmp_path)
     assert not (tmp_path / "manifest.json").exists()

@@ -249,7 +249,7 @@ def test_scale_gradient_keeps_values_and_scales_the_way_back() -> None:
         ({"weights": {"sex": 0.0}}, "train.objective.weights.sex: 0.0"),
         (
             {"adversaries": 0, "kernel_adversary": 0.0},
-            "no adversary, trained or in closed form, and no bottleneck",
+            "no adversary, trained or kernel, and no bottleneck",
         ),
         ({"bottleneck": -0.1}, "train.objective.bottleneck: -0.1\n  expected: 0 to 1000"),
         (
@@ -341,7 +341,7 @@ def test_what_is_rebuilt_is_hidden_too_and_who_rebuilds_it_only_does_that() -> N
 
 def test_a_decoder_that_nobody_reads_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"train.objective.adversary_decoder: true without a closed-form"
+        ConfigError, match=r"train.objective.adversary_decoder: true without a kernel adversary"
     ):
         ObjectiveConfig(adversary_decoder=True, kernel_adversary=0.0, adversaries=1)
     words = InputSpec(modality="text", shape=(8,), vocabulary_size=50)
