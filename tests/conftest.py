@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import re
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +21,10 @@ from tiprdc.errors import ClusterError
 
 MakeShards = Callable[..., Schema]
 
+ROOT = Path(__file__).parents[1]
+
 GROUPS = ("ray", "repro")
-"""Markers whose tests run in one worker, one after another, and start first: they take longest."""
+"""Markers whose files run in one worker each, and start first: they take longest."""
 EXCUSED = "TIPRDC_ABSENT_PROGRAMS"
 """Environment variable: programs that CI could not install, separated by spaces (`.ci/run`)."""
 OUT_OF_TIME = "not started within --time-budget"
@@ -32,16 +38,20 @@ def local_ray() -> Iterator[None]:
 
     from pipelines.cluster import ClusterConfig, connect
 
+    config = ClusterConfig(num_cpus=2)
     assert not ray.is_initialized()
     with ExitStack() as stack:
-        for attempt in range(1, 4):
-            try:
-                stack.enter_context(connect(ClusterConfig(num_cpus=2)))
+        # Ray's limit of 30 s for its start is fixed, and a busy machine may exceed it.
+        for _ in range(2):
+            with suppress(ClusterError):
+                stack.enter_context(connect(config))
                 break
-            except ClusterError:
-                # Ray's limit of 30 s for its start is fixed, and a busy machine may exceed it.
-                if attempt == 3:
-                    raise
+            with warnings.catch_warnings():
+                # Ray leaves processes of a failed start to the garbage collector.
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
+        else:
+            stack.enter_context(connect(config))
         yield
 
 
@@ -108,24 +118,34 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(OUT_OF_TIME)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests, and name the pytest-xdist group of those that must share a worker."""
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
+    """Tests of GROUPS start first."""
     items.sort(key=_order)
 
 
-def _group(item: pytest.Item) -> str:
-    """The marker in GROUPS; else the file, if its tests share a fixture; else empty."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests of one scope in one worker, with `--dist loadgroup`.
+
+    pytest-xdist's own groups change node IDs, which pytest 9.2 does not allow.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _file_scope(nodeid.split("::")[0]) or nodeid
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@functools.cache
+def _file_scope(file: str) -> str:
+    """The file's marker of GROUPS; else the file, if tests share a fixture; else empty."""
+    text = (ROOT / file).read_text(encoding="utf-8")
     for name in GROUPS:
-        if item.get_closest_marker(name):
+        if f"pytest.mark.{name}" in text:
             return name
-    file = item.nodeid.split("::")[0]
-    definitions = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
-    shared = any(d[-1].scope == "module" and d[-1].baseid == file for d in definitions)
-    return file if shared else ""
+    return file if 'scope="module"' in text else ""
 
 
 def _order(item: pytest.Item) -> int:
