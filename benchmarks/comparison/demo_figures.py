@@ -1,11 +1,11 @@
-"""The README's figures: each cell is one data set, private attribute and seed through the graph.
+"""Makes the README's figures: one private attribute and seed a row, through the whole graph.
 
     python -m benchmarks.comparison.demo_figures --private skin_tone --private glasses --seed 0
 
 Everything else comes from params.yaml: the same shards, training, export and audit as `dvc repro`.
-The shards are prepared once; a cell that is already in the CSV is not run again, so a stopped run
-goes on. `benchmarks.comparison` measures many methods with fewer attacks; this one
-is the whole graph of the default method, verdict included.
+The shards are prepared once. Rows that are in the CSV are not computed again, so a stopped run
+resumes. `benchmarks.comparison.cell` measures many methods with fewer attacks; this is the whole
+graph of the default method, verdict included.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(
     ),
     out: Annotated[Path, typer.Option(help="CSV to add to.")] = HERE / "demo_figures.csv",
 ) -> None:
-    """Train, export and audit each attribute with each seed; one row of the CSV for each."""
+    """Train, export and audit each attribute with each seed; write one row of the CSV for each."""
     config, cluster = load("prepare", PrepareConfig), load("cluster", ClusterConfig)
     with connect(cluster):
         shards = work / config.dataset
@@ -59,12 +59,12 @@ def main(
         tasks = tuple(dict.fromkeys((*config.private, *config.utility)))
         for name in private:
             for number in seed:
-                if (config.dataset, name, str(number)) not in _done(out):
-                    _add(out, _cell(shards, name, tasks, number, cluster))
-    _show(out)
+                if (config.dataset, name, str(number)) not in _finished(out):
+                    _append(out, _row(shards, name, tasks, number, cluster))
+    _print(out)
 
 
-def _cell(
+def _row(
     shards: Path, name: str, tasks: tuple[str, ...], seed: int, cluster: ClusterConfig
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
@@ -89,8 +89,8 @@ def _cell(
             out=folder / "reports",
         )
         report = json.loads((folder / "reports" / "audit.json").read_text())
-    found = report["attributes"][name]
-    strongest = found["strongest"]
+    attribute = report["attributes"][name]
+    strongest = attribute["strongest"]
     utility = {
         task: {side: round(values[side]["balanced_accuracy"], 4)
                for side in ("released", "unprotected", "ceiling")}
@@ -99,16 +99,16 @@ def _cell(
     return {
         "dataset": schema.dataset, "private": name, "seed": seed, "verdict": report["verdict"],
         "attack": strongest["attack"], "value": strongest["balanced_accuracy"],
-        "low": strongest["low"], "high": strongest["high"], "prior": found["prior"],
-        "floor": found["floor"],
-        "unprotected": found["controls"]["unprotected"]["balanced_accuracy"],
-        "ceiling": found["ceiling"], "mean_utility_loss": report["mean_utility_loss"],
+        "low": strongest["low"], "high": strongest["high"], "prior": attribute["prior"],
+        "floor": attribute["floor"],
+        "unprotected": attribute["controls"]["unprotected"]["balanced_accuracy"],
+        "ceiling": attribute["ceiling"], "mean_utility_loss": report["mean_utility_loss"],
         "utility": json.dumps(utility),
     }  # fmt: skip
 
 
 def _with_private(shards: Path, folder: Path, name: str, tasks: tuple[str, ...]) -> Schema:
-    """The same shards with another attribute to hide: only `schema.json` differs."""
+    """Link the shards into a folder, with another private attribute in schema.json."""
     folder.mkdir()
     for entry in shards.resolve().iterdir():
         if entry.name != "schema.json":
@@ -119,28 +119,28 @@ def _with_private(shards: Path, folder: Path, name: str, tasks: tuple[str, ...])
     return schema
 
 
-def _done(out: Path) -> set[tuple[str, str, str]]:
+def _finished(out: Path) -> set[tuple[str, str, str]]:
     if not out.exists():
         return set()
     with out.open(newline="") as stream:
         return {(row["dataset"], row["private"], row["seed"]) for row in csv.DictReader(stream)}
 
 
-def _add(out: Path, row: dict[str, Any]) -> None:
-    shown = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
-    append(out, COLUMNS, shown)
+def _append(out: Path, row: dict[str, Any]) -> None:
+    texts = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
+    append(out, COLUMNS, texts)
 
 
-def _show(out: Path) -> None:
-    # As many as a terminal of 80 columns can show; the file has them all.
-    shown = {
+def _print(out: Path) -> None:
+    # The columns that fit a terminal of 80 characters; the file has all.
+    headings = {
         "private": "private", "seed": "seed", "verdict": "verdict", "value": "value", "low": "low",
         "high": "high", "unprotected": "unprotected", "ceiling": "raw", "mean_utility_loss": "lost",
     }  # fmt: skip
-    table = Table(*shown.values(), box=SIMPLE, padding=0)
+    table = Table(*headings.values(), box=SIMPLE, padding=0)
     with out.open(newline="") as stream:
         for row in csv.DictReader(stream):
-            table.add_row(*(row[column] for column in shown))
+            table.add_row(*(row[column] for column in headings))
     Console().print(table)
 
 

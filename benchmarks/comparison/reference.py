@@ -1,9 +1,9 @@
-"""What does not depend on the method: shards, and for each seed the ceiling and unprotected twin.
+"""Makes what all methods share: shards, and for each seed the ceiling and unprotected accuracy.
 
     python -m benchmarks.comparison.reference --dataset avatars
 
-Writes `shards/<dataset>/` and `results/<dataset>-reference.json`. Where the data are not there it
-says so in both, and the data set's cells are empty.
+Writes `shards/<dataset>/` and `results/<dataset>-reference.json`. If the data are missing, the JSON
+says so and the cells of the data set are empty.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from pipelines.params import load
 
 
 def main(dataset: Annotated[str, typer.Option(help="A section of params.yaml.")]) -> None:
-    """Prepare a data set and measure what every method is compared with."""
+    """Prepare a data set and measure the references of all methods."""
     reference(dataset, load("cluster", ClusterConfig))
 
 
 def reference(dataset: str, cluster: ClusterConfig) -> Reference | None:
-    """The reference of a data set, made if it is not there; None where the data are not."""
+    """The reference of a data set, computed if it does not exist; None if the data are missing."""
     config, shards, path = source(dataset), SHARDS / dataset, RESULTS / f"{dataset}-reference.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    why = absent(config)
-    if why:
-        console.print(f"{dataset}: left out: {why}", markup=False)
+    reason = absent(config)
+    if reason:
+        console.print(f"{dataset}: left out: {reason}", markup=False)
         shards.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"absent": why}) + "\n")
+        path.write_text(json.dumps({"absent": reason}) + "\n")
         return None
     with connect(cluster):
         schema = make_shards(config, cluster, shards)
-        for found in refer(comparison(dataset, schema), cluster, shards, read(path)):
-            path.write_text(json.dumps({**asdict(found), "shards": ""}, indent=1) + "\n")
-    return found
+        for result in refer(comparison(dataset, schema), cluster, shards, read(path)):
+            path.write_text(json.dumps({**asdict(result), "shards": ""}, indent=1) + "\n")
+    return result
 
 
 def read(path: Path) -> Reference | None:
-    """What was written before; None if there is nothing."""
+    """The reference in a file; None if it does not exist or the data were missing."""
     document = json.loads(path.read_text()) if path.exists() else {"absent": ""}
     if "absent" in document:
         return None
-    levels = {int(seed): found for seed, found in document["levels"].items()}
+    levels = {int(seed): level for seed, level in document["levels"].items()}
     return Reference(document["shards"], levels, document["settings"])
 
 

@@ -1,9 +1,9 @@
-"""All cells -> `table/`: results.csv, a Markdown table and a trade-off plot for each data set.
+"""Writes `table/` from all cells: results.csv, a Markdown table, a plot for each data set.
 
     python -m benchmarks.comparison.table
 
-Over several seeds a figure is the mean of the seeds, and its interval reaches from the lowest lower
-bound to the highest upper bound: wider than it need be, and never a promise that was not measured.
+Over several seeds a figure is the mean of the seeds. Its interval spans from the lowest lower bound
+to the highest upper bound, which is conservative.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from tiprdc.baselines.methods import METHODS
 from tiprdc.errors import DataError
 
 _TEXT = ("dataset", "method", "attribute", "role", "attack", "known", "settings")
-_WIDE, _HIGH = 0.2, 0.04
-"""Room for a name, as shares of the axes."""
-_COLOURS = {"told": "#b45f06", "not": "#1f5fa8", "ours": "#0b7a3b"}
+_WIDTH, _HEIGHT = 0.2, 0.04
+"""Size of a label, as shares of the axes."""
+_COLOURS = {"supervised": "#b45f06", "unsupervised": "#1f5fa8", "ours": "#0b7a3b"}
+"""A supervised method is trained with the label of a task."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """A proportion with its bounds, over all seeds."""
+    """A proportion with its bounds, aggregated over seeds."""
 
     value: float
     low: float
@@ -41,7 +42,7 @@ class Figures:
 
 
 def main() -> None:
-    """Write everything that follows from the cells' files."""
+    """Read the files of the cells and write `table/`."""
     files = [RESULTS / f"{d}-{m}.csv" for d in listed("datasets") for m in listed("methods")]
     table = read([file for file in files if file.exists()])
     TABLE.mkdir(exist_ok=True)
@@ -52,33 +53,33 @@ def main() -> None:
 
 
 def read(files: list[Path]) -> pd.DataFrame:
-    """The rows of all files, one after another.
+    """Concatenate the rows of all files.
 
     Raises:
-        DataError: There are none, or rows of one data set are not of the same settings.
+        DataError: There are no rows, or rows of one data set have different settings.
     """
     frames = [pd.read_csv(file, dtype=dict.fromkeys(_TEXT, str)) for file in files]
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         raise DataError(
-            str(RESULTS), "no finished cell", "at least one",
+            str(RESULTS), "no cell is finished", "",
             "run `python -m benchmarks.comparison.cell --dataset avatars`",
         )  # fmt: skip
     table = pd.concat(frames, ignore_index=True)[list(COLUMNS)]
     for name, rows in table.groupby("dataset"):
         if rows["settings"].nunique() > 1:
             raise DataError(
-                str(name), "cells of different settings, data or code", "one for a data set",
+                str(name), "cells of different settings, data or code", "",
                 "run `python -m benchmarks.comparison.cell` again for it",
             )  # fmt: skip
     return table
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """One table a data set, methods in the order of the registry."""
+    """One table for each data set; methods in the order of the registry."""
     lines = ["# Comparison of methods", "", *_HEAD]
     for name, rows in table.groupby("dataset", sort=False):
-        private, tasks = _named(rows, "private"), _named(rows, "utility")
+        private, tasks = _attributes(rows, "private"), _attributes(rows, "utility")
         lines += ["", f"## {name}", "", *_levels(rows)]
         head = ["method", "seeds", *private, *tasks, "features", *_measures(rows)]
         lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
@@ -93,41 +94,41 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 _HEAD = (
-    "Balanced accuracy in %, with one-sided 95 % bounds, of the attack or probe that did best on",
-    "other people, on people whom no method has seen. Private attributes: lower hides more. Tasks:",
-    "higher keeps more; in *italics* where the method was told the task in training, so that only",
-    "its other tasks are unseen. `raw`, `noisy`, `dp` and `hybrid` are attacked as torch and numpy",
-    "make their features, all others as the exported file does. dp's epsilon is for each number of",
-    "a record; a whole record has the sum of them. Over several seeds: the mean, the lowest bound",
-    "and the highest.",
+    "Balanced accuracy in %, with one-sided 95 % bounds, of the strongest attack or probe. It is",
+    "selected on other people, and measured on people in no training data. Private attributes:",
+    "lower is better. Tasks: higher is better; *italics* mark a task whose labels the method is",
+    "trained with, so only its other tasks are unseen. `raw`, `noisy`, `dp` and `hybrid` are",
+    "attacked on features from torch and numpy, all others on features from the exported file. The",
+    "epsilon of `dp` is per number of a record; that of a whole record is their sum. Over several",
+    "seeds: the mean, the lowest bound and the highest.",
 )
 
 
 def figures(rows: pd.DataFrame, attribute: str) -> Figures:
-    """One attribute of one method, over its seeds."""
-    found = rows[rows["attribute"] == attribute]
-    return Figures(found["value"].mean(), found["low"].min(), found["high"].max())
+    """Figures of one attribute over the seeds of one method."""
+    selected = rows[rows["attribute"] == attribute]
+    return Figures(selected["value"].mean(), selected["low"].min(), selected["high"].max())
 
 
 def utility(rows: pd.DataFrame, tasks: list[str]) -> Figures:
-    """The mean over tasks of one method."""
-    found = pd.DataFrame([vars(figures(rows, task)) for task in tasks]).mean()
-    return Figures(found["value"], found["low"], found["high"])
+    """Mean of the figures of one method over tasks."""
+    mean = pd.DataFrame([vars(figures(rows, task)) for task in tasks]).mean()
+    return Figures(mean["value"], mean["low"], mean["high"])
 
 
-def untold(rows: pd.DataFrame) -> list[str]:
-    """The tasks that no method was told; all, if every one was told to some method."""
-    told = set(rows["known"].dropna())
-    tasks = _named(rows, "utility")
-    return [task for task in tasks if task not in told] or tasks
+def unseen_tasks(rows: pd.DataFrame) -> list[str]:
+    """Tasks whose labels no method is trained with; all tasks, if there is none."""
+    supervised = set(rows["known"].dropna())
+    tasks = _attributes(rows, "utility")
+    return [task for task in tasks if task not in supervised] or tasks
 
 
 def plot(name: str, rows: pd.DataFrame, path: Path) -> None:
-    """What is kept against what the strongest attack gets, a point a method; up and left is good.
+    """Plot utility over the strongest attack, one point a method; up and left is better.
 
-    With several private attributes the one counts of which an attack gets most above its prior.
+    With several private attributes: the one with the largest attack above its prior.
     """
-    tasks = untold(rows)
+    tasks = unseen_tasks(rows)
     figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     axes = figure.add_subplot()
     names: dict[str, tuple[float, float]] = {}
@@ -135,48 +136,49 @@ def plot(name: str, rows: pd.DataFrame, path: Path) -> None:
         x, y = _strongest(of_method), utility(of_method, tasks)
         _point(axes, method, x, y, bool(of_method["known"].notna().any()))
         names[method] = (100 * x.value, 100 * y.value)
-    twin = rows.drop_duplicates(["seed", "attribute"])
-    private = twin[twin["role"] == "private"]["unprotected"].max()
-    kept = twin[twin["attribute"].isin(tasks)]["unprotected"].mean()
-    axes.plot(100 * private, 100 * kept, "k+", markersize=9)
+    levels = rows.drop_duplicates(["seed", "attribute"])
+    private = levels[levels["role"] == "private"]["unprotected"].max()
+    unprotected = levels[levels["attribute"].isin(tasks)]["unprotected"].mean()
+    axes.plot(100 * private, 100 * unprotected, "k+", markersize=9)
     prior = rows[rows["role"] == "private"]["prior"].min()
     axes.axvline(100 * prior, color="0.6", linewidth=1, linestyle=":")
-    _write(axes, {**names, "unprotected": (100 * private, 100 * kept)})
+    _label_points(axes, {**names, "unprotected": (100 * private, 100 * unprotected)})
     axes.set_xlabel("Strongest attack, % balanced accuracy (dotted: a guess)")
-    told = " (hollow: told one of them)" if set(tasks) & set(rows["known"].dropna()) else ""
-    axes.set_ylabel(f"Mean over {', '.join(tasks)}{told}, %", wrap=True)
-    axes.set_title(f"{name}: hidden to the left, kept to the top", fontsize=10)
-    # The same figures, the same bytes.
+    note = " (hollow: trained with one of them)" if set(tasks) & set(rows["known"].dropna()) else ""
+    axes.set_ylabel(f"Mean over {', '.join(tasks)}{note}, %", wrap=True)
+    axes.set_title(f"{name}: more private to the left, more useful to the top", fontsize=10)
+    # Reproducible bytes.
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})
 
 
-def _point(axes: mpl.axes.Axes, name: str, x: Figures, y: Figures, told: bool) -> None:
-    colour = _COLOURS["ours" if name == "ours" else "told" if told else "not"]
+def _point(axes: mpl.axes.Axes, name: str, x: Figures, y: Figures, supervised: bool) -> None:
+    kind = "supervised" if supervised else "unsupervised"
+    colour = _COLOURS["ours" if name == "ours" else kind]
     axes.errorbar(
         100 * x.value, 100 * y.value,
         xerr=[[100 * (x.value - x.low)], [100 * (x.high - x.value)]],
         yerr=[[100 * (y.value - y.low)], [100 * (y.high - y.value)]],
-        fmt="o", color=colour, markerfacecolor="white" if told else colour,
+        fmt="o", color=colour, markerfacecolor="white" if supervised else colour,
         elinewidth=0.7, markersize=6,
     )  # fmt: skip
 
 
-def _write(axes: mpl.axes.Axes, names: dict[str, tuple[float, float]]) -> None:
-    """Names beside their points, none on another: from the lowest up, each as low as it can be."""
+def _label_points(axes: mpl.axes.Axes, names: dict[str, tuple[float, float]]) -> None:
+    """Write names beside their points without overlap, from the lowest point up."""
     axes.margins(x=0.14, y=0.08)
     axes.autoscale_view()
-    # A point's place as a share of the axes.
-    places = {
+    # Coordinates of the points as shares of the axes.
+    positions = {
         name: axes.transAxes.inverted().transform(axes.transData.transform(point))
         for name, point in names.items()
     }
-    taken: list[tuple[float, float]] = []
-    for name, (x, y) in sorted(places.items(), key=lambda pair: pair[1][1]):
+    labels: list[tuple[float, float]] = []
+    for name, (x, y) in sorted(positions.items(), key=lambda pair: pair[1][1]):
         level = y + 0.01
-        while any(abs(x - a) < _WIDE and abs(level - b) < _HIGH for a, b in taken):
-            level += _HIGH / 4
-        taken.append((x, level))
+        while any(abs(x - a) < _WIDTH and abs(level - b) < _HEIGHT for a, b in labels):
+            level += _HEIGHT / 4
+        labels.append((x, level))
         axes.annotate(
             name, names[name], xytext=(x + 0.012, level), textcoords="axes fraction", fontsize=8,
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.6"},
@@ -185,29 +187,29 @@ def _write(axes: mpl.axes.Axes, names: dict[str, tuple[float, float]]) -> None:
 
 def _strongest(rows: pd.DataFrame) -> Figures:
     private = rows[rows["role"] == "private"].drop_duplicates("attribute")
-    found = [(figures(rows, one), prior) for one, prior in
-             zip(private["attribute"], private["prior"], strict=True)]  # fmt: skip
-    return max(found, key=lambda pair: pair[0].value - pair[1])[0]
+    attacks = [(figures(rows, one), prior) for one, prior in
+               zip(private["attribute"], private["prior"], strict=True)]  # fmt: skip
+    return max(attacks, key=lambda pair: pair[0].value - pair[1])[0]
 
 
-def _named(rows: pd.DataFrame, role: str) -> list[str]:
+def _attributes(rows: pd.DataFrame, role: str) -> list[str]:
     return list(dict.fromkeys(rows[rows["role"] == role]["attribute"]))
 
 
 def _methods(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for name in METHODS:
-        found = rows[rows["method"] == name]
-        if len(found):
-            yield name, found
+        selected = rows[rows["method"] == name]
+        if len(selected):
+            yield name, selected
 
 
 def _levels(rows: pd.DataFrame) -> list[str]:
-    """What every figure is read against."""
+    """Table of prior, label floor, ceiling and unprotected accuracy."""
     head = ["", "prior", "label floor", "ceiling (raw record)", "unprotected"]
     lines = [f"| {' | '.join(head)} |", "|---|---|---|---|---|"]
     keys = ["prior", "floor", "ceiling", "unprotected"]
-    for attribute, found in rows.groupby("attribute", sort=False):
-        levels = found.drop_duplicates("seed")[keys].mean()
+    for attribute, selected in rows.groupby("attribute", sort=False):
+        levels = selected.drop_duplicates("seed")[keys].mean()
         cells = [f"{100 * levels[k]:.1f}" if pd.notna(levels[k]) else "" for k in keys]
         lines.append(f"| {attribute} | {' | '.join(cells)} |")
     return lines
@@ -222,8 +224,8 @@ def _mean(values: pd.Series[float]) -> str:
 
 
 def _task(rows: pd.DataFrame, task: str) -> str:
-    said = str(figures(rows, task))
-    return f"*{said}*" if task in set(rows["known"].dropna()) else said
+    text = str(figures(rows, task))
+    return f"*{text}*" if task in set(rows["known"].dropna()) else text
 
 
 if __name__ == "__main__":

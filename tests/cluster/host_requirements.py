@@ -1,4 +1,4 @@
-"""This machine: can it have hosts in namespaces, and is anything left of them?"""
+"""Checks that this machine can run hosts in namespaces, and what is left of them afterwards."""
 
 from __future__ import annotations
 
@@ -20,87 +20,87 @@ NEEDED = {
     "pgrep": "procps", "sshd": "openssh-server", "ssh": "openssh-client", "rsync": "rsync",
     "git": "git", "make": "make", "useradd": "passwd",
 }  # fmt: skip
-"""Program -> Debian's package."""
+"""Program -> Debian package."""
 _NAMESPACES = ["--mount", "--net", "--pid", "--ipc", "--uts"]
 
 
-def what_is_missing() -> str:
-    """Why no hosts can be made here; empty if they can."""
+def missing_requirements() -> str:
+    """Why this machine cannot run hosts; empty if it can."""
     if sys.platform != "linux":
-        return "its hosts are Linux namespaces, and this is no Linux"
+        return "hosts are Linux namespaces, and this is not Linux"
     if os.geteuid() != 0:
-        return "its hosts are namespaces, which take root to make: sudo make cluster-test"
+        return "creating namespaces needs root: sudo make cluster-test"
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     absent = sorted({NEEDED[name] for name in NEEDED if not shutil.which(name, path=path)})
     if absent:
         return f"not installed: {', '.join(absent)} (Debian: apt-get install {' '.join(absent)})"
-    made = subprocess.run(
+    unshared = subprocess.run(
         ["unshare", *_NAMESPACES, "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
         capture_output=True, text=True,
     )  # fmt: skip
-    return f"no namespaces for this root: {made.stderr.strip()}" if made.returncode else ""
+    return f"no namespaces for this root: {unshared.stderr.strip()}" if unshared.returncode else ""
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder that is gone afterwards."""
+    """A temporary folder."""
     with tempfile.TemporaryDirectory(prefix="tiprdc-cluster-") as folder:
         yield Path(folder)
 
 
-def run_apart(command: Sequence[str], folder: Path) -> tuple[int, int]:
-    """Run a command in namespaces of its own; the kernel ends all that is in them when it ends.
+def run_in_namespaces(command: Sequence[str], folder: Path) -> tuple[int, int]:
+    """Run a command in new namespaces; when it ends, the kernel ends every process in them.
 
-    It also ends when this process does, however that comes about.
+    It also ends when this process ends, for any reason.
 
     Args:
-        command: Its words.
-        folder: Where its hosts have their disks.
+        command: Its arguments.
+        folder: Disks of its hosts.
 
     Returns:
-        Its exit code, and how many processes its hosts had at most.
+        Exit code, and the largest number of processes on its hosts.
     """
-    bound = ["setpriv", "--pdeathsig", "KILL"]
+    with_parent = ["setpriv", "--pdeathsig", "KILL"]
     unshared = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--mount-proc"]
-    # An init that reaps orphans: a host ends only when all that ran in it are reaped.
+    # An init that reaps orphans: a host ends only when all its processes are reaped.
     init = ["bash", "-c", '"$@"; exit', "init"]
     process = subprocess.Popen(
-        [*bound, *unshared, *init, *command], cwd=ROOT, start_new_session=True
+        [*with_parent, *unshared, *init, *command], cwd=ROOT, start_new_session=True
     )
-    most = 0
+    peak = 0
     try:
         while process.poll() is None:
-            most = max(most, _processes(folder))
+            peak = max(peak, _processes(folder))
             time.sleep(1)
     finally:
         process.kill()
         process.wait()
-    return process.returncode, most
+    return process.returncode, peak
 
 
-def left_of(folder: Path) -> str:
-    """What of the hosts can still be seen here; empty if nothing."""
+def leftovers(folder: Path) -> str:
+    """What is left of the hosts on this machine; empty if nothing."""
     # The kernel needs a moment to end a hundred processes.
     for _ in range(50):
         if not _processes(folder):
             break
         time.sleep(0.1)
     mounts = str(folder) in Path("/proc/self/mountinfo").read_text()
-    found = {
+    remains = {
         "processes": _processes(folder),
         "mounts": mounts,
         "files": folder.exists(),
         "interfaces": Path("/sys/class/net/switch").exists(),
     }
-    return ", ".join(name for name, there in found.items() if there)
+    return ", ".join(name for name, present in remains.items() if present)
 
 
 def _processes(folder: Path) -> int:
-    """How many processes have their root in this folder."""
-    found = 0
+    """Number of processes whose root is in this folder."""
+    count = 0
     for process in psutil.process_iter():
         try:
-            found += str(folder) in str(Path(f"/proc/{process.pid}/root").readlink())
+            count += str(folder) in str(Path(f"/proc/{process.pid}/root").readlink())
         except OSError:
             continue
-    return found
+    return count

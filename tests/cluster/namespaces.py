@@ -1,9 +1,8 @@
-"""Machines of their own on one machine: namespaces, a switch between them, a disk each.
+"""Hosts on one machine: namespaces, a network switch between them, a disk each.
 
-A host is a process and what it starts, in namespaces (PID, mount, network, IPC, UTS) without name.
-So it dies at once when its first process is killed, as a machine whose power fails, and leaves no
-process, no mount and no interface behind. Its disk (an overlay over this machine's) stays, and it
-can be booted again.
+A host is a process and its children in unnamed namespaces (PID, mount, network, IPC, UTS). Killing
+its first process ends it at once, like a power failure, and leaves no process, mount or interface.
+Its disk (an overlay over this machine's) stays, so it can boot again.
 """
 
 from __future__ import annotations
@@ -19,34 +18,34 @@ from typing import IO
 
 BOOT = Path(__file__).with_name("boot.sh")
 SWITCH = "10.77.0.254"
-"""Address of this side of the switch, and the hosts' gateway: it forwards nothing."""
+"""Address of this machine on the switch, and gateway of the hosts; it forwards nothing."""
 USER = "ray"
 PROJECT = f"/home/{USER}/tiprdc"
 
 
 class StepError(Exception):
-    """A command failed, or what it should have brought about did not come.
+    """A command failed, or its effect did not appear in time.
 
     Args:
-        reason: For a person.
-        said: All that the command said.
+        reason: Message for a person.
+        output: Output of the command.
     """
 
-    def __init__(self, reason: str, said: str = "") -> None:
+    def __init__(self, reason: str, output: str = "") -> None:
         super().__init__(reason)
-        self.said = said
+        self.output = output
 
 
 class Host:
-    """One machine.
+    """One host.
 
     Args:
-        name: Its name in the network.
-        address: IPv4.
-        folder: For its disk, on a file system other than the root's (an overlay's upper layer may
-            not lie within its lower one).
-        shared: Folder that all hosts see as /mnt/shared, as they would a network disk.
-        program: What it runs; the host goes down when that ends.
+        name: Host name.
+        address: IPv4 address.
+        folder: For its disk, on another file system than the root (an overlay's upper layer may not
+            lie within its lower one).
+        shared: Folder that all hosts mount as /mnt/shared, like a network disk.
+        program: Its first program; the host goes down when that ends.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Host:
             (self.disk / part).mkdir(parents=True)
 
     def boot(self, log: IO[bytes]) -> None:
-        """Start it and plug it into the switch."""
+        """Start the host and connect it to the switch."""
         kinds = ["--mount", "--uts", "--ipc", "--net", "--pid"]
         self._process = subprocess.Popen(
             ["unshare", *kinds, "--fork", "--kill-child", "bash", str(BOOT), self.name,
@@ -67,12 +66,12 @@ class Host:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         self._plug_in()
-        wait_for(self._is_up, f"{self.name} to boot", 30)
+        wait_for(self._is_booted, f"{self.name} to boot", 30)
 
     def kill(self) -> None:
-        """As if its power failed: all its processes at once, none is asked."""
+        """Kill all its processes at once, like a power failure."""
         assert self._process is not None
-        os.kill(self._first(), signal.SIGKILL)
+        os.kill(self._init_pid(), signal.SIGKILL)
         self._process.wait()
         self._process = None
 
@@ -81,40 +80,40 @@ class Host:
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def processes(self, name: str) -> int:
-        """How many processes have this within their command line."""
+    def count_processes(self, name: str) -> int:
+        """Number of processes whose command line contains this text."""
         counted = self.command(["pgrep", "--count", "--full", name], user="root")
-        found = subprocess.run(counted, capture_output=True, text=True)
-        # pgrep leaves itself out.
-        return int(found.stdout or 0)
+        ended = subprocess.run(counted, capture_output=True, text=True)
+        # pgrep does not count itself.
+        return int(ended.stdout or 0)
 
-    def see(self, path: str) -> Path:
-        """A path on this host as this side sees it; on a host that is down there is none."""
+    def outside_path(self, path: str) -> Path:
+        """Path on this machine of a path on the host; a missing path if the host is down."""
         if self._process is None or self._process.poll() is not None:
             return self.disk / "nothing"
-        return Path(f"/proc/{self._first()}/root") / path.lstrip("/")
+        return Path(f"/proc/{self._init_pid()}/root") / path.lstrip("/")
 
     def command(self, command: Sequence[str], user: str = USER) -> list[str]:
-        """The words that run a command on this host, as somebody at its console would."""
-        enter = ["nsenter", "--target", str(self._first()), "--mount", "--uts", "--ipc", "--net"]
+        """Arguments that run a command on this host, as from its console."""
+        enter = ["nsenter", "--target", str(self._init_pid()), "--mount", "--uts", "--ipc", "--net"]
         enter += ["--pid", "--root", "--wd"]
         become = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--reset-env"]
         return [*enter, *(become if user != "root" else []), *command]
 
-    def typed(self, line: str, folder: str = PROJECT) -> list[str]:
-        """The same for a line that a person types in a project's folder."""
+    def shell_command(self, line: str, folder: str = PROJECT) -> list[str]:
+        """The same for a shell line in a project's folder, with the environment activated."""
         activate = f"cd {shlex.quote(folder)} && . {PROJECT}/.venv/bin/activate"
         return self.command(["bash", "-lc", f"{activate} && export OMP_NUM_THREADS=1 && {line}"])
 
-    def _is_up(self) -> bool:
-        asked = self.command(["test", "-e", "/run/booted"], user="root")
-        return subprocess.run(asked, stderr=subprocess.DEVNULL).returncode == 0
+    def _is_booted(self) -> bool:
+        command = self.command(["test", "-e", "/run/booted"], user="root")
+        return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
     def _plug_in(self) -> None:
-        port, first = self.name.split(".")[0][:15], self._first()
+        port, first = self.name.split(".")[0][:15], self._init_pid()
         ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(first))
         ip("link", "set", port, "master", "switch", "up")
-        # As a network card, the same after every boot: neighbours remember it.
+        # The same MAC address after every boot: neighbours cache it.
         card = "02:00:" + ":".join(f"{int(part):02x}" for part in self.address.split("."))
         inside = ["nsenter", "--target", str(first), "--net"]
         ip("link", "set", "lo", "up", inside=inside)
@@ -122,20 +121,20 @@ class Host:
         ip("link", "set", "eth0", "address", card, "up", inside=inside)
         ip("route", "add", "default", "via", SWITCH, inside=inside)
 
-    def _first(self) -> int:
-        """The host's first process, as this side counts."""
+    def _init_pid(self) -> int:
+        """PID on this machine of the host's first process."""
         assert self._process is not None
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         for _ in range(200):
-            found = children.read_text().split()
-            if found:
-                return int(found[0])
+            pids = children.read_text().split()
+            if pids:
+                return int(pids[0])
             time.sleep(0.05)
         raise StepError(f"{self.name} has no first process")
 
 
 def make_switch() -> None:
-    """Connect this side; hosts plug in when they boot."""
+    """Make the switch and connect this machine; hosts connect when they boot."""
     ip("link", "set", "lo", "up")
     ip("link", "add", "switch", "type", "bridge")
     ip("address", "add", f"{SWITCH}/24", "dev", "switch")
@@ -143,14 +142,14 @@ def make_switch() -> None:
 
 
 def ip(*words: str, inside: Sequence[str] = ()) -> None:
-    """iproute2, perhaps within a host's network."""
-    done = subprocess.run([*inside, "ip", *words], capture_output=True, text=True)
-    if done.returncode:
-        raise StepError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+    """Run iproute2, optionally in a host's network."""
+    ended = subprocess.run([*inside, "ip", *words], capture_output=True, text=True)
+    if ended.returncode:
+        raise StepError(f"ip {' '.join(words)}: {ended.stderr.strip()}")
 
 
 def wait_for(happened: Callable[[], bool], what: str, seconds: float) -> None:
-    """Ask twice a second until a function says yes."""
+    """Call a function twice a second until it returns true."""
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:

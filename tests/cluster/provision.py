@@ -1,8 +1,8 @@
-"""What an administrator puts on a host's disk before `ray_cluster.yaml` touches it.
+"""Prepares a host's disk as an administrator would, before `ray_cluster.yaml` uses it.
 
-A user, names of the other hosts, an SSH server, and an environment in which the project's packages
-are found already, as in a machine image made for this. The packages are this machine's: what
-`ray_cluster.yaml` lets pip install is then the project itself, and pip is told to use no index.
+A user, names of the other hosts, an SSH server, and an environment with the project's packages, as
+in a machine image. The packages are this machine's, so pip installs only the project itself, and
+its index is switched off.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import IO
 from tests.cluster.namespaces import PROJECT, USER, Host, StepError
 
 SSH_SERVER = ["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/cluster_config"]
-NOTHING = ["sleep", "infinity"]
+IDLE = ["sleep", "infinity"]
 _ENVIRONMENT = Path(__file__).with_name("environment.sh")
-# Hosts that share one machine's cores start slowly: Ray gives up on an agent after 15 s.
+# Hosts share this machine's cores and start slowly; Ray's default timeout for an agent is 15 s.
 _SSHD = """\
 HostKey /etc/ssh/cluster_host_key
 AuthorizedKeysFile .ssh/authorized_keys
@@ -28,7 +28,7 @@ UsePAM no
 SetEnv OMP_NUM_THREADS=1 RAY_agent_register_timeout_ms=120000
 PidFile none
 """
-# pip takes the value of an option that begins with `no` for that of the one without it: #5735.
+# pip reads the value of a `no-` option as that of the option without `no-`: pip #5735.
 _PIP = """\
 [global]
 no-index = true
@@ -38,7 +38,7 @@ disable-pip-version-check = true
 
 
 def prepare_disk(host: Host, names: Mapping[str, str]) -> None:
-    """Files that must be there before the first boot.
+    """Write the files that the first boot needs.
 
     Args:
         host: Not booted yet.
@@ -55,12 +55,12 @@ def prepare_disk(host: Host, names: Mapping[str, str]) -> None:
 
 
 def make_user(host: Host, log: IO[bytes]) -> None:
-    """The user of `ray_cluster.yaml`, with an environment in the project's folder."""
+    """Make the user of `ray_cluster.yaml`, with an environment in the project's folder."""
     base, packages = Path(sys.base_prefix), Path(sysconfig.get_path("purelib"))
     python = base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    # This machine's Python may lie in somebody's home.
+    # This machine's Python may be in a home directory.
     closed = sorted({str(parent) for path in (base, packages) for parent in path.parents})
-    # A password that nothing matches; without one an SSH server takes the account for locked.
+    # A password that nothing matches; without one the SSH server treats the account as locked.
     _as_root(host, ["useradd", "-m", "-s", "/bin/bash", "-p", "*", USER], log)
     _as_root(host, ["chmod", "o+x", *closed], log)
     words = [PROJECT, str(python), str(packages), str(Path(sys.prefix) / "bin")]
@@ -69,8 +69,8 @@ def make_user(host: Host, log: IO[bytes]) -> None:
         subprocess.run(make, stdin=script, stdout=log, stderr=log, check=True)
 
 
-def admit(host: Host, public_key: str, log: IO[bytes]) -> None:
-    """What `ssh-copy-id` does, which would ask for a password."""
+def authorize_key(host: Host, public_key: str, log: IO[bytes]) -> None:
+    """Authorize an SSH key; `ssh-copy-id` would ask for a password."""
     add = 'mkdir -m 700 -p ~/.ssh && echo "$0" >> ~/.ssh/authorized_keys'
     subprocess.run(
         host.command(["bash", "-c", add, public_key]), stdout=log, stderr=log, check=True
@@ -78,6 +78,6 @@ def admit(host: Host, public_key: str, log: IO[bytes]) -> None:
 
 
 def _as_root(host: Host, command: list[str], log: IO[bytes]) -> None:
-    done = subprocess.run(host.command(command, user="root"), stdout=log, stderr=log)
-    if done.returncode:
-        raise StepError(f"{host.name}: {command[0]} ended with {done.returncode}")
+    ended = subprocess.run(host.command(command, user="root"), stdout=log, stderr=log)
+    if ended.returncode:
+        raise StepError(f"{host.name}: {command[0]} ended with {ended.returncode}")

@@ -1,4 +1,4 @@
-"""Steps and their times for a person, logs for who must know more, a summary for programs."""
+"""Runs the steps of the cluster test: prints their times, writes logs and summary.json."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.cluster.namespaces import StepError
 SUMMARY = "summary.json"
 
 
-class Telling:
-    """Runs steps.
+class StepLog:
+    """Runs commands as numbered steps.
 
     Args:
-        folder: For `NN-<step>.log` and `summary.json`; emptied of those of last time.
-        console: Where a person reads.
+        folder: For `NN-<step>.log` and `summary.json`; earlier ones are removed.
+        console: Gets a line for each step.
     """
 
     def __init__(self, folder: Path, console: Console) -> None:
@@ -38,67 +38,67 @@ class Telling:
 
     @contextmanager
     def step(self, title: str) -> Iterator[dict[str, Any]]:
-        """One step; figures put into what it yields are in the summary, and behind its time."""
+        """Run one step. Figures added to the yielded dict are printed and in the summary."""
         name = f"{len(self.steps) + 1:02d}-{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')}"
-        told: dict[str, Any] = {"step": title, "log": f"{name}.log", "ok": False, "seen": {}}
-        self.steps.append(told)
+        step: dict[str, Any] = {"step": title, "log": f"{name}.log", "ok": False, "figures": {}}
+        self.steps.append(step)
         began = time.monotonic()
         try:
-            with (self.folder / told["log"]).open("ab") as self.log, self.console.status(title):
-                yield told["seen"]
-            told["ok"] = True
+            with (self.folder / step["log"]).open("ab") as self.log, self.console.status(title):
+                yield step["figures"]
+            step["ok"] = True
         finally:
-            told["seconds"] = round(time.monotonic() - began, 1)
-            self._print(told)
+            step["seconds"] = round(time.monotonic() - began, 1)
+            self._print(step)
 
     def run(self, command: Sequence[str], shown: str, seconds: float) -> str:
-        """Run a command to its end, into the step's log.
+        """Run a command and log its output.
 
         Args:
-            command: Its words.
-            shown: As a person would type it.
-            seconds: After which it has failed.
+            command: Its arguments.
+            shown: The command as a person would type it.
+            seconds: Time limit.
 
         Returns:
-            What it said.
+            Its output.
 
         Raises:
-            StepError: It failed, or took longer.
+            StepError: It failed, or exceeded the limit.
         """
         began, start = time.monotonic(), self._write(f"\n$ {shown}\n")
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
                 timeout=seconds,
             )  # fmt: skip
-            ended = f"ended with {done.returncode}"
+            result = f"ended with {process.returncode}"
         except subprocess.TimeoutExpired:
-            ended = f"had not ended after {seconds:.0f} s"
-        said = Path(self.log.name).read_bytes()[start:].decode(errors="replace")
-        self._write(f"\n# {ended}, {time.monotonic() - began:.1f} s\n")
-        if ended != "ended with 0":
-            last = "\n".join(f"    {line}" for line in said.strip().splitlines()[-12:])
-            raise StepError(f"{shown}\n  {ended}; it said last:\n{last}", said)
-        return said
+            result = f"had not ended after {seconds:.0f} s"
+        output = Path(self.log.name).read_bytes()[start:].decode(errors="replace")
+        self._write(f"\n# {result}, {time.monotonic() - began:.1f} s\n")
+        if result != "ended with 0":
+            last = "\n".join(f"    {line}" for line in output.strip().splitlines()[-12:])
+            raise StepError(f"{shown}\n  {result}; last output:\n{last}", output)
+        return output
 
-    def summarise(self, **figures: Any) -> None:
+    def write_summary(self, **figures: Any) -> None:
         """Write the summary."""
         seconds = round(sum(step["seconds"] for step in self.steps), 1)
-        told = {"ok": all(step["ok"] for step in self.steps), "seconds": seconds, **figures}
-        text = json.dumps({**told, "steps": self.steps}, indent=1)
+        summary = {"ok": all(step["ok"] for step in self.steps), "seconds": seconds, **figures}
+        text = json.dumps({**summary, "steps": self.steps}, indent=1)
         (self.folder / SUMMARY).write_text(f"{text}\n")
 
     def _write(self, text: str) -> int:
-        """Add to the step's log; its length."""
+        """Append to the step's log; return its length in bytes."""
         with Path(self.log.name).open("ab") as log:
             log.write(text.encode())
         self.log.seek(0, 2)
         return self.log.tell()
 
-    def _print(self, told: dict[str, Any]) -> None:
-        mark = "[green]ok[/]    " if told["ok"] else "[red]failed[/]"
-        seen = ", ".join(f"{name} {value}" for name, value in told["seen"].items())
+    def _print(self, step: dict[str, Any]) -> None:
+        mark = "[green]ok[/]    " if step["ok"] else "[red]failed[/]"
+        text = ", ".join(f"{name} {value}" for name, value in step["figures"].items())
         self.console.print(
-            f"{mark} {told['seconds']:7.1f} s  {told['step']}" + (f": {seen}" if seen else ""),
+            f"{mark} {step['seconds']:7.1f} s  {step['step']}" + (f": {text}" if text else ""),
             highlight=False, soft_wrap=True,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The collector's example does what it says, with files that `tiprdc extract` wrote."""
+"""examples/collector.py trains a classifier on feature files of `tiprdc extract`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiprdc.runtime.records import open_records
 ROOT = Path(__file__).parents[2]
 
 
-def collector(folder: Path) -> subprocess.CompletedProcess[str]:
+def run_collector(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "examples/collector.py", str(folder / "received"),
          str(folder / "answers.csv")],
@@ -29,7 +29,7 @@ def collector(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def received(tmp_path: Path) -> Path:
-    """Twelve devices of ten records; whoever is older than 40 works long hours."""
+    """Feature files of twelve devices with ten records each; the label is age > 40."""
     release = write_release(tmp_path / "release", "table")
     extractor, contract = Extractor.load(release), read_contract(release / "manifest.json")
     rng = np.random.default_rng(0)
@@ -46,31 +46,31 @@ def received(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_task_that_is_in_the_features_is_learnt(received: Path) -> None:
-    ended = collector(received)
+def test_collector_learns_a_label_that_features_predict(received: Path) -> None:
+    ended = run_collector(received)
     assert ended.returncode == 0, ended.stderr
     assert "12 devices, 120 labelled records, 5 features each" in ended.stdout
-    found = re.search(r"new devices: (\d\.\d+); a guess gets 0\.500", ended.stdout)
-    assert found
-    assert float(found[1]) > 0.85
+    score = re.search(r"new devices: (\d\.\d+); a guess gets 0\.500", ended.stdout)
+    assert score
+    assert float(score[1]) > 0.85
 
 
-def test_labels_that_say_nothing_are_not_learnt(received: Path) -> None:
+def test_collector_does_not_learn_random_labels(received: Path) -> None:
     lines = (received / "answers.csv").read_text().splitlines()
     labels = np.random.default_rng(1).permutation([line.rsplit(",", 1)[1] for line in lines[1:]])
     heads = [line.rsplit(",", 1)[0] for line in lines[1:]]
     rows = [f"{head},{label}" for head, label in zip(heads, labels, strict=True)]
     (received / "answers.csv").write_text("\n".join([lines[0], *rows]) + "\n")
-    found = re.search(r"new devices: (\d\.\d+)", collector(received).stdout)
-    assert found
-    assert float(found[1]) < 0.75
+    score = re.search(r"new devices: (\d\.\d+)", run_collector(received).stdout)
+    assert score
+    assert float(score[1]) < 0.75
 
 
-def test_features_of_two_models_are_not_mixed(received: Path) -> None:
+def test_collector_refuses_features_of_two_models(received: Path) -> None:
     release = write_release(received / "other", "table", data=overflowing())
     contract = read_contract(release / "manifest.json")
-    intake = open_records(received / "d0.csv", contract)
-    extract(Extractor.load(release), intake, received / "received" / "other.npz")
-    ended = collector(received)
+    records = open_records(received / "d0.csv", contract)
+    extract(Extractor.load(release), records, received / "received" / "other.npz")
+    ended = run_collector(received)
     assert ended.returncode != 0
     assert "features of 2 different models" in ended.stderr

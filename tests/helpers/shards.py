@@ -1,4 +1,4 @@
-"""Shards small enough for milliseconds."""
+"""Writes small shards of synthetic records with a known private and a known utility attribute."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ from tiprdc.datasets.schema import (
 
 
 def make_shards(folder: Path, modality: Modality, people: int = 80) -> Schema:
-    """Write shards with as many people in each split.
+    """Write shards of one data set.
 
-    Attribute `secret` (private) and attribute `task` (utility) are independent, balanced, and both
-    plain to see in x; nothing else is there but noise.
+    Attributes `secret` (private) and `task` (utility) are independent and balanced. Each is easy to
+    predict from x. The rest of x is noise.
+
+    Args:
+        folder: Target.
+        modality: `image` `[3, 16, 16]`, `table` of four columns, or `text` of 12 tokens.
+        people: People in each split, one record each.
     """
     rng = np.random.default_rng(0)
     digests = []
@@ -65,7 +70,7 @@ _COLUMNS = (
 def _draw_pictures(
     secret: NDArray[np.int64], task: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """The secret is how bright the upper half is; the task, which side of the lower half is."""
+    """The secret brightens the upper half; the task brightens the lower half's left or right."""
     x = rng.normal(100, 15, size=(len(secret), 3, 16, 16))
     x[:, :, :8] += 60 * secret[:, None, None, None]
     x[:, :, 8:, :8] += 60 * task[:, None, None, None]
@@ -76,7 +81,7 @@ def _draw_pictures(
 def _draw_columns(
     secret: NDArray[np.int64], task: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The secret is a level; the task is a category, a or b."""
+    """The secret is in column `level`; the task is category a or b of column `kind`."""
     people = len(secret)
     level = secret + rng.normal(0, 0.1, people)
     columns = [level, rng.normal(size=people), task, rng.integers(2, size=people)]
@@ -86,13 +91,13 @@ def _draw_columns(
 def _draw_tokens(
     secret: NDArray[np.int64], task: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int32]:
-    """The secret is a word (1 or 2) somewhere; the task is another (3 or 4); 0 pads the end."""
+    """The secret is token 1 or 2 at a random position; the task is token 3 or 4; 0 is padding."""
     x = rng.integers(5, 64, size=(len(secret), 12))
     x[:, 10:] = 0
     rows = np.arange(len(secret))
-    places = rng.permuted(np.tile(np.arange(10), (len(secret), 1)), axis=1)
-    x[rows, places[:, 0]] = 1 + secret
-    x[rows, places[:, 1]] = 3 + task
+    positions = rng.permuted(np.tile(np.arange(10), (len(secret), 1)), axis=1)
+    x[rows, positions[:, 0]] = 1 + secret
+    x[rows, positions[:, 1]] = 3 + task
     return x.astype(np.int32)
 
 

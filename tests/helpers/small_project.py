@@ -1,4 +1,4 @@
-"""The project in a folder of its own, with settings for seconds."""
+"""Copies this project into a folder, with settings that run in seconds."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ SMALL: dict[str, Any] = {
 
 
 def copy_project(folder: Path, settings: Mapping[str, Any]) -> None:
-    """The files that Git knows, in a repository of their own with one commit.
+    """Copy the files that Git tracks or would track, into a new repository with one commit.
 
     Args:
-        folder: Where to.
-        settings: For params.yaml, `section.key` -> value.
+        folder: Target.
+        settings: Changes of params.yaml, `section.key` -> value.
     """
-    listed = subprocess.run(
+    listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in filter(None, listing.stdout.split("\0")):
         source, target = ROOT / name, folder / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,14 +54,14 @@ def copy_project(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def edit_params(path: Path, settings: Mapping[str, Any]) -> None:
-    """Edit params.yaml as a person would."""
+    """Change values of params.yaml, `section.key` -> value; comments stay. Unknown keys fail."""
     yaml = YAML()
     params = yaml.load(path)
     for key, value in settings.items():
         *sections, last = key.split(".")
-        place = params
+        mapping = params
         for section in sections:
-            place = place[section]
-        assert last in place, key
-        place[last] = value
+            mapping = mapping[section]
+        assert last in mapping, key
+        mapping[last] = value
     yaml.dump(params, path)

@@ -1,4 +1,4 @@
-"""The library's wheel, as `pip install .` makes it."""
+"""Builds the library's wheel, as `pip install .` does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _BUILD = "from setuptools import build_meta as b; import sys\nprint(b.build_whee
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build it in a folder, from files that Git knows or would know."""
+    """Build the wheel in a folder, from files that Git tracks or would track; return its path."""
     source = folder / "source"
-    listed = subprocess.run(
+    listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "tiprdc",
          "pyproject.toml", "README.md", "LICENSE"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    for file in filter(None, listed.stdout.split("\0")):
+    for file in filter(None, listing.stdout.split("\0")):
         target = source / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((ROOT / file).read_bytes())

@@ -1,4 +1,4 @@
-"""The table and the plots say what a hand-made CSV says."""
+"""Tables and plots of the comparison, from a small CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.comparison import table as made
+from benchmarks.comparison import table
 from pipelines.comparison.run import COLUMNS
 from tiprdc.errors import DataError
 
@@ -40,13 +40,13 @@ ROWS = [
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(made, "RESULTS", tmp_path)
-    monkeypatch.setattr(made, "TABLE", tmp_path / "table")
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    monkeypatch.setattr(table, "TABLE", tmp_path / "table")
     listed = {"datasets": ("faces", "texts"), "methods": ("ours", "pan")}
-    monkeypatch.setattr(made, "listed", lambda key: listed[key])
+    monkeypatch.setattr(table, "listed", lambda key: listed[key])
     for method in ("ours", "pan"):
         write(tmp_path / f"faces-{method}.csv", [r for r in ROWS if r["method"] == method])
-    write(tmp_path / "texts-ours.csv", [])  # a data set that is not there
+    write(tmp_path / "texts-ours.csv", [])  # a data set without data
     return tmp_path
 
 
@@ -57,19 +57,19 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def test_one_csv_holds_the_rows_of_all_cells(results: Path) -> None:
-    made.main()
-    table = pd.read_csv(results / "table" / "results.csv")
-    assert tuple(table.columns) == COLUMNS
-    assert len(table) == len(ROWS)
-    assert list(table.columns[:12]) == [
+def test_results_csv_has_the_rows_of_all_cells(results: Path) -> None:
+    table.main()
+    written = pd.read_csv(results / "table" / "results.csv")
+    assert tuple(written.columns) == COLUMNS
+    assert len(written) == len(ROWS)
+    assert list(written.columns[:12]) == [
         "dataset", "method", "seed", "attribute", "role", "prior", "floor", "ceiling",
         "unprotected", "value", "low", "high",
     ]  # fmt: skip
 
 
-def test_the_markdown_says_means_bounds_and_what_was_told(results: Path) -> None:
-    made.main()
+def test_markdown_has_means_bounds_and_marks_supervised_tasks(results: Path) -> None:
+    table.main()
     text = (results / "table" / "table.md").read_text()
     ours, pan = (next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
                  for name in ("ours", "pan"))  # fmt: skip
@@ -80,31 +80,31 @@ def test_the_markdown_says_means_bounds_and_what_was_told(results: Path) -> None
     assert text.index("| pan |") < text.index("| ours |")  # the registry's order
 
 
-def test_methods_are_compared_on_tasks_that_none_was_told(results: Path) -> None:
-    rows = made.read([results / "faces-ours.csv", results / "faces-pan.csv"])
-    assert made.untold(rows) == ["hair"]
+def test_unseen_tasks_are_those_no_method_is_trained_with(results: Path) -> None:
+    rows = table.read([results / "faces-ours.csv", results / "faces-pan.csv"])
+    assert table.unseen_tasks(rows) == ["hair"]
     only = rows[rows["attribute"] != "hair"]
-    assert made.untold(only) == ["glasses"]
+    assert table.unseen_tasks(only) == ["glasses"]
 
 
-def test_the_plot_names_every_method_and_is_the_same_twice(results: Path) -> None:
-    made.main()
+def test_plot_names_every_method_and_is_reproducible(results: Path) -> None:
+    table.main()
     first = (results / "table" / "faces.svg").read_bytes()
     for word in (b"ours", b"pan", b"unprotected", b"hair"):
         assert word in first
     assert b"Mean over glasses" not in first
-    made.main()
+    table.main()
     assert (results / "table" / "faces.svg").read_bytes() == first
 
 
-def test_rows_of_different_settings_are_not_put_in_one_table(results: Path) -> None:
+def test_rows_of_different_settings_are_refused(results: Path) -> None:
     write(results / "faces-pan.csv", [{**r, "settings": "b"} for r in ROWS if r["method"] == "pan"])
     with pytest.raises(DataError, match="faces: cells of different settings"):
-        made.main()
+        table.main()
 
 
-def test_nothing_finished_says_what_to_run(results: Path) -> None:
+def test_no_finished_cell_names_the_command_to_run(results: Path) -> None:
     for file in results.glob("*.csv"):
         write(file, [])
     with pytest.raises(DataError, match=r"run `python -m benchmarks\.comparison\.cell"):
-        made.main()
+        table.main()
