@@ -167,6 +167,7 @@ def until(query: Callable[[], Any], seconds: float = 90) -> Any:
         time.sleep(0.3)
 
 
+@pytest.mark.slow
 def test_real_prometheus_scrapes_a_stage_and_fires_the_alert(tmp_path: Path) -> None:
     """Our configuration and rules, with other ports and a shorter scrape interval."""
     prometheus = program("prometheus")

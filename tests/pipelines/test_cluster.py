@@ -222,6 +222,7 @@ class TestLocal:
             ray.get(ray.remote(lambda: 1 / 0).remote())
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_cluster_runs_the_code_of_the_driver(tmp_path: Path) -> None:
     """A head without our packages gets them from the driver."""

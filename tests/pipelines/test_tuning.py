@@ -109,6 +109,7 @@ def rewrite(shards: Path, split: str, records: Records) -> None:
     write_shard(shards / split / "part-00000.parquet", records)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_killed_search_resumes_from_a_copied_script(
     tmp_path: Path, make_shards: MakeShards

@@ -167,6 +167,7 @@ publish.publish(Path(root), ReleaseRequest(bump="minor", stage="prod", push=True
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_release_is_whole_or_nothing_and_resumes(
     lab: Lab, tmp_path: Path, step: str

@@ -70,6 +70,7 @@ def test_two_workers_train_both_extractors(
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_killed_run_resumes_after_its_last_epoch(
     tmp_path: Path, make_shards: MakeShards, local_ray: None, monkeypatch: pytest.MonkeyPatch

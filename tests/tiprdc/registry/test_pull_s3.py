@@ -22,6 +22,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield boto3.resource("s3", endpoint_url=url).create_bucket(Bucket="releases")
 
 
+@pytest.mark.slow
 def test_release_is_pulled_from_s3(audited_lab: Lab, tmp_path: Path, bucket: Any) -> None:
     lab = audited_lab.copy(tmp_path / "lab")
     endpoint = bucket.meta.client.meta.endpoint_url

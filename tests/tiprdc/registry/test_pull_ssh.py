@@ -66,6 +66,7 @@ def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_release_is_pulled_over_ssh(audited_lab: Lab, tmp_path: Path, port: int) -> None:
     lab, store = audited_lab.copy(tmp_path / "lab"), tmp_path / "far"
     lab.use_remote(

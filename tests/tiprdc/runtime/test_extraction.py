@@ -241,6 +241,7 @@ def test_invalid_arguments_give_exit_code_2(
     assert run(capsys, "extract", str(tmp_path), release, "-o", output)[0] == 2
 
 
+@pytest.mark.slow
 def test_killed_command_resumes(tmp_path: Path) -> None:
     release = write_release(tmp_path / "release", "table")
     write_table(tmp_path / "in.csv", 60_000)

@@ -21,12 +21,16 @@ from tests.helpers.release_samples import write_release
 from tiprdc.errors import DataError, ModelError, TiprdcError
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.runtime.records import open_records
-from tiprdc.sandbox import runner
+from tiprdc.sandbox import runner, validator
 from tiprdc.sandbox.runner import Limits
 
 LIMITS = Limits(memory=2**29, seconds=3, output=2**24)
 X = np.arange(1, 41, dtype=np.float32).reshape(10, 4) / 2
 WEIGHTS = np.ones((4, 3), np.float32).tobytes()
+LARGE = "twenty million empty nodes"
+"""Only the sandbox's limit on memory stops this one soon."""
+SANDBOXED = (LARGE, "external data, memory", "If", "25,001 nodes", "a NaN weight")
+"""Refusals that `make test` sends through the sandbox's process too; `make test-full` sends all."""
 EXTERNAL = [name for name in REFUSED if name.startswith("external data")]
 
 
@@ -71,8 +75,19 @@ def assert_clear_message(error: TiprdcError) -> None:
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", [name for name in REFUSED if name != LARGE])
 def test_hostile_model_is_refused_by_the_validator(name: str, folder: Path) -> None:
+    make, words = REFUSED[name]
+    with pytest.raises(ModelError, match=words) as refused:
+        validator.inspect(write_model(folder, make()).read_bytes(), "model.onnx")
+    assert_clear_message(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in SANDBOXED else pytest.param(name, marks=pytest.mark.slow)
+             for name in REFUSED]
+)  # fmt: skip
+def test_hostile_model_is_refused_in_the_sandbox(name: str, folder: Path) -> None:
     make, words = REFUSED[name]
     with pytest.raises(ModelError, match=words) as refused:
         runner.validate(write_model(folder, make()), limits=LIMITS)
