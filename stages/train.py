@@ -1,14 +1,18 @@
-"""Train: shards -> checkpoints of the protected and the unprotected extractor."""
+"""Train: shards -> checkpoints of the protected and the unprotected extractor.
+
+With a role: that extractor only. Both in one call train side by side where they fit.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from pipelines.cluster import ClusterConfig
 from pipelines.defaults import training
 from pipelines.observability.progress import run
 from pipelines.params import load
-from pipelines.training.run import TrainConfig, train
+from pipelines.training.run import ROLES, TrainConfig, train
 from tiprdc.datasets.schema import read_schema
 
 SHARDS = Path("artifacts/shards")
@@ -20,7 +24,8 @@ def main() -> None:
         load("cluster", ClusterConfig),
         shards=SHARDS,
         out=Path("artifacts/checkpoint"),
-        curves=Path("reports/training.csv"),
+        curves=Path("reports/training"),
+        roles=[role for role in ROLES if role in sys.argv[1:]] or ROLES,
     )
 
 

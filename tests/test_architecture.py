@@ -33,6 +33,8 @@ PACKAGES = ("stages", "pipelines", "tiprdc")
 STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
 VARIANT = "-variant"
 """Suffix of a stage that runs another stage's file once for each of export.variants."""
+UNPROTECTED = "train-unprotected"
+"""The stage that runs `stages/train.py` for the unprotected extractor alone."""
 OF_VARIANTS = ("audit", "card", "export")
 NO_DEPS = (
     "pipelines/artifacts.py", "pipelines/cluster.py", "pipelines/observability",
@@ -77,11 +79,13 @@ def test_stage_file_is_short_and_names_its_stage(stage: str) -> None:
     text = (ROOT / "stages" / f"{stage}.py").read_text()
     assert len(text.splitlines()) <= 40
     assert text.startswith(f'"""{stage.capitalize()}: ')
-    assert dvc_yaml()["stages"][stage]["cmd"] == f"python -m stages.{stage}"
+    role = " protected" if stage == "train" else ""
+    assert dvc_yaml()["stages"][stage]["cmd"] == f"python -m stages.{stage}{role}"
 
 
 def test_stages_files_and_params_sections_have_the_same_names() -> None:
-    assert {stage.removesuffix(VARIANT) for stage in dvc_yaml()["stages"]} == set(STAGES)
+    stages = {stage.removesuffix(VARIANT) for stage in dvc_yaml()["stages"]}
+    assert stages - {UNPROTECTED} == set(STAGES)
     assert {*STAGES, "cluster"} == set(params_yaml()) == set(SECTIONS)
 
 
@@ -111,6 +115,14 @@ def test_params_of_stage_in_dvc_yaml_are_the_sections_it_loads(stage: str) -> No
     ]  # fmt: skip
     # `cluster` changes where a stage runs, not its result (docs/decisions.md).
     assert dvc_yaml()["stages"][stage]["params"] == [name for name in loaded if name != "cluster"]
+
+
+def test_unprotected_stage_is_train_with_another_role() -> None:
+    unprotected, plain = (dvc_yaml()["stages"][stage] for stage in (UNPROTECTED, "train"))
+    assert unprotected["cmd"] == plain["cmd"].replace("protected", "unprotected")
+    assert unprotected["deps"] == plain["deps"]
+    outs = json.dumps(unprotected["outs"]).replace("unprotected", "protected")
+    assert json.loads(outs) == plain["outs"]
 
 
 @pytest.mark.parametrize("stage", OF_VARIANTS)

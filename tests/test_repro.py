@@ -85,7 +85,7 @@ def test_repro_writes_release_audit_and_reports(project: Project) -> None:
     for out in (
         "artifacts/release/extractor.onnx", "artifacts/release/manifest.json",
         "artifacts/unprotected/unprotected.onnx", "reports/index.html", "reports/model_card.md",
-        "reports/tuning/front.csv", "reports/training.csv", "reports/attacks.csv",
+        "reports/tuning/front.csv", "reports/training/protected.csv", "reports/attacks.csv",
     ):  # fmt: skip
         assert (project.folder / out).stat().st_size > 0, out
     audit = json.loads((project.folder / "reports/audit.json").read_text())
@@ -228,7 +228,7 @@ def test_killed_training_resumes_from_its_checkpoint(project: Project) -> None:
     first = re.search(rf"protected: epoch (\d+) of {epochs}", ended.stdout)
     assert first is not None
     assert int(first[1]) >= 1
-    with (project.folder / "reports/training.csv").open() as file:
+    with (project.folder / "reports/training/protected.csv").open() as file:
         rows = list(csv.DictReader(file))
     for run in ("protected", "unprotected"):
         numbers = [int(row["epoch"]) for row in rows if row["run"] == run]

@@ -73,7 +73,7 @@ def _row(
         settings = load("train", TrainConfig, auto=training(schema))
         train(
             structs.replace(settings, seed=seed), cluster,
-            shards=folder / "shards", out=folder / "checkpoint", curves=folder / "curves.csv",
+            shards=folder / "shards", out=folder / "checkpoint", curves=folder / "curves",
         )  # fmt: skip
         build(
             load("export", ExportConfig), shards=folder / "shards",

@@ -99,7 +99,8 @@ class Project:
     def epochs_logged_once(self) -> bool:
         """Whether curves and event log have each epoch of both runs exactly once."""
         expected = list(range(1, self.epochs + 1))
-        curves = pd.read_csv(self.folder / "reports" / "training.csv")
+        folder = self.folder / "reports" / "training"
+        curves = pd.concat([pd.read_csv(file) for file in folder.glob("*.csv")])
         logged = [[line["number"] for line in self.events("epoch", role)] for role in ROLES]
         plotted = [curves[curves["run"] == role]["epoch"].tolist() for role in ROLES]
         return all(numbers == expected for numbers in [*logged, *plotted])

@@ -1,15 +1,16 @@
-"""Train the protected and the unprotected extractor with Ray Train, in parallel if both fit.
+"""Train the protected and the unprotected extractor with Ray Train, each a run of its own.
 
 The unprotected extractor is the same network, trained on the same data with a privacy weight of 0.
-The loss of utility of a release is measured against it. Each of the two is one Ray Train run of one
-or more workers. After a kill, the same command resumes each run from its last checkpoint.
+The loss of utility of a release is measured against it. Each is one Ray Train run of one or more
+workers; both in one call train side by side where they fit. After a kill, the same command resumes
+each run from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -100,33 +101,37 @@ def train(
     shards: Path,
     out: Path,
     curves: Path,
+    roles: Sequence[Role] = ROLES,
 ) -> None:
-    """Train both extractors; write their checkpoints and curves.
+    """Train extractors; write their checkpoints and curves.
 
     Args:
         config: What to train.
         cluster: Where this runs.
         shards: Folder of `prepare`.
         out: Folder for `protected/` and `unprotected/`.
-        curves: CSV of the losses by run and epoch.
+        curves: Folder for a CSV of the losses by epoch, named after the role.
+        roles: Which extractors; several train side by side where they fit.
 
     Raises:
         DataError: Fewer records than one step needs, or labels that make the budget infeasible.
         ClusterError: Ray does not answer, or workers were lost too often.
     """
-    with monitor_stage("train", cluster) as monitor:
-        _train(config, cluster, monitor, shards=shards, out=out, curves=curves)
+    stage = "train" if "protected" in roles else "train-unprotected"
+    with monitor_stage(stage, cluster) as monitor:
+        _train(config, cluster, monitor, roles, shards=shards, out=out, curves=curves)
 
 
 def _train(
-    config: TrainConfig, cluster: ClusterConfig, monitor: StageMonitor,
+    config: TrainConfig, cluster: ClusterConfig, monitor: StageMonitor, roles: Sequence[Role],
     *, shards: Path, out: Path, curves: Path,
 ) -> None:  # fmt: skip
     schema = read_schema(shards)
     _check_settings(config, cluster, schema)
-    check_labels(config, shards, schema)
+    if "protected" in roles:
+        check_labels(config, shards, schema)
     storage = Storage(cluster.storage)
-    plan = {role: _settings(config, role, shards.resolve(), schema) for role in ROLES}
+    plan = {role: _settings(config, role, shards.resolve(), schema) for role in roles}
     if not any(storage.exists(settings["name"]) for settings in plan.values()):
         _check_pretrained(config, schema)
     runs = {
@@ -136,7 +141,7 @@ def _train(
     with (
         connect(cluster),
         Progress("epoch") as progress,
-        ThreadPoolExecutor(_runs_at_once(cluster)) as pool,
+        ThreadPoolExecutor(_runs_at_once(cluster, len(roles))) as pool,
     ):
         queue = Queue(actor_options=on_driver_node())
         shared = {
@@ -156,15 +161,15 @@ def _train(
         progress.follow(receiver, fits.values())
         for role, fit in fits.items():
             _save_checkpoint(fit.result(), out / role)
-    _write_curves(out, curves)
+    _write_curves(out, curves, roles)
     for settings in plan.values():
         storage.forget(settings["name"])
 
 
-def _runs_at_once(cluster: ClusterConfig) -> int:
-    """Both if they fit together, else 1: runs that wait for each other's resources never end."""
+def _runs_at_once(cluster: ClusterConfig, runs: int) -> int:
+    """All if they fit together, else 1: runs that wait for each other's resources never end."""
     demand = {name: cluster.most * n for name, n in cluster.resources().items()}
-    return min(len(ROLES), max_parallel(demand))
+    return min(runs, max_parallel(demand))
 
 
 def _check_settings(config: TrainConfig, cluster: ClusterConfig, schema: Schema) -> None:
@@ -329,12 +334,12 @@ def _save_checkpoint(result: ray.train.Result, folder: Path) -> None:
         result.checkpoint.to_directory(str(new))
 
 
-def _write_curves(out: Path, curves: Path) -> None:
-    frames = [pd.DataFrame(checkpoint.history(out / role)).assign(run=role) for role in ROLES]
-    table = pd.concat(frames)
-    table = table[["run", "epoch", *_losses(table.columns)]]
-    curves.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(curves, index=False, float_format="%.6g")
+def _write_curves(out: Path, curves: Path, roles: Sequence[Role]) -> None:
+    curves.mkdir(parents=True, exist_ok=True)
+    for role in roles:
+        table = pd.DataFrame(checkpoint.history(out / role)).assign(run=role)
+        table = table[["run", "epoch", *_losses(table.columns)]]
+        table.to_csv(curves / f"{role}.csv", index=False, float_format="%.6g")
 
 
 def _losses(names: Iterable[str]) -> list[str]:

@@ -336,7 +336,8 @@ def write_project(root: Path, audit: dict[str, Any]) -> Path:
     (reports / "audit.json").write_text(json.dumps(audit))
     if audit["modality"] == "image":
         write_pictures(reports / "pictures.npz")
-    write_training(reports / "training.csv")
+    (reports / "training").mkdir(exist_ok=True)
+    write_training(reports / "training" / "protected.csv")
     (release / "manifest.json").write_text(json.dumps(manifest(audit)))
     return root
 

@@ -51,7 +51,7 @@ def write_report(reports: Path, release: Path | None) -> Path:
     """Write `reports/index.html`.
 
     Args:
-        reports: Holds audit.json; training.csv and pictures.npz where there are such.
+        reports: Holds audit.json; training/*.csv and pictures.npz where there are such.
         release: Holds manifest.json; None for a file that this project did not make.
 
     Raises:
@@ -62,7 +62,7 @@ def write_report(reports: Path, release: Path | None) -> Path:
     page = render(
         audit,
         contract=contract,
-        training=read_training(reports / "training.csv"),
+        training=read_training(reports / "training"),
         pictures=read_pictures(reports / "pictures.npz"),
     )
     path = reports / "index.html"

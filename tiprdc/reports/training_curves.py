@@ -1,4 +1,4 @@
-"""Reads `training.csv` as line charts for the audit's page."""
+"""Reads the CSV files of `reports/training/` as line charts for the audit's page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEANINGS = {
     " the extractor was trained on. A diagnostic: only the attacks above decide.",
     "total": "The sum that is differentiated.",
 }
-"""Column of `training.csv` -> its meaning; `club_` is followed by the name of an attribute."""
+"""Column of these files -> its meaning; `club_` is followed by the name of an attribute."""
 
 Points = Sequence[tuple[float, float]]
 """(epoch, value) of one run."""
@@ -39,7 +39,7 @@ class Curve:
     """One named loss.
 
     Args:
-        name, meaning: Column of `training.csv`, and its explanation or "".
+        name, meaning: Column of these files, and its explanation or "".
         low, high: Least and greatest value, as text.
         epochs: First and last epoch, as text.
         lines: Run -> points of its line in a 100 by 40 box.
@@ -63,22 +63,26 @@ class Training:
     seconds: float = 0.0
 
 
-def read_training(path: Path) -> Training:
-    """The named losses of `training.csv` as lines; none if there is no such file.
+def read_training(folder: Path) -> Training:
+    """The named losses of a folder's CSV files as lines; none if there are no files.
 
     Raises:
-        DataError: The file is not a table with the columns run and epoch.
+        DataError: A file is not a table with the columns run and epoch.
     """
-    if not path.exists():
-        return Training()
+    rows = [row for path in sorted(folder.glob("*.csv")) for row in _read_rows(path)]
+    names = {name: None for row in rows for name in row}
+    names = {name: None for name in names if name not in ("run", "epoch", "step", "seconds")}
+    curves = [_curve(name, _points(rows, name)) for name in names]
+    seconds = [value for line in _points(rows, "seconds").values() for _, value in line]
+    return Training(curves=tuple(curve for curve in curves if curve), seconds=sum(seconds))
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"run", "epoch"} <= set(rows[0]):
         raise DataError(str(path), "not a table of training", "columns run, epoch and losses")
-    names = [name for name in rows[0] if name not in ("run", "epoch", "step", "seconds")]
-    curves = [_curve(name, _points(rows, name)) for name in names]
-    seconds = [value for line in _points(rows, "seconds").values() for _, value in line]
-    return Training(curves=tuple(curve for curve in curves if curve), seconds=sum(seconds))
+    return rows
 
 
 def _points(rows: Sequence[Mapping[str, str]], name: str) -> dict[str, list[tuple[float, float]]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
-from msgspec.structs import replace
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
@@ -164,13 +163,11 @@ class ObjectiveConfig(Settings, frozen=True, kw_only=True):
 
     def unprotected(self) -> ObjectiveConfig:
         """The objective of the unprotected extractor: no privacy weight and no adversary."""
-        return replace(
-            self,
+        # Nothing that only steers hiding: a search of the budget reuses this extractor.
+        return ObjectiveConfig(
             privacy_weight=0.0,
-            adversaries=0,
             memory=0,
-            cross_fit=False,
-            adversary_decoder=False,
-            reconstruction=0.0,
-            bottleneck=0.0,
+            mi_estimator=self.mi_estimator,
+            negatives=self.negatives,
+            noise=self.noise,
         )

@@ -43,7 +43,7 @@ def _write_curves(project: Project, epochs: dict[str, list[int]]) -> None:
         {"run": role, "epoch": number} for role, numbers in epochs.items() for number in numbers
     ]
     (project.folder / "reports").mkdir(exist_ok=True)
-    pd.DataFrame(rows).to_csv(project.folder / "reports" / "training.csv", index=False)
+    pd.DataFrame(rows).to_csv(project.folder / "reports" / "training" / "runs.csv", index=False)
 
 
 def test_project_has_valid_shards_and_params(project: Project) -> None:

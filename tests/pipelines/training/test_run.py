@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from msgspec import structs
+from ruamel.yaml import YAML
 
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.event_log import read
@@ -27,6 +28,7 @@ from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.worker import WorkerContext
 
+ROOT = Path(__file__).parents[3]
 MakeShards = Callable[..., Schema]
 CONFIG = TrainConfig(
     extractor=ExtractorConfig(width=8, features=4),
@@ -35,7 +37,7 @@ CONFIG = TrainConfig(
 
 
 def _paths(folder: Path) -> dict[str, Any]:
-    return {"shards": folder / "shards", "out": folder / "ck", "curves": folder / "curves.csv"}
+    return {"shards": folder / "shards", "out": folder / "ck", "curves": folder / "curves"}
 
 
 @pytest.mark.ray
@@ -48,7 +50,7 @@ def test_two_workers_train_both_extractors(
         log=str(tmp_path / "logs"), metrics_folder=str(tmp_path / "prom"),
     )  # fmt: skip
     train(CONFIG, cluster, **_paths(tmp_path))
-    curves = pd.read_csv(tmp_path / "curves.csv")
+    curves = pd.concat([pd.read_csv(tmp_path / "curves" / f"{role}.csv") for role in run.ROLES])
     assert curves.groupby("run")["epoch"].apply(list).to_dict() == {
         "protected": [1, 2], "unprotected": [1, 2],
     }  # fmt: skip
@@ -142,6 +144,31 @@ def test_run_name_changes_with_settings_and_data(tmp_path: Path, make_shards: Ma
     same = name(CONFIG)
     assert name(structs.replace(CONFIG, seed=1)) != same
     assert name(CONFIG, replace(schema, digest="other")) != same
+
+
+@pytest.mark.parametrize(
+    ("changes", "trained_again"),
+    [
+        ({"budget": 0.2}, False),
+        ({"budget_step": 0.1, "refit_every": 3}, False),
+        ({"kernel_adversary": 1.0, "adversaries": 1, "adversary_steps": 3}, False),
+        ({"privacy_weight": 0.3, "weights": {"secret": 2.0}, "reconstruction": 1.0}, False),
+        ({"mi_estimator": "jsd"}, True),
+        ({"negatives": 3}, True),
+        ({"noise": 0.5}, True),
+    ],
+)
+def test_search_of_hiding_does_not_train_unprotected_extractor_again(
+    tmp_path: Path, make_shards: MakeShards, changes: dict[str, Any], trained_again: bool
+) -> None:
+    schema = make_shards(tmp_path, "table")
+    changed = structs.replace(CONFIG, objective=structs.replace(CONFIG.objective, **changes))
+    first, second = (
+        run._settings(config, "unprotected", tmp_path, schema) for config in (CONFIG, changed)
+    )
+    assert (first["name"] != second["name"]) == trained_again
+    stated = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["train-unprotected"]["params"]
+    assert all((f"train.objective.{key}" in stated) == trained_again for key in changes)
 
 
 @pytest.mark.parametrize(

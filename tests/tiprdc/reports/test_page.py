@@ -163,7 +163,7 @@ def test_same_audit_gives_same_bytes(tmp_path: Path) -> None:
 def test_pictures_and_curves_may_be_absent(tmp_path: Path) -> None:
     write_project(tmp_path, {**image_audit(), "reconstruction": None})
     (tmp_path / "reports/pictures.npz").unlink()
-    (tmp_path / "reports/training.csv").unlink()
+    (tmp_path / "reports/training/protected.csv").unlink()
     html = Page(write_report(tmp_path / "reports", tmp_path / "artifacts/release").read_text())
     assert not html.all("img")
     assert "rebuil" not in html.text
@@ -238,7 +238,7 @@ def test_curves_skip_missing_values(tmp_path: Path) -> None:
                 ["unprotected", 0, 1, 0, -1],
             ]
         )
-    training = read_training(path)
+    training = read_training(tmp_path)
     assert training.seconds == 5
     assert [curve.name for curve in training.curves] == ["mutual_information"]
     assert training.curves[0].lines["protected"] == "0.00,40.00 100.00,0.00"
@@ -248,7 +248,7 @@ def test_curves_skip_missing_values(tmp_path: Path) -> None:
 def test_other_csv_is_refused(tmp_path: Path) -> None:
     (tmp_path / "training.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="columns run, epoch"):
-        read_training(tmp_path / "training.csv")
+        read_training(tmp_path)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 8), (2, 2, 8, 8)])
