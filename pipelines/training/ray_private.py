@@ -49,5 +49,5 @@ def upload(checkpoint: Checkpoint, name: str) -> Checkpoint:
 def _unsupported(part: str) -> ClusterError:
     return ClusterError(
         "ray", f"version {ray.__version__} changed {part}",
-        hint='install a version that was tried: pip install "ray[default,train,tune]>=2.55,<2.61"',
+        hint='install a version that was tried: pip install "ray[default,train,tune]>=2.60,<2.61"',
     )  # fmt: skip

@@ -50,7 +50,7 @@ def test_collector_learns_a_label_that_features_predict(received: Path) -> None:
     ended = run_collector(received)
     assert ended.returncode == 0, ended.stderr
     assert "12 devices, 120 labelled records, 5 features each" in ended.stdout
-    score = re.search(r"new devices: (\d\.\d+); a guess gets 0\.500", ended.stdout)
+    score = re.search(r"new devices: (\d\.\d+); chance is 0\.500", ended.stdout)
     assert score
     assert float(score[1]) > 0.85
 

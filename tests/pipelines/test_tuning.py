@@ -44,6 +44,7 @@ ROOT = Path(__file__).parents[2]
 BASE = TrainConfig(extractor=ExtractorConfig(width=8), schedule=ScheduleConfig(batch=32))
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_search_writes_all_settings_and_a_proposal_for_each_limit(
     tmp_path: Path, make_shards: MakeShards, local_ray: None
@@ -92,8 +93,8 @@ def test_trials_that_cannot_finish_end_early(
         trials=2, epochs=3, people=200, features=(8,), limits=(0.01,), budget=(0.02, 0.02),
         attacks=("logistic_regression",),
     )  # fmt: skip
-    schedule = replace(BASE.schedule, batch=batch, epochs=3, warm_up=0.0)
-    base = replace(BASE, schedule=schedule)
+    schedule = structs.replace(BASE.schedule, batch=batch, epochs=3, warm_up=0.0)
+    base = structs.replace(BASE, schedule=schedule)
     cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
     with pytest.raises(ClusterError, match="none of 2 trials finished"):
         tune(config, base, cluster, shards=shards, out=tmp_path / "out")
@@ -156,6 +157,7 @@ def test_killed_search_resumes_from_a_copied_script(
     assert done.stdout.split() == [str(tmp_path / "out" / n) for n in ("front.csv", "best.yaml")]
 
 
+@pytest.mark.slow
 def test_copied_script_prints_help_and_config_errors(
     tmp_path: Path, make_shards: MakeShards
 ) -> None:

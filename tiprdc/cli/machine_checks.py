@@ -54,10 +54,13 @@ class Check:
 
 def run_command(*command: str, folder: Path, seconds: float = 20.0) -> str | None:
     """Standard output of a command, or None if it fails, is not installed or needs a password."""
-    no_prompt = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
+    # DVC wraps its lists at the terminal's width, also into a pipe.
+    settings = {
+        "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes", "COLUMNS": "10000",
+    }  # fmt: skip
     try:
         process = subprocess.run(
-            command, cwd=folder, env={**os.environ, **no_prompt}, stdin=subprocess.DEVNULL,
+            command, cwd=folder, env={**os.environ, **settings}, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, errors="replace", timeout=seconds,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

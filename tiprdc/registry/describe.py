@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -57,8 +58,8 @@ def describe(
         else None,
         opset=contract.opset,
         private=contract.private,
-        input=msgspec.to_builtins(contract.input),
-        output=msgspec.to_builtins(contract.output),
+        input=_as_json(contract.input),
+        output=_as_json(contract.output),
         training_data=TrainingData(
             dataset=contract.training_data.dataset, digest=contract.training_data.digest
         ),
@@ -68,7 +69,7 @@ def describe(
             verdict=audit.verdict,
             suite_version=audit.suite_version,
             plan_sha256=audit.plan_sha256,
-            policy=msgspec.to_builtins(audit.policy),
+            policy=_as_json(audit.policy),
             attributes={
                 name: Bound(high=attribute.strongest.high, limit=attribute.limit)
                 for name, attribute in audit.attributes.items()
@@ -80,3 +81,8 @@ def describe(
             contract, audit, files, version=version, revision=revision, released=released
         ),
     )
+
+
+def _as_json(document: object) -> Any:
+    """A document as JSON has it: lists in place of tuples, so that it equals what is read back."""
+    return msgspec.json.decode(msgspec.json.encode(document))

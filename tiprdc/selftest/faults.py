@@ -132,7 +132,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "the recorded plan is another one": lambda s: replace(s, recorded_plan_sha256=OTHER),
     "the verdict of another model is replayed": lambda s: replace(
-        s, plan=replace(s.plan, model_sha256=OTHER), model_sha256=OTHER
+        s, plan=structs.replace(s.plan, model_sha256=OTHER), model_sha256=OTHER
     ),
     "the suite is another one": _with_plan(suite_version="0.0.0"),
     "there are too few people": _with_plan(people={ATTRIBUTE: 30}),

@@ -54,10 +54,12 @@ def verdict(rate: float, stated: str) -> Callable[[Lab], None]:
 
     def fault(lab: Lab) -> None:
         write_release(lab.project, 1.0, rate=rate)
-        edits = {"verdict": stated, "reasons": []}
-        rewritten(AUDIT, lambda d: d.update(edits) or d["attributes"]["skin_tone"].update(edits))(
-            lab
-        )
+
+        def edit(document: dict[str, Any]) -> None:
+            document.update(verdict=stated, reasons=[])
+            document["attributes"]["skin_tone"].update(verdict=stated)
+
+        rewritten(AUDIT, edit)(lab)
 
     return fault
 

@@ -52,13 +52,13 @@ def test_trial_passes_records_to_record_attacks(
     data = read_data(tmp_path, CONFIG.people)
     config = replace(CONFIG, attacks=("logistic_regression", "decensoring"))
     records: list[int] = []
-    learn = DecensoringAttack.learn
+    fit_map = DecensoringAttack.fit_map
 
-    def learnt(self: DecensoringAttack, x: Any, *rest: Any) -> Any:
+    def recorded(self: DecensoringAttack, x: Any, *rest: Any) -> Any:
         records.append(len(x))
-        return learn(self, x, *rest)
+        return fit_map(self, x, *rest)
 
-    monkeypatch.setattr(DecensoringAttack, "learn", learnt)
+    monkeypatch.setattr(DecensoringAttack, "fit_map", recorded)
     assert run(OPEN, config, BASE, data, 0)["advantage_low"] > 0.05
     assert records == [150]
 

@@ -16,7 +16,7 @@ from pipelines.training import checkpoints, storage
 from pipelines.training.checkpoints import checkpoint_writer
 from pipelines.training.ray_private import checkpoint_list_name
 from pipelines.training.storage import Storage
-from tests.helpers.s3_server import served
+from tests.helpers.s3_server import s3_server
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ClusterError
 from tiprdc.models.extractor import ExtractorConfig
@@ -96,7 +96,7 @@ def test_path_of_a_run_in_a_folder_or_uri(tmp_path: Path) -> None:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with served(monkeypatch) as url:
+    with s3_server(monkeypatch) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         boto3.resource("s3").create_bucket(Bucket="bucket")
         yield "s3://bucket/runs"

@@ -30,6 +30,7 @@ def allocate(settings: dict[str, Any], place: WorkerContext) -> None:
     Path(settings["out"]).write_text(json.dumps({"faults": faults, "world": place.world}))
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_worker_reuses_freed_memory(tmp_path: Path, local_ray: None) -> None:
     settings = {"out": str(tmp_path / "faults.json")}

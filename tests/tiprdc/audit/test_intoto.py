@@ -58,7 +58,7 @@ def test_written_statement_names_the_audited_file(tmp_path: Path, is_signed: boo
     generate("the auditor", tmp_path / "k", tmp_path / "t")
     document = report()
     signer = make_signer(tmp_path / "k") if is_signed else None
-    write(AuditResult(document, {}), tmp_path, name="m.onnx", signer=signer)
+    write(AuditResult(document, {}, 0.0), tmp_path, name="m.onnx", signer=signer)
     text = (tmp_path / "audit.intoto.json").read_text()
     written = json.loads(parse_envelope(text, "x").payload) if is_signed else json.loads(text)
     assert written == statement(document, name="m.onnx")

@@ -106,8 +106,8 @@ def test_named_training_people_are_not_attacked(request_: AuditRequest) -> None:
     table["part"] = np.where(np.arange(len(table)) < 100, "train", "fresh")
     table.to_csv(request_.data, index=False)
     report = audit(replace(request_, split="part"))
-    assert report.splits["extractor-train"]["people"] == 100
-    assert sum(split["people"] for split in report.splits.values()) == 400
+    assert report.splits["extractor-train"].people == 100
+    assert sum(split.people for split in report.splits.values()) == 400
     assert not any("trained on are not known" in note for note in report.notes)
 
 

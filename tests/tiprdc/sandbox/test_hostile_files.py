@@ -79,7 +79,7 @@ def assert_clear_message(error: TiprdcError) -> None:
 def test_hostile_model_is_refused_by_the_validator(name: str, folder: Path) -> None:
     make, words = REFUSED[name]
     with pytest.raises(ModelError, match=words) as refused:
-        validator.inspect(write_model(folder, make()).read_bytes(), "model.onnx")
+        validator.inspect_model(write_model(folder, make()).read_bytes(), "model.onnx")
     assert_clear_message(refused.value)
 
 
