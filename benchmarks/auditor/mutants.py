@@ -222,11 +222,17 @@ def _load_libraries() -> None:
 
 
 def _lines(every: list[Mutant], killed: dict[Mutant, bool]) -> list[str]:
+    """The table of docs/auditor.md: counts by file, and every mutant that survived."""
     count = sum(killed.values())
-    labels = {True: "killed", False: "**survived**", None: "not tried"}
-    rows = [f"| {m.description} | `{m.file}` | {labels[killed.get(m)]} |" for m in every]
-    head = f"{count} of {len(every)} killed ({count / len(every):.0%})."
-    return [head, "", "| error | file | result |", "|---|---|---|", *rows]
+    files = dict.fromkeys(m.file for m in every)
+    rows = [
+        f"| `{file}` | {sum(m.file == file for m in every)} |"
+        f" {sum(dead for m, dead in killed.items() if m.file == file)} |"
+        for file in files
+    ]
+    survivors = [f"- survived: {m.description} (`{m.file}`)" for m in every if not killed.get(m)]
+    head = f"{count} of {len(every)} killed ({count / len(every):.0%}); mutants.csv names each."
+    return [head, "", "| file | mutants | killed |", "|---|---|---|", *rows, "", *survivors]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ one attacker of each attribute and representation predicts on it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from tiprdc.attacks import membership, reconstruction
 from tiprdc.attacks.suite import ATTACKS, AttackTrial
 from tiprdc.audit import measures, tasks
 from tiprdc.audit.evidence import Evidence, sample
-from tiprdc.audit.executor import Executor
+from tiprdc.audit.executor import Executor, K
 from tiprdc.audit.plan import Job, jobs_of
 from tiprdc.datasets.schema import Records
 from tiprdc.formats.audit_plan import Plan
@@ -121,15 +121,23 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -
         key: f"failed: {type(value).__name__}" if isinstance(value, Exception) else value
         for key, value in executor.collect(predictions, deadline, "test", lambda key: 1.0)
     }
-    decoded = dict(executor.collect(reconstructions, deadline, "reconstruction", lambda key: 1.0))
+    decoded = _collect(executor, reconstructions, deadline, "reconstruction", lambda key: 1.0)
     scores, pictures = _reconstruction_results(decoded, evidence)
-    figures = dict(
-        executor.collect(
-            measure_tasks, deadline, "measures", lambda key: measures.EXPECTED_SECONDS[key[0]]
-        )
-    )
+    figures = _collect(
+        executor, measure_tasks, deadline, "measures",
+        lambda key: measures.EXPECTED_SECONDS[key[0]],
+    )  # fmt: skip
     by_family = measures.group_by_family(plan, evidence, figures)
     return Results(trials, chosen, probabilities, first.shape[1:], scores, by_family, pictures)
+
+
+def _collect(
+    executor: Executor, submitted: Mapping[K, Any], deadline: float, label: str,
+    cost: Callable[[K], float],
+) -> dict[K, Any]:  # fmt: skip
+    """Results in the order of submission: the report must not depend on which task ends first."""
+    results = dict(executor.collect(submitted, deadline, label, cost))
+    return {key: results[key] for key in submitted}
 
 
 def _member_sample(members: Records) -> Records:

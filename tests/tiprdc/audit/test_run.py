@@ -186,6 +186,14 @@ def test_attacker_test_is_extracted_after_selection(
     assert "test" not in events[: events.index("choice")]
 
 
+def test_report_does_not_depend_on_the_order_of_completion(evidence: Evidence) -> None:
+    class LastFirst(InProcess):
+        def collect(self, tasks: Any, *rest: Any) -> Any:
+            yield from reversed(list(super().collect(tasks, *rest)))
+
+    assert audit(evidence, executor=LastFirst()).to_json() == audit(evidence).to_json()
+
+
 def test_progress_reaches_one_in_each_phase(evidence: Evidence) -> None:
     updates: list[tuple[str, float]] = []
     audit(evidence, executor=InProcess(lambda label, share: updates.append((label, share))))
