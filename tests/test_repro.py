@@ -27,7 +27,8 @@ ENVIRONMENT = {
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
 }
-STAGES = ("prepare", "train", "tune", "export", "audit", "card")
+STAGES = ("prepare", "train", "train-unprotected", "tune", "export", "audit", "card")
+TRAINING = ("train", "train-unprotected", "tune")
 VARIANT_STAGES = ("export-variant@int8", "audit-variant@int8", "card-variant@int8")
 pytestmark = [pytest.mark.repro, pytest.mark.timeout(600)]
 
@@ -146,11 +147,16 @@ def test_cluster_settings_and_observability_make_no_stage_stale(project: Project
         assert project.stale() == set()
 
 
+def test_changed_budget_keeps_the_unprotected_extractor(project: Project) -> None:
+    with project.params({"train.objective.budget": 0.2}):
+        assert project.stale() == {"train", "tune"}
+
+
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("tiprdc/objectives/jsd.py", {"train", "tune", "export", "export-variant@int8"}),
-        ("tiprdc/attacks/mlp.py", {"train", "tune", "audit", "audit-variant@int8"}),
+        ("tiprdc/objectives/jsd.py", {*TRAINING, "export", "export-variant@int8"}),
+        ("tiprdc/attacks/mlp.py", {*TRAINING, "audit", "audit-variant@int8"}),
         ("tiprdc/datasets/avatars.py", {"prepare"}),
         # The search's page has the same style.
         ("tiprdc/reports/templates/report.html", {"tune", "card", "card-variant@int8"}),
@@ -230,6 +236,4 @@ def test_killed_training_resumes_from_its_checkpoint(project: Project) -> None:
     assert int(first[1]) >= 1
     with (project.folder / "reports/training/protected.csv").open() as file:
         rows = list(csv.DictReader(file))
-    for run in ("protected", "unprotected"):
-        numbers = [int(row["epoch"]) for row in rows if row["run"] == run]
-        assert numbers == list(range(1, epochs + 1))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, epochs + 1))

@@ -260,6 +260,7 @@ def test_cluster_runs_the_code_of_the_driver(tmp_path: Path) -> None:
         head.wait(30)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_queue_actor_is_pinned_to_driver_node(tmp_path: Path) -> None:
     """On a worker's node it would be lost with that node, and the run with it."""

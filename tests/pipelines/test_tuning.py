@@ -74,7 +74,14 @@ def test_search_writes_all_settings_and_a_proposal_for_each_limit(
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("state", ["hopeless", "diverged", "failed"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param("hopeless", marks=pytest.mark.slow),
+        "diverged",
+        pytest.param("failed", marks=pytest.mark.slow),
+    ],
+)
 def test_trials_that_cannot_finish_end_early(
     tmp_path: Path, make_shards: MakeShards, local_ray: None, state: str
 ) -> None:

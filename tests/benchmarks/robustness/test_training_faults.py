@@ -42,8 +42,9 @@ def _write_curves(project: Project, epochs: dict[str, list[int]]) -> None:
     rows = [
         {"run": role, "epoch": number} for role, numbers in epochs.items() for number in numbers
     ]
-    (project.folder / "reports").mkdir(exist_ok=True)
-    pd.DataFrame(rows).to_csv(project.folder / "reports" / "training" / "runs.csv", index=False)
+    folder = project.folder / "reports" / "training"
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(folder / "runs.csv", index=False)
 
 
 def test_project_has_valid_shards_and_params(project: Project) -> None:

@@ -40,6 +40,7 @@ def _paths(folder: Path) -> dict[str, Any]:
     return {"shards": folder / "shards", "out": folder / "ck", "curves": folder / "curves"}
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_two_workers_train_both_extractors(
     tmp_path: Path, make_shards: MakeShards, local_ray: None
