@@ -185,7 +185,7 @@ def trial_settings(
     )
     changed = {name: point[name] for name in _EXTRACTOR if name in point}
     extractor = replace(base.extractor, **changed)
-    objective.agrees_with(extractor)
+    objective.check_extractor(extractor)
     schedule = replace(base.schedule, epochs=config.epochs, warm_up=base.schedule.warm_up * share)
     return objective, extractor, schedule
 

@@ -91,7 +91,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     ] = "warn"
 
     def _check(self) -> None:
-        self.objective.agrees_with(self.extractor)
+        self.objective.check_extractor(self.extractor)
 
 
 def train(

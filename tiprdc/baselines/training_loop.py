@@ -115,7 +115,7 @@ class _Networks:
             progress: Epochs since the start.
         """
         schedule = self.config.schedule
-        rate = schedule.extractor_rate * schedule.fall(progress)
+        rate = schedule.extractor_rate * schedule.decay(progress)
         self.extractor_optimiser.param_groups[0]["lr"] = rate
         z = self.extractor(x)
         if self.terms.confusion != "none" or self.terms.opposed_decoder:

@@ -115,7 +115,7 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
         path = str(Path(self.pretrained).resolve()) if self.pretrained else None
         return replace(self, pretrained=path)
 
-    def started(self) -> ExtractorConfig:
+    def without_pretrained(self) -> ExtractorConfig:
         """The same without pretrained weights: a checkpoint has what training made of them."""
         return replace(self, pretrained=None)
 

@@ -134,7 +134,7 @@ def _architecture(trainer: Trainer) -> dict[str, Any]:
     game = trainer.game
     return {
         "input": asdict(game.spec),
-        "extractor": structs.asdict(game.extractor_config.started()),
+        "extractor": structs.asdict(game.extractor_config.without_pretrained()),
         "private": game.private,
         "adversaries": game.config.adversaries,
         "reconstruction": bool(game.config.reconstruction),

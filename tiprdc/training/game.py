@@ -67,7 +67,7 @@ class Game(nn.Module):
         network_factory: NetworkFactory = build_networks,
     ) -> None:
         super().__init__()
-        config.agrees_with(extractor_config)
+        config.check_extractor(extractor_config)
         self.config, self.private = config, dict(private)
         self.extractor_config, self.spec = extractor_config, spec
         self.extractor, self.adversaries, self.critic, features = network_factory(

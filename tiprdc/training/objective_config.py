@@ -148,7 +148,7 @@ class ObjectiveConfig(Settings, frozen=True, kw_only=True):
                 hint="set privacy_weight above 0, or bottleneck to 0",
             )
 
-    def agrees_with(self, extractor: ExtractorConfig) -> None:
+    def check_extractor(self, extractor: ExtractorConfig) -> None:
         """Check the objective against the extractor's settings.
 
         Raises:

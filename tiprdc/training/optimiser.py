@@ -47,7 +47,7 @@ def set_rates(optimiser: torch.optim.Optimizer, schedule: ScheduleConfig, progre
         schedule: The rates.
         progress: Epochs since the start.
     """
-    fall = schedule.fall(progress)
+    fall = schedule.decay(progress)
     extractor, critic, _ = optimiser.param_groups
     extractor["lr"] = schedule.extractor_rate * fall
     critic["lr"] = schedule.critic_rate * fall

@@ -55,7 +55,7 @@ class ScheduleConfig(Settings, frozen=True, kw_only=True):
         Meta(description="bf16 runs the networks in mixed precision where the device has it."),
     ] = "fp32"
 
-    def fall(self, progress: float) -> float:
+    def decay(self, progress: float) -> float:
         """Share of their first rates that extractor and critic learn with, 1 to 0.05.
 
         Args:

@@ -89,7 +89,7 @@ class Trainer:
         self._cross_fit = cross_fit
         self._targets: Tensor | None = None
         if resuming:
-            extractor_config = extractor_config.started()
+            extractor_config = extractor_config.without_pretrained()
         self.group = BatchGroup(worker.rank, worker.world)
         self.game = Game(objective, extractor_config, spec, private, network_factory)
         attach_group(self.game, self.group)
