@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.helpers import shards
@@ -27,6 +28,9 @@ GROUPS = ("ray", "repro")
 """Markers whose files run in one worker each, and start first: they take longest."""
 EXCUSED = "TIPRDC_ABSENT_PROGRAMS"
 """Environment variable: programs that CI could not install, separated by spaces (`.ci/run`)."""
+# On a busy machine any example may be slow.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 OUT_OF_TIME = "not started within --time-budget"
 START = pytest.StashKey[float]()
 
