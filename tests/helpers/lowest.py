@@ -1,12 +1,15 @@
 """The lowest version that pyproject.toml allows of each runtime dependency, as pins for pip.
 
-python -m tests.helpers.lowest > constraints-lowest.txt
+    python -m tests.helpers.lowest       writes the direct pins of constraints-lowest.txt
+
+What those need in turn is pinned below MARK: without it pip searches for ten minutes and more. Any
+resolver makes that part, for instance `uv pip compile pyproject.toml --extra test --resolution
+lowest-direct`, less CUDA's packages.
 """
 
 from __future__ import annotations
 
 import itertools
-import sys
 import tomllib
 from pathlib import Path
 
@@ -18,8 +21,9 @@ TOOLS = ("test", "dev")
 """Extras that no user installs."""
 _HEAD = """\
 # The lowest allowed version of each runtime dependency, for `make test-lowest`.
-# Made from pyproject.toml: python -m tests.helpers.lowest > constraints-lowest.txt
+# Made from pyproject.toml: python -m tests.helpers.lowest
 """
+MARK = "# What they need in turn; see tests/helpers/lowest.py.\n"
 
 
 def lowest_pins() -> str:
@@ -38,5 +42,11 @@ def lowest_pins() -> str:
     return _HEAD + "".join(f"{pin}\n" for pin in sorted(pins))
 
 
+def read() -> tuple[str, str]:
+    """The direct pins of constraints-lowest.txt, and those of what they need."""
+    direct, _, needed = FILE.read_text(encoding="utf-8").partition(MARK)
+    return direct, needed
+
+
 if __name__ == "__main__":
-    sys.stdout.write(lowest_pins())
+    FILE.write_text(lowest_pins() + MARK + read()[1], encoding="utf-8")
