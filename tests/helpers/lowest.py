@@ -3,8 +3,8 @@
     python -m tests.helpers.lowest       writes the direct pins of constraints-lowest.txt
 
 What those need in turn is pinned below MARK: without it pip searches for ten minutes and more. Any
-resolver makes that part, for instance `uv pip compile pyproject.toml --extra test --resolution
-lowest-direct`, less CUDA's packages.
+resolver makes that part, for instance `uv pip compile pyproject.toml --extra test` with the direct
+pins as constraints, less CUDA's packages.
 """
 
 from __future__ import annotations
