@@ -56,7 +56,10 @@ def detail(registry: Registry, version: Version) -> Rows:
         ("status", version.blocked_reason or "in use"),
         ("verdict", f"{release.audit.verdict} by suite {release.audit.suite_version}"),
         *(
-            (f"private: {name}", f"at most {_points(b.high)} %, limit {_points(b.limit)} %")
+            (
+                f"private: {name}",
+                f"at most {numbers.percent(b.high)}, limit {numbers.percent(b.limit)}",
+            )
             for name, b in release.audit.attributes.items()
         ),
         ("utility lost", _utility_lost(release)),
@@ -90,8 +93,8 @@ def _status(registry: Registry, version: Version) -> Iterator[str]:
     yield f"{verdict}, deprecated" if version.deprecated is not None else verdict
     yield suite
     worst = max(audit.attributes.values(), key=lambda b: b.high - b.limit, default=None)
-    yield f"{_points(worst.high)} %" if worst else "-"
-    yield f"{_points(worst.limit)} %" if worst else "-"
+    yield numbers.percent(worst.high) if worst else "-"
+    yield numbers.percent(worst.limit) if worst else "-"
     yield _utility_lost(release)
 
 

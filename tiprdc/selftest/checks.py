@@ -10,6 +10,7 @@ from scipy import stats
 
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.formats.audit_report import Estimate
+from tiprdc.formats.numbers import percent
 from tiprdc.selftest.faults import FAULTS
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.report import Check
@@ -49,7 +50,7 @@ def bounds() -> Iterator[Check]:
             worst = min(worst, *map(float, covered))
     yield Check(
         name="coverage of the bounds", expected="never below 95 %",
-        observed=f"{_percent(worst, 2)} at worst", holds=worst >= 1 - NOMINAL, value=worst,
+        observed=f"{percent(worst, 2)} at worst", holds=worst >= 1 - NOMINAL, value=worst,
     )  # fmt: skip
 
 
@@ -59,14 +60,14 @@ def power() -> Iterator[Check]:
     for people, stated in POWER.items():
         probability = pass_probability(prior(2), limit, people)
         yield Check(
-            name=f"a clean model passes, {people:,} people", expected=f"{_percent(stated, 0)}",
-            observed=_percent(probability), holds=abs(probability - stated) < 0.01,
+            name=f"a clean model passes, {people:,} people", expected=percent(stated, 0),
+            observed=percent(probability), holds=abs(probability - stated) < 0.01,
             value=probability,
         )  # fmt: skip
     worst = max(pass_probability(rate, rate, n) for rate in (0.52, 0.6) for n in (400, 2000, 9999))
     yield Check(
         name="a PASS exactly at the limit", expected="at most 5 %",
-        observed=f"{_percent(worst, 2)} at worst", holds=worst <= NOMINAL, value=worst,
+        observed=f"{percent(worst, 2)} at worst", holds=worst <= NOMINAL, value=worst,
     )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def false_alarms(replications: int, tick: Tick) -> Iterator[Check]:
     rate = interval(above, replications)
     yield Check(
         name="false alarms: lower bound above the prior", expected="5 %, not clearly more",
-        observed=f"{above} of {replications} ({_percent(rate.low)} to {_percent(rate.high)})",
+        observed=f"{above} of {replications} ({percent(rate.low)} to {percent(rate.high)})",
         holds=rate.low <= NOMINAL, value=rate.value, low=rate.low, high=rate.high,
     )  # fmt: skip
     yield Check(
@@ -101,7 +102,7 @@ def planted_leaks(setup: AuditSetup, tick: Tick) -> Iterator[Check]:
         recovered = _recovered(audit.report.strongest, STRENGTH)
         yield Check(
             name=f"leak: {FIXTURES[name].about}", expected=f"FAIL (best possible {STRENGTH:.0%})",
-            observed=f"{audit.verdict}, {_percent(recovered, 0)} of the advantage recovered",
+            observed=f"{audit.verdict}, {percent(recovered, 0)} of the advantage recovered",
             holds=audit.verdict == "FAIL", value=recovered,
         )  # fmt: skip
         tick()
@@ -119,7 +120,7 @@ def planted_leaks(setup: AuditSetup, tick: Tick) -> Iterator[Check]:
         rate = prior(2) if strongest is None else strongest.balanced_accuracy
         yield Check(
             name=f"leak: {FIXTURES[name].about}", expected=f"may PASS: {why}",
-            observed=f"{audit.verdict}, {_percent(rate)} (best possible {_percent(accuracy)})",
+            observed=f"{audit.verdict}, {percent(rate)} (best possible {percent(accuracy)})",
             holds=None, value=rate,
         )  # fmt: skip
         tick()
@@ -157,7 +158,3 @@ def _recovered(strongest: Estimate | None, accuracy: float) -> float:
     """Share of the advantage over chance that the selected attacker reaches."""
     rate = prior(2) if strongest is None else strongest.balanced_accuracy
     return (rate - prior(2)) / (accuracy - prior(2))
-
-
-def _percent(rate: float, digits: int = 1) -> str:
-    return f"{100 * rate:.{digits}f} %"
