@@ -45,6 +45,20 @@ class PolicyConfig(Settings, frozen=True, kw_only=True):
         int,
         Meta(ge=20, le=10_000_000, description="Fewest people of each class in attacker-test."),
     ] = 200
+    attacker_people: Annotated[
+        Literal["auto"] | Annotated[int, Meta(ge=100, le=10_000_000_000)],
+        Meta(
+            description="People of the attacker that a PASS must withstand: learning curves are "
+            "extrapolated to them. auto: ten times those of the audit's own attackers.",
+        ),
+    ] = "auto"
+    certificate: Annotated[
+        bool,
+        Meta(
+            description="Whether a PASS needs a certificate: a bound on every attacker, which "
+            "only features of few values have.",
+        ),
+    ] = False
 
 
 class AuditConfig(Settings, frozen=True, kw_only=True):
@@ -109,6 +123,12 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
             "linkability, membership, attacker_data.",
         ),
     ] = FAMILIES
+    alternatives: Annotated[
+        bool,
+        Meta(
+            description="Whether principal components with noise are measured beside the release.",
+        ),
+    ] = True
 
     def _check(self) -> None:
         for key in ("attacks", "probes", "raw"):
