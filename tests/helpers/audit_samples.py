@@ -342,9 +342,7 @@ def text_audit() -> dict[str, Any]:
 def bare_audit() -> dict[str, Any]:
     """Every optional part is absent: no attack finished, no task, no control, nothing rebuilt."""
     nothing = attribute(verdict="INCONCLUSIVE")
-    nothing.update(
-        strongest=None, ceiling=None, floor=None, leakage=None, curves=[], attacks=[]
-    )
+    nothing.update(strongest=None, ceiling=None, floor=None, leakage=None, curves=[], attacks=[])
     nothing["controls"] = dict.fromkeys(("raw", "unprotected", "shuffled", "floor"))
     audit = {
         **image_audit(),
