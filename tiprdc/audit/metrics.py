@@ -14,6 +14,13 @@ def mean_loss(utility: dict[str, TaskReport]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(losses) else None
 
 
+def mean_kept(utility: dict[str, TaskReport]) -> float | None:
+    """Mean of what unseen tasks keep; None if it is not known of one, or there is none."""
+    shares = [task.kept for task in utility.values()]
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if known and len(known) == len(shares) else None
+
+
 def metrics(report: AuditReport) -> dict[str, Any]:
     """The figures that `dvc metrics show` compares between commits, to 4 digits; no timings."""
 

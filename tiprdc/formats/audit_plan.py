@@ -61,6 +61,13 @@ with sorted keys and no spaces."""
     attackers: Annotated[
         dict[Pool, Positive], Meta(description="Pool -> records that an attack may be fitted on.")
     ]
+    stack_people: Annotated[
+        Count,
+        Meta(
+            description="Records of attacker-train on which the attacks are stacked and none is"
+            " fitted; 0: too few records."
+        ),
+    ]
     attacks: Annotated[tuple[str, ...], Meta(description="Attacks on released features.")]
     probes: Annotated[
         tuple[str, ...],
