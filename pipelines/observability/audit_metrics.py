@@ -7,8 +7,8 @@ from typing import Any
 
 from pipelines.observability.stage_monitor import StageMonitor
 from tiprdc.attacks.suite import AttackTrial
+from tiprdc.audit.fitting import as_trial
 from tiprdc.audit.plan import Job
-from tiprdc.audit.protocol import as_trial
 from tiprdc.formats.audit_report import AuditReport
 
 

@@ -1,7 +1,7 @@
 """Certificates of an audit: on whom they are made, and how they follow from counts.
 
-A certificate bounds every attacker, so that it needs people on whom nothing was chosen: attacker-test
-and attacker-train, without the leading records of attacker-train that a search of settings attacked.
+A certificate bounds every attacker, so that it needs people on whom nothing was chosen:
+attacker-test, and attacker-train without the leading records that a search of settings attacked.
 Attacks learn from attacker-train, but they do not change the code.
 """
 
@@ -46,7 +46,7 @@ def certified_labels(evidence: Evidence, pools: Pools, name: str) -> NDArray[np.
 
 
 def certified_rows(evidence: Evidence, pools: Pools, seed: int) -> NDArray[np.intp]:
-    """Rows of the parts fit, stack and test together that a certificate is made on, one a person."""
+    """Rows of the parts fit, stack and test together to make a certificate on, one a person."""
     person = np.concatenate([part.person for part in (pools.fit, pools.stack, evidence.test)])
     places = np.concatenate([pools.fit_rows, pools.stack_rows])
     allowed = np.concatenate([places >= evidence.searched, np.ones(len(evidence.test), bool)])
@@ -84,7 +84,7 @@ def collect_counts(
 
 
 def delta_of(plan: Plan) -> float:
-    """Chance that an attribute's bound does not hold: all of them hold at the policy's confidence."""
+    """Chance that an attribute's bound fails: all of them hold at the policy's confidence."""
     return (1 - plan.policy.confidence) / len(plan.private)
 
 

@@ -120,7 +120,7 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(
             description="Further measures, none of which decides the verdict: worst_people, "
-            "linkability, membership, attacker_data.",
+            "linkability, membership.",
         ),
     ] = FAMILIES
     alternatives: Annotated[

@@ -1,4 +1,4 @@
-"""Fits the attacks of the learning curves on parts of their records, and counts who is recognised."""
+"""Fits the attacks of learning curves on parts of their records; counts who is recognised."""
 
 from __future__ import annotations
 

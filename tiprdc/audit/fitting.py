@@ -185,4 +185,4 @@ def as_trial(outcome: Any) -> AttackTrial:
     if isinstance(outcome, AttackTrial):
         return outcome
     reason = str(outcome) if isinstance(outcome, TimeoutError) else type(outcome).__name__
-    return AttackTrial(None, f"failed: {reason}", 0.0, None, 0)
+    return AttackTrial(None, f"failed: {reason}", 0.0, None)

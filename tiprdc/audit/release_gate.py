@@ -12,8 +12,8 @@ from typing import Any
 from msgspec import structs
 
 from tiprdc.attacks.suite import SUITE_VERSION
-from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.certificates import build_certificate, delta_of
+from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.curves import build_curve, order_curves
 from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.plan import policy_of

@@ -71,9 +71,7 @@ class Representations:
                     tasks.extract_views, self.models["released"], self.seed,
                     *(self.x[name] for name in names),
                 )  # fmt: skip
-                joined["released"] = self.executor.submit(
-                    tasks.join, joined["released"], copies
-                )
+                joined["released"] = self.executor.submit(tasks.join, joined["released"], copies)
             self._parts["pool"] = joined
         return self._parts["pool"]
 

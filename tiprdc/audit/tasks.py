@@ -130,7 +130,7 @@ def recognise(
     Raises:
         ValueError: The attacker's probabilities are not finite.
     """
-    return np.argmax(predict_probabilities(attacker, z, rows), axis=1) == truth
+    return np.asarray(np.argmax(predict_probabilities(attacker, z, rows), axis=1) == truth)
 
 
 def predict_probabilities(
@@ -253,9 +253,7 @@ def code_counts(
     return counts
 
 
-def code_border(
-    counts: object, model: Model, x: NDArray[Any], z: NDArray[Any]
-) -> float | None:
+def code_border(counts: object, model: Model, x: NDArray[Any], z: NDArray[Any]) -> float | None:
     """Share of records whose code changes where the file is run with fewer graph optimisations.
 
     Args:

@@ -1,9 +1,9 @@
 """The verdict of an audit: missing, failed or unmatched evidence can only make it worse.
 
 PASS needs every planned attack to finish, both controls to behave, and two upper bounds within the
-policy's limit: the exact one of the strongest attack, and the one that its learning curve projects to
-the policy's number of people. A certificate within the limit is a PASS by itself, as it bounds every
-attacker. Figures that are missing, NaN or about other bytes than the plan's never lead to PASS.
+policy's limit: the exact one of the strongest attack, and the one that its learning curve projects
+to the policy's number of people. A certificate within the limit is a PASS by itself, as it bounds
+every attacker. Figures that are missing, NaN or about other bytes than the plan's never lead to PASS.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def judge(
     wrong = _exposed(name, strongest, limit) + _alarm(name, plan, controls.get("shuffled"))
     lacking: tuple[str, ...] = ()
     if not certified:
-        wrong += exposed_later(name, curves, limit)
+        wrong += _exposed_later(name, curves, limit)
         lacking = _lacking(name, plan, attacks, controls, limit)
-        lacking += _uncertain_later(name, strongest, curves, limit) if not wrong else ()
+        lacking += _uncertain_later(name, curves, limit) if not wrong else ()
         lacking += _demanded(name, policy, certificate, limit)
     people = plan.people[name]
     if people < policy.min_people * len(classes):
@@ -194,9 +194,7 @@ def _exposed(name: str, strongest: Estimate | None, limit: float) -> tuple[str, 
     return (reason,)
 
 
-def exposed_later(
-    name: str, curves: tuple[Curve, ...] | str, limit: float
-) -> tuple[str, ...]:
+def _exposed_later(name: str, curves: tuple[Curve, ...] | str, limit: float) -> tuple[str, ...]:
     """A curve whose projected lower bound is above the limit."""
     if isinstance(curves, str):
         return ()
@@ -212,30 +210,30 @@ def exposed_later(
     return ()
 
 
-def _uncertain_later(
-    name: str, strongest: Estimate | None, curves: tuple[Curve, ...] | str, limit: float
-) -> tuple[str, ...]:
+def _uncertain_later(name: str, curves: tuple[Curve, ...] | str, limit: float) -> tuple[str, ...]:
     """What the learning curves leave open: none is there, or one may pass the limit."""
     if isinstance(curves, str) or not curves:
-        reason = curves if isinstance(curves, str) else "none was measured"
-        return (
-            f"{name}: there is no learning curve ({reason}), so nothing is known of attackers with"
-            " more people.",
+        why = curves if isinstance(curves, str) else "none was measured"
+        reason = (
+            f"{name}: there is no learning curve ({why}): nothing is known of larger attackers."
         )
+        return (reason,)
     curve = max(curves, key=lambda one: one.projection.high)
     projected = curve.projection
     if not projected.high > limit:
         return ()
     if projected.people_at_limit is not None and projected.value > limit:
-        return (
+        reason = (
             f"{name}: still rising: an attacker with about {count(projected.people_at_limit)}"
-            f" people would pass {percent(limit)} ({curve.attack}).",
+            f" people would pass {percent(limit)} ({curve.attack})."
         )
-    return (
-        f"{name}: the learning curve of {curve.attack} allows an attacker with"
-        f" {count(projected.people)} people to reach {percent(projected.high)} (upper bound), above"
-        f" the limit of {percent(limit)}.",
-    )
+    else:
+        reason = (
+            f"{name}: the learning curve of {curve.attack} allows an attacker with"
+            f" {count(projected.people)} people to reach {percent(projected.high)} (upper bound),"
+            f" above the limit of {percent(limit)}."
+        )
+    return (reason,)
 
 
 def _demanded(
@@ -245,13 +243,13 @@ def _demanded(
     if not policy.certificate:
         return ()
     if certificate is None:
-        return (
-            f"{name}: the policy demands a certificate, and features of many values have none.",
-        )
-    return (
+        reason = f"{name}: the policy demands a certificate; features of many values have none."
+        return (reason,)
+    reason = (
         f"{name}: the certificate bounds every attacker by {percent(certificate.bound)}, above the"
-        f" limit of {percent(limit)}.",
+        f" limit of {percent(limit)}."
     )
+    return (reason,)
 
 
 def _alarm(name: str, plan: Plan, shuffled: Estimate | None) -> tuple[str, ...]:

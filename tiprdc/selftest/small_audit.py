@@ -86,7 +86,8 @@ class AuditState:
         plan: The plan at the time of the verdict.
         recorded_plan_sha256: The plan's sha256, recorded before attacker-test was attacked.
         model_sha256, unprotected_sha256, data_digest: Digests after the attacks.
-        strongest, leakage, controls, attacks, curves, certificate: As in `tiprdc.audit.verdict.judge`.
+        strongest, leakage, controls, attacks, curves, certificate: As in
+            `tiprdc.audit.verdict.judge`.
     """
 
     plan: Plan
@@ -212,7 +213,8 @@ def draw_evidence(fixture: Fixture, accuracy: float, setup: AuditSetup, seed: in
         records=_per_split(sizes),
         digest=digest_of(parts["test"]),
     )
-    return Evidence(schema, **parts, models={"released": PlantedModel(z.shape[1:], z.dtype)})
+    models = {"released": PlantedModel(z.shape[1:], z.dtype)}
+    return Evidence(schema, parts["train"], parts["select"], parts["test"], models)
 
 
 def make_fixture_plan(fixture: Fixture, setup: AuditSetup, evidence: Evidence) -> Plan:
