@@ -22,6 +22,9 @@ from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
 from tiprdc.attacks.mlp import MlpAttack
 from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
 from tiprdc.attacks.quadratic import QuadraticAttack
+from tiprdc.attacks.recursive_features import RecursiveFeaturesAttack
+from tiprdc.attacks.residual import ResidualAttack
+from tiprdc.attacks.ridge import RidgeAttack
 from tiprdc.attacks.stack import fit_stack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics.scores import balanced_accuracy
@@ -43,6 +46,9 @@ ATTACKS: dict[str, Attack] = {
         DecensoringAttack(),
         GruAttack(),
         BagOfTokensAttack(),
+        RidgeAttack(),
+        ResidualAttack(),
+        RecursiveFeaturesAttack(),
     )
 }
 """Every attribute-inference attack by its name in params.yaml."""

@@ -3,7 +3,8 @@
 PASS needs every planned attack to finish, both controls to behave, and two upper bounds within the
 policy's limit: the exact one of the strongest attack, and the one that its learning curve projects
 to the policy's number of people. A certificate within the limit is a PASS by itself, as it bounds
-every attacker. Figures that are missing, NaN or about other bytes than the plan's never lead to PASS.
+every attacker. Figures that are missing, NaN or about other bytes than the plan's never lead to
+PASS.
 """
 
 from __future__ import annotations

@@ -1,0 +1,224 @@
+"""Residual perceptron that predicts the private attribute, the record and every label it knows.
+
+A label teaches one bit a person, a record many numbers. What helps to predict the record and the
+other labels helps to predict the private attribute, so the network learns more from each person
+than one that is told the private attribute alone. Its cost grows linearly with the people.
+
+Source: Caruana, "Multitask Learning" (1997); He et al. (2016) for residual blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tiprdc.attacks.base import (
+    Attacker,
+    Kind,
+    TargetsAttack,
+    TrainingSet,
+    class_frequencies,
+    inner_holdout,
+    kind_of,
+    log_loss,
+)
+from tiprdc.attacks.best_pass import train_best_pass
+from tiprdc.attacks.decoder import frequent_tokens, token_presence
+from tiprdc.attacks.device import attack_device, mixed_precision
+from tiprdc.attacks.scaling import Scaling, standardise, whiten
+
+WIDTH, BLOCKS, EXPANSION, DROPOUT = 256, 3, 2, 0.1
+MAX_BATCH, MIN_PASSES, MAX_PASSES = 512, 6, 24
+STEPS = 750
+"""Steps of a training on few people, about; on many people there are `MIN_PASSES` passes."""
+LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.02
+OTHER_LABELS = 0.2
+"""Weight of each label that is not a target."""
+HOLDOUT, MAX_HOLDOUT = 0.15, 6000
+"""Share of the people, and most people, that select the pass."""
+SAMPLE = 16_384
+"""Most records that fit the scaling."""
+PICTURE_SIDE, MAX_TOKENS = 16, 512
+"""Records are predicted as pictures of this side, or as the presence of so many tokens."""
+BLOCK_ROWS = 8192
+
+
+class ResidualAttack(TargetsAttack):
+    """One network for all targets; with records it reconstructs them as well."""
+
+    name = "residual"
+    kinds = frozenset[Kind]({"flat", "picture"})
+    random = True
+    joint = True
+
+    def fit_targets(
+        self, data: TrainingSet, targets: tuple[str, ...], seed: int, budget: int
+    ) -> dict[str, Attacker]:
+        rng = np.random.default_rng(seed)
+        scaling = whiten(data.z[np.sort(rng.permutation(len(data))[:SAMPLE])], seed)
+        names = (*targets, *(name for name in data.labels if name not in targets))
+        heads = {name: data.classes[name] for name in names}
+        frequencies = {n: class_frequencies(data.labels[n], k) for n, k in heads.items()}
+        record = _record_targets(data.x)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = ResidualNetwork(scaling(data.z[:1]).shape[1], heads, record.shape[1])
+            _train(network, scaling, data, targets, frequencies, record, seed)
+        return {
+            name: ResidualAttacker(frequencies[name], scaling, network, name) for name in targets
+        }
+
+
+class ResidualNetwork(nn.Module):
+    """A residual perceptron with one head a label, and one for the record.
+
+    Args:
+        features: Columns of its input.
+        heads: Label -> K.
+        record: Numbers of a record; 0: there are no records.
+    """
+
+    def __init__(self, features: int, heads: Mapping[str, int], record: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Linear(features, WIDTH), *(_Block() for _ in range(BLOCKS)), nn.LayerNorm(WIDTH)
+        )
+        self.sizes = (*heads.values(), record)
+        self.names = tuple(heads)
+        self.head = nn.Linear(WIDTH, sum(self.sizes))
+
+    def forward(self, columns: Tensor) -> dict[str, Tensor]:
+        """`[B, P]` -> logits `[B, K]` of each label, and the record `[B, R]` as ""."""
+        with mixed_precision(columns.device):
+            out = self.head(self.body(columns))
+        return dict(zip((*self.names, ""), out.float().split(self.sizes, dim=1), strict=True))
+
+
+class _Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, EXPANSION * WIDTH), nn.GELU(),
+            nn.Dropout(DROPOUT), nn.Linear(EXPANSION * WIDTH, WIDTH),
+        )  # fmt: skip
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.layers(h)  # type: ignore[no-any-return]  # torch leaves it untyped
+
+
+class ResidualAttacker(Attacker):
+    """One head of a fitted network."""
+
+    def __init__(
+        self,
+        frequencies: NDArray[np.float64],
+        scaling: Scaling,
+        network: ResidualNetwork,
+        name: str,
+    ) -> None:
+        super().__init__(frequencies)
+        self.scaling, self.network, self.name = scaling, network, name
+
+    def posterior(self, z: NDArray[Any]) -> NDArray[np.float64]:
+        """p(u | z) `[N, K]`: the network is trained as if classes were equally frequent."""
+        balanced = _balanced(self.network, self.scaling, z)[self.name]
+        weighted = balanced * self.frequencies
+        return np.asarray(weighted / weighted.sum(1, keepdims=True))
+
+
+def _train(
+    network: ResidualNetwork,
+    scaling: Scaling,
+    data: TrainingSet,
+    targets: tuple[str, ...],
+    frequencies: Mapping[str, NDArray[np.float64]],
+    record: NDArray[np.float32],
+    seed: int,
+) -> None:
+    """Train in place; end with the weights of the pass that did best on the holdout."""
+    rng, device = np.random.default_rng(seed), attack_device()
+    share = min(HOLDOUT, MAX_HOLDOUT / len(data))
+    inside, outside = inner_holdout(data.labels[targets[0]], share, rng)
+    columns = _columns(scaling, data.z).to(device)
+    # Copies, since Ray's arrays are read-only.
+    truth = {name: torch.tensor(data.labels[name], device=device) for name in network.names}
+    weights = {
+        name: torch.tensor(1 / (len(f) * f), dtype=torch.float32, device=device)
+        for name, f in frequencies.items()
+    }
+    records = torch.tensor(record, device=device)
+    network.to(device)
+
+    def batch_loss(batch: Tensor) -> Tensor:
+        rows = batch.to(device)
+        out = network(columns[rows])
+        loss = torch.zeros((), device=device)
+        for name in network.names:
+            weight = 1.0 if name in targets else OTHER_LABELS
+            loss = loss + weight * functional.cross_entropy(
+                out[name], truth[name][rows], weights[name]
+            )
+        if records.shape[1]:
+            loss = loss + functional.mse_loss(out[""], records[rows])
+        return loss
+
+    def holdout_loss() -> float:
+        predicted = _balanced(network, scaling, data.z[outside])
+        return sum(log_loss(predicted[name], data.labels[name][outside]) for name in targets)
+
+    batch = int(np.clip(len(inside) // 32, 16, MAX_BATCH))
+    steps = -(-len(inside) // batch)
+    train_best_pass(
+        network, torch.from_numpy(inside), batch_loss, holdout_loss, steps=steps,
+        passes=int(np.clip(STEPS // steps, MIN_PASSES, MAX_PASSES)),
+        learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, warmup=0.15,
+    )  # fmt: skip
+    network.to("cpu")
+
+
+def _columns(scaling: Scaling, z: NDArray[Any]) -> Tensor:
+    blocks = np.array_split(z, max(1, -(-len(z) // BLOCK_ROWS)))
+    return torch.from_numpy(np.concatenate([scaling(block) for block in blocks]))
+
+
+@torch.no_grad()
+def _balanced(
+    network: ResidualNetwork, scaling: Scaling, z: NDArray[Any]
+) -> dict[str, NDArray[np.float64]]:
+    """p(u | z) `[N, K]` of each label under equal class priors."""
+    was_on = next(network.parameters()).device
+    device = attack_device()
+    network.eval().to(device)
+    parts = [network(part.to(device)) for part in torch.split(_columns(scaling, z), 4096)]
+    network.to(was_on)
+    return {
+        name: functional.softmax(torch.cat([part[name] for part in parts]).double(), dim=1)
+        .cpu().numpy()
+        for name in network.names
+    }  # fmt: skip
+
+
+def _record_targets(x: NDArray[Any] | None) -> NDArray[np.float32]:
+    """Standardised numbers of each record `[N, R]`; no columns without records."""
+    if x is None:
+        return np.zeros((0, 0), np.float32)
+    if kind_of(x) == "text":
+        numbers = token_presence(x, frequent_tokens(x, MAX_TOKENS)).astype(np.float32)
+    elif kind_of(x) == "picture":
+        side = tuple(min(PICTURE_SIDE, length) for length in x.shape[2:])
+        blocks = np.array_split(x, max(1, -(-len(x) // BLOCK_ROWS)))
+        numbers = np.concatenate(
+            [
+                functional.adaptive_avg_pool2d(torch.tensor(block).float(), side).flatten(1).numpy()
+                for block in blocks
+            ]
+        )
+    else:
+        numbers = x
+    return np.clip(standardise(numbers)(numbers), -5, 5)
