@@ -43,6 +43,8 @@ def release_blockers(
     try:
         audit = parse_audit(raw, where)
         plan = audit.plan
+        if not set(audit.attributes) <= set(plan.private) & set(plan.people):
+            raise DataError(where, "it judges an attribute that its plan does not name")
         repeated = list(_judge_again(audit, plan, where))
     except DataError as error:
         yield f"{error.where} cannot be judged again: {error.given}: {_AUDIT_AGAIN}"
