@@ -66,6 +66,22 @@ class MethodsConfig(Settings, frozen=True, kw_only=True):
             description="hybrid: standard deviation of the noise on each component, in its own.",
         ),
     ] = 0.5  # fmt: skip
+    linear_features: Annotated[
+        int,
+        Meta(
+            ge=1, le=4096,
+            description="pca, pca_leace, projection: number of features; fewer where records have "
+            "fewer directions.",
+        ),
+    ] = 128  # fmt: skip
+    linear_noise: Annotated[
+        float,
+        Meta(
+            ge=0, le=100,
+            description="pca, pca_leace, projection: standard deviation of the noise on each "
+            "feature, in its own.",
+        ),
+    ] = 1.0  # fmt: skip
     hide: Annotated[
         float,
         Meta(

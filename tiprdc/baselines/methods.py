@@ -10,6 +10,7 @@ from tiprdc.baselines.dp import Dp
 from tiprdc.baselines.encoder import Encoder
 from tiprdc.baselines.hybrid import Hybrid
 from tiprdc.baselines.leace import Leace
+from tiprdc.baselines.linear import Linear
 from tiprdc.baselines.maxent import MaxEnt
 from tiprdc.baselines.noisy import Noisy
 from tiprdc.baselines.pan import Pan
@@ -25,9 +26,12 @@ METHODS: dict[str, Method] = {
         Raw(),
         Noisy(),
         Dp(),
+        Linear("pca", "pca"),
+        Linear("projection", "projection"),
         Encoder(),
         Hybrid(),
         Unprotected(),
+        Linear("pca_leace", "leace"),
         Leace(),
         Bottleneck(),
         AdversarialOnly(),

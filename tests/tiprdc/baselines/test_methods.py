@@ -30,7 +30,9 @@ CONFIG = MethodsConfig(
     schedule=ScheduleConfig(epochs=2, batch=16, warm_up=0.5),
     objective=ObjectiveConfig(memory=32, refit_every=2),
     components=4,
+    linear_features=4,
 )
+LINEAR = ("pca", "pca_leace", "projection")
 
 
 @pytest.fixture(params=MODALITIES)
@@ -68,13 +70,13 @@ def test_method_gives_finite_features_of_its_shape(
     released = noise(z, np.random.default_rng(0)) if noise else z
 
     shape = RAW_SHAPES[schema.modality] if method.name in ("raw", "noisy", "dp") else (6,)
-    shape = (4,) if method.name == "hybrid" else shape
+    shape = (4,) if method.name in ("hybrid", *LINEAR) else shape
     assert released.shape == z.shape == (40, *shape)
     assert features_shape(network) == shape
     assert np.isfinite(released).all()
-    assert (noise is not None) == (method.name in ("noisy", "dp", "hybrid"))
+    assert (noise is not None) == (method.name in ("noisy", "dp", "hybrid", *LINEAR))
     assert (noise is None) or not np.array_equal(released, z)
-    assert epochs == ([] if method.name in ("raw", "noisy", "dp") else [1, 2])
+    assert epochs == ([] if method.name in ("raw", "noisy", "dp", *LINEAR) else [1, 2])
 
 
 @pytest.mark.parametrize("name", ["pan", "leace"])
@@ -101,7 +103,7 @@ def test_exported_file_agrees_with_torch(
 
 def test_methods_without_export_are_marked() -> None:
     not_exported = {name for name, method in METHODS.items() if not method.exported}
-    assert not_exported == {"raw", "noisy", "dp", "hybrid"}
+    assert not_exported == {"raw", "noisy", "dp", "hybrid", *LINEAR}
 
 
 def test_methods_for_a_known_task_need_one(planted: tuple[Schema, Records]) -> None:
