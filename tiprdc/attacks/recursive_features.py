@@ -22,8 +22,8 @@ from tiprdc.attacks.calibration import Calibration
 from tiprdc.attacks.kernel import leave_one_out
 from tiprdc.attacks.scaling import Scaling, whiten
 
-ROUNDS = 4
-RIDGES = (0.1, 1.0, 0.01)
+ROUNDS = 6
+RIDGES = (0.5, 0.05, 3.0)
 """Ridge strengths; a budget of n tries the first n."""
 MAX_COLUMNS = 256
 """Most columns: the principal axes of largest variance."""

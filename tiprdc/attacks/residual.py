@@ -2,7 +2,8 @@
 
 A label teaches one bit a person, a record many numbers. What helps to predict the record and the
 other labels helps to predict the private attribute, so the network learns more from each person
-than one that is told the private attribute alone. Its cost grows linearly with the people.
+than one that is told the private attribute alone. Its cost grows linearly with the people. Raw
+pictures pass through a few convolutions first.
 
 Source: Caruana, "Multitask Learning" (1997); He et al. (2016) for residual blocks.
 """
@@ -35,6 +36,7 @@ from tiprdc.attacks.scaling import Scaling, standardise, whiten
 
 WIDTH, BLOCKS, EXPANSION, DROPOUT = 256, 3, 2, 0.1
 MAX_BATCH, MIN_PASSES, MAX_PASSES = 512, 6, 24
+MAX_PICTURE_BATCH, MIN_PICTURE_PASSES, CHANNELS = 256, 2, (16, 32, 64)
 STEPS = 750
 """Steps of a training on few people, about; on many people there are `MIN_PASSES` passes."""
 LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.02
@@ -61,14 +63,17 @@ class ResidualAttack(TargetsAttack):
         self, data: TrainingSet, targets: tuple[str, ...], seed: int, budget: int
     ) -> dict[str, Attacker]:
         rng = np.random.default_rng(seed)
-        scaling = whiten(data.z[np.sort(rng.permutation(len(data))[:SAMPLE])], seed)
+        scaling = None
+        if kind_of(data.z) != "picture":
+            scaling = whiten(data.z[np.sort(rng.permutation(len(data))[:SAMPLE])], seed)
         names = (*targets, *(name for name in data.labels if name not in targets))
         heads = {name: data.classes[name] for name in names}
         frequencies = {n: class_frequencies(data.labels[n], k) for n, k in heads.items()}
         record = _record_targets(data.x)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = ResidualNetwork(scaling(data.z[:1]).shape[1], heads, record.shape[1])
+            one = _inputs(scaling, data.z[:1])[0]
+            network = ResidualNetwork(tuple(one.shape), heads, record.shape[1])
             _train(network, scaling, data, targets, frequencies, record, seed)
         return {
             name: ResidualAttacker(frequencies[name], scaling, network, name) for name in targets
@@ -79,25 +84,35 @@ class ResidualNetwork(nn.Module):
     """A residual perceptron with one head a label, and one for the record.
 
     Args:
-        features: Columns of its input.
+        shape: Of one input: columns (P,), or a picture (C, H, W).
         heads: Label -> K.
         record: Numbers of a record; 0: there are no records.
     """
 
-    def __init__(self, features: int, heads: Mapping[str, int], record: int) -> None:
+    def __init__(self, shape: tuple[int, ...], heads: Mapping[str, int], record: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Linear(features, WIDTH), *(_Block() for _ in range(BLOCKS)), nn.LayerNorm(WIDTH)
-        )
+        stem = [nn.Linear(shape[0], WIDTH)] if len(shape) == 1 else _picture_stem(shape[0])
+        self.body = nn.Sequential(*stem, *(_Block() for _ in range(BLOCKS)), nn.LayerNorm(WIDTH))
         self.sizes = (*heads.values(), record)
         self.names = tuple(heads)
         self.head = nn.Linear(WIDTH, sum(self.sizes))
 
-    def forward(self, columns: Tensor) -> dict[str, Tensor]:
-        """`[B, P]` -> logits `[B, K]` of each label, and the record `[B, R]` as ""."""
-        with mixed_precision(columns.device):
-            out = self.head(self.body(columns))
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """`[B, P]`, or pictures `[B, C, H, W]` uint8 -> logits `[B, K]` of each label, and the record `[B, R]` as ""."""
+        if inputs.dtype == torch.uint8:
+            inputs = (inputs.float() - 127.5) / 64
+        with mixed_precision(inputs.device):
+            out = self.head(self.body(inputs))
         return dict(zip((*self.names, ""), out.float().split(self.sizes, dim=1), strict=True))
+
+
+def _picture_stem(channels: int) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for width in CHANNELS:
+        convolution = nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
+        channels = width
+    return [*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * channels, WIDTH)]
 
 
 class _Block(nn.Module):
@@ -118,7 +133,7 @@ class ResidualAttacker(Attacker):
     def __init__(
         self,
         frequencies: NDArray[np.float64],
-        scaling: Scaling,
+        scaling: Scaling | None,
         network: ResidualNetwork,
         name: str,
     ) -> None:
@@ -134,7 +149,7 @@ class ResidualAttacker(Attacker):
 
 def _train(
     network: ResidualNetwork,
-    scaling: Scaling,
+    scaling: Scaling | None,
     data: TrainingSet,
     targets: tuple[str, ...],
     frequencies: Mapping[str, NDArray[np.float64]],
@@ -145,7 +160,7 @@ def _train(
     rng, device = np.random.default_rng(seed), attack_device()
     share = min(HOLDOUT, MAX_HOLDOUT / len(data))
     inside, outside = inner_holdout(data.labels[targets[0]], share, rng)
-    columns = _columns(scaling, data.z).to(device)
+    inputs = _inputs(scaling, data.z).to(device)
     # Copies, since Ray's arrays are read-only.
     truth = {name: torch.tensor(data.labels[name], device=device) for name in network.names}
     weights = {
@@ -157,7 +172,7 @@ def _train(
 
     def batch_loss(batch: Tensor) -> Tensor:
         rows = batch.to(device)
-        out = network(columns[rows])
+        out = network(inputs[rows])
         loss = torch.zeros((), device=device)
         for name in network.names:
             weight = 1.0 if name in targets else OTHER_LABELS
@@ -172,30 +187,34 @@ def _train(
         predicted = _balanced(network, scaling, data.z[outside])
         return sum(log_loss(predicted[name], data.labels[name][outside]) for name in targets)
 
-    batch = int(np.clip(len(inside) // 32, 16, MAX_BATCH))
+    most, passes = (MAX_BATCH, MIN_PASSES) if scaling else (MAX_PICTURE_BATCH, MIN_PICTURE_PASSES)
+    batch = int(np.clip(len(inside) // 32, 16, most))
     steps = -(-len(inside) // batch)
     train_best_pass(
         network, torch.from_numpy(inside), batch_loss, holdout_loss, steps=steps,
-        passes=int(np.clip(STEPS // steps, MIN_PASSES, MAX_PASSES)),
+        passes=int(np.clip(STEPS // steps, passes, MAX_PASSES)),
         learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, warmup=0.15,
     )  # fmt: skip
     network.to("cpu")
 
 
-def _columns(scaling: Scaling, z: NDArray[Any]) -> Tensor:
+def _inputs(scaling: Scaling | None, z: NDArray[Any]) -> Tensor:
+    """The network's input: scaled columns; pictures as they are."""
+    if scaling is None:
+        return torch.tensor(z)
     blocks = np.array_split(z, max(1, -(-len(z) // BLOCK_ROWS)))
     return torch.from_numpy(np.concatenate([scaling(block) for block in blocks]))
 
 
 @torch.no_grad()
 def _balanced(
-    network: ResidualNetwork, scaling: Scaling, z: NDArray[Any]
+    network: ResidualNetwork, scaling: Scaling | None, z: NDArray[Any]
 ) -> dict[str, NDArray[np.float64]]:
     """p(u | z) `[N, K]` of each label under equal class priors."""
     was_on = next(network.parameters()).device
     device = attack_device()
     network.eval().to(device)
-    parts = [network(part.to(device)) for part in torch.split(_columns(scaling, z), 4096)]
+    parts = [network(part.to(device)) for part in torch.split(_inputs(scaling, z), 2048)]
     network.to(was_on)
     return {
         name: functional.softmax(torch.cat([part[name] for part in parts]).double(), dim=1)

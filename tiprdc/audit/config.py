@@ -12,9 +12,9 @@ from tiprdc.errors import ConfigError, suggestion
 from tiprdc.settings import MAX_SEED, Settings
 
 _RAW = {
-    "image": ("logistic_regression", "cnn"),
-    "table": ("logistic_regression", "gradient_boosting"),
-    "text": ("bag_of_tokens", "gru"),
+    "image": ("residual", "ridge"),
+    "table": ("residual", "gradient_boosting", "ridge"),
+    "text": ("bag_of_tokens", "ridge", "gru"),
 }
 
 
@@ -82,6 +82,9 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
         "cnn",
         "decoding",
         "decensoring",
+        "ridge",
+        "residual",
+        "recursive_features",
     )  # fmt: skip
     probes: Annotated[
         tuple[str, ...],
@@ -90,7 +93,7 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
             description="Attacks that measure utility, the unprotected extractor and the "
             "shuffled control.",
         ),
-    ] = ("logistic_regression", "mlp")
+    ] = ("ridge", "logistic_regression")
     raw: Annotated[
         tuple[str, ...],
         Meta(

@@ -73,10 +73,10 @@ class Labels:
         A mirrored or shifted picture keeps its private class, and not the class of every task.
         Shuffled labels of the private attributes come alone, so that nothing else gives them away.
         """
-        known = dict(self.plan.private)
+        known = {name: len(classes) for name, classes in self.plan.private.items()}
         if pool != "views" and representation != "shuffled":
-            known |= self.plan.utility
-        return {name: len(classes) for name, classes in known.items()}
+            known |= {a.name: len(a.classes) for a in self.represented.evidence.schema.attributes}
+        return known
 
     def of(self, part: Pool | str, representation: Representation) -> Any:
         """A reference to the class numbers of a pool, or of `select`."""
