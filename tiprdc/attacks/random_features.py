@@ -19,11 +19,11 @@ from tiprdc.attacks.base import kind_of
 from tiprdc.attacks.decoder import frequent_tokens, token_presence
 from tiprdc.attacks.scaling import Scaling, whiten
 
-MAX_MULTIPLIED = 64
+MAX_MULTIPLIED = 48
 """Most columns that are multiplied: the principal axes of largest variance."""
-COLUMNS = 3600
+COLUMNS = 2600
 """Columns of an expansion, about: random features fill it up."""
-MIN_RANDOM, MAX_RANDOM = 1024, 3072
+MIN_RANDOM, MAX_RANDOM = 768, 2048
 """Fewest and most random Fourier features."""
 BANDWIDTHS = (0.35, 0.6, 1.0)
 """Bandwidths of the Gaussian kernels, in the median distance between two people."""
