@@ -23,8 +23,8 @@ from pipelines.artifacts import Artifact
 from pipelines.params import load
 from pipelines.release.plan import ReleaseRequest, plan_release
 from pipelines.release.publish import publish
-from tests.helpers.audit_samples import manifest as sample_manifest
-from tests.helpers.audit_samples import task
+from tests.helpers.audit_parts import task
+from tests.helpers.audit_project import manifest as sample_manifest
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.estimate import estimate_from_counts

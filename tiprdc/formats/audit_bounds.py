@@ -40,7 +40,7 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     attack: str
     pool: Pool
     seed: Count
-    points: tuple[CurvePoint, ...]
+    points: Annotated[tuple[CurvePoint, ...], Meta(min_length=1)]
     patterns: Annotated[
         tuple[Count, ...],
         Meta(

@@ -18,7 +18,7 @@ from tiprdc.formats.audit_report import AuditReport, Estimate, read_audit, read_
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract
 from tiprdc.formats.numbers import count, percent, points
-from tiprdc.reports import wording
+from tiprdc.reports import bounds_wording, kept_wording, verdict_wording, wording
 from tiprdc.settings import Settings
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
@@ -120,12 +120,12 @@ def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
         audit=audit,
         contract=contract,
         config=config,
-        headline=wording.headline,
-        claim=wording.claim,
+        headline=verdict_wording.headline,
+        claim=verdict_wording.claim,
         sure=wording.confidence(audit),
         decoders=DECODERS,
         measures=measures(audit),
-        utility_loss=wording.utility_loss,
+        utility_loss=kept_wording.utility_loss,
         channel=wording.channel,
         information_bound=wording.information_bound,
         variant=wording.variant,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.audit_samples import AUDITS, image_audit, table_audit, write_project
+from tests.helpers.audit_project import write_project
+from tests.helpers.audit_samples import AUDITS, image_audit, table_audit
 from tiprdc import __version__
 from tiprdc.cli.main import app
 from tiprdc.formats.numbers import MINUS

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.audit_parts import attribute
+from tests.helpers.audit_project import manifest
 from tests.helpers.audit_samples import (
-    attribute,
     bare_audit,
     image_audit,
-    manifest,
     table_audit,
     text_audit,
 )
