@@ -44,7 +44,7 @@ class RecursiveFeaturesAttack(Attack):
     """Laplace kernel ridge with the average gradient outer product; the best round is kept."""
 
     name = "recursive_features"
-    most_records = 4000
+    most_records = 3000
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

@@ -35,11 +35,11 @@ from tiprdc.attacks.device import attack_device, mixed_precision
 from tiprdc.attacks.scaling import Scaling, standardise, whiten
 
 WIDTH, BLOCKS, EXPANSION, DROPOUT = 256, 3, 2, 0.1
-MAX_BATCH, MIN_PASSES, MAX_PASSES = 512, 6, 24
+MAX_BATCH, MIN_PASSES, MAX_PASSES = 512, 5, 24
 MAX_PICTURE_BATCH, MIN_PICTURE_PASSES, CHANNELS = 256, 2, (16, 32, 64)
-STEPS = 750
+STEPS = 600
 """Steps of a training on few people, about; on many people there are `MIN_PASSES` passes."""
-LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.02
+LEARNING_RATE, WEIGHT_DECAY = 4e-3, 0.02
 OTHER_LABELS = 0.2
 """Weight of each label that is not a target."""
 HOLDOUT, MAX_HOLDOUT = 0.15, 6000

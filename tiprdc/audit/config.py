@@ -104,7 +104,7 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
     seeds: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=MAX_SEED)], ...],
         Meta(min_length=1, description="Seeds with which each random attack is fitted."),
-    ] = (0, 1)
+    ] = (0,)
     budget: Annotated[
         int,
         Meta(ge=1, le=6, description="Configurations that an attack on released features tries."),

@@ -27,6 +27,8 @@ _FIT_SECONDS = {
     "mlp": 2.0, "kernel": 1.0,
 }  # fmt: skip
 """Rough seconds of a fit on the demo's features on a slow core, for progress bars."""
+CONTROL_PEOPLE = 4000
+"""Most records for the negative control: labels that bypass the features show with few people."""
 _RAW_FACTOR = 4.0
 """How many times longer a fit on raw records takes."""
 
@@ -116,7 +118,7 @@ def submit_fit(
         attack=job.attack, seed=job.seed, budget=job.budget, pool=job.pool,
         targets=tuple(job.target for job in group),
         classes=labels.classes(job.pool, representation),
-        records=plan.attackers[job.pool], people=people,
+        records=_records(plan, job), people=people,
     )  # fmt: skip
     pool, read = represented.pool(), features_read(representation)
     uses_records = (attack.needs_records or attack.joint) and job.pool != "views"
@@ -128,6 +130,11 @@ def submit_fit(
     )  # fmt: skip
     trials = dict(zip(group, submitted[: len(group)], strict=True))
     return trials, dict(zip(group, submitted[len(group) :], strict=True))
+
+
+def _records(plan: Plan, job: Job) -> int:
+    records = plan.attackers[job.pool]
+    return min(records, CONTROL_PEOPLE) if job.representation == "shuffled" else records
 
 
 def _submit_stack(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tiprdc.attacks import reconstruction
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import measures, tasks
+from tiprdc.audit.alternatives import Scored, collect_alternatives, submit_alternatives
 from tiprdc.audit.certificates import collect_counts, submit_counts
 from tiprdc.audit.curve_fitting import collect_curves, submit_curves
 from tiprdc.audit.curves import CurveCounts
@@ -42,6 +43,7 @@ class Results:
         counts: Private attribute -> people of each class in each cell of a code `[C, K]`, or the
             reason why there are none.
         border: Share of records near a cell's border; None: not known.
+        alternatives: The release and trivial alternatives, or the reason why there are none.
         features: Shape of one record's features.
         measures: Figures of the other measures.
         reconstruction, pictures: None and empty where reconstruction was off or failed.
@@ -53,6 +55,7 @@ class Results:
     curves: dict[str, tuple[CurveCounts, ...] | str]
     counts: dict[str, NDArray[np.int64] | str]
     border: float | None
+    alternatives: tuple[Scored, ...] | str
     features: tuple[int, ...]
     reconstruction: dict[str, dict[str, float]] | None
     measures: measures.MeasuresByFamily
@@ -92,6 +95,7 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -
     }  # fmt: skip
     submitted_curves = submit_curves(plan, represented, trials, attackers)
     coded = submit_counts(plan, represented)
+    beside = submit_alternatives(plan, represented)
     reconstructions = _reconstructions(evidence, executor, represented, decoders)
     measure_tasks = measures.submit_measures(plan, represented, decoders)
     probabilities = {
@@ -100,6 +104,7 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -
     }
     curves = collect_curves(plan, executor, submitted_curves, deadline)
     counts, border = collect_counts(plan, executor, coded, deadline)
+    alternatives = collect_alternatives(executor, beside, deadline)
     decoded = _collect(executor, reconstructions, deadline, "reconstruction", lambda key: 1.0)
     scores, pictures = _reconstruction_results(decoded, evidence)
     figures = _collect(
@@ -108,8 +113,8 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -
     )  # fmt: skip
     by_family = measures.group_by_family(plan, evidence, figures)
     return Results(
-        trials, chosen, probabilities, curves, counts, border, first.shape[1:], scores, by_family,
-        pictures,
+        trials, chosen, probabilities, curves, counts, border, alternatives, first.shape[1:],
+        scores, by_family, pictures,
     )  # fmt: skip
 
 

@@ -169,7 +169,7 @@ def run(
         plan_sha256=noted,
         lacking=tuple(
             f"The measure {family} {why}."
-            for family, why in measures.items()
+            for family, why in {**measures, "alternatives": scored.results.alternatives}.items()
             if isinstance(why, str) and why.startswith("failed")
         ),
     )
@@ -196,7 +196,7 @@ def run(
         utility=utility,
         mean_kept=mean_kept(utility),
         mean_utility_loss=mean_loss(utility),
-        alternatives=(),
+        alternatives=scored.alternatives(),
         reconstruction=results.reconstruction,
         measures={f: m for f, m in measures.items() if not isinstance(m, str)},
         not_tried=tuple(_not_tried(plan, schema, results, measures)),
@@ -215,6 +215,8 @@ def _not_tried(
         yield "reconstruction of the record (the decoder failed)"
     elif schema.modality == "image" and min(schema.shape[1:]) < MS_SSIM_PIXELS:
         yield f"MS-SSIM of rebuilt pictures (it takes {MS_SSIM_PIXELS} pixels)"
+    if isinstance(results.alternatives, str):
+        yield f"principal components with noise beside the release ({results.alternatives})"
     for name, counts in results.counts.items():
         if isinstance(counts, str):
             yield f"{name}: a bound on every attacker ({counts})"

@@ -21,7 +21,14 @@ from tiprdc.audit.protocol import Results
 from tiprdc.audit.verdict import judge, limit_of
 from tiprdc.formats.audit_bounds import Certificate, Curve
 from tiprdc.formats.audit_plan import Plan
-from tiprdc.formats.audit_report import AttackRun, AttributeReport, Estimate, Measure, TaskReport
+from tiprdc.formats.audit_report import (
+    Alternative,
+    AttackRun,
+    AttributeReport,
+    Estimate,
+    Measure,
+    TaskReport,
+)
 from tiprdc.statistics.binomial import prior
 from tiprdc.statistics.label_floor import recognised_from_labels
 from tiprdc.statistics.scores import leakage_bits
@@ -100,6 +107,20 @@ class Scored:
             loss=loss,
             probes=self.runs(name),
         )
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The release and its trivial alternatives, where they were measured."""
+        scored, private = self.results.alternatives, tuple(self.plan.private)
+        if isinstance(scored, str):
+            return ()
+        tasks = {name: self.task_report(name) for name in self.plan.utility}
+        priors = {name: task.prior for name, task in tasks.items()}
+        ceilings = {
+            name: task.ceiling.balanced_accuracy
+            for name, task in tasks.items()
+            if task.ceiling is not None and task.kept is not None
+        }
+        return tuple(one.report(private, priors, ceilings) for one in scored)
 
     def measures(self) -> MeasuresByFamily:
         """The other measures by family, or the reason why there are none."""
