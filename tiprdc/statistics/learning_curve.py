@@ -129,6 +129,8 @@ class CurvePosterior:
         people, correct, prior: As in `extrapolate`.
     """
 
+    _weight: NDArray[np.float64]
+
     def __init__(
         self, people: Sequence[int], correct: Sequence[NDArray[np.bool_]], *, prior: float
     ) -> None:
