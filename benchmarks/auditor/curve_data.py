@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from benchmarks.auditor.curve_sources import Curve, Part, expanded, ridge_curves, standardised
 
@@ -27,6 +28,9 @@ class Sizes:
 
 FACES = Sizes(people=(1000, 2000, 4000, 8000, 80_000), select=3000, test=6000)
 ADULT = Sizes(people=(375, 750, 1500, 3000, 30_000), select=2000, test=6000)
+PRODUCTS = Sizes(people=(500, 1000, 2000, 4000, 40_000), select=2000, test=4000)
+STRENGTHS = (0.1, 0.2, 0.3, 0.5, 1.0, 3.0)
+"""Slopes of the log odds of the class; 0.1 leaks next to nothing."""
 COMPONENTS, NOISE = (24, 64, 256), (0.0, 0.5, 1.0, 2.0)
 PROJECTIONS = (24, 64)
 
@@ -84,6 +88,23 @@ def adult(folder: Path, seed: int = 0) -> Iterator[Curve]:
             noisy = z + noise * rng.normal(size=z.shape).astype(np.float32)
             yield from _curves("Adult", list(private), f"{name}, noise {noise:g}", noisy, labels,
                                ADULT, seed)  # fmt: skip
+
+
+def products(seed: int) -> Iterator[Curve]:
+    """Curves of thin leaks: each class shifts a sum of products of many pairs of features.
+
+    Args:
+        seed: Of the people; it also chooses the number of features.
+    """
+    rng = np.random.default_rng([seed, 7])
+    width, people = (16, 24, 40)[seed % 3], PRODUCTS.people[-1]
+    count = people + PRODUCTS.select + PRODUCTS.test + 10_000
+    z = rng.normal(size=(count, width)).astype(np.float32)
+    sums = (z[:, ::2] * z[:, 1::2]).sum(1) / np.sqrt(width / 2)
+    chances = special.expit(np.outer(sums, STRENGTHS))
+    labels = (rng.uniform(size=chances.shape) < chances).astype(np.int64)
+    names = [f"strength {strength:g}, run {seed}" for strength in STRENGTHS]
+    yield from _curves("simulated: products", names, f"{width} features", z, labels, PRODUCTS, seed)
 
 
 def _representations(x: NDArray[np.uint8], seed: int) -> Iterator[tuple[str, NDArray[np.float32]]]:

@@ -26,7 +26,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.auditor.curve_data import adult, faces
+from benchmarks.auditor.curve_baseline import power_law_bounds
+from benchmarks.auditor.curve_data import adult, faces, products
 from benchmarks.auditor.curve_sources import Curve, simulated
 from benchmarks.csv_rows import append
 from tiprdc.statistics.binomial import prior
@@ -76,27 +77,29 @@ class Case:
     found: Extrapolation
     last: float
     truth: float
+    power_law: tuple[float, float]
 
 
 def cases(rows: list[dict[str, str]]) -> Iterator[Case]:
     """Extrapolate every curve."""
     for row in rows:
-        correct = decisions([int(count) for count in row["patterns"].split()])
-        found = extrapolate(
-            [int(count) for count in row["people"].split()], correct, int(row["target"]),
-            prior=prior(int(row["classes"])), limit=0.6,
+        patterns, people = ([int(n) for n in row[name].split()] for name in ("patterns", "people"))
+        correct, target, guess = decisions(patterns), int(row["target"]), prior(int(row["classes"]))
+        found = extrapolate(people, correct, target, prior=guess, limit=0.6)
+        power_law = power_law_bounds(people, patterns, target, prior=guess)
+        yield Case(
+            kind=row["kind"], part=row["part"], found=found, last=float(correct[-1].mean()),
+            truth=float(row["accuracy"]), power_law=power_law,
         )  # fmt: skip
-        yield Case(kind=row["kind"], part=row["part"], found=found,
-                   last=float(correct[-1].mean()), truth=float(row["accuracy"]))  # fmt: skip
 
 
 def table(all_cases: list[Case]) -> Iterator[str]:
     """Coverage by kind of curve, and how wide the bounds are."""
     yield (
-        "| curves | part | number | within both bounds | at most the upper bound |"
-        " mean width | upper bound above the truth by |"
+        "| curves | part | number | within both bounds | at most the upper bound | mean width |"
+        " upper bound above the truth by | a - b n^-c: within | at most the upper | width |"
     )
-    yield "|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     groups: dict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in all_cases:
         change = case.truth - case.last
@@ -105,16 +108,21 @@ def table(all_cases: list[Case]) -> Iterator[str]:
             for shapes in (shape, "all"):
                 groups[f"{kind}: {shapes}", case.part].append(case)
     for (name, part), group in sorted(groups.items()):
-        low, high, truth = (
-            np.array(values)
-            for values in zip(*((c.found.low, c.found.high, c.truth) for c in group), strict=True)
-        )
+        bounds = np.array([(c.found.low, c.found.high, *c.power_law, c.truth) for c in group])
+        low, high, low_law, high_law, truth = bounds.T
         yield (
-            f"| {name} | {part} | {len(group):,} |"
-            f" {100 * np.mean((low <= truth) & (truth <= high)):.1f} % |"
-            f" {100 * np.mean(truth <= high):.1f} % | {100 * np.mean(high - low):.1f} points |"
-            f" {100 * np.mean(high - truth):.1f} points |"
+            f"| {name} | {part} | {len(group):,} | {_coverage(low, high, truth)} |"
+            f" {100 * np.mean(high - truth):.1f} points | {_coverage(low_law, high_law, truth)} |"
         )
+
+
+def _coverage(
+    low: NDArray[np.float64], high: NDArray[np.float64], truth: NDArray[np.float64]
+) -> str:
+    return (
+        f"{100 * np.mean((low <= truth) & (truth <= high)):.1f} % |"
+        f" {100 * np.mean(truth <= high):.1f} % | {100 * np.mean(high - low):.1f} points"
+    )
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -131,7 +139,7 @@ def main(
     release: Annotated[
         Path | None, typer.Option(help="npy of a release's features of these faces.")
     ] = None,
-    simulations: Annotated[int, typer.Option(help="Number of runs of 60 simulated curves.")] = 0,
+    simulations: Annotated[int, typer.Option(help="Number of runs of 72 simulated curves.")] = 0,
     only_table: Annotated[bool, typer.Option("--table", help="Only print the table.")] = False,
     out: Annotated[Path, typer.Option(help="CSV file to extend or to read.")] = CSV,
 ) -> None:
@@ -141,7 +149,7 @@ def main(
             typer.echo(line)
         return
     for seed in range(simulations):
-        for curve in simulated(seed, SIMULATED, 4000):
+        for curve in chain(simulated(seed, SIMULATED, 4000), products(seed)):
             append(out, COLUMNS, row_of(curve))
     sources = (
         adult(adult_folder) if adult_folder else (),

@@ -21,8 +21,10 @@ decide at every point, so that errors are correlated (the paired covariance, in 
 bootstrap over people estimates); and each fit saw a random draw of people, which moves s by at
 most 1 / sqrt(people) for a linear attacker.
 
-A least-squares fit of a - b n^-c with bootstrap bounds covers less and is wider: with four points
-its exponent is hardly determined (same benchmark).
+A least-squares fit of a - b n^-c with bootstrap bounds is narrower, but where curves rise its upper
+bound holds too rarely: with four points its exponent is hardly determined (same benchmark). A leak
+that grows faster than the square root of the people, after points at which it hardly shows, is
+outside the family unless the points show how fast it grows; no upper bound covers it.
 
 Source: Hestness et al., "Deep learning scaling is predictable, empirically" (2017); Dobriban and
 Wager, "High-dimensional asymptotics of prediction" (2018), for the linear discriminant.
