@@ -1,6 +1,6 @@
 """Learning curves whose value at ten times the people is known: do the bounds hold there?
 
-    python -m benchmarks.auditor.curves --simulations 5 --adult FOLDER      draws curves
+    python -m benchmarks.auditor.curves --simulations 6 --adult FOLDER      draws curves
     python -m benchmarks.auditor.curves --faces FACES.npz --release Z.npy   of 100,000 faces
     python -m benchmarks.auditor.curves --table                             prints the table
 
@@ -8,7 +8,7 @@ Each row of curves.csv is a curve: the people, the counts of test people by patt
 at which number (the first number is the last binary digit), and the accuracy at ten times the
 people, on other people. The table extrapolates these counts anew, so that a change of the method
 needs no new curve. Curves of part `choose` served to choose the method's constants; those of
-`check` did not. The accuracy at the end is an estimate, too, of 8,000 to 11,000 people for real
+`check` did not. The accuracy at the end is an estimate, too, from about 11,000 people for real
 data; an estimate below that of guessing counts as guessing.
 """
 
