@@ -105,12 +105,17 @@ def _balanced(hit: NDArray[np.bool_], labels: NDArray[np.int64], classes: int) -
 
 def standardised(x: NDArray[np.float32], fitted: int) -> NDArray[np.float32]:
     """Features with mean 0 and variance 1 among the first `fitted` people, then a constant."""
-    scaled = (x - x[:fitted].mean(0)) / (x[:fitted].std(0) + 1e-6)
+    deviation = x[:fitted].std(0)
+    # A feature that is constant among these people keeps its scale.
+    scaled = (x - x[:fitted].mean(0)) / np.where(deviation > 1e-2, deviation, 1)
     return np.column_stack([scaled, np.ones(len(x))]).astype(np.float32)
 
 
 def expanded(
-    z: NDArray[np.float32], fitted: int, rng: np.random.Generator, waves: int = 500,
+    z: NDArray[np.float32],
+    fitted: int,
+    rng: np.random.Generator,
+    waves: int = 500,
     products: int = 400,
 ) -> NDArray[np.float32]:
     """Features, products of pairs of them and random Fourier features `[N, M]`.
@@ -150,7 +155,7 @@ def simulated(seed: int, people: Sequence[int], test: int) -> Iterator[Curve]:
         w = np.stack(directions)
         yield Curve(
             kind="simulated: nothing" if best == 0.5 else "simulated: leak",
-            name=f"case {case}", features=f"Gaussian {width}, best {best:.2f}",
+            name=f"case {seed}-{case}", features=f"Gaussian {width}, best {best:.2f}",
             attacker="means", classes=2, people=tuple(people),
             correct=np.sign(w @ x.T) == truth, accuracy=stats.norm.cdf(w @ mu),
         )  # fmt: skip

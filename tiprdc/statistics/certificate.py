@@ -107,7 +107,7 @@ def has_more_cells_than_people(counts: NDArray[np.int64] | Sequence[Sequence[int
         counts: As in `code_bound`.
     """
     table = _checked(counts)
-    return table.shape[1] > int(table.sum())
+    return bool(table.shape[1] > int(table.sum()))
 
 
 def cells(z: NDArray[np.generic]) -> NDArray[np.int64] | None:

@@ -12,15 +12,19 @@ directions of very unequal strength; such a curve is a - b n^-c over a wide rang
 for small c. A larger c is an attacker who learns its features. The term b is a second leak that
 starts to show only after the last point: too small to be seen among test noise, but growing.
 
-The bounds are quantiles of the posterior over (a, b, r, c) on a grid. Weights of the grid are
+The bounds are quantiles of the posterior over (a, b, r, c) on a grid. The term b is a caution of
+the upper bound: the lower bound takes b = 0, and half of the tail, since no curve of the family
+falls, so that a flat one would lie below it too often. Weights of the grid are
 `EXPONENTS`, `TURNS` and `LATE`, chosen on curves whose end is known, and checked on others
 (benchmarks/auditor/curves.py). Two kinds of noise are in the likelihood: the same test people
 decide at every point, so that errors are correlated (the paired covariance, in closed form what a
 bootstrap over people estimates); and each fit saw a random draw of people, which moves s by at
 most 1 / sqrt(people) for a linear attacker.
 
-A least-squares fit of a - b n^-c with bootstrap bounds covers less and is wider: with four points
-its exponent is hardly determined (same benchmark).
+A least-squares fit of a - b n^-c with bootstrap bounds is narrower, but where curves rise its upper
+bound holds too rarely: with four points its exponent is hardly determined (same benchmark). A leak
+that grows faster than the square root of the people, after points at which it hardly shows, is
+outside the family unless the points show how fast it grows; no upper bound covers it.
 
 Source: Hestness et al., "Deep learning scaling is predictable, empirically" (2017); Dobriban and
 Wager, "High-dimensional asymptotics of prediction" (2018), for the linear discriminant.
@@ -36,15 +40,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, special
 
-from tiprdc.statistics.binomial import upper_bound
+from tiprdc.statistics.binomial import interval
 
 EXPONENTS = {0.15: 0.3, 0.3: 0.3, 0.5: 0.3, 0.75: 0.1}
 """Weight of each exponent c."""
 TURNS = {0.0: 0.1, **{float(r): 0.09 for r in np.geomspace(0.05, 200, 10)}}
 """Weight of each r: 0 for a flat curve; r n people are where the curve turns."""
-LATE = {0.0: 0.5, 0.02: 0.2, 0.05: 0.15, 0.1: 0.1, 0.2: 0.05}
+LATE = {0.0: 0.4, 0.02: 0.2, 0.05: 0.2, 0.1: 0.15, 0.2: 0.05}
 """Weight of each b."""
-NOTHING = 0.1
+NOTHING = 0.05
 """Weight of no leak at all: s(x) = 0."""
 TRAINING_SCATTER = 0.5
 """Standard deviation of s from the draw of training people, in 1 / sqrt(people)."""
@@ -60,7 +64,8 @@ class Extrapolation:
 
     Args:
         people: The attacker's people that it is about.
-        value: Balanced accuracy with these, the posterior median, in [prior, 1].
+        value: Balanced accuracy with these: the posterior median, in [prior, 1]; at the largest
+            number of people that were fitted the share of test people recognised.
         low, high: One-sided bounds, each at its own confidence; `high` is not below the upper bound
             at the largest number of people that were fitted.
         people_at_limit: People with whom the median reaches the limit; None if it does not with
@@ -89,22 +94,32 @@ def extrapolate(
         people: Numbers of people that the attacker was fitted on, increasing, at least two.
         correct: For each of these, whether the attacker was right about each of the same test
             people `[N]`, N >= 2, with the same number of people of each class.
-        target: At least `people[-1]`.
+        target: Number of people; below `people[-1]` it counts as `people[-1]`.
         prior: Balanced accuracy without features, in (0, 1).
         limit: Balanced accuracy whose number of people is asked for, in (0, 1).
         confidence: Of each bound, in (0.5, 1).
+
+    Returns:
+        The same for test people in any other order: only the counts of people by pattern of who
+        was right matter. No random numbers are drawn. With `people[-1]` as target, the exact
+        binomial bounds there.
 
     Raises:
         ValueError: Numbers of people that do not increase, or decisions on different people.
     """
     curve = CurvePosterior(people, correct, prior=prior)
     last = np.asarray(correct[-1], bool)
-    low, value, high = curve.quantiles(target, (1 - confidence, 0.5, confidence))
+    here = interval(int(last.sum()), len(last), confidence)
+    low, value, high = here.low, here.value, here.high
+    if target > people[-1]:
+        (low,) = curve.quantiles(target, ((1 - confidence) / 2,), late=False)
+        value, high = curve.quantiles(target, (0.5, confidence))
+    low = min(low, value)
     return Extrapolation(
-        people=target,
+        people=max(target, people[-1]),
         value=value,
         low=low,
-        high=max(high, value, upper_bound(int(last.sum()), len(last), confidence)),
+        high=max(high, here.high),
         people_at_limit=curve.people_at(limit),
     )
 
@@ -116,6 +131,8 @@ class CurvePosterior:
         people, correct, prior: As in `extrapolate`.
     """
 
+    _weight: NDArray[np.float64]
+
     def __init__(
         self, people: Sequence[int], correct: Sequence[NDArray[np.bool_]], *, prior: float
     ) -> None:
@@ -125,7 +142,9 @@ class CurvePosterior:
         accuracy = right.mean(1)
         separation = _separation(accuracy, prior)
         slope = np.maximum(_slope(separation, prior), 1e-3)
-        covariance = np.cov(right) / right.shape[1] + np.diag(
+        # Whole numbers add up exactly, so that the order of the people changes no bit.
+        together = right @ right.T / right.shape[1] - np.outer(accuracy, accuracy)
+        covariance = together / right.shape[1] + np.diag(
             1 / right.shape[1] ** 2 + (TRAINING_SCATTER * slope) ** 2 / counts
         )
         deviation = float(np.sqrt(covariance[-1, -1]) / slope[-1])
@@ -139,16 +158,20 @@ class CurvePosterior:
         weight = self._weight * np.exp(-(square - square.min()) / 2)
         self._weight = weight / weight.sum()
 
-    def quantiles(self, target: int, shares: Sequence[float]) -> tuple[float, ...]:
+    def quantiles(
+        self, target: int, shares: Sequence[float], *, late: bool = True
+    ) -> tuple[float, ...]:
         """Balanced accuracies below which the curves of these shares of weight lie.
 
         Args:
             target: Number of people, >= 1.
             shares: In (0, 1).
+            late: Whether curves with a late leak count; else those with b = 0 alone.
         """
+        weight = self._weight if late else self._weight * (self._b == 0)
         ends = self._curves(np.array([target / self.largest]))[:, 0]
         order = np.argsort(ends)
-        below = np.cumsum(self._weight[order])
+        below = np.cumsum(weight[order]) / weight.sum()
         index = np.minimum(np.searchsorted(below, np.asarray(shares)), len(order) - 1)
         return tuple(float(v) for v in _accuracy(ends[order][index], self.prior))
 
