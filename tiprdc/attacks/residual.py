@@ -98,7 +98,10 @@ class ResidualNetwork(nn.Module):
         self.head = nn.Linear(WIDTH, sum(self.sizes))
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """`[B, P]`, or pictures `[B, C, H, W]` uint8 -> logits `[B, K]` of each label, and the record `[B, R]` as ""."""
+        """`[B, P]`, or pictures `[B, C, H, W]` uint8 -> logits `[B, K]` of each label.
+
+        The record `[B, R]` has the name "".
+        """
         if inputs.dtype == torch.uint8:
             inputs = (inputs.float() - 127.5) / 64
         with mixed_precision(inputs.device):

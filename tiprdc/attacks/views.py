@@ -7,8 +7,6 @@ not keep every task: a mirrored picture has another side, and a shifted one anot
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +39,9 @@ def _shifted(x: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
     rows = np.clip(np.arange(height) - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)
     pictures = np.arange(len(x))[:, None, None]
-    moved: NDArray[Any] = x.transpose(0, 2, 3, 1)[pictures, rows[:, :, None], columns[:, None, :]]
+    moved: NDArray[np.uint8] = x.transpose(0, 2, 3, 1)[
+        pictures, rows[:, :, None], columns[:, None, :]
+    ]
     return np.ascontiguousarray(moved.transpose(0, 3, 1, 2))
 
 

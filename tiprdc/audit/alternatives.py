@@ -171,9 +171,9 @@ def score_alternative(
         noise = float(np.exp((low + high) / 2))
         parts = enumerate((fitted, select, test))
         z = [linear.features(part.x, noise, seed + number) for number, part in parts]
-        on_select, on_test = _rates(*z, fitted, select, test, classes, seed)
+        on_select, on_test = _rates(z[0], z[1], z[2], fitted, select, test, classes, seed)
         hides = all(on_select[name] <= allowed[name] for name in private)
-        if hides or step == _STEPS - 1 and best is None:
+        if hides or (step == _STEPS - 1 and best is None):
             best = Scored(
                 method=method, width=linear.width, noise=noise, people=len(fitted.z), rates=on_test
             )

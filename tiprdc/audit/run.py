@@ -209,12 +209,7 @@ def _not_tried(
     plan: Plan, schema: Schema, results: Results, measures: MeasuresByFamily
 ) -> Iterator[str]:
     """What this audit did not try, with the reason."""
-    if not plan.reconstruction:
-        yield "reconstruction of the record (audit.reconstruction is off)"
-    elif results.reconstruction is None:
-        yield "reconstruction of the record (the decoder failed)"
-    elif schema.modality == "image" and min(schema.shape[1:]) < MS_SSIM_PIXELS:
-        yield f"MS-SSIM of rebuilt pictures (it takes {MS_SSIM_PIXELS} pixels)"
+    yield from _not_reconstructed(plan, schema, results)
     if isinstance(results.alternatives, str):
         yield f"principal components with noise beside the release ({results.alternatives})"
     for name, counts in results.counts.items():
@@ -228,3 +223,12 @@ def _not_tried(
         if isinstance(measured, str):
             yield f"{question} ({measured})"
     yield BEYOND
+
+
+def _not_reconstructed(plan: Plan, schema: Schema, results: Results) -> Iterator[str]:
+    if not plan.reconstruction:
+        yield "reconstruction of the record (audit.reconstruction is off)"
+    elif results.reconstruction is None:
+        yield "reconstruction of the record (the decoder failed)"
+    elif schema.modality == "image" and min(schema.shape[1:]) < MS_SSIM_PIXELS:
+        yield f"MS-SSIM of rebuilt pictures (it takes {MS_SSIM_PIXELS} pixels)"

@@ -156,7 +156,7 @@ def _raster(svg: str, pixels: int) -> tuple[int, int, NDArray[np.float32], NDArr
 def _rgba(svg: str, pixels: int) -> NDArray[np.float32]:
     png = svg_to_bytes(svg_string=svg, width=pixels, height=pixels, skip_system_fonts=True)
     with Image.open(io.BytesIO(bytes(png))) as image:
-        pixel = np.asarray(image.convert("RGBA")).astype(np.float32) / 255
+        pixel = np.asarray(image.convert("RGBA")).astype(np.float32) / np.float32(255)
     pixel[..., :3] *= pixel[..., 3:]
     return pixel
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tiprdc.formats.audit_report import Alternative, AuditReport
 from tiprdc.formats.numbers import MINUS, points
+from tiprdc.reports.wording import DASH
 
 _METHODS = {
     "release": "This release",
@@ -17,7 +18,9 @@ _SHORT = {"release": "This release", "pca": "PCA + noise", "leace": "PCA + LEACE
 
 def share(kept: float | None) -> str:
     """A kept share: `88.1 %`, with a true minus sign if the task does worse than a guess."""
-    return "–" if kept is None else f"{100 * kept:.1f} %".replace("-0.0", "0.0").replace("-", MINUS)
+    return (
+        DASH if kept is None else f"{100 * kept:.1f} %".replace("-0.0", "0.0").replace("-", MINUS)
+    )
 
 
 def kept(audit: AuditReport) -> str:

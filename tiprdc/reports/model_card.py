@@ -18,7 +18,7 @@ from tiprdc.formats.audit_report import AuditReport, Estimate, read_audit, read_
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract
 from tiprdc.formats.numbers import count, percent, points
-from tiprdc.reports import bounds_wording, kept_wording, verdict_wording, wording
+from tiprdc.reports import kept_wording, verdict_wording, wording
 from tiprdc.settings import Settings
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)

@@ -1,5 +1,4 @@
-"""Words and sentences about an audit and a release, the same on the page, in the model card and in \
-the terminal."""
+"""Words about an audit and a release, the same on the page, in the card and in the terminal."""
 
 from __future__ import annotations
 

@@ -112,9 +112,9 @@ def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
 def show_audit(console: Console, audit: AuditReport) -> None:
     """Print an audit: the verdict, a sentence for each attribute, and two tables."""
     verdict = (audit.verdict, VERDICT_STYLE[audit.verdict])
-    terminal.say(console, Text.assemble(verdict, f"  {wording.headline(audit)}"))
+    terminal.say(console, Text.assemble(verdict, f"  {verdict_wording.headline(audit)}"))
     for name, attribute in audit.attributes.items():
-        terminal.say(console, Text(wording.claim(name, attribute, audit)))
+        terminal.say(console, Text(verdict_wording.claim(name, attribute, audit)))
     for reason in audit.reasons:
         terminal.say(console, Text(f"- {reason}"))
     terminal.print_table(
