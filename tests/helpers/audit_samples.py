@@ -32,6 +32,7 @@ def planned(audit: dict[str, Any]) -> dict[str, Any]:
         "utility": {name: t["classes"] for name, t in utility.items()},
         "people": {name: part["people"] for name, part in {**private, **utility}.items()},
         "attackers": {"fresh": 4000, "all": 12000},
+        "stack_people": 0,
         "attacks": list(ATTACKS),
         "probes": ["logistic_regression", "mlp"],
         "raw": ["cnn"],

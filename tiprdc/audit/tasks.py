@@ -91,7 +91,9 @@ def fit(
     """
     torch.set_num_threads(1)
     data = TrainingSet(
-        z=z[: request.records], labels=labels, classes=request.classes,
+        z=z[: request.records],
+        labels={name: u[: request.records] for name, u in labels.items()},
+        classes=request.classes,
         x=None if x is None else x[: request.records],
     )  # fmt: skip
     if request.people is not None:

@@ -113,6 +113,7 @@ def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
         count=count,
         readable=wording.readable,
         attack_name=wording.attack_name,
+        share=kept_wording.share,
     )
     return environment.get_template("model_card.md").render(
         metrics=metrics(audit),
@@ -126,6 +127,7 @@ def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
         decoders=DECODERS,
         measures=measures(audit),
         utility_loss=kept_wording.utility_loss,
+        kept=kept_wording.kept,
         channel=wording.channel,
         information_bound=wording.information_bound,
         variant=wording.variant,

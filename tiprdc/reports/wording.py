@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tiprdc.formats.audit_bounds import CurvePoint, Projection
 from tiprdc.formats.audit_report import AuditReport, Estimate
 from tiprdc.formats.manifest import Contract
 from tiprdc.formats.numbers import MINUS, count, percent
@@ -12,7 +13,7 @@ DASH = "\N{EN DASH}"
 """Between two numbers, or where there is none."""
 
 
-def interval(estimate: Estimate) -> str:
+def interval(estimate: Estimate | CurvePoint | Projection) -> str:
     """The bounds of an estimate: `52.0 to 56.1 %`."""
     return f"{100 * estimate.low:.1f} to {percent(estimate.high)}"
 

@@ -76,7 +76,10 @@ def test_edited_bytes_of_an_audit_change_what_the_gate_sees() -> None:
 ONE_REASON: dict[str, tuple[Edit, str]] = {
     "another model": (lambda raw: raw.update(model_sha256="f" * 64), "is about model ffffffffffff"),
     "other data": (lambda raw: raw.update(data_digest="f" * 64), "is about other data"),
-    "another plan's digest": (lambda raw: raw.update(plan_sha256="f" * 64), ": the plan was changed after it was hashed: audit"),
+    "another plan's digest": (
+        lambda raw: raw.update(plan_sha256="f" * 64),
+        ": the plan was changed after it was hashed: audit",
+    ),
     "verdict written over": (lambda raw: raw.update(verdict="FAIL"), "says FAIL, not PASS"),
 }
 

@@ -196,7 +196,8 @@ def test_progress_reaches_one_in_each_phase(evidence: Evidence) -> None:
     updates: list[tuple[str, float]] = []
     audit(evidence, executor=InProcess(lambda label, share: updates.append((label, share))))
     assert [label for label, share in updates if share == 1.0] == [
-        "attack", "test", "reconstruction", "measures",
+        "attack", "test", "learning curve", "certificate", "alternatives", "reconstruction",
+        "measures",
     ]  # fmt: skip
     assert all(0 <= share <= 1 for _, share in updates)
 

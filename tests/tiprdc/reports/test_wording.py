@@ -17,7 +17,7 @@ from tests.helpers.audit_samples import (
 from tiprdc.formats.audit_report import AuditReport, parse_audit
 from tiprdc.formats.manifest import parse_contract
 from tiprdc.formats.numbers import MINUS, points
-from tiprdc.reports import wording
+from tiprdc.reports import kept_wording, verdict_wording, wording
 
 
 def parsed(raw: dict[str, Any]) -> AuditReport:
@@ -27,7 +27,7 @@ def parsed(raw: dict[str, Any]) -> AuditReport:
 def claim_of(raw: dict[str, Any]) -> str:
     audit = parsed(raw)
     name, attribute = next(iter(audit.attributes.items()))
-    return wording.claim(name, attribute, audit)
+    return verdict_wording.claim(name, attribute, audit)
 
 
 def test_pass_states_bound_and_strongest_attack() -> None:
@@ -84,7 +84,7 @@ def _many() -> dict[str, Any]:
     ],
 )
 def test_headline_follows_from_verdict(audit: dict[str, Any], headline: str) -> None:
-    assert wording.headline(parsed(audit)) == headline
+    assert verdict_wording.headline(parsed(audit)) == headline
 
 
 @pytest.mark.parametrize(
@@ -92,17 +92,21 @@ def test_headline_follows_from_verdict(audit: dict[str, Any], headline: str) -> 
     [
         ({}, None, "No unseen task was measured"),
         (image_audit()["utility"], None, "Not every unseen task could be measured"),
-        (image_audit()["utility"], 0.0123, "Unseen tasks lose 1.2 points on average"),
+        (
+            image_audit()["utility"],
+            0.0123,
+            "Against the unprotected extractor, unseen tasks lose 1.2 points on average",
+        ),
         (
             image_audit()["utility"],
             -0.002,
-            f"Unseen tasks lose nothing on average ({MINUS}0.2 points)",
+            f"Against the unprotected extractor, unseen tasks lose nothing on average ({MINUS}0.2 points)",
         ),
     ],
 )
 def test_utility_loss_sentence(utility: dict[str, Any], loss: float | None, sentence: str) -> None:
     audit = parsed({**image_audit(), "utility": utility, "mean_utility_loss": loss})
-    assert wording.utility_loss(audit) == sentence
+    assert kept_wording.utility_loss(audit) == sentence
 
 
 @pytest.mark.parametrize(

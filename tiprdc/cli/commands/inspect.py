@@ -149,7 +149,7 @@ def show_audit(console: Console, audit: AuditReport) -> None:
             "limit",
             "prior",
             "ceiling",
-        ),  # fmt: skip
+        ),
         (
             (
                 name,
@@ -187,14 +187,14 @@ def show_audit(console: Console, audit: AuditReport) -> None:
                     "",
                     _number(audit.mean_utility_loss),
                 )
-            ],  # fmt: skip
+            ],
         )
     if audit.alternatives:
         terminal.say(console, Text(f"{kept_wording.comparison(audit.alternatives)}."))
     confidence = wording.confidence(audit)
     note = (
-        f"Balanced accuracy in % with one-sided {confidence} bounds; projected: an attacker with the"
-        " policy's people; kept: share of what the raw record tells; lost in points."
+        f"Balanced accuracy in % with one-sided {confidence} bounds; projected: an attacker with"
+        " the policy's people; kept: share of what the raw record tells; lost in points."
     )
     terminal.say(console, Text(note, style="dim"))
 
