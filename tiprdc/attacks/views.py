@@ -42,9 +42,9 @@ def _shifted(x: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
     moved: NDArray[np.uint8] = x.transpose(0, 2, 3, 1)[
         pictures, rows[:, :, None], columns[:, None, :]
     ]
-    return np.ascontiguousarray(moved.transpose(0, 3, 1, 2))
+    return np.asarray(np.ascontiguousarray(moved.transpose(0, 3, 1, 2)), np.uint8)
 
 
 def _relit(x: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     factor = rng.uniform(*BRIGHTNESS, size=(len(x), 1, 1, 1)).astype(np.float32)
-    return np.clip(np.rint(x * factor), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(x * factor), 0, 255), np.uint8)

@@ -92,7 +92,7 @@ def compare(
     """
     pair = load_evidence(request, lambda share: progress("read", share))
     private_only = [replace(e, schema=replace(e.schema, utility=())) for e in pair]
-    lean = structs.replace(config, reconstruction=False)
+    lean = structs.replace(config, reconstruction=False, alternatives=False)
     plans = [make_plan(lean, e, MORE_PEOPLE) for e in private_only]
     for plan, evidence in zip(plans, private_only, strict=True):
         ledger_for(request.data).record_audit(plan, digest_of(evidence.test))

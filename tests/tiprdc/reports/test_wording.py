@@ -19,6 +19,8 @@ from tiprdc.formats.manifest import parse_contract
 from tiprdc.formats.numbers import MINUS, points
 from tiprdc.reports import kept_wording, verdict_wording, wording
 
+AGAINST = "Against the unprotected extractor, unseen tasks"
+
 
 def parsed(raw: dict[str, Any]) -> AuditReport:
     return parse_audit(raw, "audit.json")
@@ -33,7 +35,7 @@ def claim_of(raw: dict[str, Any]) -> str:
 def test_pass_states_bound_and_strongest_attack() -> None:
     assert claim_of(image_audit()) == (
         "No attack of suite 1.0.0 exceeded 56.1 % on skin tone (95 % upper bound) on 1,984 people."
-        " With this budget, the strongest, CNN, reached 54.3 % balanced accuracy."
+        " The strongest, CNN, fitted on 4,000 people, reached 54.3 % balanced accuracy."
         " A guess without the features gets 50.0 %; the policy allows an upper bound of 60.0 %."
     )
 
@@ -44,8 +46,8 @@ def test_upper_bound_above_limit_is_no_recognition() -> None:
 
 def test_lower_bound_above_limit_is_a_recognition() -> None:
     assert claim_of(table_audit()).startswith(
-        "The strongest attack, CNN, recognised sex at 71.3 % balanced accuracy"
-        " (95 % lower bound 69.5 %) on 9,020 people."
+        "The strongest attack, CNN, fitted on 4,000 people, recognised sex at 71.3 % balanced"
+        " accuracy (95 % lower bound 69.5 %) on 9,020 people."
     )
 
 
@@ -76,11 +78,17 @@ def _many() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("audit", "headline"),
     [
-        (image_audit(), "The strongest attack on skin tone stayed within the limit"),
-        (text_audit(), "The evidence does not settle gender"),
+        (image_audit(), "Attacks on skin tone stay within the limit, projected to 40,000 people"),
+        (
+            text_audit(),
+            "Still rising: an attacker with about 12,000 people would pass the limit on gender",
+        ),
         (table_audit(), "An attack recognises sex from the features"),
         (_fail_by_control(), "The audit's own checks did not hold"),
-        (_many(), "The strongest attack on 4 private attributes stayed within the limit"),
+        (
+            _many(),
+            "Attacks on 4 private attributes stay within the limit, projected to 40,000 people",
+        ),
     ],
 )
 def test_headline_follows_from_verdict(audit: dict[str, Any], headline: str) -> None:
@@ -100,7 +108,7 @@ def test_headline_follows_from_verdict(audit: dict[str, Any], headline: str) -> 
         (
             image_audit()["utility"],
             -0.002,
-            f"Against the unprotected extractor, unseen tasks lose nothing on average ({MINUS}0.2 points)",
+            f"{AGAINST} lose nothing on average ({MINUS}0.2 points)",
         ),
     ],
 )
