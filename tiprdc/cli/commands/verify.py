@@ -21,7 +21,7 @@ from tiprdc.reports import bounds_wording
 def verify(
     folder: Annotated[
         Path,
-        typer.Argument(help="Folder that `tiprdc pull` wrote; with --certificate, audit.json."),
+        typer.Argument(help="Folder that `tiprdc pull` wrote, or an audit.json."),
     ],
     trust: Annotated[
         Path | None, typer.Option(metavar="KEYS", help="One of these keys must have signed it.")
