@@ -59,7 +59,7 @@ def test_jobs_follow_the_report_s_order_and_none_is_there_twice() -> None:
     assert len(set(every)) == len(every)
     order = [REPRESENTATIONS.index(job.representation) for job in every]
     assert order == sorted(order)
-    assert every[0] == Job("secret", "released", "logistic_regression", 3, 2)
+    assert every[0] == Job("secret", "released", "logistic_regression", 3, 2, "fresh")
     released = [job.target for job in every if job.representation == "released"]
     assert released == ["secret"] * 3 + ["other"] * 3 + ["task"] * 2
 
@@ -76,12 +76,17 @@ def test_every_mandatory_run_is_a_job() -> None:
     for representation in REPRESENTATIONS:
         for target in PLAN.private:
             runs = mandatory_runs(PLAN, representation)
-            assert [(attack, seed) for attack, seed, _ in jobs(target, representation)] == [*runs]
+            assert [(attack, seed) for attack, seed, _ in jobs(target, representation)] == [
+                (attack, seed) for attack, seed, _ in runs
+            ]
 
 
 def test_plan_holds_every_key_of_the_policy() -> None:
-    config = PolicyConfig(margin=0.07, against="floor", confidence=0.9, min_people=77)
-    held = policy_of(config)
+    config = PolicyConfig(
+        margin=0.07, against="floor", confidence=0.9, min_people=77, attacker_people=5000,
+        certificate=True,
+    )  # fmt: skip
+    held = policy_of(config, {"fresh": 1000})
     assert isinstance(held, Policy)
     for key in PolicyConfig.__struct_fields__:
         assert getattr(held, key) == getattr(config, key), key

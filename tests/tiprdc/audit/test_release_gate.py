@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.helpers.audit_samples import PASS_MODEL, image_audit, manifest
+from tests.helpers.audit_project import manifest
+from tests.helpers.audit_samples import PASS_MODEL, image_audit
 from tests.helpers.release_project import audit_report
 from tiprdc.audit import release_gate
 from tiprdc.audit.config import AuditConfig, PolicyConfig
@@ -175,7 +176,7 @@ SETTINGS: dict[str, Any] = {
     "attacks": CONFIG.attacks[:-1],
     "probes": ("logistic_regression",),
     "raw": ("cnn",),
-    "seeds": (0,),
+    "seeds": (0, 1),
     "budget": 2,
     "sample_seed": 1,
     "reconstruction": False,
@@ -201,7 +202,7 @@ def test_every_setting_that_decides_is_compared() -> None:
 def test_text_needs_no_reconstruction() -> None:
     def as_text(raw: dict[str, Any]) -> None:
         raw["modality"] = "text"
-        replanned(raw=["bag_of_tokens", "gru"], reconstruction=False)(raw)
+        replanned(raw=["bag_of_tokens", "ridge", "gru"], reconstruction=False)(raw)
 
     found = blockers(edited(as_text))
     assert not any("audit.reconstruction" in reason for reason in found)
