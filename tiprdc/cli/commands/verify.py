@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from tiprdc.audit.certificate_check import check_certificates
 from tiprdc.cli import terminal
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_report import read_audit
@@ -52,6 +51,9 @@ def verify_certificates(path: Path, as_json: bool) -> None:
     Raises:
         DataError: There is none, or one does not follow.
     """
+    # Imported here: numpy would slow the start of every command.
+    from tiprdc.audit.certificate_check import check_certificates
+
     file = path / "audit.json" if path.is_dir() else path
     audit = read_audit(file)
     checked = check_certificates(audit)
