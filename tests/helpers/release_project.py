@@ -407,6 +407,6 @@ def _task() -> TaskReport:
     raw: Mapping[str, Any] = task(0.95, 0.96, 0.99)
     return TaskReport(
         classes=("no", "yes"), prior=0.5, people=PEOPLE, released=_estimate(0.95, "mlp"),
-        unprotected=_estimate(0.96, "mlp"), ceiling=_estimate(0.99, "cnn"), kept=raw["kept"], loss=raw["loss"],
-        probes=(),
+        unprotected=_estimate(0.96, "mlp"), ceiling=_estimate(0.99, "cnn"), kept=raw["kept"],
+        loss=raw["loss"], probes=(),
     )  # fmt: skip
