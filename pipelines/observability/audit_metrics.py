@@ -71,5 +71,5 @@ def report_verdict(monitor: StageMonitor, report: AuditReport, artifact: str) ->
             monitor.set("audit_certificate_ratio", result.certificate.bound, **labels)
     for task, figures in report.utility.items():
         if figures.kept is not None:
-            monitor.set("audit_kept_ratio", figures.kept, artifact=artifact, task=task)
+            monitor.set("audit_kept_ratio", figures.kept, artifact=artifact, attribute=task)
     monitor.log_event("verdict", {"verdict": report.verdict, "model_sha256": report.model_sha256})

@@ -151,7 +151,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "tiprdc_audit_kept_ratio",
             "Share of what the raw record tells of a task that the release keeps",
-            ("artifact", "task"),
+            _AUDITED,
         ),
         Metric("tiprdc_audit_limit_ratio", "Highest upper bound that the policy allows", _AUDITED),
         Metric(

@@ -26,8 +26,8 @@ def test_attacks_are_counted_and_the_best_seed_is_kept(tmp_path: Path) -> None:
 
     metrics = AttackMetrics(monitor, jobs=5, artifact="extractor-int8")
     for seed, select in enumerate((0.61, 0.64, 0.58)):
-        metrics.attack_ended(Job("skin_tone", "released", "mlp", seed, 1), trial(select))
-    metrics.attack_ended(Job("skin_tone", "released", "cnn", 0, 1), trial(None))
+        metrics.attack_ended(Job("skin_tone", "released", "mlp", seed, 1, "fresh"), trial(select))
+    metrics.attack_ended(Job("skin_tone", "released", "cnn", 0, 1, "fresh"), trial(None))
     labels = {"attribute": "skin_tone", "representation": "released"}
     assert value("attack_accuracy_ratio", **labels, attack="mlp") == 0.64
     assert value("attack_accuracy_ratio", **labels, attack="cnn") is None
@@ -41,11 +41,18 @@ def test_attacks_are_counted_and_the_best_seed_is_kept(tmp_path: Path) -> None:
 def test_verdict_metrics_have_one_of_three_values_and_a_time(tmp_path: Path) -> None:
     monitor = StageMonitor("audit", ClusterConfig(log=str(tmp_path)))
     strongest = SimpleNamespace(balanced_accuracy=0.57, high=0.59)
+    curve = SimpleNamespace(projection=SimpleNamespace(high=0.72))
     report: Any = SimpleNamespace(
+        utility={"smile": SimpleNamespace(kept=0.81), "hat": SimpleNamespace(kept=None)},
         verdict="INCONCLUSIVE", model_sha256="3f" * 32,
         attributes={
-            "skin_tone": SimpleNamespace(limit=0.6, strongest=strongest),
-            "glasses": SimpleNamespace(limit=0.6, strongest=None),
+            "skin_tone": SimpleNamespace(
+                limit=0.6, strongest=strongest, curves=(curve,),
+                certificate=SimpleNamespace(bound=0.58),
+            ),
+            "glasses": SimpleNamespace(
+                limit=0.6, strongest=None, curves=(), certificate=None
+            ),
         },
     )  # fmt: skip
     report_verdict(monitor, report, "extractor")
@@ -61,4 +68,8 @@ def test_verdict_metrics_have_one_of_three_values_and_a_time(tmp_path: Path) -> 
     assert samples["strongest_upper_ratio", "extractor", "skin_tone"] == 0.59
     assert samples["limit_ratio", "extractor", "glasses"] == 0.6
     assert ("strongest_ratio", "extractor", "glasses") not in samples
+    assert samples["projected_upper_ratio", "extractor", "skin_tone"] == 0.72
+    assert samples["certificate_ratio", "extractor", "skin_tone"] == 0.58
+    assert samples["kept_ratio", "extractor", "smile"] == 0.81
+    assert ("kept_ratio", "extractor", "hat") not in samples
     assert samples["time_seconds", "extractor"] > 1.7e9

@@ -175,7 +175,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], Any], tuple[str, ...]]] = {
         ("do not follow from their counts",),
     ),
     "plan written over": (
-        rewritten(AUDIT, lambda d: d["plan"].update(seeds=[0])), ("the plan was changed",),
+        rewritten(AUDIT, lambda d: d["plan"].update(seeds=[1])), ("the plan was changed",),
     ),
     "a private attribute left out": (
         rewritten(AUDIT, lambda d: d["attributes"].clear()), ("its own counts say INCONCLUSIVE",),

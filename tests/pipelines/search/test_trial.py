@@ -31,7 +31,7 @@ def test_trial_without_privacy_weight_has_an_advantage(
 ) -> None:
     make_shards(tmp_path, "table", people=200)
     data = read_data(tmp_path, CONFIG.people)
-    assert (len(data.train), len(data.attack), len(data.select)) == (150, 150, 200)
+    assert (len(data.train), len(data.attack), len(data.select)) == (150, 100, 200)
     epochs: list[float] = []
     figures = run(OPEN, CONFIG, BASE, data, 0, lambda losses: epochs.append(losses["epoch"]))
     assert epochs == [1, 2]

@@ -34,7 +34,7 @@ from tiprdc.selftest.small_audit import (
 from tiprdc.statistics.binomial import lower_bound, upper_bound
 
 SETUP = AuditSetup(
-    train=300, select=200, test=240, attacks=("logistic_regression", "gradient_boosting"),
+    train=600, select=200, test=240, attacks=("logistic_regression", "gradient_boosting"),
     policy=PolicyConfig(min_people=100),
 )  # fmt: skip
 Patch = pytest.MonkeyPatch
@@ -80,9 +80,9 @@ def test_attackers_are_fitted_on_train_chosen_on_select_and_scored_on_test(
     released = evidence.models["released"]
     people = {part: rows_of(released.features(r.x)) for part, r in evidence.parts.items()}
     for name, args in calls:
-        if name == "fit" and args[0].representation in ("released", "shuffled"):
+        if name == "fit" and np.asarray(args[1]).shape[1:] == (8,):
             assert rows_of(args[1]) == people["train"]
-            assert rows_of(args[2]) == people["select"]
+            assert rows_of(args[4]) == people["select"]
         if name == "predict_probabilities" and np.asarray(args[1]).shape[1:] == (8,):
             assert rows_of(args[1]) == people["test"]
     assert not people["train"] & people["test"]
@@ -95,7 +95,7 @@ def test_record_attacks_get_the_records_of_attacker_train_in_order(
 ) -> None:
     plan, evidence = draw_audit("independent", 0.5)
     scored(structs.replace(plan, attacks=("logistic_regression", "decoding")), evidence)
-    records_of = {args[0].attack: args[6] for name, args in calls if name == "fit"}
+    records_of = {args[0].attack: args[3] for name, args in calls if name == "fit"}
     assert records_of["logistic_regression"] is None
     assert np.allclose(records_of["decoding"][:, -1], evidence.train.x[:, -1])
 
@@ -107,7 +107,10 @@ def test_attacker_test_is_opened_after_the_last_fit(calls: list[tuple[str, Any]]
         n for n, (name, args) in enumerate(calls)
         if name == "extract" and len(args[1]) == SETUP.test
     ]  # fmt: skip
-    last = max(n for n, (name, _) in enumerate(calls) if name == "fit")
+    # Fits of learning curves come later: their attacks are chosen by then.
+    last = max(
+        n for n, (name, args) in enumerate(calls) if name == "fit" and args[0].people is None
+    )
     assert len(opened) == 1
     assert opened[0] > last
 
@@ -115,8 +118,8 @@ def test_attacker_test_is_opened_after_the_last_fit(calls: list[tuple[str, Any]]
 def test_only_selected_attackers_predict_on_attacker_test(calls: list[tuple[str, Any]]) -> None:
     plan, evidence = draw_audit()
     scored(plan, evidence)
-    assert [name for name, _ in calls].count("predict_probabilities") == 3, (
-        "released, raw, shuffled"
+    assert [name for name, _ in calls].count("predict_probabilities") == 3 + 2 * 4, (
+        "released, raw, shuffled; four points of two learning curves"
     )
 
 
@@ -130,7 +133,7 @@ def test_leak_without_noise_is_recognised_without_error() -> None:
 
 def test_estimate_has_the_confidence_of_the_policy() -> None:
     plan, evidence = draw_audit("independent", 0.5)
-    policy = policy_of(PolicyConfig(confidence=0.999, min_people=100))
+    policy = policy_of(PolicyConfig(confidence=0.999, min_people=100), plan.attackers)
     confident = structs.replace(plan, policy=policy)
     wide, narrow = (scored(p, evidence).estimate(ATTRIBUTE, "released") for p in (confident, plan))
     assert wide is not None
@@ -143,8 +146,12 @@ def test_shuffled_control_is_fitted_and_scored_on_shuffled_labels(
 ) -> None:
     plan, evidence = draw_audit()
     scores = scored(plan, evidence)
-    labels = {args[0].representation: args[3:5] for name, args in calls if name == "fit"}
-    for true, shuffled in zip(labels["released"], labels["shuffled"], strict=True):
+    fits = [args for name, args in calls if name == "fit"]
+    of_people = {2: evidence.train.labels[ATTRIBUTE], 5: evidence.select.labels[ATTRIBUTE]}
+    for place, true in of_people.items():
+        given = [args[place][ATTRIBUTE] for args in fits]
+        assert any(np.array_equal(u, true) for u in given)
+        shuffled = next(u for u in given if not np.array_equal(u, true))
         assert 0.3 < np.mean(true == shuffled) < 0.7
         assert true.sum() == shuffled.sum()
     truth = [scores.truth(ATTRIBUTE, name) for name in ("released", "shuffled")]
@@ -172,10 +179,10 @@ def trial(select: float | None) -> AttackTrial:
 
 
 def test_best_trial_on_select_is_chosen_and_the_first_wins_a_tie() -> None:
-    jobs = [Job("u", "released", name, 0, 1) for name in "abcd"]
+    jobs = [Job("u", "released", name, 0, 1, "fresh") for name in "abcd"]
     trials = dict(zip(jobs, map(trial, (0.5, 0.7, None, 0.7)), strict=True))
     assert choose(trials) == {("u", "released"): jobs[1]}
-    raw = Job("u", "raw", "a", 0, 1)
+    raw = Job("u", "raw", "a", 0, 1, "fresh")
     assert choose({**trials, raw: trial(0.2)})["u", "raw"] == raw
     assert choose({jobs[2]: trial(None)}) == {}
 
@@ -230,7 +237,7 @@ def test_bounds_of_an_estimate_follow_from_its_counts() -> None:
 
 @pytest.mark.parametrize("classes", [3, 5])
 def test_limit_starts_at_the_prior_of_the_classes(classes: int) -> None:
-    policy = policy_of(PolicyConfig(margin=0.05))
+    policy = policy_of(PolicyConfig(margin=0.05), {"fresh": 100})
     assert limit_of(policy, classes, None) == pytest.approx(1 / classes + 0.05)
 
 

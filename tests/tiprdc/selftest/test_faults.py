@@ -31,7 +31,7 @@ from tiprdc.selftest.small_audit import (
 )
 
 SETUP = AuditSetup(
-    train=300, select=200, test=1000, attacks=("logistic_regression", "nearest_neighbours"),
+    train=600, select=200, test=1000, attacks=("logistic_regression", "nearest_neighbours"),
     policy=PolicyConfig(min_people=100),
 )  # fmt: skip
 
