@@ -60,7 +60,7 @@ def test_trial_passes_records_to_record_attacks(
 
     monkeypatch.setattr(DecensoringAttack, "fit_map", recorded)
     assert run(OPEN, config, BASE, data, 0)["advantage_low"] > 0.05
-    assert records == [150]
+    assert records == [100]
 
 
 def test_out_of_fold_predictions_are_fitted_once_for_all_trials(
