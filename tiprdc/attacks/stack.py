@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tiprdc.attacks.base import Attacker, class_frequencies
 
-STRENGTH = 0.02
+STRENGTH = 0.5
 """Inverse L2 penalty: attacks are many and alike."""
 _LEAST = 1e-4
 
