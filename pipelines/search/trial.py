@@ -20,8 +20,8 @@ import torch
 from pipelines.search.early_stop import stop_reason
 from pipelines.search.space import TuneConfig, trial_settings
 from pipelines.training.run import TrainConfig
+from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
-from tiprdc.attacks.record_attack import RecordAttack
 from tiprdc.attacks.suite import ATTACKS
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.models.inputs import InputSpec, attack_inputs
@@ -149,11 +149,9 @@ def _attack(trainer: Trainer, config: TuneConfig, data: TrialData, seed: int) ->
     x = attack_inputs(data.attack.x, schema)
 
     def score(name: str, attack: str) -> Interval:
-        k, labels = schema.classes(name), data.attack.labels[name]
-        method = ATTACKS[attack]
-        if isinstance(method, RecordAttack):
-            method = method.with_records(x)
-        attacker = method.fit(z, labels, k, seed, 1)
+        k, labels = schema.classes(name), {name: data.attack.labels[name]}
+        known = TrainingSet(z=z, labels=labels, classes={name: k}, x=x)
+        attacker = ATTACKS[attack].fit_targets(known, (name,), seed, 1)[name]
         truth = data.select.labels[name]
         rows = balanced_sample(truth, data.select.person, k, config.seed)
         return interval(int((attacker.predict(z_select[rows]) == truth[rows]).sum()), len(rows))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.suite import predict_classes, try_attack
 from tiprdc.formats.audit_report import Measure
 from tiprdc.statistics.paired import paired_difference
@@ -47,6 +48,7 @@ def attacker_data(
     Raises:
         RuntimeError: The attack failed.
     """
+    data = TrainingSet(z=train[0], labels={"u": train[1]}, classes={"u": classes}, x=x)
     order = np.random.default_rng(seed).permutation(len(train[0]))
     z, u, person = select
     rows = balanced_sample(u, person, classes, seed)
@@ -56,9 +58,7 @@ def attacker_data(
         subset = np.sort(order[:count])
         if count < MIN_RECORDS or len(np.unique(train[1][subset])) < classes:
             continue
-        part = train[0][subset], train[1][subset]
-        part_x = None if x is None else x[subset]
-        trial = try_attack(attack, part, (z, u), classes, seed, x=part_x)
+        trial = try_attack(attack, data.take(subset), ("u",), z, {"u": u}, seed)["u"]
         if trial.attacker is None:
             raise RuntimeError(f"{attack} {trial.status}")
         correct.append(predict_classes(trial.attacker, z[rows]) == u[rows])

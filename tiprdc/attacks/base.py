@@ -8,7 +8,9 @@ that an audit reports is selected elsewhere, on attacker-select.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,35 @@ def class_frequencies(u: NDArray[np.int64], classes: int) -> NDArray[np.float64]
     """Share of each class `[K]`, by the rule of succession, so that none is 0."""
     shares: NDArray[np.float64] = (np.bincount(u, minlength=classes) + 1.0) / (len(u) + classes)
     return shares
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """What an attacker knows of the people it learns from.
+
+    Args:
+        z: Representations `[N, ...]`.
+        labels: Every attribute and task known of them -> class numbers `[N]`.
+        classes: K of each.
+        x: Their records as attacks read them, in the same order `[N, ...]`.
+    """
+
+    z: NDArray[Any]
+    labels: Mapping[str, NDArray[np.int64]]
+    classes: Mapping[str, int]
+    x: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def take(self, rows: NDArray[np.intp]) -> TrainingSet:
+        """These rows only."""
+        return TrainingSet(
+            z=self.z[rows],
+            labels={name: labels[rows] for name, labels in self.labels.items()},
+            classes=self.classes,
+            x=None if self.x is None else self.x[rows],
+        )
 
 
 class Attacker(ABC):
@@ -67,7 +98,11 @@ class Attack(ABC):
     random: bool = False
     """Whether the attacker depends on the seed, so that several seeds are worth a try."""
     needs_records: bool = False
-    """Whether it also learns from the records of attacker-train (record_attack.py)."""
+    """Whether it cannot do without the records of attacker-train (record_attack.py)."""
+    joint: ClassVar[bool] = False
+    """Whether one fit serves all targets: a closed form, or one network with several heads."""
+    most_records: int | None = None
+    """Most records that it is fitted on, a random subset; None: all there are."""
 
     @abstractmethod
     def fit(
@@ -82,6 +117,39 @@ class Attack(ABC):
             seed: The same arguments give the same attacker, bit for bit, on one CPU thread.
             budget: Number of configurations to try, >= 1; the best on an inner holdout is kept.
         """
+
+    def fit_targets(
+        self, data: TrainingSet, targets: tuple[str, ...], seed: int, budget: int
+    ) -> dict[str, Attacker]:
+        """Learn several attributes and tasks from z.
+
+        Args:
+            data: People of attacker-train, all of whom are used.
+            targets: Names in `data.labels`.
+            seed, budget: As in `fit`.
+
+        Returns:
+            Target -> its fitted attack.
+        """
+        return {
+            name: self.fit(data.z, data.labels[name], data.classes[name], seed, budget)
+            for name in targets
+        }
+
+
+class TargetsAttack(Attack):
+    """An attack that is written for several targets: one is a special case."""
+
+    def fit(
+        self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
+    ) -> Attacker:
+        data = TrainingSet(z=z, labels={"u": u}, classes={"u": classes})
+        return self.fit_targets(data, ("u",), seed, budget)["u"]
+
+    @abstractmethod
+    def fit_targets(
+        self, data: TrainingSet, targets: tuple[str, ...], seed: int, budget: int
+    ) -> dict[str, Attacker]: ...
 
 
 def inner_holdout(

@@ -26,6 +26,7 @@ class GradientBoostingAttack(Attack):
 
     name = "gradient_boosting"
     random = True
+    most_records = 16_000
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

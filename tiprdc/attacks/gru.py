@@ -23,6 +23,7 @@ class GruAttack(Attack):
     name = "gru"
     kinds = frozenset({"text"})
     random = True
+    most_records = 8000
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

@@ -33,6 +33,7 @@ class KernelAttack(Attack):
     """Exact kernel ridge regression with exp(-g |a - b|^2) on partly whitened columns."""
 
     name = "kernel"
+    most_records = 8000
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

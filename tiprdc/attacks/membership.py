@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial import cKDTree
 
-from tiprdc.attacks.base import Attacker
+from tiprdc.attacks.base import Attacker, TrainingSet
 from tiprdc.attacks.measure import proportion
 from tiprdc.attacks.scaling import whiten
 from tiprdc.attacks.suite import try_attack
@@ -142,9 +142,12 @@ def _select_attacker(
     seed: int,
 ) -> Attacker:
     """The attacker of largest AUC on attacker-select."""
+    data = TrainingSet(z=train[0], labels={"member": train[1]}, classes={"member": 2})
     best: tuple[float, Attacker] | None = None
     for name in ATTACKS:
-        trial = try_attack(name, train, select, 2, seed)
+        trial = try_attack(name, data, ("member",), select[0], {"member": select[1]}, seed)[
+            "member"
+        ]
         if trial.attacker is None:
             raise RuntimeError(f"{name} {trial.status}")
         scores = _score(trial.attacker, select[0])

@@ -21,6 +21,7 @@ class NearestNeighboursAttack(Attack):
     """k nearest neighbours weighted by inverse distance, by exact search."""
 
     name = "nearest_neighbours"
+    most_records = 16_000
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

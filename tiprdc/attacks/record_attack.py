@@ -18,7 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from tiprdc.attacks.base import Attack, Attacker, class_frequencies, inner_holdout, kind_of
+from tiprdc.attacks.base import (
+    Attacker,
+    TargetsAttack,
+    TrainingSet,
+    class_frequencies,
+    inner_holdout,
+    kind_of,
+)
 from tiprdc.attacks.decoder import Pairs
 from tiprdc.attacks.kernel import KernelAttack
 
@@ -30,23 +37,12 @@ MAX_PIXELS = 32
 """Largest height and width of target pictures: finer detail cannot be reconstructed anyway."""
 
 
-class RecordAttack(Attack):
-    """An attack that also needs the records: see `with_records`.
-
-    Args:
-        x: Records of attacker-train, as attacks read them, in the order of their features
-            `[N, ...]`; None: not set yet.
-    """
+class RecordAttack(TargetsAttack):
+    """An attack that also needs the records: `TrainingSet.x`."""
 
     random = True
     needs_records = True
-
-    def __init__(self, x: NDArray[Any] | None = None) -> None:
-        self.x = x
-
-    def with_records(self, x: NDArray[Any] | None) -> RecordAttack:
-        """The same attack with these records of attacker-train."""
-        return type(self)(x)
+    most_records = 8000
 
     @abstractmethod
     def fit_map(
@@ -54,14 +50,23 @@ class RecordAttack(Attack):
     ) -> FeatureMap:
         """Fit the map on records `[N, ...]`, features and labels of attacker-train."""
 
-    def fit(
-        self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int
-    ) -> Attacker:
-        if self.x is None or len(self.x) != len(z):
+    def fit_targets(
+        self, data: TrainingSet, targets: tuple[str, ...], seed: int, budget: int
+    ) -> dict[str, Attacker]:
+        """A map and a classifier of its output for each target.
+
+        Raises:
+            ValueError: There are no records, or not one for each z.
+        """
+        if data.x is None or len(data.x) != len(data):
             raise ValueError(f"{self.name} needs the records of attacker-train, one for each z")
-        feature_map = self.fit_map(_downsample(self.x), z, u, classes, seed)
-        classifier = KernelAttack().fit(feature_map(z), u, classes, seed, budget)
-        return RecordAttacker(class_frequencies(u, classes), feature_map, classifier)
+        x, attackers = _downsample(data.x), dict[str, Attacker]()
+        for name in targets:
+            u, classes = data.labels[name], data.classes[name]
+            feature_map = self.fit_map(x, data.z, u, classes, seed)
+            classifier = KernelAttack().fit(feature_map(data.z), u, classes, seed, budget)
+            attackers[name] = RecordAttacker(class_frequencies(u, classes), feature_map, classifier)
+        return attackers
 
 
 class RecordAttacker(Attacker):

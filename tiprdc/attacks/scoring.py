@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.base import kind_of
+from tiprdc.attacks.base import TrainingSet, kind_of
 from tiprdc.attacks.suite import ATTACKS, AttackTrial, predict_classes, try_attack
 from tiprdc.datasets.schema import Records, Split
 from tiprdc.statistics.binomial import Interval, interval
@@ -67,18 +67,20 @@ def score(
         ValueError: No attack can read such representations, or all of them need records.
         RuntimeError: An attack failed; a method must not look private because of that.
     """
-    train, select = ((z[split], records[split].labels[name]) for split in _FIT_SPLITS)
+    train, select = (z[split] for split in _FIT_SPLITS)
+    labels, select_labels = ({name: records[split].labels[name]} for split in _FIT_SPLITS)
+    data = TrainingSet(z=train, labels=labels, classes={name: classes}, x=x)
     applicable = [
         attack for attack in attacks
-        if kind_of(train[0]) in ATTACKS[attack].kinds
+        if kind_of(train) in ATTACKS[attack].kinds
         and not (ATTACKS[attack].needs_records and x is None)
     ]  # fmt: skip
     if not applicable:
-        raise ValueError(f"none of {', '.join(attacks)} can read {kind_of(train[0])} records")
+        raise ValueError(f"none of {', '.join(attacks)} can read {kind_of(train)} records")
     best: tuple[float, str, AttackTrial] | None = None
     for attack in applicable:
         for seed in seeds if ATTACKS[attack].random else seeds[:1]:
-            trial = try_attack(attack, train, select, classes, seed, x=x)
+            trial = try_attack(attack, data, (name,), select, select_labels, seed)[name]
             if trial.select is None:
                 raise RuntimeError(f"{attack} {trial.status}")
             if best is None or trial.select > best[0]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks.bag_of_tokens import BagOfTokensAttack
-from tiprdc.attacks.base import Attack, Attacker, kind_of
+from tiprdc.attacks.base import Attack, Attacker, TrainingSet, kind_of
 from tiprdc.attacks.cnn import CnnAttack
 from tiprdc.attacks.decensoring import DecensoringAttack
 from tiprdc.attacks.decoding import DecodingAttack
@@ -21,11 +22,10 @@ from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
 from tiprdc.attacks.mlp import MlpAttack
 from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
 from tiprdc.attacks.quadratic import QuadraticAttack
-from tiprdc.attacks.record_attack import RecordAttack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics.scores import balanced_accuracy
 
-SUITE_VERSION = "1.2.0"
+SUITE_VERSION = "2.0.0"
 """Version of the attacks and their defaults: raised when one becomes stronger or weaker."""
 
 ATTACKS: dict[str, Attack] = {
@@ -74,47 +74,97 @@ class AttackTrial:
     Args:
         select: Balanced accuracy on attacker-select in [0, 1]; None if it failed.
         status: "ok" or "failed: ...".
-        seconds: Wall time.
+        seconds: Wall time; of a fit that serves several targets, an equal share for each.
         attacker: None if it failed.
+        people: Records that it was fitted on.
     """
 
     select: float | None
     status: str
     seconds: float
     attacker: Attacker | None
+    people: int = 0
 
 
 def try_attack(
     name: str,
-    train: tuple[NDArray[Any], NDArray[np.int64]],
-    select: tuple[NDArray[Any], NDArray[np.int64]],
-    classes: int,
+    data: TrainingSet,
+    targets: tuple[str, ...],
+    select_z: NDArray[Any],
+    select_labels: Mapping[str, NDArray[np.int64]],
     seed: int = 0,
     budget: int = 1,
-    x: NDArray[Any] | None = None,
-) -> AttackTrial:
+) -> dict[str, AttackTrial]:
     """Fit one attack on attacker-train and score it on attacker-select; never raises.
+
+    An attack with `most_records` is fitted on so many records at most, drawn at random with the
+    seed; each class of each target is among them.
 
     Args:
         name: In `ATTACKS`.
-        train, select: Representations `[N, ...]` and class numbers `[N]`.
-        classes: K.
+        data: attacker-train.
+        targets: Names in `data.labels`. Where the attack is `joint`, one fit serves them all.
+        select_z: Representations of attacker-select `[M, ...]`.
+        select_labels: Target -> class numbers `[M]`.
         seed, budget: As in `Attack.fit`.
-        x: Records of attacker-train, as attacks read them, for attacks that need records.
+
+    Returns:
+        Target -> its trial. If a joint fit fails, it fails for all of its targets.
     """
-    start = time.perf_counter()
+    groups = (targets,) if ATTACKS[name].joint else tuple((target,) for target in targets)
+    trials: dict[str, AttackTrial] = {}
+    for group in groups:
+        trials |= _try_group(name, data, group, select_z, select_labels, seed, budget)
+    return trials
+
+
+def _try_group(
+    name: str,
+    data: TrainingSet,
+    targets: tuple[str, ...],
+    select_z: NDArray[Any],
+    select_labels: Mapping[str, NDArray[np.int64]],
+    seed: int,
+    budget: int,
+) -> dict[str, AttackTrial]:
+    """One fit, and its trial for each of the targets."""
+    start, attack = time.perf_counter(), ATTACKS[name]
+    scores: dict[str, float] = {}
     try:
-        for z, _ in (train, select):
+        for z in (data.z, select_z):
             if not np.isfinite(z).all():
                 raise ValueError("the representation contains NaN or infinity")
-        attack = ATTACKS[name]
-        if isinstance(attack, RecordAttack):
-            attack = attack.with_records(x)
-        attacker = attack.fit(*train, classes, seed, budget)
-        score = balanced_accuracy(predict_classes(attacker, select[0]), select[1], classes)
+        part = _subset(data, targets, attack.most_records, seed)
+        attackers = attack.fit_targets(part, targets, seed, budget)
+        for target in targets:
+            predicted = predict_classes(attackers[target], select_z)
+            scores[target] = balanced_accuracy(
+                predicted, select_labels[target], data.classes[target]
+            )
     except Exception as error:  # the report states a failed attack; the audit continues
-        return AttackTrial(None, f"failed: {_reason(error)}", time.perf_counter() - start, None)
-    return AttackTrial(score, "ok", time.perf_counter() - start, attacker)
+        seconds = (time.perf_counter() - start) / len(targets)
+        failed = AttackTrial(None, f"failed: {_reason(error)}", seconds, None)
+        return dict.fromkeys(targets, failed)
+    seconds = (time.perf_counter() - start) / len(targets)
+    return {
+        target: AttackTrial(scores[target], "ok", seconds, attackers[target], len(part))
+        for target in targets
+    }
+
+
+def _subset(
+    data: TrainingSet, targets: tuple[str, ...], most: int | None, seed: int
+) -> TrainingSet:
+    """At most so many records, drawn at random, with at least one of each class."""
+    if most is None or len(data) <= most:
+        return data
+    order = np.random.default_rng(seed).permutation(len(data))
+    firsts = [
+        order[np.unique(data.labels[target][order], return_index=True)[1]] for target in targets
+    ]
+    required = np.unique(np.concatenate(firsts))
+    others = order[~np.isin(order, required)]
+    return data.take(np.sort(np.concatenate([required, others])[:most]))
 
 
 def predict_classes(attacker: Attacker, z: NDArray[Any]) -> NDArray[np.int64]:
@@ -150,12 +200,13 @@ def strongest(
     Raises:
         RuntimeError: An attack failed; a setting must not look private because of that.
     """
-    applicable = [n for n in names if kind_of(train[0]) in ATTACKS[n].kinds]
-    trials = {name: try_attack(name, train, select, classes, seed, budget) for name in applicable}
+    data = TrainingSet(z=train[0], labels={"u": train[1]}, classes={"u": classes})
     scores: dict[str, float] = {}
-    for name, trial in trials.items():
-        if trial.select is None:
-            raise RuntimeError(f"{name} {trial.status}")
-        scores[name] = trial.select
+    for name in names:
+        if kind_of(train[0]) in ATTACKS[name].kinds:
+            trial = try_attack(name, data, ("u",), select[0], {"u": select[1]}, seed, budget)["u"]
+            if trial.select is None:
+                raise RuntimeError(f"{name} {trial.status}")
+            scores[name] = trial.select
     best = max(scores, key=lambda name: scores[name])
     return best, scores[best]

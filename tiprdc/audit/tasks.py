@@ -5,6 +5,7 @@ So any process on any machine can run any task, and it gives the same figures th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
+from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.decoder import Decoder, token_presence
 from tiprdc.attacks.retrieval import retrieval
 from tiprdc.attacks.suite import AttackTrial, try_attack
@@ -40,9 +42,12 @@ def fit(
 ) -> tuple[AttackTrial, Any]:
     """The trial without its attacker, and the attacker, which stays where it was fitted."""
     torch.set_num_threads(1)
-    train, select = (z_train, u_train), (z_select, u_select)
-    trial = try_attack(job.attack, train, select, classes, job.seed, job.budget, x)
-    return AttackTrial(trial.select, trial.status, trial.seconds, None), trial.attacker
+    name = job.target
+    data = TrainingSet(z=z_train, labels={name: u_train}, classes={name: classes}, x=x)
+    trial = try_attack(job.attack, data, (name,), z_select, {name: u_select}, job.seed, job.budget)[
+        name
+    ]
+    return replace(trial, attacker=None), trial.attacker
 
 
 def predict_probabilities(

@@ -7,8 +7,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.helpers.attack_trials import try_one
 from tiprdc.attacks import record_attack, suite
-from tiprdc.attacks.record_attack import MAX_PIXELS, RecordAttack, train_holdout_split
+from tiprdc.attacks.base import TrainingSet
+from tiprdc.attacks.record_attack import MAX_PIXELS, train_holdout_split
 from tiprdc.audit.config import AuditConfig
 from tiprdc.errors import ConfigError
 
@@ -52,7 +54,7 @@ def ring(
 def recovered(name: str, kind: str, label_accuracy: float = 0.8) -> float:
     z, x, u = ring(kind, label_accuracy=label_accuracy)
     train, select = (z[:TRAIN], u[:TRAIN]), (z[TRAIN:], u[TRAIN:])
-    trial = suite.try_attack(name, train, select, 2, x=x[:TRAIN])
+    trial = try_one(name, train, select, 2, x=x[:TRAIN])
     assert trial.select is not None, trial.status
     return trial.select
 
@@ -81,7 +83,7 @@ def test_records_of_other_people_do_not_help(name: str) -> None:
     z, x, u = ring("flat")
     train, select = (z[:TRAIN], u[:TRAIN]), (z[TRAIN:], u[TRAIN:])
     other = np.random.default_rng(1).permutation(x[:TRAIN])
-    assert (suite.try_attack(name, train, select, 2, x=other).select or 1) < 0.6
+    assert (try_one(name, train, select, 2, x=other).select or 1) < 0.6
 
 
 @pytest.mark.parametrize("name", RECORD_ATTACKS)
@@ -92,7 +94,7 @@ def test_features_without_information_leave_the_prior_whatever_the_records(name:
     noise = rng.normal(size=(1200, 5)).astype(np.float32)
     for z, most in ((noise, 0.06), (np.ones_like(noise), 0.0)):
         train, select = (z[:TRAIN], u[:TRAIN]), (z[TRAIN:], u[TRAIN:])
-        trial = suite.try_attack(name, train, select, 2, x=x[:TRAIN])
+        trial = try_one(name, train, select, 2, x=x[:TRAIN])
         assert abs((trial.select or 0) - 0.5) <= most
 
 
@@ -101,9 +103,10 @@ def test_same_seed_gives_same_bits_on_read_only_arrays(name: str) -> None:
     z, x, u = ring("picture", people=60)
     for array in (z, x, u):
         array.flags.writeable = False
-    attack = suite.ATTACKS[name]
-    assert isinstance(attack, RecordAttack)
-    probabilities = [attack.with_records(x).fit(z, u, 3, 5, 2).probabilities(z) for _ in range(2)]
+    data = TrainingSet(z=z, labels={"u": u}, classes={"u": 3}, x=x)
+    probabilities = [
+        suite.ATTACKS[name].fit_targets(data, ("u",), 5, 2)["u"].probabilities(z) for _ in range(2)
+    ]
     assert np.array_equal(probabilities[0], probabilities[1])
     assert probabilities[0].shape == (60, 3)
 
@@ -112,7 +115,7 @@ def test_same_seed_gives_same_bits_on_read_only_arrays(name: str) -> None:
 def test_missing_records_fail_with_a_message(name: str) -> None:
     z, x, u = ring("flat", people=60)
     for records in (None, x[:-1]):
-        status = suite.try_attack(name, (z, u), (z, u), 2, x=records).status
+        status = try_one(name, (z, u), (z, u), 2, x=records).status
         words = f"{name} needs the records of attacker-train, one for each z"
         assert status == f"failed: ValueError: {words}"
 
@@ -147,5 +150,5 @@ def test_map_is_chosen_on_holdout_pairs() -> None:
 def test_constant_features_of_wide_records_give_no_warning() -> None:
     x = np.random.default_rng(0).integers(0, 256, size=(60, 3, 20, 20)).astype(np.uint8)
     z, u = np.ones((60, 4), np.float32), np.arange(60) % 2
-    trial = suite.try_attack("decoding", (z, u), (z, u), 2, x=x)
+    trial = try_one("decoding", (z, u), (z, u), 2, x=x)
     assert (trial.status, trial.select) == ("ok", 0.5)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.helpers.attack_trials import try_one
 from tiprdc.attacks import suite
-from tiprdc.attacks.base import Attacker, kind_of
+from tiprdc.attacks.base import Attacker, TrainingSet, kind_of
 from tiprdc.attacks.quadratic import MAX_MULTIPLIED, expand
 from tiprdc.errors import ConfigError
 from tiprdc.selftest.fixtures import FIXTURES
@@ -72,7 +73,7 @@ def scored(
     rng = np.random.default_rng(3)
     u = rng.choice(classes, size=people, p=None if classes > 2 else (1 - share, share))
     z, half = plant(rng, u), people * 2 // 3
-    trial = suite.try_attack(name, (z[:half], u[:half]), (z[half:], u[half:]), classes)
+    trial = try_one(name, (z[:half], u[:half]), (z[half:], u[half:]), classes)
     assert trial.status == "ok"
     assert trial.select is not None
     return trial.select
@@ -99,7 +100,7 @@ def test_quadratic_attack_detects_a_faint_product(name: str) -> None:
     """At a Bayes rate of 0.55, which the kernel attack misses."""
     rng = np.random.default_rng(0)
     train, select = (FIXTURES[name].draw(people, 0.55, rng) for people in (8000, 20_000))
-    assert (suite.try_attack("quadratic", train, select, 2).select or 0) > 0.525
+    assert (try_one("quadratic", train, select, 2).select or 0) > 0.525
 
 
 def test_products_are_of_the_columns_of_largest_variance() -> None:
@@ -153,7 +154,7 @@ def test_a_budget_compares_configurations_on_sparse_counts() -> None:
     u = rng.integers(2, size=120)
     ids = rng.integers(1, 20, size=(120, 6)).astype(np.int32)
     ids[:, 2] = 20 + u
-    trial = suite.try_attack("bag_of_tokens", (ids[:80], u[:80]), (ids[80:], u[80:]), 2, budget=2)
+    trial = try_one("bag_of_tokens", (ids[:80], u[:80]), (ids[80:], u[80:]), 2, budget=2)
     assert (trial.status, trial.select) == ("ok", 1.0)
 
 
@@ -175,7 +176,7 @@ def test_read_only_arrays_are_accepted(name: str) -> None:
     z = noise(rng, 80)
     for array in (u, z):
         array.flags.writeable = False
-    assert suite.try_attack(name, (z, u), (z, u), 2).status == "ok"
+    assert try_one(name, (z, u), (z, u), 2).status == "ok"
 
 
 def test_word_order_and_words_are_detected_in_text() -> None:
@@ -188,12 +189,12 @@ def test_word_order_and_words_are_detected_in_text() -> None:
     ids[:, -1] = 0
     parts = (ids[:600], u[:600]), (ids[600:], u[600:])
     assert kind_of(ids) == "text"
-    ordered = suite.try_attack("gru", *parts, 2, budget=1)
+    ordered = try_one("gru", *parts, 2, budget=1)
     assert (ordered.select or 0) > 0.8
-    unordered = suite.try_attack("bag_of_tokens", *parts, 2)
+    unordered = try_one("bag_of_tokens", *parts, 2)
     assert (unordered.select or 1) < 0.65
     ids[:, 0] = np.where(u == 1, 40, 41)
-    assert suite.try_attack("bag_of_tokens", *parts, 2).select == 1
+    assert try_one("bag_of_tokens", *parts, 2).select == 1
 
 
 def test_unknown_and_empty_text_gets_finite_probabilities() -> None:
@@ -211,14 +212,14 @@ def test_spatial_pattern_is_detected_in_pictures() -> None:
     for row, line in enumerate(rng.integers(2, 14, size=600)):
         (x[row].swapaxes(1, 2) if u[row] else x[row])[:, line : line + 2] = 255
     assert kind_of(x) == "picture"
-    trial = suite.try_attack("cnn", (x[:450], u[:450]), (x[450:], u[450:]), 2)
+    trial = try_one("cnn", (x[:450], u[:450]), (x[450:], u[450:]), 2)
     assert (trial.select or 0) > 0.8
 
 
 def test_failed_attack_is_reported_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     z, u = np.zeros((20, 2), np.float32), np.arange(20) % 2
     z[3, 1] = np.nan
-    trial = suite.try_attack("mlp", (z, u), (z, u), 2)
+    trial = try_one("mlp", (z, u), (z, u), 2)
     assert trial.attacker is None
     assert trial.select is None
     assert trial.status.startswith("failed: ValueError: the representation contains NaN")
@@ -228,7 +229,7 @@ def test_failed_attack_is_reported_not_raised(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("tiprdc.attacks.kernel.KernelAttacker.posterior", nan_posterior)
     z = noise(np.random.default_rng(0), 20)
-    assert "gives NaN" in suite.try_attack("kernel", (z, u), (z, u), 2).status
+    assert "gives NaN" in try_one("kernel", (z, u), (z, u), 2).status
 
 
 def test_strongest_raises_if_an_attack_failed() -> None:
@@ -245,6 +246,57 @@ def test_strongest_is_the_best_applicable_attack() -> None:
     best, score = suite.strongest(("logistic_regression", "gru", "kernel"), train, select, 2)
     assert best == "kernel"
     assert score > 0.8
+
+
+def known(people: int) -> TrainingSet:
+    """Three attributes, of which the second shows in z and the third has a rare class."""
+    rng = np.random.default_rng(0)
+    labels = {name: rng.integers(2, size=people) for name in ("private", "task", "rare")}
+    labels["rare"][:] = 0
+    labels["rare"][-1] = 1
+    z = linear(rng, labels["task"])
+    return TrainingSet(z=z, labels=labels, classes=dict.fromkeys(labels, 2), x=z)
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "decensoring"])
+def test_one_call_serves_several_targets(name: str) -> None:
+    everyone = known(600)
+    data, select = everyone.take(np.arange(400)), everyone.take(np.arange(400, 600))
+    trials = suite.try_attack(name, data, ("private", "task"), select.z, select.labels)
+    assert list(trials) == ["private", "task"]
+    assert (trials["task"].select or 0) > 0.8
+    assert (trials["private"].select or 1) < 0.62
+    assert {trial.people for trial in trials.values()} == {400}
+
+
+def test_random_subset_has_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = known(400)
+    parts: list[TrainingSet] = []
+    attack = suite.ATTACKS["quadratic"]
+    monkeypatch.setattr(type(attack), "most_records", 50)
+
+    def fit_targets(part: TrainingSet, *_: object) -> dict[str, Attacker]:
+        parts.append(part)
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(attack, "fit_targets", fit_targets)
+    for seed in (0, 0, 1):
+        trials = suite.try_attack("quadratic", data, ("task", "rare"), data.z, data.labels, seed)
+        assert {trial.status for trial in trials.values()} == {"failed: MemoryError: no room"}
+        assert {trial.people for trial in trials.values()} == {0}
+    assert [len(part) for part in parts] == [50] * 6
+    assert parts[1].labels["rare"].sum() == 1
+    assert parts[1].x is not None
+    assert np.array_equal(parts[1].x, parts[1].z)
+    assert np.array_equal(parts[0].z, parts[2].z)
+    assert not np.array_equal(parts[0].z, parts[4].z)
+
+
+def test_a_failed_target_leaves_the_others() -> None:
+    data = known(400)
+    trials = suite.try_attack("kernel", data, ("task", "unknown"), data.z, data.labels)
+    assert trials["task"].status == "ok"
+    assert trials["unknown"].status == "failed: KeyError: 'unknown'"
 
 
 def test_misspelt_attack_is_refused_with_a_suggestion() -> None:

@@ -158,7 +158,8 @@ def test_attackers_get_the_seed_and_budget_of_their_job(monkeypatch: Patch) -> N
     plan, evidence = draw_audit("independent", 0.5)
     fitted: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
-        tasks, "try_attack", lambda *args: fitted.append(args[4:6]) or trial(None)
+        tasks, "try_attack",
+        lambda *args: fitted.append(args[5:7]) or dict.fromkeys(args[2], trial(None)),
     )  # fmt: skip
     scored(structs.replace(plan, attacks=("gradient_boosting",), seeds=(3, 4), budget=2), evidence)
     assert fitted.count((3, 2)) == 1
