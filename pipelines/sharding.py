@@ -205,7 +205,9 @@ def make_plan(config: PrepareConfig) -> Plan:
     official = records["split"].tolist() if "split" in records else None
     where = f"prepare.{config.dataset}.split"
     person = records["person"].tolist()
-    split = assign_splits(person, config.shares, config.seed, official, where)
+    split = assign_splits(
+        person, config.shares, config.seed, official, where, may_be_empty=index.split_may_be_empty
+    )
     order = _order(person, split, config.seed)
     records, split = records.iloc[order].reset_index(drop=True), split[order]
     by_name = {attribute.name: attribute for attribute in index.attributes}

@@ -16,7 +16,8 @@ import pytest
 
 from pipelines.search import pareto
 from pipelines.search.space import TuneConfig
-from tests.helpers.audit_samples import AUDITS, write_project
+from tests.helpers.audit_project import write_project
+from tests.helpers.audit_samples import AUDITS
 from tiprdc.reports.page import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

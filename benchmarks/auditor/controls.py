@@ -141,7 +141,7 @@ def largest(people: dict[str, int], config: AuditConfig, cores: int) -> dict[str
 
 def faces(seed: int, people: dict[str, int]) -> tuple[Schema, dict[str, Records]]:
     """Generated faces in four splits."""
-    config = AvatarsConfig(people=sum(people.values()))
+    config = AvatarsConfig(people=sum(people.values()), attackers=0)
     reader = AvatarsReader(config, seed)
     index = reader.index()
     x = reader.read(index.records, reader.fit(index.records)).x

@@ -148,9 +148,7 @@ def _join(first: Group, second: Group) -> Group:
     )
 
 
-def _add_column_tasks(
-    schema: Schema, groups: tuple[Group, ...], classes: dict[str, int]
-) -> None:
+def _add_column_tasks(schema: Schema, groups: tuple[Group, ...], classes: dict[str, int]) -> None:
     """Makes each column of a table a task, in place: above the median or not for a number, the
     most frequent category or another."""
     if schema.modality != "table":
@@ -167,5 +165,3 @@ def _add_column_tasks(
             classes[column.name] = 2
             for group, of_group in zip(groups, labels, strict=True):
                 group.labels[column.name] = of_group
-
-

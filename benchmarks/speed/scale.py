@@ -58,7 +58,7 @@ def main(
 def _prepare(people: int) -> tuple[Plan, Records, Figures]:
     """Records as of `prepare`, and their cost."""
     config = replace(load("prepare", PrepareConfig), dataset="avatars")
-    config = replace(config, avatars=replace(config.avatars, people=people))
+    config = replace(config, avatars=replace(config.avatars, people=people, attackers=0))
     plan, planning = _timed(lambda: make_plan(config))
     batch, reading = _timed(lambda: plan.reader.read(plan.records, plan.fitted))
     labels = {a.name: plan.records[a.name].to_numpy("int64").copy() for a in plan.attributes}

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
@@ -78,7 +77,7 @@ def main(
 
 def _prepare(folder: Path) -> None:
     """Prepare the shards of all searches."""
-    config = PrepareConfig(avatars=replace(AvatarsConfig(), people=PEOPLE))
+    config = PrepareConfig(avatars=AvatarsConfig(people=PEOPLE, attackers=0))
     prepare(config, ClusterConfig(log=""), out=folder / "shards")
 
 

@@ -8,7 +8,7 @@ from pipelines.audit.ray_executor import RayExecutor
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.observability.audit_metrics import AttackMetrics, report_verdict
 from pipelines.observability.stage_monitor import monitor_stage
-from tiprdc.attacks import membership
+from tiprdc.audit.certificates import searched_records
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.ledger import Ledger
@@ -25,6 +25,8 @@ from tiprdc.formats.manifest import read_contract
 
 LEDGER = Path("runs/audits.jsonl")
 """Beside the state of runs: DVC deletes outs before a stage runs, and the ledger must survive."""
+MAX_KNOWN = 100_000
+"""Records of extractor-train that attackers know, about."""
 _MORE_PEOPLE = "prepare more people or a larger prepare.shares.attacker_test, or lower the policy"
 
 
@@ -79,13 +81,15 @@ def audit(
 
 def _open(shards: Path, release: Path, unprotected: Path | None) -> Evidence:
     schema, models = _files(shards, release, unprotected)
+    train = read_split(shards, schema, "attacker-train")
     return Evidence(
         schema,
-        train=read_split(shards, schema, "attacker-train"),
+        train=train,
         select=read_split(shards, schema, "attacker-select"),
         test=read_split(shards, schema, "attacker-test"),
         models=models,
-        members=read_split(shards, schema, "extractor-train", fewest=membership.MAX_MEMBERS),
+        members=read_split(shards, schema, "extractor-train", fewest=MAX_KNOWN),
+        searched=searched_records(len(train)),
     )
 
 

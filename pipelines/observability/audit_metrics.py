@@ -7,8 +7,8 @@ from typing import Any
 
 from pipelines.observability.stage_monitor import StageMonitor
 from tiprdc.attacks.suite import AttackTrial
+from tiprdc.audit.fitting import as_trial
 from tiprdc.audit.plan import Job
-from tiprdc.audit.protocol import as_trial
 from tiprdc.formats.audit_report import AuditReport
 
 
@@ -64,4 +64,12 @@ def report_verdict(monitor: StageMonitor, report: AuditReport, artifact: str) ->
             rate, high = result.strongest.balanced_accuracy, result.strongest.high
             monitor.set("audit_strongest_ratio", rate, **labels)
             monitor.set("audit_strongest_upper_ratio", high, **labels)
+        if result.curves:
+            projected = result.curves[0].projection.high
+            monitor.set("audit_projected_upper_ratio", projected, **labels)
+        if result.certificate:
+            monitor.set("audit_certificate_ratio", result.certificate.bound, **labels)
+    for task, figures in report.utility.items():
+        if figures.kept is not None:
+            monitor.set("audit_kept_ratio", figures.kept, artifact=artifact, task=task)
     monitor.log_event("verdict", {"verdict": report.verdict, "model_sha256": report.model_sha256})

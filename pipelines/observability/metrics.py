@@ -142,6 +142,17 @@ METRICS: dict[str, Metric] = {
             "tiprdc_audit_strongest_ratio", "Balanced accuracy of the strongest attack", _AUDITED
         ),
         Metric("tiprdc_audit_strongest_upper_ratio", "Its one-sided 95 % upper bound", _AUDITED),
+        Metric(
+            "tiprdc_audit_projected_upper_ratio",
+            "Upper bound for an attacker with the policy's people, by the learning curve",
+            _AUDITED,
+        ),
+        Metric("tiprdc_audit_certificate_ratio", "Certified bound on every attacker", _AUDITED),
+        Metric(
+            "tiprdc_audit_kept_ratio",
+            "Share of what the raw record tells of a task that the release keeps",
+            ("artifact", "task"),
+        ),
         Metric("tiprdc_audit_limit_ratio", "Highest upper bound that the policy allows", _AUDITED),
         Metric(
             "tiprdc_audit_verdict",

@@ -23,6 +23,7 @@ from pipelines.training.run import TrainConfig
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
 from tiprdc.attacks.suite import ATTACKS
+from tiprdc.audit.certificates import searched_records
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, interval, prior
@@ -69,12 +70,16 @@ class TrialData:
 
 
 def read_data(shards: Path, people: int) -> TrialData:
-    """The first `people` records of extractor-train and attacker-train, and attacker-select."""
+    """The first `people` records of extractor-train and attacker-train, and attacker-select.
+
+    Of attacker-train at most half: certificates are made on people that no search attacked.
+    """
     schema = read_schema(shards)
+    attackers = read_split(shards, schema, "attacker-train")
     return TrialData(
         schema,
         train=_first(read_split(shards, schema, "extractor-train"), people),
-        attack=_first(read_split(shards, schema, "attacker-train"), people),
+        attack=_first(attackers, min(people, searched_records(len(attackers)))),
         select=read_split(shards, schema, "attacker-select"),
     )
 

@@ -1,108 +1,23 @@
-"""Sample audits, manifests and projects as they are on disk."""
+"""Sample audits: every verdict, every modality, with and without a certificate."""
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests.helpers.audit_parts import (
+    ATTACKS,
+    alternative,
+    attribute,
+    certificate,
+    measure,
+    run,
+    task,
+)
+
 PASS_MODEL = "3f9a1c" + "0" * 58
-ATTACKS = ("logistic_regression", "nearest_neighbours", "gradient_boosting", "mlp", "cnn")
 HOSTILE = '<script>alert("x")</script>'
-
-
-def estimate(attack: str, rate: float, width: float = 0.018) -> dict[str, Any]:
-    return {
-        "attack": attack,
-        "balanced_accuracy": rate,
-        "low": max(0.0, rate - width),
-        "high": min(1.0, rate + width),
-        "correct": round(1984 * rate),
-        "people": 1984,
-        "select": min(1.0, rate + 0.01),
-    }
-
-
-def run(attack: str, representation: str, select: float, seed: int = 0) -> dict[str, Any]:
-    return {
-        "attack": attack,
-        "representation": representation,
-        "seed": seed,
-        "select": round(select, 4),
-        "status": "ok",
-    }
-
-
-def attribute(
-    *,
-    verdict: str = "PASS",
-    strongest: float = 0.543,
-    ceiling: float = 0.987,
-    limit: float = 0.6,
-    people: int = 1984,
-    classes: tuple[str, ...] = ("light", "dark"),
-    width: float = 0.018,
-    people_needed: int | None = None,
-) -> dict[str, Any]:
-    prior = 1 / len(classes)
-    levels = {"released": strongest, "unprotected": 0.979, "raw": ceiling, "shuffled": prior}
-    runs = [
-        run(attack, representation, prior + (level - prior) * (0.6 + 0.09 * n) + 0.004 * seed, seed)
-        for representation, level in levels.items()
-        for n, attack in enumerate(ATTACKS)
-        for seed in ((0, 1) if representation == "released" else (0,))
-    ]
-    return {
-        "classes": list(classes),
-        "verdict": verdict,
-        "prior": prior,
-        "floor": prior + 0.012,
-        "ceiling": ceiling,
-        "limit": limit,
-        "people": people,
-        "strongest": estimate("cnn", strongest, width),
-        "leakage": {"bits": 0.012, "estimator": "log2 K minus the attacker's cross-entropy"},
-        "controls": {
-            "raw": estimate("cnn", ceiling, 0.006),
-            "unprotected": estimate("cnn", 0.979, 0.007),
-            "shuffled": estimate("mlp", prior - 0.004),
-            "floor": {**estimate("label_floor", prior + 0.012), "select": None},
-        },
-        "people_needed": people_needed,
-        "attacks": runs,
-    }
-
-
-def measure(
-    name: str, value: float, *, about: str = "", baseline: float | None = None
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "about": about,
-        "representation": "released",
-        "value": value,
-        "low": value - 0.01,
-        "high": value + 0.01,
-        "baseline": baseline,
-        "people": 812,
-    }
-
-
-def task(released: float, unprotected: float, ceiling: float, classes: int = 2) -> dict[str, Any]:
-    return {
-        "classes": [f"class {n}" for n in range(classes)],
-        "prior": 1 / classes,
-        "people": 1984,
-        "released": estimate("mlp", released, 0.012),
-        "unprotected": estimate("mlp", unprotected, 0.010),
-        "ceiling": estimate("cnn", ceiling, 0.008),
-        "loss": unprotected - released,
-        "probes": [run("mlp", "released", released + 0.01)],
-    }
 
 
 def planned(audit: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +31,8 @@ def planned(audit: dict[str, Any]) -> dict[str, Any]:
         "private": {name: a["classes"] for name, a in private.items()},
         "utility": {name: t["classes"] for name, t in utility.items()},
         "people": {name: part["people"] for name, part in {**private, **utility}.items()},
+        "attackers": {"fresh": 4000, "all": 12000},
+        "stack_people": 0,
         "attacks": list(ATTACKS),
         "probes": ["logistic_regression", "mlp"],
         "raw": ["cnn"],
@@ -124,7 +41,8 @@ def planned(audit: dict[str, Any]) -> dict[str, Any]:
         "sample_seed": 0,
         "policy": audit["policy"],
         "reconstruction": audit["reconstruction"] is not None,
-        "measures": ["worst_people", "linkability", "membership", "attacker_data"],
+        "measures": ["worst_people", "linkability", "membership"],
+        "alternatives": True,
     }
     return {**audit, "plan": plan}
 
@@ -139,7 +57,7 @@ def image_audit() -> dict[str, Any]:
         "smile": task(0.848, 0.861, 0.935),
     }
     audit = {
-        "schema_version": 2,
+        "schema_version": 3,
         "suite_version": "1.0.0",
         "verdict": "PASS",
         "reasons": [],
@@ -157,10 +75,23 @@ def image_audit() -> dict[str, Any]:
             "attacker-select": {"people": 2000, "records": 2000},
             "attacker-test": {"people": 2000, "records": 2000},
         },
-        "policy": {"margin": 0.1, "against": "prior", "confidence": 0.95, "min_people": 200},
+        "policy": {
+            "margin": 0.1,
+            "against": "prior",
+            "confidence": 0.95,
+            "min_people": 200,
+            "attacker_people": 40000,
+            "certificate": False,
+        },
         "attributes": {"skin_tone": attribute()},
         "utility": utility,
+        "mean_kept": float(np.mean([t["kept"] for t in utility.values()])),
         "mean_utility_loss": float(np.mean([t["loss"] for t in utility.values()])),
+        "alternatives": [
+            alternative("release", 0.0, {name: t["kept"] for name, t in utility.items()}),
+            alternative("pca", 1.9, {name: 0.9 * t["kept"] for name, t in utility.items()}),
+            alternative("leace", 1.2, {name: 0.95 * t["kept"] for name, t in utility.items()}),
+        ],
         "reconstruction": {
             "released": {"psnr": 14.2, "ssim": 0.31},
             "unprotected": {"psnr": 21.7, "ssim": 0.74},
@@ -169,9 +100,6 @@ def image_audit() -> dict[str, Any]:
         "measures": {
             "worst_people": [measure("surest 5 %", 0.617, about="skin_tone", baseline=0.5)],
             "linkability": [measure("rank 1 among 812 people", 0.043, baseline=1 / 812)],
-            "attacker_data": [
-                {**measure("mlp after 500 records", 0.54), "low": None, "high": None}
-            ],
         },
         "not_tried": [
             "linkability: can two records of one person be joined?",
@@ -207,7 +135,9 @@ def table_audit() -> dict[str, Any]:
         "notes": ["3,620 records with a missing value were kept; missing is a category."],
         "attributes": attributes,
         "utility": {"income": task(0.795, 0.803, 0.811)},
+        "mean_kept": 0.295 / 0.311,
         "mean_utility_loss": 0.008,
+        "alternatives": [],
         "reconstruction": {
             "released": {"r2": 0.22, "accuracy": 0.61, "age": 0.22, "work|class": 0.61},
             "unprotected": {"r2": 0.71, "accuracy": 0.93, "age": 0.71, "work|class": 0.93},
@@ -228,7 +158,7 @@ def text_audit() -> dict[str, Any]:
         width=0.034,
         people_needed=5200,
     )
-    age = {**task(0.61, 0.63, 0.66, 3), "ceiling": None}
+    age = {**task(0.61, 0.63, 0.66, 3), "ceiling": None, "kept": None}
     age["probes"].append({**run("gru", "raw", 0), "select": None, "status": "failed: killed"})
     reason = (
         "gender: cnn recognises it with 55.0 %; the upper bound, 58.4 %, is above the limit of"
@@ -244,7 +174,9 @@ def text_audit() -> dict[str, Any]:
         "record": [128],
         "attributes": {"gender": gender},
         "utility": {"age_group": age},
+        "mean_kept": None,
         "mean_utility_loss": 0.02,
+        "alternatives": [],
         "reconstruction": None,
     }
     return planned(audit)
@@ -253,7 +185,7 @@ def text_audit() -> dict[str, Any]:
 def bare_audit() -> dict[str, Any]:
     """Every optional part is absent: no attack finished, no task, no control, nothing rebuilt."""
     nothing = attribute(verdict="INCONCLUSIVE")
-    nothing.update(strongest=None, ceiling=None, floor=None, leakage=None, attacks=[])
+    nothing.update(strongest=None, ceiling=None, floor=None, leakage=None, curves=[], attacks=[])
     nothing["controls"] = dict.fromkeys(("raw", "unprotected", "shuffled", "floor"))
     audit = {
         **image_audit(),
@@ -261,11 +193,23 @@ def bare_audit() -> dict[str, Any]:
         "reasons": ["skin_tone: the attack cnn did not finish: killed."],
         "attributes": {"skin_tone": nothing},
         "utility": {},
+        "mean_kept": None,
         "mean_utility_loss": None,
+        "alternatives": [],
         "reconstruction": None,
         "measures": {},
         "reuse": None,
     }
+    return planned(audit)
+
+
+def coded_audit() -> dict[str, Any]:
+    """Features that take few values: PASS by a certificate, and alternatives that keep more."""
+    audit = image_audit()
+    audit["attributes"]["skin_tone"]["certificate"] = certificate()
+    audit["features"] = [2]
+    for other in audit["alternatives"][1:]:
+        other["mean_kept"] = audit["mean_kept"] + 0.04
     return planned(audit)
 
 
@@ -291,95 +235,6 @@ AUDITS = {
     "table": table_audit,
     "text": text_audit,
     "bare": bare_audit,
+    "coded": coded_audit,
     "hostile": hostile_audit,
 }
-
-
-def write_pictures(path: Path, people: int = 6, size: int = 32) -> None:
-    """Distinguishable pictures: shapes, the same shapes blurred, and a haze."""
-    rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[:size, :size] / size
-    record = np.empty((people, 3, size, size))
-    for n in range(people):
-        inside = (rows - 0.5) ** 2 + (columns - 0.5) ** 2 < 0.05 + 0.02 * n
-        background, face = rng.uniform(40, 230, size=(2, 3, 1, 1))
-        record[n] = np.where(inside, face, background)
-    haze = record.mean(axis=(0, 2, 3), keepdims=True)
-    unprotected = 0.8 * record + 0.2 * haze
-    released = 0.3 * record + 0.7 * haze
-    arrays = {"record": record, "unprotected": unprotected, "released": released}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **{name: a.astype(np.uint8) for name, a in arrays.items()})
-
-
-def write_training(path: Path, epochs: int = 12) -> None:
-    """Curves of both runs; the unprotected one has no adversary."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        table = csv.writer(file)
-        losses = ["mutual_information", "adversary", "certainty", "explained_variance"]
-        table.writerow(["run", "epoch", *losses, "seconds"])
-        for epoch in range(epochs):
-            information = -1.386 * np.exp(-epoch / 4)
-            fooled = 0.69 - 0.4 * np.exp(-epoch / 3)
-            explained = 0.4 * np.exp(-epoch / 2)
-            protected = [information - 0.1, fooled, 0.9 - fooled, explained]
-            table.writerow(["protected", epoch, *protected, 4.1])
-            table.writerow(["unprotected", epoch, information, 0, 0, 0, 3.0])
-
-
-def write_project(root: Path, audit: dict[str, Any]) -> Path:
-    """Write reports/ and artifacts/release/ with every file that the page reads."""
-    reports, release = root / "reports", root / "artifacts" / "release"
-    reports.mkdir(parents=True, exist_ok=True)
-    release.mkdir(parents=True, exist_ok=True)
-    (reports / "audit.json").write_text(json.dumps(audit))
-    if audit["modality"] == "image":
-        write_pictures(reports / "pictures.npz")
-    (reports / "training").mkdir(exist_ok=True)
-    write_training(reports / "training" / "protected.csv")
-    (release / "manifest.json").write_text(json.dumps(manifest(audit)))
-    return root
-
-
-def manifest(audit: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of the audited release."""
-    modality = audit["modality"]
-    columns = [
-        {"name": "age", "categories": [], "mean": 38.6, "std": 13.7},
-        {"name": "work|class", "categories": ["Private", "State-gov"], "mean": 0.0, "std": 1.0},
-    ]
-    files = {"extractor.onnx": {"sha256": audit["model_sha256"], "bytes": 482113}}
-    if modality == "text":
-        files["tokenizer.json"] = {"sha256": "aa" * 32, "bytes": 81234}
-    return {
-        "manifest_version": 2,
-        "name": "extractor",
-        "tiprdc_version": "0.1.0",
-        "private": list(audit["attributes"]),
-        "input": {
-            "name": "x",
-            "modality": modality,
-            "dtype": {"table": "float32", "text": "int32"}.get(modality, "uint8"),
-            "shape": ["batch", *audit["record"]],
-            "columns": columns if modality == "table" else [],
-            "vocabulary_size": 5000 if modality == "text" else 0,
-        },
-        "output": {
-            "name": "z",
-            "dtype": "float32",
-            "shape": ["batch", *audit["features"]],
-            "clip": 0.0,
-            "noise": 0.0,
-            "bits": 0,
-        },
-        "most_bits": {
-            "record": None,
-            "private": {n: math.log2(len(a["classes"])) for n, a in audit["attributes"].items()},
-        },
-        "opset": 20,
-        "parity": {"records": 10000, "max_abs": 1.8e-7, "mean_abs": 2.0e-8},
-        "training_data": {"dataset": audit["dataset"], "digest": audit["data_digest"]},
-        "files": files,
-        "notes": [],
-    }

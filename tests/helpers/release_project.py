@@ -23,14 +23,16 @@ from pipelines.artifacts import Artifact
 from pipelines.params import load
 from pipelines.release.plan import ReleaseRequest, plan_release
 from pipelines.release.publish import publish
-from tests.helpers.audit_samples import manifest as sample_manifest
-from tests.helpers.audit_samples import task
+from tests.helpers.audit_parts import task
+from tests.helpers.audit_project import manifest as sample_manifest
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.curves import build_curve, patterns_of
 from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.plan import mandatory_runs, policy_of
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.errors import ReleaseError
+from tiprdc.formats.audit_bounds import Curve
 from tiprdc.formats.audit_plan import Plan, Representation
 from tiprdc.formats.audit_report import (
     SCHEMA_VERSION,
@@ -307,15 +309,18 @@ def audit_report(
         private={"skin_tone": ("light", "dark")},
         utility={"glasses": ("no", "yes")},
         people={"skin_tone": PEOPLE, "glasses": PEOPLE},
+        attackers={"fresh": PEOPLE},
+        stack_people=0,
         attacks=config.attacks,
         probes=config.probes,
         raw=config.raw_attacks("image"),
         seeds=config.seeds,
         budget=config.budget,
         sample_seed=config.sample_seed,
-        policy=policy_of(config.policy),
+        policy=policy_of(config.policy, {"fresh": PEOPLE}),
         reconstruction=config.reconstruction,
         measures=config.measures,
+        alternatives=config.alternatives,
     )
     report, reasons = judge(
         "skin_tone",
@@ -329,6 +334,8 @@ def audit_report(
             "floor": structs.replace(_estimate(0.51, "label_floor"), select=None),
         },
         attacks=tuple(_runs(plan)),
+        curves=(_curve(rate, plan),),
+        certificate=None,
     )
     digests = {key: getattr(plan, key) for key in _DIGESTS}
     verdict, reasons = conclude(
@@ -352,7 +359,9 @@ def audit_report(
         policy=plan.policy,
         attributes={"skin_tone": report},
         utility={"glasses": _task()},
+        mean_kept=None,
         mean_utility_loss=0.01,
+        alternatives=(),
         reconstruction=None,
         measures={},
         not_tried=(),
@@ -367,12 +376,30 @@ def _estimate(rate: float, attack: str) -> Estimate:
     return estimate_from_counts(attack, round(rate * PEOPLE), PEOPLE, 0.95, rate)
 
 
+def _curve(rate: float, plan: Plan) -> Curve:
+    """A flat learning curve."""
+    people = [PEOPLE // 8, PEOPLE // 4, PEOPLE // 2, PEOPLE]
+    correct = [np.arange(PEOPLE) < round(rate * PEOPLE)] * len(people)
+    return build_curve(
+        "mlp", "fresh", 0, people, patterns_of(correct), plan.policy, 0.5,
+        0.5 + plan.policy.margin,
+    )  # fmt: skip
+
+
 def _runs(plan: Plan) -> list[AttackRun]:
     kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
     return [
-        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok")
+        AttackRun(
+            attack=name,
+            representation=kind,
+            seed=seed,
+            pool=pool,
+            attacker_people=PEOPLE,
+            select=0.5,
+            status="ok",
+        )
         for kind in kinds
-        for name, seed in mandatory_runs(plan, kind)
+        for name, seed, pool in mandatory_runs(plan, kind)
     ]
 
 
@@ -380,6 +407,6 @@ def _task() -> TaskReport:
     raw: Mapping[str, Any] = task(0.95, 0.96, 0.99)
     return TaskReport(
         classes=("no", "yes"), prior=0.5, people=PEOPLE, released=_estimate(0.95, "mlp"),
-        unprotected=_estimate(0.96, "mlp"), ceiling=_estimate(0.99, "cnn"), loss=raw["loss"],
-        probes=(),
+        unprotected=_estimate(0.96, "mlp"), ceiling=_estimate(0.99, "cnn"), kept=raw["kept"],
+        loss=raw["loss"], probes=(),
     )  # fmt: skip

@@ -12,7 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.helpers.audit_samples import image_audit, manifest
+from tests.helpers.audit_project import manifest
+from tests.helpers.audit_samples import image_audit
 from tiprdc.datasets.tokenizer import train_tokenizer
 
 SHAPES: dict[str, tuple[int, ...]] = {"image": (3, 8, 8), "table": (3,), "text": (6,)}

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
     "prepare.avatars.people": 600,
+    "prepare.avatars.attackers": 0,
     "train.extractor.width": 8,
     "train.extractor.features": 16,
     "train.schedule.epochs": 2,

@@ -25,7 +25,7 @@ class CnnAttack(Attack):
 
     name = "cnn"
     random = True
-    most_records = 16_000
+    most_records = 4000
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

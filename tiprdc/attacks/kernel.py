@@ -95,7 +95,7 @@ def _fit_chunk(
     centred = (np.eye(classes)[u] - class_frequencies(u, classes)).astype(np.float32)
     best: tuple[float, _SolvedChunk | None] = (np.inf, None)
     for gamma, ridge in configurations:
-        weights, left_out = _solve(_kernel(records, records, gamma), centred, ridge)
+        weights, left_out = leave_one_out(_kernel(records, records, gamma), centred, ridge)
         calibration = LogisticRegression(C=1e3).fit(left_out, u)
         loss = log_loss(_class_probabilities(calibration, left_out, classes), u)
         if best[1] is None or loss < best[0]:
@@ -104,7 +104,7 @@ def _fit_chunk(
     return best[1]
 
 
-def _solve(
+def leave_one_out(
     kernel: NDArray[np.float32], targets: NDArray[np.float32], ridge: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Dual weights and leave-one-out predictions, both `[N, K]`; overwrites the kernel."""

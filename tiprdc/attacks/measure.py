@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tiprdc.formats.audit_report import Measure
 from tiprdc.statistics.binomial import interval
 
-Family = Literal["worst_people", "linkability", "membership", "attacker_data"]
-FAMILIES: tuple[Family, ...] = ("worst_people", "linkability", "membership", "attacker_data")
+Family = Literal["worst_people", "linkability", "membership"]
+FAMILIES: tuple[Family, ...] = ("worst_people", "linkability", "membership")
 """Families of measures, by their names in `audit.measures`."""
 
 

@@ -27,7 +27,7 @@ class MlpAttack(Attack):
 
     name = "mlp"
     random = True
-    most_records = 16_000
+    most_records = 8000
 
     def fit(
         self, z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int, budget: int

@@ -42,7 +42,7 @@ class RecordAttack(TargetsAttack):
 
     random = True
     needs_records = True
-    most_records = 8000
+    most_records = 4000
 
     @abstractmethod
     def fit_map(

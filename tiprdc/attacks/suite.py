@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,10 @@ from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
 from tiprdc.attacks.mlp import MlpAttack
 from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
 from tiprdc.attacks.quadratic import QuadraticAttack
+from tiprdc.attacks.recursive_features import RecursiveFeaturesAttack
+from tiprdc.attacks.residual import ResidualAttack
+from tiprdc.attacks.ridge import RidgeAttack
+from tiprdc.attacks.stack import fit_stack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics.scores import balanced_accuracy
 
@@ -42,6 +46,9 @@ ATTACKS: dict[str, Attack] = {
         DecensoringAttack(),
         GruAttack(),
         BagOfTokensAttack(),
+        RidgeAttack(),
+        ResidualAttack(),
+        RecursiveFeaturesAttack(),
     )
 }
 """Every attribute-inference attack by its name in params.yaml."""
@@ -210,3 +217,27 @@ def strongest(
             scores[name] = trial.select
     best = max(scores, key=lambda name: scores[name])
     return best, scores[best]
+
+
+def try_stack(
+    attackers: Sequence[Attacker],
+    stack: tuple[NDArray[Any], NDArray[np.int64]],
+    select: tuple[NDArray[Any], NDArray[np.int64]],
+    classes: int,
+    seed: int = 0,
+) -> AttackTrial:
+    """Stack fitted attackers and score the stack on attacker-select; never raises.
+
+    Args:
+        attackers: Fitted on other people than those of `stack`, at least one.
+        stack, select: Representations `[N, ...]` and class numbers `[N]`.
+        classes: K.
+        seed: Of the fit.
+    """
+    start = time.perf_counter()
+    try:
+        attacker = fit_stack(attackers, *stack, classes, seed)
+        score = balanced_accuracy(predict_classes(attacker, select[0]), select[1], classes)
+    except Exception as error:  # the report states a failed attack; the audit continues
+        return AttackTrial(None, f"failed: {_reason(error)}", time.perf_counter() - start, None)
+    return AttackTrial(score, "ok", time.perf_counter() - start, attacker, len(stack[0]))

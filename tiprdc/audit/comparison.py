@@ -38,6 +38,8 @@ class AttributeComparison:
     Args:
         answer: Of the second model against the first.
         first, second: Each model's strongest attacker; None if none finished.
+        projected: Upper bound of each for the policy's attacker, by its learning curve; None if
+            there is none.
         paired: The paired difference; None if an attacker is missing.
         reasons: Why the answer is undecided.
     """
@@ -45,6 +47,7 @@ class AttributeComparison:
     answer: Answer
     first: Estimate | None
     second: Estimate | None
+    projected: tuple[float | None, float | None]
     paired: PairedDifference | None
     reasons: tuple[str, ...]
 
@@ -92,7 +95,7 @@ def compare(
     """
     pair = load_evidence(request, lambda share: progress("read", share))
     private_only = [replace(e, schema=replace(e.schema, utility=())) for e in pair]
-    lean = structs.replace(config, reconstruction=False)
+    lean = structs.replace(config, reconstruction=False, alternatives=False)
     plans = [make_plan(lean, e, MORE_PEOPLE) for e in private_only]
     for plan, evidence in zip(plans, private_only, strict=True):
         ledger_for(request.data).record_audit(plan, digest_of(evidence.test))
@@ -138,9 +141,11 @@ def _compare_attribute(
     reasons = [*_missing_evidence(name, first, "first"), *_missing_evidence(name, second, "second")]
     probabilities = [scored.probabilities(name, "released") for scored in (first, second)]
     estimates = [scored.estimate(name, "released") for scored in (first, second)]
+    projected = (_projected(name, first), _projected(name, second))
     if probabilities[0] is None or probabilities[1] is None:
         return AttributeComparison(
-            answer="UNDECIDED", first=estimates[0], second=estimates[1], paired=None,
+            answer="UNDECIDED", first=estimates[0], second=estimates[1],
+            projected=projected, paired=None,
             reasons=tuple(reasons),
         )  # fmt: skip
     truth = first.truth(name, "released")
@@ -156,9 +161,16 @@ def _compare_attribute(
     # A detected leak stands whatever is missing; NOT LEAKIER needs complete evidence.
     answer: Answer = "LEAKIER" if leakier else "UNDECIDED" if reasons else "NOT LEAKIER"
     return AttributeComparison(
-        answer=answer, first=estimates[0], second=estimates[1], paired=paired,
+        answer=answer, first=estimates[0], second=estimates[1],
+            projected=projected, paired=paired,
         reasons=tuple(reasons),
     )  # fmt: skip
+
+
+def _projected(name: str, scored: Scored) -> float | None:
+    """Upper bound for the policy's attacker."""
+    curves = scored.curves(name)
+    return None if isinstance(curves, str) or not curves else curves[0].projection.high
 
 
 def _missing_evidence(name: str, scored: Scored, which: str) -> list[str]:

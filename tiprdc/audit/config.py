@@ -12,9 +12,9 @@ from tiprdc.errors import ConfigError, suggestion
 from tiprdc.settings import MAX_SEED, Settings
 
 _RAW = {
-    "image": ("logistic_regression", "cnn"),
-    "table": ("logistic_regression", "gradient_boosting"),
-    "text": ("bag_of_tokens", "gru"),
+    "image": ("residual", "ridge"),
+    "table": ("residual", "gradient_boosting", "ridge"),
+    "text": ("bag_of_tokens", "ridge", "gru"),
 }
 
 
@@ -45,6 +45,20 @@ class PolicyConfig(Settings, frozen=True, kw_only=True):
         int,
         Meta(ge=20, le=10_000_000, description="Fewest people of each class in attacker-test."),
     ] = 200
+    attacker_people: Annotated[
+        Literal["auto"] | Annotated[int, Meta(ge=100, le=10_000_000_000)],
+        Meta(
+            description="People of the attacker that a PASS must withstand: learning curves are "
+            "extrapolated to them. auto: ten times those of the audit's own attackers.",
+        ),
+    ] = "auto"
+    certificate: Annotated[
+        bool,
+        Meta(
+            description="Whether a PASS needs a certificate: a bound on every attacker, which "
+            "only features of few values have.",
+        ),
+    ] = False
 
 
 class AuditConfig(Settings, frozen=True, kw_only=True):
@@ -68,6 +82,9 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
         "cnn",
         "decoding",
         "decensoring",
+        "ridge",
+        "residual",
+        "recursive_features",
     )  # fmt: skip
     probes: Annotated[
         tuple[str, ...],
@@ -76,7 +93,7 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
             description="Attacks that measure utility, the unprotected extractor and the "
             "shuffled control.",
         ),
-    ] = ("logistic_regression", "mlp")
+    ] = ("ridge", "logistic_regression")
     raw: Annotated[
         tuple[str, ...],
         Meta(
@@ -87,7 +104,7 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
     seeds: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=MAX_SEED)], ...],
         Meta(min_length=1, description="Seeds with which each random attack is fitted."),
-    ] = (0, 1)
+    ] = (0,)
     budget: Annotated[
         int,
         Meta(ge=1, le=6, description="Configurations that an attack on released features tries."),
@@ -106,9 +123,15 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(
             description="Further measures, none of which decides the verdict: worst_people, "
-            "linkability, membership, attacker_data.",
+            "linkability, membership.",
         ),
     ] = FAMILIES
+    alternatives: Annotated[
+        bool,
+        Meta(
+            description="Whether principal components with noise are measured beside the release.",
+        ),
+    ] = True
 
     def _check(self) -> None:
         for key in ("attacks", "probes", "raw"):

@@ -27,4 +27,24 @@ def estimate_from_counts(
         correct=correct,
         people=people,
         select=select,
+        pool=None,
+        attacker_people=None,
     )
+
+
+def kept(released: Estimate | None, ceiling: Estimate | None, prior: float) -> float | None:
+    """Share of what the raw record tells of a task that released features still tell.
+
+    Args:
+        released: The strongest probe on released features.
+        ceiling: The strongest probe on the raw record.
+        prior: Balanced accuracy of a guess.
+
+    Returns:
+        (released - prior) / (ceiling - prior), as NAG in Chen et al. (arXiv 2506.07308); None where
+        one is missing, or the raw record does not tell the task: its lower bound is not above the
+        prior.
+    """
+    if released is None or ceiling is None or not ceiling.low > prior:
+        return None
+    return (released.balanced_accuracy - prior) / (ceiling.balanced_accuracy - prior)

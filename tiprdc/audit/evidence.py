@@ -21,7 +21,9 @@ class Evidence:
     Args:
         schema: Describes the records.
         train, select, test: The attackers' three splits, disjoint by person.
-        members: Some people of the extractor's training set, one record each; None: not known.
+        members: The people that the extractor was trained on; None: not known.
+        searched: Leading records of attacker-train that a search of settings attacked; a
+            certificate leaves them out, as the code may depend on them.
         models: `released`, and `unprotected` where that control exists.
     """
 
@@ -31,6 +33,7 @@ class Evidence:
     test: Records
     models: Mapping[str, Model]
     members: Records | None = None
+    searched: int = 0
 
     @property
     def parts(self) -> dict[str, Records]:

@@ -9,55 +9,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.attacks import linkability, membership, reconstruction
-from tiprdc.attacks.suite import ATTACKS
 from tiprdc.audit import tasks
 from tiprdc.audit.evidence import Evidence
-from tiprdc.audit.executor import Executor
-from tiprdc.audit.plan import Job
+from tiprdc.audit.representations import Representations
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Measure
 from tiprdc.statistics.sampling import one_a_person
 
 Key = tuple[str, str]
-"""(family, representation or attribute)."""
+"""(family, representation)."""
 MeasuresByFamily = dict[str, tuple[Measure, ...] | str]
 """Family -> its figures, or the reason why there are none."""
 EXPECTED_SECONDS = {
     "membership": 8.0,
     "linkability": 4.0,
-    "attacker_data": 2.0,
     "reconstruction": 8.0,
 }
 """Rough seconds of a task on a slow core."""
+MAX_FRESH = 12_000
+"""Most fresh people of each split that members are compared with."""
+_PARTS = ("fit", "select", "test")
 
 
 def submit_measures(
-    plan: Plan,
-    evidence: Evidence,
-    executor: Executor,
-    parts: Mapping[str, Mapping[str, Any]],
-    members: Mapping[str, Any],
-    chosen: Mapping[tuple[str, str], Job],
-    decoders: Mapping[str, Any],
+    plan: Plan, represented: Representations, decoders: Mapping[str, Any]
 ) -> dict[Key, Any]:
     """Submit the tasks of the planned measures.
 
     Args:
-        plan, evidence, executor: As in `tiprdc.audit.protocol.attack`.
-        parts: train, select and test -> representation -> a task for the split in it.
-        members: Representation -> the same for people of extractor-train.
-        chosen: (target, representation) -> the selected job.
+        plan: The audit's plan.
+        represented: The attackers' records.
         decoders: Representation -> a task for its decoder, where records are reconstructed.
 
     Returns:
-        (family, representation or attribute) -> its task.
+        (family, representation) -> its task.
     """
     submitted: dict[Key, Any] = {}
     for family, family_tasks in (
-        ("linkability", _linkability(plan, evidence, executor, parts)),
-        ("membership", _membership(plan, evidence, executor, parts, members)),
-        ("attacker_data", _attacker_data(plan, evidence, executor, parts, chosen)),
-        ("reconstruction", _reconstruction(plan, evidence, executor, parts, decoders)),
+        ("linkability", _linkability(plan, represented)),
+        ("membership", _membership(plan, represented)),
+        ("reconstruction", _reconstruction(plan, represented, decoders)),
     ):
         if family in planned_families(plan):
             submitted |= {(family, name): task for name, task in family_tasks}
@@ -102,77 +93,49 @@ def _representations(evidence: Evidence) -> tuple[str, ...]:
     return (*evidence.models, *raw)
 
 
-def _linkability(
-    plan: Plan, evidence: Evidence, executor: Executor, parts: Mapping[str, Mapping[str, Any]]
-) -> Iterator[tuple[str, Any]]:
+def _people_of_parts(represented: Representations) -> list[NDArray[np.str_]]:
+    parts = (represented.pools.fit, represented.evidence.select, represented.evidence.test)
+    return [part.person for part in parts]
+
+
+def _linkability(plan: Plan, represented: Representations) -> Iterator[tuple[str, Any]]:
+    evidence = represented.evidence
     pairs = linkability.record_pairs(evidence.test.person, plan.sample_seed)
     if len(pairs) < linkability.MIN_PEOPLE:
         return
-    person = tuple(part.person for part in evidence.parts.values())
+    person = tuple(_people_of_parts(represented))
     for name in _representations(evidence):
-        z = [parts[part][name] for part in evidence.parts]
-        yield (
-            name,
-            executor.submit(
-                tasks.measure_linkability,
-                *z,
-                person,
-                plan.policy.confidence,
-                plan.sample_seed,
-                name,
-            ),
-        )
+        z = [represented.part(part)[name] for part in _PARTS]
+        yield name, represented.executor.submit(
+            tasks.measure_linkability, *z, person, plan.policy.confidence, plan.sample_seed, name
+        )  # fmt: skip
 
 
-def _membership(
-    plan: Plan,
-    evidence: Evidence,
-    executor: Executor,
-    parts: Mapping[str, Mapping[str, Any]],
-    members: Mapping[str, Any],
-) -> Iterator[tuple[str, Any]]:
-    rows = tuple(_people(part.person, plan.sample_seed) for part in evidence.parts.values())
-    for name in _representations(evidence):
-        if name in members and name != "unprotected":
-            z = [parts[part][name] for part in evidence.parts]
-            yield name, executor.submit(
-                tasks.measure_membership, members[name], *z, rows,
+def _membership(plan: Plan, represented: Representations) -> Iterator[tuple[str, Any]]:
+    if represented.pools.members is None:
+        return
+    rows = tuple(
+        _people(person, plan.sample_seed)[:MAX_FRESH] for person in _people_of_parts(represented)
+    )
+    for name in _representations(represented.evidence):
+        if name != "unprotected":
+            z = [represented.part(part)[name] for part in _PARTS]
+            yield name, represented.executor.submit(
+                tasks.measure_membership, represented.part("sample")[name], *z, rows,
                 plan.policy.confidence, plan.sample_seed, name,
             )  # fmt: skip
 
 
-def _attacker_data(
-    plan: Plan,
-    evidence: Evidence,
-    executor: Executor,
-    parts: Mapping[str, Mapping[str, Any]],
-    chosen: Mapping[tuple[str, str], Job],
-) -> Iterator[tuple[str, Any]]:
-    for name in plan.private:
-        job = chosen.get((name, "released"))
-        if job is not None:
-            u = (evidence.train.labels[name], evidence.select.labels[name])
-            yield name, executor.submit(
-                tasks.measure_attacker_data, job, parts["train"]["released"],
-                parts["select"]["released"], u, evidence.select.person,
-                evidence.schema.classes(name), plan.policy.confidence,
-                parts["train"]["raw"] if ATTACKS[job.attack].needs_records else None,
-            )  # fmt: skip
-
-
 def _reconstruction(
-    plan: Plan,
-    evidence: Evidence,
-    executor: Executor,
-    parts: Mapping[str, Mapping[str, Any]],
-    decoders: Mapping[str, Any],
+    plan: Plan, represented: Representations, decoders: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
+    evidence = represented.evidence
     test = evidence.test
     rows = np.sort(_people(test.person, plan.sample_seed)[: reconstruction.MAX_SCORED])
     for name, decoder in decoders.items():
-        yield name, executor.submit(
-            tasks.measure_retrieval, evidence.schema, decoder, parts["test"][name], test.x, rows,
-            plan.policy.confidence, name,
+        yield name, represented.executor.submit(
+            tasks.measure_retrieval, evidence.schema, decoder, represented.part("test")[name],
+            test.x, rows, plan.policy.confidence, name,
         )  # fmt: skip
 
 

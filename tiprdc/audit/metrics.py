@@ -14,6 +14,13 @@ def mean_loss(utility: dict[str, TaskReport]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(losses) else None
 
 
+def mean_kept(utility: dict[str, TaskReport]) -> float | None:
+    """Mean of what unseen tasks keep; None if it is not known of one, or there is none."""
+    shares = [task.kept for task in utility.values()]
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if known and len(known) == len(shares) else None
+
+
 def metrics(report: AuditReport) -> dict[str, Any]:
     """The figures that `dvc metrics show` compares between commits, to 4 digits; no timings."""
 
@@ -27,6 +34,11 @@ def metrics(report: AuditReport) -> dict[str, Any]:
                 "verdict": a.verdict,
                 "strongest": short(a.strongest),
                 "upper_bound": None if a.strongest is None else round(a.strongest.high, 4),
+                "attacker_people": None if a.strongest is None else a.strongest.attacker_people,
+                "projected_upper_bound": round(a.curves[0].projection.high, 4)
+                if a.curves
+                else None,
+                "certificate": round(a.certificate.bound, 4) if a.certificate else None,
                 "limit": round(a.limit, 4),
                 "prior": round(a.prior, 4),
                 "floor": None if a.floor is None else round(a.floor, 4),
@@ -40,9 +52,11 @@ def metrics(report: AuditReport) -> dict[str, Any]:
                 "released": short(t.released),
                 "unprotected": short(t.unprotected),
                 "ceiling": short(t.ceiling),
+                "kept": None if t.kept is None else round(t.kept, 4),
             }
             for name, t in report.utility.items()
         },
+        "mean_kept": None if report.mean_kept is None else round(report.mean_kept, 4),
         "mean_utility_loss": None
         if report.mean_utility_loss is None
         else round(report.mean_utility_loss, 4),

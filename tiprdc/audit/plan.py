@@ -2,45 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiprdc.attacks.suite import ATTACKS
 from tiprdc.audit.config import PolicyConfig
-from tiprdc.formats.audit_plan import REPRESENTATIONS, Plan, Policy, Representation
+from tiprdc.errors import ConfigError
+from tiprdc.formats.audit_plan import REPRESENTATIONS, Plan, Policy, Pool, Representation
+
+STACK = "stack"
+"""Name of the stack of all attacks, which is fitted on people that no attack was fitted on."""
+GROWTH = 10
+"""The attacker of the policy has this many times the people of the audit's attackers by default."""
 
 
-def policy_of(config: PolicyConfig) -> Policy:
-    """The configured policy as a plan holds it."""
+def policy_of(config: PolicyConfig, attackers: Mapping[Pool, int]) -> Policy:
+    """The configured policy as a plan holds it.
+
+    Args:
+        config: The policy.
+        attackers: Pool -> records; copies count once.
+
+    Raises:
+        ConfigError: `attacker_people` is smaller than the number of records that attackers have.
+    """
+    here = max(count for pool, count in attackers.items() if pool != "views")
+    people = GROWTH * here if config.attacker_people == "auto" else config.attacker_people
+    if people < here:
+        raise ConfigError(
+            "audit.policy.attacker_people", people,
+            f"at least {here:,}, the people that this audit's attackers have",
+            f"set it to auto ({GROWTH} times as many)",
+        )  # fmt: skip
     return Policy(
         margin=config.margin,
         against=config.against,
         confidence=config.confidence,
         min_people=config.min_people,
-    )
-
-
-def mandatory_runs(plan: Plan, representation: Representation) -> tuple[tuple[str, int], ...]:
-    """Attack and seed of each mandatory run on a private attribute."""
-    names = {"released": plan.attacks, "raw": plan.raw}.get(representation, plan.probes)
-    seeds = plan.seeds if representation == "released" else plan.seeds[:1]
-    return tuple(
-        (name, seed) for name in names for seed in (seeds if ATTACKS[name].random else seeds[:1])
+        attacker_people=people,
+        certificate=config.certificate,
     )
 
 
 @dataclass(frozen=True)
 class Job:
-    """One attack to fit: on which representation, on which attribute or task."""
+    """One attack to fit: on which representation and records, on which attribute or task."""
 
     target: str
     representation: Representation
     attack: str
     seed: int
     budget: int
+    pool: Pool
+
+
+Run = tuple[str, int, Pool]
+"""Attack, seed and pool."""
+
+
+def mandatory_runs(plan: Plan, representation: Representation) -> tuple[Run, ...]:
+    """Each mandatory run on a private attribute."""
+    names = {"released": plan.attacks, "raw": plan.raw}.get(representation, plan.probes)
+    runs = tuple(
+        (name, seed, pool)
+        for name in names
+        for seed in (_seeds(plan, name) if representation == "released" else plan.seeds[:1])
+        for pool in _pools(plan, representation, name)
+    )
+    stacked = representation == "released" and plan.stack_people > 0
+    return (*runs, (STACK, plan.seeds[0], "fresh")) if stacked else runs
 
 
 def jobs_of(plan: Plan) -> list[Job]:
-    """Every attack to fit, in the order of the report."""
+    """Every attack, in the order of the report."""
     jobs = []
     for representation in REPRESENTATIONS:
         if representation == "unprotected" and plan.unprotected_sha256 is None:
@@ -48,12 +82,40 @@ def jobs_of(plan: Plan) -> list[Job]:
         budget = plan.budget if representation == "released" else 1
         for target in plan.private:
             runs = mandatory_runs(plan, representation)
-            jobs += [Job(target, representation, name, seed, budget) for name, seed in runs]
+            jobs += [Job(target, representation, name, s, budget, pool) for name, s, pool in runs]
         if representation != "shuffled":
             names = plan.raw if representation == "raw" else plan.probes
             jobs += [
-                Job(target, representation, name, plan.seeds[0], 1)
+                Job(target, representation, name, plan.seeds[0], 1, largest_pool(plan))
                 for target in plan.utility
                 for name in names
             ]
     return jobs
+
+
+def largest_pool(plan: Plan) -> Pool:
+    """The pool with all people: those that the extractor was trained on, too, where known."""
+    return "all" if "all" in plan.attackers else "fresh"
+
+
+def _seeds(plan: Plan, attack: str) -> tuple[int, ...]:
+    return plan.seeds if ATTACKS[attack].random else plan.seeds[:1]
+
+
+def _pools(plan: Plan, representation: Representation, attack: str) -> tuple[Pool, ...]:
+    """The pools that an attack is fitted on.
+
+    A pool that gives an attack no more records than a smaller one is left out: an attack is fitted
+    on `most_records` at most. Attacks that read records as well have no copies.
+    """
+    if representation == "shuffled":
+        return ("fresh",)
+    if representation != "released":
+        return (largest_pool(plan),)
+    most = ATTACKS[attack].most_records or max(plan.attackers.values())
+    pools: list[Pool] = ["fresh"]
+    for pool in ("all", "views"):
+        copies = pool == "views" and ATTACKS[attack].needs_records
+        if pool in plan.attackers and plan.attackers[pools[-1]] < most and not copies:
+            pools.append(pool)
+    return tuple(pools)

@@ -1,7 +1,7 @@
 """The attack protocol: fit on attacker-train, select on attacker-select, score on attacker-test.
 
-The order matters: attacker-test passes through the extractors only after the selection, and only
-one attacker of each attribute and representation predicts on it.
+The order matters: attacker-test passes through the extractors only after the selection. Only one
+attacker of each attribute and representation predicts on it, and the attackers of learning curves.
 """
 
 from __future__ import annotations
@@ -14,24 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks import membership, reconstruction
-from tiprdc.attacks.suite import ATTACKS, AttackTrial
+from tiprdc.attacks import reconstruction
+from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import measures, tasks
+from tiprdc.audit.alternatives import Scored, collect_alternatives, submit_alternatives
+from tiprdc.audit.certificates import collect_counts, submit_counts
+from tiprdc.audit.curve_fitting import collect_curves, submit_curves
+from tiprdc.audit.curves import CurveCounts
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor, K
-from tiprdc.audit.plan import Job, jobs_of
-from tiprdc.datasets.schema import Records
+from tiprdc.audit.fitting import fit_attacks
+from tiprdc.audit.plan import Job
+from tiprdc.audit.pools import pools_of
+from tiprdc.audit.representations import Representations, features_read
 from tiprdc.formats.audit_plan import Plan
-from tiprdc.models.inputs import attack_inputs
-from tiprdc.statistics.sampling import one_a_person
-
-_SLOWEST_FIRST = ("decoding", "gru", "decensoring", "cnn", "mlp", "kernel", "gradient_boosting")
-_FIT_SECONDS = {
-    "decoding": 9.0, "gru": 8.0, "decensoring": 5.5, "cnn": 2.0, "mlp": 0.8, "kernel": 0.4,
-}  # fmt: skip
-"""Rough seconds of a fit on features of 4,000 people on a slow core, for progress bars."""
-_RAW_FACTOR = 4.0
-"""How many times longer a fit on raw records takes."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,11 @@ class Results:
         chosen: (target, representation) -> the selected job.
         probabilities: The same -> its probabilities on the balanced sample, or the reason why there
             are none.
+        curves: Private attribute -> its learning curves, or the reason why there are none.
+        counts: Private attribute -> people of each class in each cell of a code `[C, K]`, or the
+            reason why there are none.
+        border: Share of records near a cell's border; None: not known.
+        alternatives: The release and trivial alternatives, or the reason why there are none.
         features: Shape of one record's features.
         measures: Figures of the other measures.
         reconstruction, pictures: None and empty where reconstruction was off or failed.
@@ -51,34 +52,14 @@ class Results:
     trials: dict[Job, AttackTrial]
     chosen: dict[tuple[str, str], Job]
     probabilities: dict[tuple[str, str], NDArray[np.float64] | str]
+    curves: dict[str, tuple[CurveCounts, ...] | str]
+    counts: dict[str, NDArray[np.int64] | str]
+    border: float | None
+    alternatives: tuple[Scored, ...] | str
     features: tuple[int, ...]
     reconstruction: dict[str, dict[str, float]] | None
     measures: measures.MeasuresByFamily
     pictures: dict[str, NDArray[np.uint8]]
-
-
-class _Representations:
-    """Tasks for the representations of each split, submitted on request."""
-
-    def __init__(self, evidence: Evidence, executor: Executor, *, members: bool) -> None:
-        self.executor = executor
-        self.models = {name: executor.put(model) for name, model in evidence.models.items()}
-        parts = dict(evidence.parts)
-        if members and evidence.members is not None:
-            parts["members"] = _member_sample(evidence.members)
-        self.x = {name: executor.put(part.x) for name, part in parts.items()}
-        self.raw = {
-            name: executor.put(attack_inputs(part.x, evidence.schema))
-            for name, part in parts.items()
-        }
-
-    def of(self, part: str) -> dict[str, Any]:
-        """Representation -> a task for this split in it."""
-        z = {
-            name: self.executor.submit(tasks.extract, model, self.x[part])
-            for name, model in self.models.items()
-        }
-        return {**z, "shuffled": z["released"], "raw": self.raw[part]}
 
 
 def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -> Results:
@@ -94,33 +75,36 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -
         ModelError: A file cannot be run on these records.
     """
     deadline = time.monotonic() + timeout
-    represented = _Representations(evidence, executor, members="membership" in plan.measures)
-    train, select = represented.of("train"), represented.of("select")
+    pools = pools_of(evidence, plan.sample_seed)
+    represented = Representations(evidence, pools, executor, plan.sample_seed)
+    select = represented.part("select")
     # A file that cannot be run must raise here, not fail every attack on its features.
     first, *_ = executor.get(
-        [part[name] for name in represented.models for part in (train, select)]
+        [part[name] for name in represented.models for part in (represented.part("fit"), select)]
     )
-    decoders = _decoders(plan, evidence, executor, represented, train, select)
-    trials, attackers = _fit(plan, evidence, executor, train, select, deadline)
+    decoders = _decoders(plan, evidence, executor, represented)
+    attackers, trials = fit_attacks(plan, represented, deadline)
     chosen = choose(trials)
-    test = represented.of("test")
+    test = represented.part("test")
     predictions = {
         key: executor.submit(
-            tasks.predict_probabilities, attackers[job], test[job.representation],
+            tasks.predict_probabilities, attackers[job], test[features_read(job.representation)],
             sample(evidence.test, evidence.schema, job.target, plan.sample_seed),
         )
         for key, job in chosen.items()
     }  # fmt: skip
-    reconstructions = _reconstructions(evidence, executor, represented, decoders, test)
-    parts = {"train": train, "select": select, "test": test}
-    members = represented.of("members") if "members" in represented.x else {}
-    measure_tasks = measures.submit_measures(
-        plan, evidence, executor, parts, members, chosen, decoders
-    )
+    submitted_curves = submit_curves(plan, represented, trials, attackers)
+    coded = submit_counts(plan, represented)
+    beside = submit_alternatives(plan, represented)
+    reconstructions = _reconstructions(evidence, executor, represented, decoders)
+    measure_tasks = measures.submit_measures(plan, represented, decoders)
     probabilities = {
         key: f"failed: {type(value).__name__}" if isinstance(value, Exception) else value
         for key, value in executor.collect(predictions, deadline, "test", lambda key: 1.0)
     }
+    curves = collect_curves(plan, executor, submitted_curves, deadline)
+    counts, border = collect_counts(plan, executor, coded, deadline)
+    alternatives = collect_alternatives(executor, beside, deadline)
     decoded = _collect(executor, reconstructions, deadline, "reconstruction", lambda key: 1.0)
     scores, pictures = _reconstruction_results(decoded, evidence)
     figures = _collect(
@@ -128,7 +112,10 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -
         lambda key: measures.EXPECTED_SECONDS[key[0]],
     )  # fmt: skip
     by_family = measures.group_by_family(plan, evidence, figures)
-    return Results(trials, chosen, probabilities, first.shape[1:], scores, by_family, pictures)
+    return Results(
+        trials, chosen, probabilities, curves, counts, border, alternatives, first.shape[1:],
+        scores, by_family, pictures,
+    )  # fmt: skip
 
 
 def _collect(
@@ -138,12 +125,6 @@ def _collect(
     """Results in the order of submission: the report must not depend on which task ends first."""
     results = dict(executor.collect(submitted, deadline, label, cost))
     return {key: results[key] for key in submitted}
-
-
-def _member_sample(members: Records) -> Records:
-    """Some people of extractor-train, one record each."""
-    rows = one_a_person(members.person, np.random.default_rng(0))
-    return members.take(rows[: membership.MAX_MEMBERS])
 
 
 def choose(trials: Mapping[Job, AttackTrial]) -> dict[tuple[str, str], Job]:
@@ -156,46 +137,19 @@ def choose(trials: Mapping[Job, AttackTrial]) -> dict[tuple[str, str], Job]:
     return {key: job for key, (_, job) in chosen.items()}
 
 
-def _fit(
-    plan: Plan,
-    evidence: Evidence,
-    executor: Executor,
-    train: Mapping[str, Any],
-    select: Mapping[str, Any],
-    deadline: float,
-) -> tuple[dict[Job, AttackTrial], dict[Job, Any]]:
-    """Every job's trial, and a task for its attacker."""
-    jobs = jobs_of(plan)
-    trial_tasks, attackers = {}, {}
-    for job in sorted(jobs, key=_order):
-        labels = [
-            _labels(job, part.labels[job.target], plan)
-            for part in (evidence.train, evidence.select)
-        ]
-        z = train[job.representation], select[job.representation]
-        classes = evidence.schema.classes(job.target)
-        x = train["raw"] if ATTACKS[job.attack].needs_records else None
-        trial_tasks[job], attackers[job] = executor.submit(
-            tasks.fit, job, *z, *labels, classes, x, returns=2
-        )
-    outcomes = dict(executor.collect(trial_tasks, deadline, "attack", _cost))
-    return {job: as_trial(outcomes[job]) for job in jobs}, attackers
-
-
 def _decoders(
     plan: Plan,
     evidence: Evidence,
     executor: Executor,
-    represented: _Representations,
-    train: Mapping[str, Any],
-    select: Mapping[str, Any],
+    represented: Representations,
 ) -> dict[str, Any]:
     if not plan.reconstruction:
         return {}
+    fit, select = represented.part("fit"), represented.part("select")
     return {
         name: executor.submit(
             tasks.fit_decoder, evidence.schema,
-            train[name], represented.x["train"], select[name], represented.x["select"],
+            fit[name], represented.x["fit"], select[name], represented.x["select"],
         )
         for name in represented.models
     }  # fmt: skip
@@ -204,54 +158,22 @@ def _decoders(
 def _reconstructions(
     evidence: Evidence,
     executor: Executor,
-    represented: _Representations,
+    represented: Representations,
     decoders: Mapping[str, Any],
-    test: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Tasks for the scores of each decoder and of the baseline; empty without decoders."""
     if not decoders:
         return {}
     schema, x = evidence.schema, evidence.test.x[: reconstruction.MAX_SCORED]
+    test = represented.part("test")
     submitted = {
         name: executor.submit(tasks.decode, schema, decoder, test[name], x)
         for name, decoder in decoders.items()
     }
     baseline = executor.submit(
-        tasks.decode_without_features, schema, decoders["released"], represented.x["train"], x
+        tasks.decode_without_features, schema, decoders["released"], represented.x["fit"], x
     )
     return {**submitted, "without_features": baseline}
-
-
-def _labels(job: Job, u: NDArray[np.int64], plan: Plan) -> NDArray[np.int64]:
-    """True labels; for the negative control, shuffled labels."""
-    if job.representation != "shuffled":
-        return u
-    number = list(plan.private).index(job.target)
-    return np.random.default_rng([plan.sample_seed, number, len(u)]).permutation(u)
-
-
-def _order(job: Job) -> tuple[bool, int]:
-    """Sort key: slow jobs first, so that no slow job is the last to start."""
-    order = _SLOWEST_FIRST
-    rank = order.index(job.attack) if job.attack in order else len(order)
-    return job.representation != "raw", rank
-
-
-def _cost(job: Job) -> float:
-    """Rough seconds of a fit."""
-    return (
-        _FIT_SECONDS.get(job.attack, 0.1)
-        * job.budget
-        * (_RAW_FACTOR if job.representation == "raw" else 1)
-    )
-
-
-def as_trial(outcome: Any) -> AttackTrial:
-    """A job's trial; a failed trial where the job raised an exception."""
-    if isinstance(outcome, AttackTrial):
-        return outcome
-    reason = str(outcome) if isinstance(outcome, TimeoutError) else type(outcome).__name__
-    return AttackTrial(None, f"failed: {reason}", 0.0, None)
 
 
 def _reconstruction_results(

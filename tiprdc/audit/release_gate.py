@@ -12,14 +12,18 @@ from typing import Any
 from msgspec import structs
 
 from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.audit.certificates import build_certificate, delta_of
 from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.curves import build_curve, order_curves
 from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.plan import policy_of
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.errors import DataError
+from tiprdc.formats.audit_bounds import Certificate, Curve
 from tiprdc.formats.audit_plan import Plan, Policy, digest
 from tiprdc.formats.audit_report import AttributeReport, AuditReport, Estimate, parse_audit
 from tiprdc.formats.manifest import Contract
+from tiprdc.statistics.binomial import prior
 
 _TOLERANCE = 1e-9
 _AUDIT_AGAIN = "audit again: `dvc repro`"
@@ -39,6 +43,8 @@ def release_blockers(
     try:
         audit = parse_audit(raw, where)
         plan = audit.plan
+        if not set(audit.attributes) <= set(plan.private) & set(plan.people):
+            raise DataError(where, "it judges an attribute that its plan does not name")
         repeated = list(_judge_again(audit, plan, where))
     except DataError as error:
         yield f"{error.where} cannot be judged again: {error.given}: {_AUDIT_AGAIN}"
@@ -96,7 +102,7 @@ def variant_blockers(contract: Contract, name: str, of: str, tolerance: float) -
 
 def _other_settings(plan: Plan, config: AuditConfig, modality: str, where: str) -> Iterator[str]:
     committed = {
-        "policy": policy_of(config.policy),
+        "policy": policy_of(config.policy, plan.attackers),
         "attacks": config.attacks,
         "probes": config.probes,
         "raw": config.raw_attacks(modality),
@@ -105,6 +111,7 @@ def _other_settings(plan: Plan, config: AuditConfig, modality: str, where: str) 
         "sample_seed": config.sample_seed,
         "reconstruction": config.reconstruction and modality != "text",
         "measures": config.measures,
+        "alternatives": config.alternatives,
     }
     for key, value in committed.items():
         if getattr(plan, key) != value:
@@ -124,6 +131,8 @@ def _judge_again(report: AuditReport, plan: Plan, where: str) -> Iterator[str]:
                 for name, control in structs.asdict(attribute.controls).items()
             },
             attacks=attribute.attacks,
+            curves=_curves_again(attribute, plan) or "none in the report",
+            certificate=_certificate_again(attribute.certificate, plan),
         )
         for name, attribute in report.attributes.items()
     }
@@ -150,7 +159,42 @@ def _from_counts(stated: Estimate | None, policy: Policy) -> Estimate | None:
     if stated is None:
         return None
     counts = (stated.correct, stated.people)
-    return estimate_from_counts(stated.attack, *counts, policy.confidence, stated.select)
+    again = estimate_from_counts(stated.attack, *counts, policy.confidence, stated.select)
+    return structs.replace(again, pool=stated.pool, attacker_people=stated.attacker_people)
+
+
+def _curves_again(stated: AttributeReport, plan: Plan) -> tuple[Curve, ...]:
+    """The curves that follow from the stated counts.
+
+    Raises:
+        DataError: The counts do not fit.
+    """
+    try:
+        return order_curves(
+            [
+                build_curve(
+                    curve.attack, curve.pool, curve.seed, [point.people for point in curve.points],
+                    curve.patterns, plan.policy, prior(len(stated.classes)), stated.limit,
+                )
+                for curve in stated.curves
+            ]
+        )  # fmt: skip
+    except ValueError as error:
+        raise DataError("curves", str(error)) from None
+
+
+def _certificate_again(stated: Certificate | None, plan: Plan) -> Certificate | None:
+    """The certificate that follows from the stated counts.
+
+    Raises:
+        DataError: The counts do not fit.
+    """
+    if stated is None:
+        return None
+    try:
+        return build_certificate(stated.counts, delta_of(plan), stated.border)
+    except ValueError as error:
+        raise DataError("certificate", str(error)) from None
 
 
 def _differs(stated: AttributeReport, computed: AttributeReport) -> bool:
@@ -160,5 +204,19 @@ def _differs(stated: AttributeReport, computed: AttributeReport) -> bool:
         pairs += [
             (stated.strongest.low, computed.strongest.low),
             (stated.strongest.high, computed.strongest.high),
+        ]
+    if len(stated.curves) != len(computed.curves):
+        return True
+    for one, again in zip(stated.curves, computed.curves, strict=True):
+        pairs += [
+            (one.projection.low, again.projection.low),
+            (one.projection.high, again.projection.high),
+        ]
+    if (stated.certificate is None) != (computed.certificate is None):
+        return True
+    if stated.certificate and computed.certificate:
+        pairs += [
+            (stated.certificate.bound, computed.certificate.bound),
+            (stated.certificate.delta, computed.certificate.delta),
         ]
     return any(not abs(a - b) <= _TOLERANCE for a, b in pairs)

@@ -20,9 +20,10 @@ from tiprdc.audit.evidence import Evidence, digest_of, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.measures import MeasuresByFamily
-from tiprdc.audit.metrics import mean_loss
+from tiprdc.audit.metrics import mean_kept, mean_loss
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import policy_of
+from tiprdc.audit.pools import pools_of
 from tiprdc.audit.protocol import Results, attack
 from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude
@@ -36,7 +37,6 @@ _UNTRIED = {
     "worst_people": "the people who are recognised best: every figure is an average over people",
     "linkability": "linkability: whether two records of one person can be joined by their features",
     "membership": "membership: whether a person was among those that the extractor was trained on",
-    "attacker_data": "whether more people would still help the attacker",
 }
 
 
@@ -89,7 +89,8 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
 
     Raises:
         DataError: Fewer people than the policy needs.
-        ConfigError: A configured attack cannot read such records.
+        ConfigError: A configured attack cannot read such records, or the policy's attacker has
+            fewer people than the audit's.
     """
     schema, policy, digests = evidence.schema, config.policy, Digests.of(evidence)
     people = {
@@ -105,6 +106,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
                 f"at least {policy.min_people:,} (audit.policy.min_people)",
                 hint,
             )
+    pools = pools_of(evidence, config.sample_seed)
     return Plan(
         suite_version=SUITE_VERSION,
         model_sha256=digests.model,
@@ -113,15 +115,18 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
         private={name: schema.attribute(name).classes for name in schema.private},
         utility={name: schema.attribute(name).classes for name in schema.utility},
         people=people,
+        attackers=pools.sizes,
+        stack_people=len(pools.stack),
         attacks=config.attacks,
         probes=config.probes,
         raw=config.raw_attacks(schema.modality),
         seeds=config.seeds,
         budget=config.budget,
         sample_seed=config.sample_seed,
-        policy=policy_of(policy),
+        policy=policy_of(policy, pools.sizes),
         reconstruction=config.reconstruction,
         measures=config.measures,
+        alternatives=config.alternatives,
     )
 
 
@@ -164,7 +169,7 @@ def run(
         plan_sha256=noted,
         lacking=tuple(
             f"The measure {family} {why}."
-            for family, why in measures.items()
+            for family, why in {**measures, "alternatives": scored.results.alternatives}.items()
             if isinstance(why, str) and why.startswith("failed")
         ),
     )
@@ -189,7 +194,9 @@ def run(
         policy=plan.policy,
         attributes=attributes,
         utility=utility,
+        mean_kept=mean_kept(utility),
         mean_utility_loss=mean_loss(utility),
+        alternatives=scored.alternatives(),
         reconstruction=results.reconstruction,
         measures={f: m for f, m in measures.items() if not isinstance(m, str)},
         not_tried=tuple(_not_tried(plan, schema, results, measures)),
@@ -202,12 +209,12 @@ def _not_tried(
     plan: Plan, schema: Schema, results: Results, measures: MeasuresByFamily
 ) -> Iterator[str]:
     """What this audit did not try, with the reason."""
-    if not plan.reconstruction:
-        yield "reconstruction of the record (audit.reconstruction is off)"
-    elif results.reconstruction is None:
-        yield "reconstruction of the record (the decoder failed)"
-    elif schema.modality == "image" and min(schema.shape[1:]) < MS_SSIM_PIXELS:
-        yield f"MS-SSIM of rebuilt pictures (it takes {MS_SSIM_PIXELS} pixels)"
+    yield from _not_reconstructed(plan, schema, results)
+    if isinstance(results.alternatives, str):
+        yield f"principal components with noise beside the release ({results.alternatives})"
+    for name, counts in results.counts.items():
+        if isinstance(counts, str):
+            yield f"{name}: a bound on every attacker ({counts})"
     for name in ATTACKS:
         if ATTACKS[name].needs_records and name not in plan.attacks:
             yield f"{name}: an attack by somebody who holds records (not in audit.attacks)"
@@ -216,3 +223,12 @@ def _not_tried(
         if isinstance(measured, str):
             yield f"{question} ({measured})"
     yield BEYOND
+
+
+def _not_reconstructed(plan: Plan, schema: Schema, results: Results) -> Iterator[str]:
+    if not plan.reconstruction:
+        yield "reconstruction of the record (audit.reconstruction is off)"
+    elif results.reconstruction is None:
+        yield "reconstruction of the record (the decoder failed)"
+    elif schema.modality == "image" and min(schema.shape[1:]) < MS_SSIM_PIXELS:
+        yield f"MS-SSIM of rebuilt pictures (it takes {MS_SSIM_PIXELS} pixels)"

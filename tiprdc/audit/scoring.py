@@ -6,18 +6,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.attacks.worst_people import most_confident, subgroups
-from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.audit.certificates import build_certificate, delta_of
+from tiprdc.audit.curves import build_curve, order_curves, people_of
+from tiprdc.audit.estimate import estimate_from_counts, kept
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.measures import MeasuresByFamily, planned_families
-from tiprdc.audit.plan import Job
+from tiprdc.audit.plan import STACK, Job
 from tiprdc.audit.protocol import Results
-from tiprdc.audit.verdict import judge
+from tiprdc.audit.verdict import judge, limit_of
+from tiprdc.formats.audit_bounds import Certificate, Curve
 from tiprdc.formats.audit_plan import Plan
-from tiprdc.formats.audit_report import AttackRun, AttributeReport, Estimate, Measure, TaskReport
+from tiprdc.formats.audit_report import (
+    Alternative,
+    AttackRun,
+    AttributeReport,
+    Estimate,
+    Measure,
+    TaskReport,
+)
 from tiprdc.statistics.binomial import prior
 from tiprdc.statistics.label_floor import recognised_from_labels
 from tiprdc.statistics.scores import leakage_bits
@@ -48,12 +59,40 @@ class Scored:
                 "floor": self.floor(name),
             },
             attacks=self.runs(name),
+            curves=self.curves(name),
+            certificate=self.certificate(name),
         )
+
+    def curves(self, name: str) -> tuple[Curve, ...] | str:
+        """Learning curves of a private attribute, or the reason why there are none."""
+        counts, classes = self.results.curves[name], self.plan.private[name]
+        if isinstance(counts, str):
+            return counts
+        floor = self.floor(name)
+        floor_rate = None if floor is None else floor.balanced_accuracy
+        limit = limit_of(self.plan.policy, len(classes), floor_rate)
+        return order_curves(
+            [
+                build_curve(
+                    c.job.attack, c.job.pool, c.job.seed, c.people, c.patterns, self.plan.policy,
+                    prior(len(classes)), limit,
+                )
+                for c in counts
+            ]
+        )  # fmt: skip
+
+    def certificate(self, name: str) -> Certificate | None:
+        """The certificate of a private attribute, if features are a code."""
+        counts = self.results.counts[name]
+        if isinstance(counts, str):
+            return None
+        return build_certificate(counts, delta_of(self.plan), self.results.border)
 
     def task_report(self, name: str) -> TaskReport:
         """How well probes do an unseen task."""
         classes = self.plan.utility[name]
         released, unprotected = (self.estimate(name, r) for r in ("released", "unprotected"))
+        ceiling = self.estimate(name, "raw")
         loss = None
         if released is not None and unprotected is not None:
             loss = unprotected.balanced_accuracy - released.balanced_accuracy
@@ -63,10 +102,25 @@ class Scored:
             people=self.plan.people[name],
             released=released,
             unprotected=unprotected,
-            ceiling=self.estimate(name, "raw"),
+            ceiling=ceiling,
+            kept=kept(released, ceiling, prior(len(classes))),
             loss=loss,
             probes=self.runs(name),
         )
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The release and its trivial alternatives, where they were measured."""
+        scored, private = self.results.alternatives, tuple(self.plan.private)
+        if isinstance(scored, str):
+            return ()
+        tasks = {name: self.task_report(name) for name in self.plan.utility}
+        priors = {name: task.prior for name, task in tasks.items()}
+        ceilings = {
+            name: task.ceiling.balanced_accuracy
+            for name, task in tasks.items()
+            if task.ceiling is not None and task.kept is not None
+        }
+        return tuple(one.report(private, priors, ceilings) for one in scored)
 
     def measures(self) -> MeasuresByFamily:
         """The other measures by family, or the reason why there are none."""
@@ -98,12 +152,20 @@ class Scored:
                 attack=job.attack,
                 representation=job.representation,
                 seed=job.seed,
+                pool=job.pool,
+                attacker_people=self._people(job, trial),
                 select=trial.select,
                 status=self._status(job, trial),
             )
             for job, trial in self.results.trials.items()
             if job.target == target
         )
+
+    def _people(self, job: Job, trial: AttackTrial) -> int:
+        """Records that an attack was fitted on, without copies; 0 if it failed."""
+        if job.attack == STACK:
+            return people_of(self.plan, job.pool) + self.plan.stack_people
+        return min(trial.people, people_of(self.plan, job.pool))
 
     def _status(self, job: Job, trial: AttackTrial) -> str:
         key = (job.target, job.representation)
@@ -137,8 +199,11 @@ class Scored:
         job = self.results.chosen[target, representation]
         truth = self.truth(target, representation)
         correct = int(np.sum(np.argmax(probabilities, axis=1) == truth))
-        select = self.results.trials[job].select
-        return estimate_from_counts(job.attack, correct, len(truth), self._confidence, select)
+        trial = self.results.trials[job]
+        estimate = estimate_from_counts(
+            job.attack, correct, len(truth), self._confidence, trial.select
+        )
+        return structs.replace(estimate, pool=job.pool, attacker_people=self._people(job, trial))
 
     def leakage(self, target: str) -> float | None:
         """Lower bound in bits, by the selected attack on released features."""

@@ -5,25 +5,55 @@ So any process on any machine can run any task, and it gives the same figures th
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tiprdc.attacks import attacker_data, linkability, membership, reconstruction
+from tiprdc.attacks import linkability, membership, reconstruction
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.decoder import Decoder, token_presence
 from tiprdc.attacks.retrieval import retrieval
-from tiprdc.attacks.suite import AttackTrial, try_attack
-from tiprdc.audit.own_model import Model
-from tiprdc.audit.plan import Job
+from tiprdc.attacks.suite import AttackTrial, try_attack, try_stack
+from tiprdc.attacks.views import views
+from tiprdc.audit.own_model import Model, OwnModel
+from tiprdc.audit.pools import subset
 from tiprdc.datasets.schema import Schema
+from tiprdc.formats.audit_plan import Pool
 from tiprdc.formats.audit_report import Measure
+from tiprdc.statistics.certificate import cells
 
 PICTURES_SHOWN = 8
 """Reconstructed pictures that the report shows."""
+MAX_DECODED = 6000
+"""Most records that a decoder is fitted on."""
+BORDER_RECORDS = 2000
+"""Records whose code is computed a second time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest:
+    """One attack to fit, for one target or, where one fit serves several, for all of these.
+
+    Args:
+        attack, seed, budget, pool: As in `tiprdc.audit.plan.Job`.
+        targets: Attributes or tasks.
+        classes: Attribute or task -> K, of all labels that the attacker knows.
+        records: Records of the pool.
+        people: Fit on a random part of the pool with this many records, without copies; None: all.
+    """
+
+    attack: str
+    seed: int
+    budget: int
+    pool: Pool
+    targets: tuple[str, ...]
+    classes: Mapping[str, int]
+    records: int
+    people: int | None = None
 
 
 def extract(model: Model, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -31,23 +61,78 @@ def extract(model: Model, x: NDArray[Any]) -> NDArray[np.float32]:
     return model.features(x)
 
 
+def extract_views(model: Model, seed: int, *x: NDArray[Any]) -> NDArray[np.float32]:
+    """Features `[VIEWS * N, D]` of the changed copies of N pictures, one kind of copy at a time."""
+    copies = views(np.concatenate(x), seed)
+    return np.concatenate([model.features(copy) for copy in copies])
+
+
+def join(*parts: NDArray[Any]) -> NDArray[Any]:
+    """Records of several parts, one part after the other."""
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
 def fit(
-    job: Job,
-    z_train: NDArray[Any],
+    request: FitRequest,
+    z: NDArray[Any],
+    labels: Mapping[str, NDArray[np.int64]],
+    x: NDArray[Any] | None,
     z_select: NDArray[Any],
-    u_train: NDArray[np.int64],
+    select_labels: Mapping[str, NDArray[np.int64]],
+) -> tuple[Any, ...]:
+    """The trial of each target without its attacker, and the attackers, which stay where they are.
+
+    Args:
+        request: What is fitted.
+        z: Representations of the largest pool; the request's pool is its leading part.
+        labels: Class numbers of the request's pool.
+        x: Records of at least the request's pool, for attacks that use them; None: not used.
+        z_select, select_labels: attacker-select.
+    """
+    torch.set_num_threads(1)
+    data = TrainingSet(
+        z=z[: request.records],
+        labels={name: u[: request.records] for name, u in labels.items()},
+        classes=request.classes,
+        x=None if x is None else x[: request.records],
+    )  # fmt: skip
+    if request.people is not None:
+        data = data.take(subset(request.pool, request.records, request.people, request.seed))
+    trials = try_attack(
+        request.attack, data, request.targets, z_select, select_labels,
+        request.seed, request.budget,
+    )  # fmt: skip
+    return (
+        *(replace(trials[name], attacker=None) for name in request.targets),
+        *(trials[name].attacker for name in request.targets),
+    )
+
+
+def fit_stacked(
+    z: NDArray[Any],
+    u: NDArray[np.int64],
+    z_select: NDArray[Any],
     u_select: NDArray[np.int64],
     classes: int,
-    x: NDArray[Any] | None = None,
+    seed: int,
+    *attackers: Any,
 ) -> tuple[AttackTrial, Any]:
-    """The trial without its attacker, and the attacker, which stays where it was fitted."""
+    """The stack of all attackers, fitted on people that none of them was fitted on."""
     torch.set_num_threads(1)
-    name = job.target
-    data = TrainingSet(z=z_train, labels={name: u_train}, classes={name: classes}, x=x)
-    trial = try_attack(job.attack, data, (name,), z_select, {name: u_select}, job.seed, job.budget)[
-        name
-    ]
+    fitted = [attacker for attacker in attackers if attacker is not None]
+    trial = try_stack(fitted, (z, u), (z_select, u_select), classes, seed)
     return replace(trial, attacker=None), trial.attacker
+
+
+def recognise(
+    attacker: Any, z: NDArray[Any], rows: NDArray[np.intp], truth: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether the attacker is right about each of these people of attacker-test `[len(rows)]`.
+
+    Raises:
+        ValueError: The attacker's probabilities are not finite.
+    """
+    return np.asarray(np.argmax(predict_probabilities(attacker, z, rows), axis=1) == truth)
 
 
 def predict_probabilities(
@@ -68,9 +153,10 @@ def predict_probabilities(
 def fit_decoder(
     schema: Schema, z: NDArray[Any], x: NDArray[Any], z_select: NDArray[Any], x_select: NDArray[Any]
 ) -> Decoder:
-    """A decoder of this kind of record."""
+    """A decoder of this kind of record, fitted on at most `MAX_DECODED` records."""
     torch.set_num_threads(1)
-    return reconstruction.fit_decoder(schema, (z, x), (z_select, x_select))
+    pairs = z[:MAX_DECODED], x[:MAX_DECODED]
+    return reconstruction.fit_decoder(schema, pairs, (z_select, x_select))
 
 
 def decode(
@@ -142,19 +228,45 @@ def measure_membership(
     return membership.membership(members, train, select, test, confidence, seed, representation)
 
 
-def measure_attacker_data(
-    job: Job,
-    z_train: NDArray[Any],
-    z_select: NDArray[Any],
-    u: tuple[NDArray[np.int64], NDArray[np.int64]],
-    person: NDArray[np.str_],
-    classes: int,
-    confidence: float,
-    x: NDArray[Any] | None = None,
-) -> tuple[Measure, ...]:
-    """The selected attack on growing parts of attacker-train; `person` is of attacker-select."""
-    torch.set_num_threads(1)
-    train, select = (z_train, u[0]), (z_select, u[1], person)
-    return attacker_data.attacker_data(
-        job.target, job.attack, train, select, classes, confidence, job.seed, x
-    )
+def code_counts(
+    labels: Mapping[str, NDArray[np.int64]],
+    classes: Mapping[str, int],
+    rows: NDArray[np.intp],
+    *z: NDArray[Any],
+) -> dict[str, NDArray[np.int64]] | None:
+    """People of each class in each cell of a code, `[C, K]` an attribute.
+
+    Args:
+        labels: Class numbers of the records in `z`.
+        classes: Attribute -> C.
+        rows: One record a person.
+        z: Features of several parts.
+
+    Returns:
+        None where features take too many values to be a code.
+    """
+    codes = cells(join(*z)[rows])
+    if codes is None:
+        return None
+    counts = {}
+    for name, values in labels.items():
+        counts[name] = np.zeros((classes[name], int(codes.max()) + 1), np.int64)
+        np.add.at(counts[name], (values[rows], codes), 1)
+    return counts
+
+
+def code_border(counts: object, model: Model, x: NDArray[Any], z: NDArray[Any]) -> float | None:
+    """Share of records whose code changes where the file is run with fewer graph optimisations.
+
+    Args:
+        counts: From `code_counts`; None: there is no code.
+        model: The released file.
+        x, z: Records and their features, as the audit computed them.
+
+    Returns:
+        None without a code, and where the file can only be run in one way.
+    """
+    if counts is None or not isinstance(model, OwnModel):
+        return None
+    again = model.features(x[:BORDER_RECORDS], optimised=False)
+    return float((again != z[:BORDER_RECORDS]).any(1).mean())

@@ -1,8 +1,10 @@
 """The verdict of an audit: missing, failed or unmatched evidence can only make it worse.
 
-PASS needs every planned attack to finish, both controls to behave, and the exact upper bound to lie
-within the policy's limit. Figures that are missing, NaN or about other bytes than the plan's never
-lead to PASS.
+PASS needs every planned attack to finish, both controls to behave, and two upper bounds within the
+policy's limit: the exact one of the strongest attack, and the one that its learning curve projects
+to the policy's number of people. A certificate within the limit is a PASS by itself, as it bounds
+every attacker. Figures that are missing, NaN or about other bytes than the plan's never lead to
+PASS.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.plan import mandatory_runs
+from tiprdc.formats.audit_bounds import Certificate, Curve
 from tiprdc.formats.audit_plan import Plan, Policy, Representation
 from tiprdc.formats.audit_report import (
     AttackRun,
@@ -21,7 +24,7 @@ from tiprdc.formats.audit_report import (
     Leakage,
     Verdict,
 )
-from tiprdc.formats.numbers import percent
+from tiprdc.formats.numbers import count, percent
 from tiprdc.statistics.binomial import lower_bound, people_needed, prior
 
 FALSE_ALARM = 0.001
@@ -51,6 +54,8 @@ def judge(
     leakage: float | None,
     controls: Mapping[str, Estimate | None],
     attacks: tuple[AttackRun, ...],
+    curves: tuple[Curve, ...] | str,
+    certificate: Certificate | None,
 ) -> tuple[AttributeReport, tuple[str, ...]]:
     """The verdict on one private attribute, and its reasons if it is not PASS.
 
@@ -61,12 +66,21 @@ def judge(
         leakage: Its `leakage_bits`.
         controls: "raw", "unprotected", "shuffled" and "floor", None where there is none.
         attacks: Every run.
+        curves: Learning curves of the strongest attacks, the highest projection first, or the
+            reason why there are none.
+        certificate: The bound on every attacker; None: features are not a code.
     """
     classes, policy = plan.private[name], plan.policy
     floor = _value(controls.get("floor"))
     limit = limit_of(policy, len(classes), floor)
+    certified = certificate is not None and certificate.bound <= limit
     wrong = _exposed(name, strongest, limit) + _alarm(name, plan, controls.get("shuffled"))
-    lacking = _lacking(name, plan, attacks, controls, limit)
+    lacking: tuple[str, ...] = ()
+    if not certified:
+        wrong += _exposed_later(name, curves, limit)
+        lacking = _lacking(name, plan, attacks, controls, limit)
+        lacking += _uncertain_later(name, curves, limit) if not wrong else ()
+        lacking += _demanded(name, policy, certificate, limit)
     people = plan.people[name]
     if people < policy.min_people * len(classes):
         lacking += (
@@ -76,7 +90,9 @@ def judge(
             ),
         )
     needed = None
-    if not _sound(strongest):
+    if certified:
+        pass
+    elif not _sound(strongest):
         lacking += (f"{name}: there is no finite figure for the selected attack.",)
     elif strongest and not wrong and strongest.high > limit:
         needed = _needed(strongest, limit, classes, policy)
@@ -99,6 +115,8 @@ def judge(
             floor=_if_sound(controls.get("floor")),
         ),
         people_needed=needed,
+        curves=curves if isinstance(curves, tuple) else (),
+        certificate=certificate,
         attacks=attacks,
     )
     return report, wrong + lacking
@@ -177,6 +195,64 @@ def _exposed(name: str, strongest: Estimate | None, limit: float) -> tuple[str, 
     return (reason,)
 
 
+def _exposed_later(name: str, curves: tuple[Curve, ...] | str, limit: float) -> tuple[str, ...]:
+    """A curve whose projected lower bound is above the limit."""
+    if isinstance(curves, str):
+        return ()
+    for curve in curves:
+        projected = curve.projection
+        if projected.low > limit:
+            reason = (
+                f"{name}: an attacker with {count(projected.people)} people would reach"
+                f" {percent(projected.value)} by the learning curve of {curve.attack}; the lower"
+                f" bound, {percent(projected.low)}, is above the limit of {percent(limit)}."
+            )
+            return (reason,)
+    return ()
+
+
+def _uncertain_later(name: str, curves: tuple[Curve, ...] | str, limit: float) -> tuple[str, ...]:
+    """What the learning curves leave open: none is there, or one may pass the limit."""
+    if isinstance(curves, str) or not curves:
+        why = curves if isinstance(curves, str) else "none was measured"
+        reason = (
+            f"{name}: there is no learning curve ({why}): nothing is known of larger attackers."
+        )
+        return (reason,)
+    curve = max(curves, key=lambda one: one.projection.high)
+    projected = curve.projection
+    if not projected.high > limit:
+        return ()
+    if projected.people_at_limit is not None and projected.value > limit:
+        reason = (
+            f"{name}: still rising: an attacker with about {count(projected.people_at_limit)}"
+            f" people would pass {percent(limit)} ({curve.attack})."
+        )
+    else:
+        reason = (
+            f"{name}: the learning curve of {curve.attack} allows an attacker with"
+            f" {count(projected.people)} people to reach {percent(projected.high)} (upper bound),"
+            f" above the limit of {percent(limit)}."
+        )
+    return (reason,)
+
+
+def _demanded(
+    name: str, policy: Policy, certificate: Certificate | None, limit: float
+) -> tuple[str, ...]:
+    """What a policy that demands a certificate does not get."""
+    if not policy.certificate:
+        return ()
+    if certificate is None:
+        reason = f"{name}: the policy demands a certificate; features of many values have none."
+        return (reason,)
+    reason = (
+        f"{name}: the certificate bounds every attacker by {percent(certificate.bound)}, above the"
+        f" limit of {percent(limit)}."
+    )
+    return (reason,)
+
+
 def _alarm(name: str, plan: Plan, shuffled: Estimate | None) -> tuple[str, ...]:
     """The negative control: attacks trained on shuffled labels must not beat guessing."""
     if shuffled is None:
@@ -201,16 +277,17 @@ def _lacking(
     limit: float,
 ) -> tuple[str, ...]:
     """What is missing for a PASS."""
-    ran = {(run.representation, run.attack, run.seed): run for run in attacks}
+    ran = {(run.representation, run.attack, run.seed, run.pool): run for run in attacks}
     reasons: list[str] = []
     mandatory: tuple[Representation, ...] = ("released", "raw", "shuffled")
     for representation in mandatory:
-        for attack, seed in mandatory_runs(plan, representation):
-            run = ran.get((representation, attack, seed))
+        for attack, seed, pool in mandatory_runs(plan, representation):
+            run = ran.get((representation, attack, seed, pool))
+            text = f"{name}: {attack} on {representation} (seed {seed}, {pool})"
             if run is None:
-                reasons.append(f"{name}: {attack} on {representation} (seed {seed}) did not run.")
+                reasons.append(f"{text} did not run.")
             elif run.status != "ok" or run.select is None or not math.isfinite(run.select):
-                reasons.append(f"{name}: {attack} on {representation} (seed {seed}) {run.status}.")
+                reasons.append(f"{text} {run.status}.")
     raw, shuffled = controls.get("raw"), controls.get("shuffled")
     if raw is None or not _sound(raw):
         reasons.append(f"{name}: there is no figure for the raw record, the positive control.")

@@ -75,8 +75,22 @@ class AvatarsConfig(Settings, frozen=True, kw_only=True):
         "mouth_open",
     )
     people: Annotated[
-        int, Meta(ge=100, le=10_000_000, description="People, with one record each.")
+        int,
+        Meta(
+            ge=100,
+            le=10_000_000,
+            description="People, with one record each, divided by prepare.shares.",
+        ),
     ] = 24000
+    attackers: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000_000,
+            description="Further people, all of them in attacker-train: what attackers know of "
+            "people who are not in the data set.",
+        ),
+    ] = 60000
     size: Annotated[
         int, Meta(ge=16, le=256, description="Height and width of a picture in pixels.")
     ] = 32
@@ -120,10 +134,16 @@ class AvatarsReader(Reader):
     def index(self) -> Index:
         labels = draw_labels(self.config, self.seed)
         ids = [str(person) for person in range(len(labels))]
-        records = pd.DataFrame({"record": ids, "person": ids})
+        further = self.config.attackers
+        split = [""] * self.config.people + ["attacker-train"] * further
+        records = pd.DataFrame({"record": ids, "person": ids, "split": split})
         return Index(
             records=pd.concat([records, labels], axis=1),
             attributes=tuple(Attribute(name=n, classes=c) for n, c in ATTRIBUTES.items()),
+            notes=(f"Generated people who are in attacker-train alone: {further:,}.",)
+            if further
+            else (),
+            split_may_be_empty=True,
         )
 
     def fit(self, records: pd.DataFrame) -> Fitted:
@@ -132,27 +152,31 @@ class AvatarsReader(Reader):
 
     def read(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
         x = np.empty((len(records), *fitted.shape), dtype=np.uint8)
-        people = records["person"].astype(int)
-        rows = records[list(ATTRIBUTES)].to_dict("records")
-        for row, (person, labels) in enumerate(zip(people, rows, strict=True)):
-            classes = {str(name): int(value) for name, value in labels.items()}
-            rng = np.random.default_rng([self.seed, 1, person])
-            x[row] = draw_face(classes, rng, self.config.size)
+        people = records["person"].astype(int).tolist()
+        columns = [records[name].tolist() for name in ATTRIBUTES]
+        for row, (person, *classes) in enumerate(zip(people, *columns, strict=True)):
+            labels = dict(zip(ATTRIBUTES, classes, strict=True))
+            x[row] = draw_face(labels, self.seed, person, self.config.size)
         return Batch(x=x, readable=np.ones(len(records), dtype=bool))
 
 
 def draw_labels(config: AvatarsConfig, seed: int) -> pd.DataFrame:
-    """Draw every person's attributes as class numbers `[people, attributes]`.
+    """Draw every person's attributes as class numbers `[people + attackers, attributes]`.
+
+    The first `people` rows are the same with any number of attackers.
 
     With correlation rho between two binary attributes a and b, P(a = b) = (1 + rho) / 2, and both
     stay balanced: their phi coefficient is rho.
     """
-    rng = np.random.default_rng([seed, 0])
-    labels = pd.DataFrame(
-        {n: rng.integers(len(c), size=config.people) for n, c in ATTRIBUTES.items()}
-    )
+    people = _draw(config, config.people, np.random.default_rng([seed, 0]))
+    attackers = _draw(config, config.attackers, np.random.default_rng([seed, 1]))
+    return pd.concat([people, attackers], ignore_index=True)
+
+
+def _draw(config: AvatarsConfig, people: int, rng: np.random.Generator) -> pd.DataFrame:
+    labels = pd.DataFrame({n: rng.integers(len(c), size=people) for n, c in ATTRIBUTES.items()})
     if config.correlation:
         first, second = config.correlate
-        agree = rng.random(config.people) < (1 + config.correlation) / 2
+        agree = rng.random(people) < (1 + config.correlation) / 2
         labels[second] = np.where(agree, labels[first], 1 - labels[first])
     return labels

@@ -32,11 +32,14 @@ class Index:
             the record again.
         attributes: The attributes and the names of their classes.
         notes: Remarks about the source for the report.
+        split_may_be_empty: Whether records with an empty `split` are divided by the shares; if
+            not, an empty one is refused.
     """
 
     records: pd.DataFrame
     attributes: tuple[Attribute, ...]
     notes: tuple[str, ...] = ()
+    split_may_be_empty: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

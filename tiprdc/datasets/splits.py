@@ -3,7 +3,7 @@
 No person is in two splits. A person's position in the order depends on the seed and the person's
 id alone; the numbers of people follow the shares exactly. Official splits of the source are kept:
 `train` is divided into extractor-train and attacker-train, `val` becomes attacker-select and
-`test` attacker-test.
+`test` attacker-test. A source of generated people may fix the split of some of them alone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _OFFICIAL: dict[str, tuple[Split, ...]] = {
     "val": ("attacker-select",),
     "test": ("attacker-test",),
 }
+_FIXED: dict[str, tuple[Split, ...]] = {"": SPLITS, **{split: (split,) for split in SPLITS}}
 
 
 class SharesConfig(Settings, frozen=True, kw_only=True):
@@ -70,6 +71,8 @@ def assign_splits(
     seed: int,
     official: Sequence[str] | None = None,
     where: str = "split",
+    *,
+    may_be_empty: bool = False,
 ) -> NDArray[np.str_]:
     """Assign each record to a split.
 
@@ -80,6 +83,9 @@ def assign_splits(
         official: The source's split of each record `[N]`: train, val and test, or the four of
             `SPLITS`. None divides all people at random.
         where: The key that names the column of official splits, for messages.
+        may_be_empty: Whether `official` fixes the split of some records alone, with the names of
+            `SPLITS`; the people of the others, whose entry is "", are divided by the shares as if
+            there were no others.
 
     Returns:
         Split of each record `[N]`.
@@ -91,7 +97,7 @@ def assign_splits(
     if official is None:
         return people.map(_divide(people, SPLITS, shares, seed)).to_numpy(dtype=np.str_)
     source_split = pd.Series(list(official), dtype=str)
-    targets = _targets(source_split, where)
+    targets = _targets(source_split, where, may_be_empty)
     _refuse_shared_people(people, source_split, where)
     split_of_person: dict[str, Split] = {}
     for name, splits in targets.items():
@@ -157,9 +163,13 @@ def _divide(
     return dict(zip(people, names, strict=True))
 
 
-def _targets(official: pd.Series[str], where: str) -> dict[str, tuple[Split, ...]]:
+def _targets(
+    official: pd.Series[str], where: str, may_be_empty: bool
+) -> dict[str, tuple[Split, ...]]:
     """Official split -> the splits that it is divided into."""
     names = set(official)
+    if may_be_empty and names <= set(_FIXED):
+        return _FIXED
     if names == set(SPLITS):
         return {split: (split,) for split in SPLITS}
     if names == set(_OFFICIAL):

@@ -16,6 +16,10 @@ Representation = Literal["released", "unprotected", "raw", "shuffled"]
 REPRESENTATIONS: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
 """What an attack reads: released features, unprotected features, raw records, or released features
 with shuffled labels."""
+Pool = Literal["fresh", "all", "views"]
+POOLS: tuple[Pool, ...] = ("fresh", "all", "views")
+"""Records that an attack is fitted on: those of attacker-train; these and the people that the
+extractor was trained on; all of these with copies that the attacker sends through the extractor."""
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +32,12 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
     confidence: Annotated[Rate, Meta(description="Of each one-sided bound.")]
     min_people: Annotated[Positive, Meta(description="Fewest people of each class.")]
+    attacker_people: Annotated[
+        Positive, Meta(description="People of the attacker that a PASS must withstand.")
+    ]
+    certificate: Annotated[
+        bool, Meta(description="Whether a PASS needs a certificate within the limit.")
+    ]
 
 
 class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +58,16 @@ with sorted keys and no spaces."""
         dict[str, Count],
         Meta(description="Attribute or task -> people in the balanced sample of attacker-test."),
     ]
+    attackers: Annotated[
+        dict[Pool, Positive], Meta(description="Pool -> records that an attack may be fitted on.")
+    ]
+    stack_people: Annotated[
+        Count,
+        Meta(
+            description="Records of attacker-train on which the attacks are stacked and none is"
+            " fitted; 0: too few records."
+        ),
+    ]
     attacks: Annotated[tuple[str, ...], Meta(description="Attacks on released features.")]
     probes: Annotated[
         tuple[str, ...],
@@ -63,6 +83,9 @@ with sorted keys and no spaces."""
     reconstruction: Annotated[bool, Meta(description="Whether a decoder tries to rebuild records.")]
     measures: Annotated[
         tuple[str, ...], Meta(description="Families of measures beside attribute inference.")
+    ]
+    alternatives: Annotated[
+        bool, Meta(description="Whether principal components with noise are measured, too.")
     ]
 
     @property

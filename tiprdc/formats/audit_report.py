@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from tiprdc.errors import DataError
-from tiprdc.formats.audit_plan import Plan, Policy, Representation
+from tiprdc.formats.audit_bounds import Certificate, Curve
+from tiprdc.formats.audit_plan import Plan, Policy, Pool, Representation
 from tiprdc.formats.decoding import Bits, Count, Positive, Rate, Sha256, decode, encode
 from tiprdc.formats.files import read_json
 from tiprdc.formats.manifest import MODEL, Contract, read_contract
@@ -21,7 +22,7 @@ from tiprdc.formats.manifest import MODEL, Contract, read_contract
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 EXIT_CODE = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 """Of a command that ends with a verdict; 2 also where no audit was possible."""
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _EXPECTED = f"an audit.json of schema version {SCHEMA_VERSION}"
 _HINT = "write it again with `dvc repro -f audit`"
@@ -49,6 +50,12 @@ policy's confidence."""
             " nothing was chosen."
         ),
     ]
+    pool: Annotated[
+        Pool | None, Meta(description="Records that it was fitted on; null where none was fitted.")
+    ]
+    attacker_people: Annotated[
+        Count | None, Meta(description="Number of these; null where none was fitted.")
+    ]
 
 
 class AttackRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +64,8 @@ class AttackRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     attack: str
     representation: Representation
     seed: Count
+    pool: Annotated[Pool, Meta(description="Records that it was fitted on.")]
+    attacker_people: Annotated[Count, Meta(description="Number of these; 0 if it failed.")]
     select: Annotated[
         Rate | None,
         Meta(description="Balanced accuracy on attacker-select; null if it failed."),
@@ -108,6 +117,17 @@ class AttributeReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             " is not about people."
         ),
     ]
+    curves: Annotated[
+        tuple[Curve, ...],
+        Meta(
+            description="Learning curves of the strongest attacks, the one with the highest"
+            " projected bound first; empty where there are too few people."
+        ),
+    ]
+    certificate: Annotated[
+        Certificate | None,
+        Meta(description="A bound on every attacker; null where features take many values."),
+    ]
     attacks: tuple[AttackRun, ...]
 
 
@@ -120,6 +140,13 @@ class TaskReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     released: Estimate | None
     unprotected: Estimate | None
     ceiling: Annotated[Estimate | None, Meta(description="The same probes on the raw record.")]
+    kept: Annotated[
+        float | None,
+        Meta(
+            description="(released - prior) / (ceiling - prior); null where the raw record does not"
+            " tell the task."
+        ),
+    ]
     loss: Annotated[Difference | None, Meta(description="unprotected - released.")]
     probes: tuple[AttackRun, ...]
 
@@ -138,6 +165,31 @@ class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="What a guess without features gets; null where that says nothing."),
     ]
     people: Positive
+
+
+class Alternative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The release, or a trivial alternative to it, under one simple attack and probe: ridge \
+regression on the same records."""
+
+    method: Annotated[
+        Literal["release", "pca", "leace"],
+        Meta(description="leace: principal components after linear erasure of the attribute."),
+    ]
+    width: Annotated[Positive, Meta(description="Features.")]
+    noise: Annotated[
+        float,
+        Meta(ge=0, description="Gaussian noise, in standard deviations of the features, set so"
+        " that the attack does as on the release; 0 for the release."),
+    ]  # fmt: skip
+    attacker_people: Positive
+    hidden: Annotated[
+        dict[str, Rate], Meta(description="Private attribute -> balanced accuracy of the attack.")
+    ]
+    kept: Annotated[
+        dict[str, float | None],
+        Meta(description="Task -> (value - prior) / (ceiling - prior), with the audit's ceiling."),
+    ]
+    mean_kept: float | None
 
 
 class Reuse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,7 +213,7 @@ class AuditReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Findings of `dvc repro audit` and `tiprdc audit`. Two audits of the same bytes give the \
 same file: it holds no timings."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     suite_version: str
     verdict: Verdict
     reasons: Annotated[Names, Meta(description="Why it is not PASS; empty if it is.")]
@@ -180,7 +232,17 @@ same file: it holds no timings."""
         dict[str, AttributeReport], Meta(description="Private attribute -> its verdict.")
     ]
     utility: Annotated[dict[str, TaskReport], Meta(description="Unseen task -> what it lost.")]
+    mean_kept: Annotated[
+        float | None, Meta(description="Mean of kept; null where a task has none.")
+    ]
     mean_utility_loss: Difference | None
+    alternatives: Annotated[
+        tuple[Alternative, ...],
+        Meta(
+            description="The release, then principal components with noise at the same attack;"
+            " empty where they were not measured."
+        ),
+    ]
     reconstruction: Annotated[
         dict[str, dict[str, float]] | None,
         Meta(
@@ -191,7 +253,7 @@ same file: it holds no timings."""
     measures: Annotated[
         dict[str, tuple[Measure, ...]],
         Meta(
-            description="worst_people, linkability, membership, attacker_data, reconstruction ->"
+            description="worst_people, linkability, membership, reconstruction ->"
             " figures; those that could not be measured are in not_tried."
         ),
     ]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from tiprdc.formats.audit_plan import REPRESENTATIONS
-from tiprdc.formats.audit_report import AttributeReport, Estimate, TaskReport
+from tiprdc.formats.audit_report import Alternative, AttributeReport, Estimate, TaskReport
+from tiprdc.formats.numbers import count
 from tiprdc.reports.axis import Axis
+from tiprdc.reports.bounds_wording import fitted_on
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One row of a private attribute's chart: a balanced accuracy, 0 to 1, with its bounds."""
+    """One row of a private attribute's chart: a balanced accuracy, 0 to 1, with its bounds, the \
+attack, and what that was fitted on."""
 
     kind: str
     label: str
@@ -21,6 +24,7 @@ class Mark:
     low: float | None = None
     high: float | None = None
     attack: str = ""
+    fitted: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +50,16 @@ def attribute_axis(attribute: AttributeReport) -> Axis:
     return _axis([mark.rate if mark.low is None else mark.low for mark in marks(attribute)])
 
 
-def task_axis(tasks: Iterable[TaskReport]) -> Axis:
+def task_axis(tasks: Collection[TaskReport]) -> Axis:
     """One axis for all unseen tasks, so that they can be compared."""
-    estimates = [e for t in tasks for e in (t.released, t.unprotected, t.ceiling) if e]
-    return _axis([e.low for e in estimates])
+    measured = [e.low for t in tasks for e in (t.released, t.unprotected, t.ceiling) if e]
+    return _axis([*measured, *(task.prior for task in tasks)])
+
+
+def kept_axis(alternatives: Iterable[Alternative]) -> Axis:
+    """From nothing, or the least share that is kept, to everything, or the greatest one."""
+    shares = [a.mean_kept for a in alternatives if a.mean_kept is not None]
+    return Axis(min([0.0, *shares]), max([1.0, *shares]))
 
 
 def _axis(rates: Sequence[float]) -> Axis:
@@ -71,7 +81,26 @@ def marks(attribute: AttributeReport) -> list[Mark]:
         ("raw", "Strongest on the raw record (ceiling)", controls.raw),
         ("shuffled", "Control: shuffled labels", controls.shuffled),
     ]
-    rows += [_mark(kind, label, estimate) for kind, label, estimate in measured if estimate]
+    tried = [_mark(kind, label, estimate) for kind, label, estimate in measured if estimate]
+    first = 1 if attribute.strongest else 0
+    return rows + tried[:first] + _bounds(attribute) + tried[first:]
+
+
+def _bounds(attribute: AttributeReport) -> list[Mark]:
+    """Rows about attackers that were not tried: one with more people, and every one."""
+    rows = []
+    if attribute.curves:
+        curve = attribute.curves[0]
+        ahead = curve.projection
+        rows.append(
+            Mark(
+                kind="projected", label=f"Projected to {count(ahead.people)} people",
+                rate=ahead.value, low=ahead.low, high=ahead.high, attack=curve.attack,
+            )
+        )  # fmt: skip
+    if attribute.certificate:
+        label = "Bound on every attacker (certificate)"
+        rows.append(Mark(kind="certificate", label=label, rate=attribute.certificate.bound))
     return rows
 
 
@@ -83,6 +112,7 @@ def _mark(kind: str, label: str, estimate: Estimate) -> Mark:
         low=estimate.low,
         high=estimate.high,
         attack=estimate.attack,
+        fitted=fitted_on(estimate.attacker_people, estimate.pool),
     )
 
 

@@ -18,7 +18,7 @@ from tiprdc.formats.audit_report import AuditReport, Estimate, read_audit, read_
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract
 from tiprdc.formats.numbers import count, percent, points
-from tiprdc.reports import wording
+from tiprdc.reports import kept_wording, verdict_wording, wording
 from tiprdc.settings import Settings
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[-+#=]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
@@ -113,6 +113,7 @@ def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
         count=count,
         readable=wording.readable,
         attack_name=wording.attack_name,
+        share=kept_wording.share,
     )
     return environment.get_template("model_card.md").render(
         metrics=metrics(audit),
@@ -120,12 +121,13 @@ def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
         audit=audit,
         contract=contract,
         config=config,
-        headline=wording.headline,
-        claim=wording.claim,
+        headline=verdict_wording.headline,
+        claim=verdict_wording.claim,
         sure=wording.confidence(audit),
         decoders=DECODERS,
         measures=measures(audit),
-        utility_loss=wording.utility_loss,
+        utility_loss=kept_wording.utility_loss,
+        kept=kept_wording.kept,
         channel=wording.channel,
         information_bound=wording.information_bound,
         variant=wording.variant,

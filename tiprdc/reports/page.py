@@ -18,7 +18,14 @@ from tiprdc.formats import numbers
 from tiprdc.formats.audit_plan import REPRESENTATIONS
 from tiprdc.formats.audit_report import AuditReport, read_audit, read_audited
 from tiprdc.formats.manifest import Contract
-from tiprdc.reports import charts, wording
+from tiprdc.reports import (
+    bounds_wording,
+    charts,
+    kept_wording,
+    learning_curve,
+    verdict_wording,
+    wording,
+)
 from tiprdc.reports.pictures import LABELS, read_pictures
 from tiprdc.reports.training_curves import Training, read_training
 
@@ -94,6 +101,7 @@ def render(
         marks_of=charts.marks,
         task_axis=charts.task_axis(audit.utility.values()),
         attack_table=charts.attack_table,
+        kept_axis=charts.kept_axis(audit.alternatives),
     )  # fmt: skip
 
 
@@ -110,6 +118,9 @@ def _environment() -> Environment:
         interval=lambda estimate: wording.interval(estimate).replace(" %", _GLUED),
         prose=lambda text: text.replace(" %", _GLUED),
         points=numbers.points,
+        about=bounds_wording.about,
+        whole=lambda rate: bounds_wording.whole(rate).replace(" %", _GLUED),
+        share=lambda kept: kept_wording.share(kept).replace(" %", _GLUED),
         count=numbers.count,
         readable=wording.readable,
         attack_name=wording.attack_name,
@@ -117,9 +128,23 @@ def _environment() -> Environment:
         flat=lambda value: list(flat(_builtins(value))),
     )
     environment.globals.update(
-        headline=wording.headline,
-        claim=wording.claim,
-        utility_loss=wording.utility_loss,
+        headline=verdict_wording.headline,
+        claim=verdict_wording.claim,
+        certified=verdict_wording.certified,
+        projection=bounds_wording.projection,
+        certificate=bounds_wording.certificate,
+        certificate_people=bounds_wording.certificate_people,
+        not_covered=bounds_wording.not_covered,
+        gap=bounds_wording.gap,
+        fitted_on=bounds_wording.fitted_on,
+        kept=kept_wording.kept,
+        utility_loss=kept_wording.utility_loss,
+        comparison=kept_wording.comparison,
+        method_name=kept_wording.method_name,
+        short_method=kept_wording.short_method,
+        method_size=kept_wording.method_size,
+        curve_picture=learning_curve.picture,
+        curve_table=learning_curve.table,
         reuse=wording.reuse,
         listing=wording.listing,
         channel=wording.channel,

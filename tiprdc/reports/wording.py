@@ -1,22 +1,19 @@
-"""Sentences about an audit, the same on the page, in the model card and in the terminal.
-
-An attack gives a lower bound on leakage. So no sentence here claims that something is private or
-anonymous: each states what was tried, its result, on how many people, and the limit.
-"""
+"""Words about an audit and a release, the same on the page, in the card and in the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from tiprdc.formats.audit_report import AttributeReport, AuditReport, Estimate
+from tiprdc.formats.audit_bounds import CurvePoint, Projection
+from tiprdc.formats.audit_report import AuditReport, Estimate
 from tiprdc.formats.manifest import Contract
-from tiprdc.formats.numbers import MINUS, count, percent, points
+from tiprdc.formats.numbers import MINUS, count, percent
 
 DASH = "\N{EN DASH}"
 """Between two numbers, or where there is none."""
 
 
-def interval(estimate: Estimate) -> str:
+def interval(estimate: Estimate | CurvePoint | Projection) -> str:
     """The bounds of an estimate: `52.0 to 56.1 %`."""
     return f"{100 * estimate.low:.1f} to {percent(estimate.high)}"
 
@@ -41,56 +38,6 @@ def listing(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def exposed(attribute: AttributeReport) -> bool:
-    """Whether the strongest attack's lower bound exceeds the limit."""
-    return attribute.strongest is not None and attribute.strongest.low > attribute.limit
-
-
-def headline(audit: AuditReport) -> str:
-    """The verdict in one sentence, without the word of the verdict."""
-    attributes = audit.attributes
-    if audit.verdict == "PASS":
-        return f"The strongest attack on {_subject(attributes)} stayed within the limit"
-    if audit.verdict == "INCONCLUSIVE":
-        unsettled = [name for name, a in attributes.items() if a.verdict == "INCONCLUSIVE"]
-        return f"The evidence does not settle {_subject(unsettled or attributes)}"
-    recognised = [name for name, a in attributes.items() if exposed(a)]
-    if recognised:
-        return f"An attack recognises {_subject(recognised)} from the features"
-    return "The audit's own checks did not hold"
-
-
-def _subject(names: Iterable[str]) -> str:
-    words = [readable(name) for name in names]
-    return f"{len(words)} private attributes" if len(words) > 3 else listing(words)
-
-
-def claim(name: str, attribute: AttributeReport, audit: AuditReport) -> str:
-    """The result on one private attribute: its interval, its baseline, its limit."""
-    subject, strongest = readable(name), attribute.strongest
-    if strongest is None:
-        return f"No attack on {subject} finished, so nothing can be said about it."
-    best, people = percent(strongest.balanced_accuracy), count(attribute.people)
-    attack = attack_name(strongest.attack)
-    if exposed(attribute):
-        result = (
-            f"The strongest attack, {attack}, recognised {subject} at {best}"
-            f" balanced accuracy ({confidence(audit)} lower bound {percent(strongest.low)})"
-            f" on {people} people."
-        )
-    else:
-        result = (
-            f"No attack of suite {audit.suite_version} exceeded {percent(strongest.high)} on"
-            f" {subject} ({confidence(audit)} upper bound) on {people} people. With this budget,"
-            f" the strongest, {attack}, reached {best} balanced accuracy."
-        )
-    reference = (
-        f" A guess without the features gets {percent(attribute.prior)};"
-        f" the policy allows an upper bound of {percent(attribute.limit)}."
-    )
-    return result + reference
 
 
 def channel(contract: Contract) -> str:
@@ -147,17 +94,3 @@ def reuse(audit: AuditReport) -> str:
         f" {count(models)} {'model' if models == 1 else 'models'}. Choosing among models by such"
         " audits makes the bounds of the chosen model too good: fresh people are better."
     )
-
-
-def utility_loss(audit: AuditReport) -> str:
-    """The mean loss of the unseen tasks, in points."""
-    loss = audit.mean_utility_loss
-    if not audit.utility:
-        return "No unseen task was measured"
-    if loss is None and not any(task.unprotected for task in audit.utility.values()):
-        return "What unseen tasks lose is not known: there is no unprotected extractor"
-    if loss is None:
-        return "Not every unseen task could be measured"
-    if round(100 * loss, 1) <= 0:
-        return f"Unseen tasks lose nothing on average ({points(loss)} points)"
-    return f"Unseen tasks lose {points(loss)} points on average"

@@ -28,6 +28,7 @@ from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.datasets.schema import SPLITS, Attribute, Column, Records, Schema
 from tiprdc.errors import ConfigError, check_range
+from tiprdc.formats.audit_bounds import Certificate, Curve
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import AttackRun, AttributeReport, Estimate, Verdict
 from tiprdc.selftest.base import Fixture
@@ -85,7 +86,8 @@ class AuditState:
         plan: The plan at the time of the verdict.
         recorded_plan_sha256: The plan's sha256, recorded before attacker-test was attacked.
         model_sha256, unprotected_sha256, data_digest: Digests after the attacks.
-        strongest, leakage, controls, attacks: As in `tiprdc.audit.verdict.judge`.
+        strongest, leakage, controls, attacks, curves, certificate: As in
+            `tiprdc.audit.verdict.judge`.
     """
 
     plan: Plan
@@ -97,6 +99,8 @@ class AuditState:
     leakage: float | None
     controls: dict[str, Estimate | None]
     attacks: tuple[AttackRun, ...]
+    curves: tuple[Curve, ...] | str
+    certificate: Certificate | None
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,8 @@ def collect_state(fixture: Fixture, accuracy: float, setup: AuditSetup, seed: in
         leakage=scored.leakage(ATTRIBUTE),
         controls={**controls, "unprotected": None, "floor": scored.floor(ATTRIBUTE)},
         attacks=scored.runs(ATTRIBUTE),
+        curves=scored.curves(ATTRIBUTE),
+        certificate=scored.certificate(ATTRIBUTE),
     )
 
 
@@ -172,6 +178,8 @@ def conclude_state(state: AuditState) -> FixtureAudit:
         leakage=state.leakage,
         controls=state.controls,
         attacks=state.attacks,
+        curves=state.curves,
+        certificate=state.certificate,
     )
     verdict, all_reasons = conclude(
         state.plan,
@@ -205,7 +213,8 @@ def draw_evidence(fixture: Fixture, accuracy: float, setup: AuditSetup, seed: in
         records=_per_split(sizes),
         digest=digest_of(parts["test"]),
     )
-    return Evidence(schema, **parts, models={"released": PlantedModel(z.shape[1:], z.dtype)})
+    models = {"released": PlantedModel(z.shape[1:], z.dtype)}
+    return Evidence(schema, parts["train"], parts["select"], parts["test"], models)
 
 
 def make_fixture_plan(fixture: Fixture, setup: AuditSetup, evidence: Evidence) -> Plan:

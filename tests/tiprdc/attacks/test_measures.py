@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
+from tiprdc.attacks.attacker_data import attacker_data
 
 from tiprdc.attacks import linkability as link
-from tiprdc.attacks.attacker_data import attacker_data
 from tiprdc.attacks.membership import auc, membership
 from tiprdc.attacks.reconstruction import picture_scores
 from tiprdc.attacks.retrieval import retrieval

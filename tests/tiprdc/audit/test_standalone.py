@@ -40,7 +40,7 @@ def request_(tmp_path: Path) -> AuditRequest:
     write_columns_model(tmp_path / "model.onnx", HIDES)
     return AuditRequest(
         models=(tmp_path / "model.onnx",),
-        data=write_table(tmp_path / "people.csv", 400),
+        data=write_table(tmp_path / "people.csv", 1200),
         private=("gender",),
         utility=("task",),
         person="who",
@@ -107,7 +107,7 @@ def test_named_training_people_are_not_attacked(request_: AuditRequest) -> None:
     table.to_csv(request_.data, index=False)
     report = audit(replace(request_, split="part"))
     assert report.splits["extractor-train"].people == 100
-    assert sum(split.people for split in report.splits.values()) == 400
+    assert sum(split.people for split in report.splits.values()) == 1200
     assert not any("trained on are not known" in note for note in report.notes)
 
 
@@ -133,8 +133,8 @@ def test_mismatched_requests_are_refused(
 
 
 def test_too_few_people_are_refused(request_: AuditRequest) -> None:
-    few = structs.replace(CONFIG, policy=PolicyConfig(min_people=200))
-    with pytest.raises(DataError, match="at least 200"):
+    few = structs.replace(CONFIG, policy=PolicyConfig(min_people=500))
+    with pytest.raises(DataError, match="at least 500"):
         audit(request_, few)
 
 

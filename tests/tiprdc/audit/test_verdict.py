@@ -13,13 +13,16 @@ import pytest
 from msgspec.structs import replace
 
 from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.audit.certificates import build_certificate
 from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.curves import build_curve, patterns_of
 from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.metrics import mean_loss, metrics
 from tiprdc.audit.plan import mandatory_runs, policy_of
 from tiprdc.audit.verdict import _alarm, conclude, judge
 from tiprdc.errors import ConfigError
 from tiprdc.formats import audit_schema
+from tiprdc.formats.audit_bounds import Certificate, Curve
 from tiprdc.formats.audit_plan import Plan, Representation
 from tiprdc.formats.audit_report import (
     SCHEMA_VERSION,
@@ -49,7 +52,10 @@ PLAN = Plan(
     seeds=(0, 1),
     budget=1,
     sample_seed=0,
-    policy=policy_of(PolicyConfig()),
+    policy=policy_of(PolicyConfig(), {"fresh": PEOPLE}),
+    attackers={"fresh": PEOPLE},
+    stack_people=0,
+    alternatives=False,
     reconstruction=True,
     measures=(),
 )
@@ -64,12 +70,33 @@ def estimate(rate: float, people: int = PEOPLE, attack: str = "mlp") -> Estimate
     return estimate_from_counts(attack, round(rate * people), people, 0.95, rate)
 
 
+def curve(rates: tuple[float, ...], attack: str = "mlp", limit: float = 0.6) -> Curve:
+    """A learning curve scored on `PEOPLE`, each attack right about the people of the one before."""
+    people = [PEOPLE >> places for places in reversed(range(len(rates)))]
+    correct = [np.arange(PEOPLE) < round(rate * PEOPLE) for rate in rates]
+    return build_curve(attack, "fresh", 0, people, patterns_of(correct), PLAN.policy, 0.5, limit)
+
+
+def certified(hidden: bool) -> Certificate | None:
+    """A certificate of a code of two cells on 40,000 people."""
+    counts = [[10_000, 10_000], [10_000, 10_000]] if hidden else [[15_000, 5000], [5000, 15_000]]
+    return build_certificate(counts, 0.05, None)
+
+
 def runs(plan: Plan = PLAN) -> tuple[AttackRun, ...]:
     kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
     return tuple(
-        AttackRun(attack=name, representation=kind, seed=seed, select=0.5, status="ok")
+        AttackRun(
+            attack=name,
+            representation=kind,
+            seed=seed,
+            pool=pool,
+            attacker_people=PEOPLE,
+            select=0.5,
+            status="ok",
+        )
         for kind in kinds
-        for name, seed in mandatory_runs(plan, kind)
+        for name, seed, pool in mandatory_runs(plan, kind)
     )
 
 
@@ -81,7 +108,10 @@ def evidence(**changes: Any) -> dict[str, Any]:
         "shuffled": estimate(0.5),
         "floor": estimate(0.51, attack="label_floor"),
     }
-    clean = {"strongest": estimate(0.52), "leakage": 0.01, "controls": controls, "attacks": runs()}
+    clean = {
+        "strongest": estimate(0.52), "leakage": 0.01, "controls": controls, "attacks": runs(),
+        "curves": (curve((0.51, 0.515, 0.52, 0.52)),), "certificate": None,
+    }  # fmt: skip
     for key, value in changes.items():
         if key in controls:
             controls[key] = value
@@ -251,7 +281,7 @@ def test_floor_moves_limit_only_if_policy_compares_with_it() -> None:
     floor = estimate(0.6, attack="label_floor")
     strict, _ = judge("secret", PLAN, **evidence(floor=floor))
     assert strict.limit == pytest.approx(0.6)
-    lenient = replace(PLAN, policy=policy_of(PolicyConfig(against="floor")))
+    lenient = replace(PLAN, policy=policy_of(PolicyConfig(against="floor"), {"fresh": PEOPLE}))
     report, _ = judge("secret", lenient, **evidence(floor=floor, strongest=estimate(0.65)))
     assert report.limit == pytest.approx(0.7)
     assert report.verdict == "PASS"
@@ -261,8 +291,93 @@ def test_floor_moves_limit_only_if_policy_compares_with_it() -> None:
 
 
 def test_random_attacks_run_with_several_seeds_and_others_with_one() -> None:
-    assert mandatory_runs(PLAN, "released") == (("logistic_regression", 0), ("mlp", 0), ("mlp", 1))
-    assert mandatory_runs(PLAN, "raw") == (("logistic_regression", 0), ("cnn", 0))
+    assert mandatory_runs(PLAN, "released") == (
+        ("logistic_regression", 0, "fresh"), ("mlp", 0, "fresh"), ("mlp", 1, "fresh"),
+    )  # fmt: skip
+    assert mandatory_runs(PLAN, "raw") == (
+        ("logistic_regression", 0, "fresh"), ("cnn", 0, "fresh"),
+    )  # fmt: skip
+
+
+def test_attacks_run_on_each_pool_that_gives_them_more_people() -> None:
+    plan = replace(
+        PLAN, attackers={"fresh": 6000, "all": 9000, "views": 36_000}, stack_people=500,
+        attacks=("ridge", "mlp", "decoding"), seeds=(0,),
+    )  # fmt: skip
+    assert mandatory_runs(plan, "released") == (
+        ("ridge", 0, "fresh"), ("ridge", 0, "all"), ("ridge", 0, "views"),
+        ("mlp", 0, "fresh"), ("mlp", 0, "all"), ("decoding", 0, "fresh"),
+        ("stack", 0, "fresh"),
+    )  # fmt: skip
+    assert {pool for _, _, pool in mandatory_runs(plan, "raw")} == {"all"}
+    assert {pool for _, _, pool in mandatory_runs(plan, "shuffled")} == {"fresh"}
+
+
+def test_curve_that_rises_to_the_limit_is_no_pass() -> None:
+    rising = curve((0.505, 0.52, 0.545, 0.57))
+    assert rising.projection.high > 0.6
+    found, reasons = verdict(strongest=estimate(0.57), curves=(rising,))
+    assert found in ("INCONCLUSIVE", "FAIL")
+    assert any("people" in reason for reason in reasons)
+
+
+def test_curve_whose_projected_lower_bound_is_above_the_limit_fails() -> None:
+    steep = curve((0.53, 0.56, 0.59, 0.62))
+    assert steep.projection.low > 0.6
+    found, reasons = verdict(strongest=estimate(0.59), curves=(steep,))
+    assert found == "FAIL"
+    assert "by the learning curve of mlp" in reasons[0]
+
+
+@pytest.mark.parametrize("curves", ["100 records are too few for one: it needs 400", ()])
+def test_no_pass_without_a_curve(curves: Any) -> None:
+    found, reasons = verdict(curves=curves)
+    assert found == "INCONCLUSIVE"
+    assert "there is no learning curve" in reasons[0]
+
+
+def test_certificate_within_the_limit_passes_alone() -> None:
+    nothing = {"curves": "too few", "attacks": (), "raw": None, "shuffled": None}
+    assert verdict(certificate=certified(hidden=True), **nothing) == ("PASS", ())
+    assert verdict(certificate=certified(hidden=False), **nothing)[0] == "INCONCLUSIVE"
+    few = replace(PLAN, people={"secret": 380, "task": 380})
+    assert verdict(few, certificate=certified(hidden=True))[0] == "INCONCLUSIVE"
+
+
+def test_certificate_does_not_excuse_an_attack_that_succeeds() -> None:
+    found, _ = verdict(certificate=certified(hidden=True), strongest=estimate(0.7))
+    assert found == "FAIL"
+
+
+def test_policy_may_demand_a_certificate() -> None:
+    plan = replace(PLAN, policy=replace(PLAN.policy, certificate=True))
+    assert verdict(plan)[0] == "INCONCLUSIVE"
+    assert "demands a certificate" in verdict(plan)[1][0]
+    assert verdict(plan, certificate=certified(hidden=False))[0] == "INCONCLUSIVE"
+    assert verdict(plan, certificate=certified(hidden=True))[0] == "PASS"
+
+
+def test_policy_attacker_has_at_least_the_audits_people() -> None:
+    assert policy_of(PolicyConfig(), {"fresh": 300, "all": 500}).attacker_people == 5000
+    assert policy_of(PolicyConfig(), {"fresh": 300, "views": 1200}).attacker_people == 3000
+    with pytest.raises(ConfigError, match="at least 500, the people that this audit's attackers"):
+        policy_of(PolicyConfig(attacker_people=499), {"fresh": 300, "all": 500})
+    assert policy_of(PolicyConfig(attacker_people=500), {"fresh": 500}).attacker_people == 500
+
+
+def test_curve_follows_from_its_counts_alone() -> None:
+    rng = np.random.default_rng(0)
+    correct = [rng.random(900) < rate for rate in (0.5, 0.52, 0.53, 0.55)]
+    order = rng.permutation(900)
+    assert patterns_of(correct) == patterns_of([right[order] for right in correct])
+    built = build_curve(
+        "mlp", "fresh", 0, (100, 200, 400, 800), patterns_of(correct), PLAN.policy, 0.5, 0.6
+    )
+    assert [p.balanced_accuracy for p in built.points] == pytest.approx(
+        [right.mean() for right in correct]
+    )
+    with pytest.raises(ValueError, match="do not fit"):
+        build_curve("mlp", "fresh", 0, (100, 200), (1, 2), PLAN.policy, 0.5, 0.6)
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -270,7 +385,7 @@ CHANGES: list[dict[str, Any]] = [
     {"attacks": ("mlp",)},
     {"seeds": (0,)},
     {"sample_seed": 1},
-    {"policy": policy_of(PolicyConfig(margin=0.2))},
+    {"policy": policy_of(PolicyConfig(margin=0.2), {"fresh": PEOPLE})},
 ]
 
 
@@ -292,7 +407,7 @@ def report(**changes: Any) -> AuditReport:
     found, reasons = conclude(PLAN, {"secret": attribute}, reasons, **seen)
     task = TaskReport(
         classes=("no", "yes"), prior=0.5, people=PEOPLE, released=estimate(0.9),
-        unprotected=estimate(0.91), ceiling=None, loss=0.01, probes=(),
+        unprotected=estimate(0.91), ceiling=None, kept=None, loss=0.01, probes=(),
     )  # fmt: skip
     return AuditReport(
         schema_version=SCHEMA_VERSION, suite_version=PLAN.suite_version, verdict=found,
@@ -300,7 +415,8 @@ def report(**changes: Any) -> AuditReport:
         plan_sha256=PLAN.sha256, plan=PLAN, dataset="planted",
         modality="image", features=(16,), record=(3, 16, 16), notes=("a note",),
         splits={"attacker-test": SplitSize(people=5, records=5)}, policy=PLAN.policy,
-        attributes={"secret": attribute}, utility={"task": task}, mean_utility_loss=0.01,
+        attributes={"secret": attribute}, utility={"task": task}, mean_kept=None,
+        mean_utility_loss=0.01, alternatives=(),
         reconstruction={"released": {"psnr": 12.0}},
         measures={"worst_people": (MEASURE,)}, not_tried=("much",),
         reuse=Reuse(test_digest="d" * 64, plans=2, models=1),
@@ -379,6 +495,6 @@ def test_bad_policy_is_refused(given: dict[str, Any]) -> None:
 
 
 def test_raw_attacks_must_suit_modality() -> None:
-    assert AuditConfig().raw_attacks("text") == ("bag_of_tokens", "gru")
+    assert AuditConfig().raw_attacks("text") == ("bag_of_tokens", "ridge", "gru")
     with pytest.raises(ConfigError, match="an attack on text records"):
         AuditConfig(raw=("cnn",)).raw_attacks("text")

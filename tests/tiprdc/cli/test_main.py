@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.audit_samples import AUDITS, image_audit, table_audit, write_project
+from tests.helpers.audit_project import write_project
+from tests.helpers.audit_samples import AUDITS, image_audit, table_audit
 from tiprdc import __version__
 from tiprdc.cli.main import app
 from tiprdc.formats.numbers import MINUS
@@ -46,11 +47,16 @@ def test_inspect_prints_the_table_of_an_audit_and_the_path_of_its_page(
     code, out, err = run(capsys, "inspect", path)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "PASS  The strongest attack on skin tone stayed within the limit"
+    assert (
+        lines[0] == "PASS  Attacks on skin tone stay within the limit, projected to 40,000 people"
+    )
     row = next(line for line in lines if line.startswith("skin_tone"))
-    assert " ".join(row.split()) == f"skin_tone PASS 54.3 (52.5{DASH}56.1) cnn 50.0 51.2 60.0 98.7"
+    assert " ".join(row.split()) == (
+        f"skin_tone PASS 54.3 (52.5{DASH}56.1) cnn 4,000 56.3 (53.3{DASH}59.3) at 40,000"
+        " 60.0 50.0 98.7"
+    )
     row = next(line for line in lines if line.startswith("hair_length"))
-    assert f"90.2 (89.0{DASH}91.4)  89.9 (88.9{DASH}90.9)" in row
+    assert f"89.9 90.2 (89.0{DASH}91.4) 94.7 (93.9{DASH}95.5)" in " ".join(row.split())
     assert row.rstrip().endswith(f"{MINUS}0.3")
     assert lines[-1] == f"Report: {page}"
     assert "\x1b" not in out

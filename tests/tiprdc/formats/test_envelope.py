@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.audit_samples import image_audit, manifest
+from tests.helpers.audit_project import manifest
+from tests.helpers.audit_samples import image_audit
 from tiprdc.errors import ReleaseError
 from tiprdc.formats.audit_report import parse_audit
 from tiprdc.formats.audit_statement import audit_statement, parse_audit_statement

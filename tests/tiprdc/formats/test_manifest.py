@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.audit_samples import AUDITS, image_audit, manifest
+from tests.helpers.audit_project import manifest
+from tests.helpers.audit_samples import AUDITS, image_audit
 from tiprdc.errors import DataError
 from tiprdc.formats.manifest import parse_contract
 

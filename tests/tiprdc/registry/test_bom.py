@@ -10,7 +10,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.helpers.audit_samples import AUDITS, manifest
+from tests.helpers.audit_project import manifest
+from tests.helpers.audit_samples import AUDITS
 from tiprdc.formats.audit_report import parse_audit
 from tiprdc.formats.manifest import parse_contract
 from tiprdc.formats.release_statement import ReleasedFile

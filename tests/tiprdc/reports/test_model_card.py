@@ -15,7 +15,8 @@ from PIL import Image
 from ruamel.yaml import YAML
 from tokenizers import Tokenizer, models
 
-from tests.helpers.audit_samples import AUDITS, HOSTILE, image_audit, write_project
+from tests.helpers.audit_project import write_project
+from tests.helpers.audit_samples import AUDITS, HOSTILE, image_audit
 from tiprdc.errors import ConfigError
 from tiprdc.reports.model_card import CardConfig, plain, write_card
 

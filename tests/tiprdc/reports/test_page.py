@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.audit_project import write_project
 from tests.helpers.audit_samples import (
     AUDITS,
     HOSTILE,
@@ -17,7 +18,6 @@ from tests.helpers.audit_samples import (
     image_audit,
     table_audit,
     text_audit,
-    write_project,
 )
 from tiprdc.errors import DataError
 from tiprdc.reports.axis import Axis

@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.audit_parts import attribute
+from tests.helpers.audit_project import manifest
 from tests.helpers.audit_samples import (
-    attribute,
     bare_audit,
     image_audit,
-    manifest,
     table_audit,
     text_audit,
 )
 from tiprdc.formats.audit_report import AuditReport, parse_audit
 from tiprdc.formats.manifest import parse_contract
 from tiprdc.formats.numbers import MINUS, points
-from tiprdc.reports import wording
+from tiprdc.reports import kept_wording, verdict_wording, wording
+
+AGAINST = "Against the unprotected extractor, unseen tasks"
 
 
 def parsed(raw: dict[str, Any]) -> AuditReport:
@@ -27,13 +29,13 @@ def parsed(raw: dict[str, Any]) -> AuditReport:
 def claim_of(raw: dict[str, Any]) -> str:
     audit = parsed(raw)
     name, attribute = next(iter(audit.attributes.items()))
-    return wording.claim(name, attribute, audit)
+    return verdict_wording.claim(name, attribute, audit)
 
 
 def test_pass_states_bound_and_strongest_attack() -> None:
     assert claim_of(image_audit()) == (
         "No attack of suite 1.0.0 exceeded 56.1 % on skin tone (95 % upper bound) on 1,984 people."
-        " With this budget, the strongest, CNN, reached 54.3 % balanced accuracy."
+        " The strongest, CNN, fitted on 4,000 people, reached 54.3 % balanced accuracy."
         " A guess without the features gets 50.0 %; the policy allows an upper bound of 60.0 %."
     )
 
@@ -44,8 +46,8 @@ def test_upper_bound_above_limit_is_no_recognition() -> None:
 
 def test_lower_bound_above_limit_is_a_recognition() -> None:
     assert claim_of(table_audit()).startswith(
-        "The strongest attack, CNN, recognised sex at 71.3 % balanced accuracy"
-        " (95 % lower bound 69.5 %) on 9,020 people."
+        "The strongest attack, CNN, fitted on 4,000 people, recognised sex at 71.3 % balanced"
+        " accuracy (95 % lower bound 69.5 %) on 9,020 people."
     )
 
 
@@ -76,15 +78,21 @@ def _many() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("audit", "headline"),
     [
-        (image_audit(), "The strongest attack on skin tone stayed within the limit"),
-        (text_audit(), "The evidence does not settle gender"),
+        (image_audit(), "Attacks on skin tone stay within the limit, projected to 40,000 people"),
+        (
+            text_audit(),
+            "Still rising: an attacker with about 12,000 people would pass the limit on gender",
+        ),
         (table_audit(), "An attack recognises sex from the features"),
         (_fail_by_control(), "The audit's own checks did not hold"),
-        (_many(), "The strongest attack on 4 private attributes stayed within the limit"),
+        (
+            _many(),
+            "Attacks on 4 private attributes stay within the limit, projected to 40,000 people",
+        ),
     ],
 )
 def test_headline_follows_from_verdict(audit: dict[str, Any], headline: str) -> None:
-    assert wording.headline(parsed(audit)) == headline
+    assert verdict_wording.headline(parsed(audit)) == headline
 
 
 @pytest.mark.parametrize(
@@ -92,17 +100,21 @@ def test_headline_follows_from_verdict(audit: dict[str, Any], headline: str) -> 
     [
         ({}, None, "No unseen task was measured"),
         (image_audit()["utility"], None, "Not every unseen task could be measured"),
-        (image_audit()["utility"], 0.0123, "Unseen tasks lose 1.2 points on average"),
+        (
+            image_audit()["utility"],
+            0.0123,
+            "Against the unprotected extractor, unseen tasks lose 1.2 points on average",
+        ),
         (
             image_audit()["utility"],
             -0.002,
-            f"Unseen tasks lose nothing on average ({MINUS}0.2 points)",
+            f"{AGAINST} lose nothing on average ({MINUS}0.2 points)",
         ),
     ],
 )
 def test_utility_loss_sentence(utility: dict[str, Any], loss: float | None, sentence: str) -> None:
     audit = parsed({**image_audit(), "utility": utility, "mean_utility_loss": loss})
-    assert wording.utility_loss(audit) == sentence
+    assert kept_wording.utility_loss(audit) == sentence
 
 
 @pytest.mark.parametrize(

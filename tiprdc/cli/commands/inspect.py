@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from tiprdc.cli import terminal
 from tiprdc.errors import DataError
-from tiprdc.formats.audit_report import AuditReport, Estimate, parse_audit
+from tiprdc.formats.audit_report import AttributeReport, AuditReport, Estimate, parse_audit
 from tiprdc.formats.files import read_json
 from tiprdc.formats.manifest import Contract, parse_contract
 from tiprdc.formats.numbers import count, points
-from tiprdc.reports import wording
+from tiprdc.reports import bounds_wording, kept_wording, verdict_wording, wording
 
 VERDICT_STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
 
@@ -82,6 +83,8 @@ def summary(audit: AuditReport) -> dict[str, Any]:
                 "ceiling": attribute.ceiling,
                 "people": attribute.people,
                 "people_needed": attribute.people_needed,
+                "projection": _projection(attribute),
+                "certificate": attribute.certificate and attribute.certificate.bound,
             }
             for name, attribute in audit.attributes.items()
         },
@@ -90,12 +93,23 @@ def summary(audit: AuditReport) -> dict[str, Any]:
                 "released": _estimate(task.released),
                 "unprotected": _estimate(task.unprotected),
                 "ceiling": _estimate(task.ceiling),
+                "kept": task.kept,
                 "loss": task.loss,
             }
             for name, task in audit.utility.items()
         },
+        "mean_kept": audit.mean_kept,
         "mean_utility_loss": audit.mean_utility_loss,
+        "alternatives": [msgspec.to_builtins(one) for one in audit.alternatives],
     }
+
+
+def _projection(attribute: AttributeReport) -> dict[str, Any] | None:
+    """What the deciding learning curve says of the policy's attacker."""
+    if not attribute.curves:
+        return None
+    projection: dict[str, Any] = msgspec.to_builtins(attribute.curves[0].projection)
+    return projection
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
@@ -106,28 +120,45 @@ def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
         "balanced_accuracy": estimate.balanced_accuracy,
         "low": estimate.low,
         "high": estimate.high,
+        "attacker_people": estimate.attacker_people,
     }
 
 
 def show_audit(console: Console, audit: AuditReport) -> None:
     """Print an audit: the verdict, a sentence for each attribute, and two tables."""
     verdict = (audit.verdict, VERDICT_STYLE[audit.verdict])
-    terminal.say(console, Text.assemble(verdict, f"  {wording.headline(audit)}"))
+    terminal.say(console, Text.assemble(verdict, f"  {verdict_wording.headline(audit)}"))
     for name, attribute in audit.attributes.items():
-        terminal.say(console, Text(wording.claim(name, attribute, audit)))
+        terminal.say(console, Text(verdict_wording.claim(name, attribute, audit)))
+        terminal.say(console, Text(bounds_wording.projection(name, attribute)))
+        if attribute.certificate:
+            sentence = bounds_wording.certificate(name, attribute.certificate)
+            terminal.say(console, Text(sentence))
+    terminal.say(console, Text(f"{kept_wording.kept(audit)}."))
     for reason in audit.reasons:
         terminal.say(console, Text(f"- {reason}"))
     terminal.print_table(
         console,
-        ("private", "verdict", "strongest, %", "attack", "prior", "floor", "limit", "ceiling"),
+        (
+            "private",
+            "verdict",
+            "hidden: strongest, %",
+            "attack",
+            "people",
+            "projected, %",
+            "limit",
+            "prior",
+            "ceiling",
+        ),
         (
             (
                 name,
                 attribute.verdict,
                 _rate(attribute.strongest),
                 attribute.strongest.attack if attribute.strongest else "-",
-                *map(_number, (attribute.prior, attribute.floor)),
-                *map(_number, (attribute.limit, attribute.ceiling)),
+                _people(attribute.strongest),
+                _projected(attribute),
+                *map(_number, (attribute.limit, attribute.prior, attribute.ceiling)),
             )
             for name, attribute in audit.attributes.items()
         ),
@@ -135,22 +166,53 @@ def show_audit(console: Console, audit: AuditReport) -> None:
     if audit.utility:
         terminal.print_table(
             console,
-            ("unseen task", "released, %", "unprotected, %", "ceiling, %", "lost"),
+            ("unseen task", "kept, %", "released, %", "ceiling, %", "unprotected, %", "lost"),
             [
                 (
                     name,
+                    _number(task.kept),
                     _rate(task.released),
-                    _rate(task.unprotected),
                     _rate(task.ceiling),
+                    _rate(task.unprotected),
                     _number(task.loss),
                 )
                 for name, task in audit.utility.items()
             ]
-            + [("on average", "", "", "", _number(audit.mean_utility_loss))],
+            + [
+                (
+                    "on average",
+                    _number(audit.mean_kept),
+                    "",
+                    "",
+                    "",
+                    _number(audit.mean_utility_loss),
+                )
+            ],
         )
+    if audit.alternatives:
+        terminal.say(console, Text(f"{kept_wording.comparison(audit.alternatives)}."))
     confidence = wording.confidence(audit)
-    note = f"Balanced accuracy in % with one-sided {confidence} bounds; lost in points."
+    note = (
+        f"Balanced accuracy in % with one-sided {confidence} bounds; projected: an attacker with"
+        " the policy's people; kept: share of what the raw record tells; lost in points."
+    )
     terminal.say(console, Text(note, style="dim"))
+
+
+def _people(estimate: Estimate | None) -> str:
+    """People that an attack was fitted on."""
+    if estimate is None or estimate.attacker_people is None:
+        return "-"
+    return count(estimate.attacker_people)
+
+
+def _projected(attribute: AttributeReport) -> str:
+    """Value and upper bound of the deciding curve, with the people that it is about."""
+    if not attribute.curves:
+        return "none"
+    ahead = attribute.curves[0].projection
+    bounds = f"{_number(ahead.low)}{wording.DASH}{_number(ahead.high)}"
+    return f"{_number(ahead.value)} ({bounds}) at {count(ahead.people)}"
 
 
 def _show_contract(console: Console, contract: Contract) -> None:

@@ -9,24 +9,71 @@ import typer
 from rich.text import Text
 
 from tiprdc.cli import terminal
+from tiprdc.errors import DataError
+from tiprdc.formats.audit_report import read_audit
 from tiprdc.registry.pull import VerifiedRelease
 from tiprdc.registry.pull import verify as check
 from tiprdc.registry.signing import read_trust
+from tiprdc.reports import bounds_wording
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder that `tiprdc pull` wrote.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder that `tiprdc pull` wrote, or an audit.json."),
+    ],
     trust: Annotated[
         Path | None, typer.Option(metavar="KEYS", help="One of these keys must have signed it.")
     ] = None,
+    certificate: Annotated[
+        bool,
+        typer.Option("--certificate", help="Compute an audit's certificates again from counts."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Compare every file with the statement, and the statement with a signature; offline."""
+    """Compare every file with the statement, and the statement with a signature; offline.
+
+    With --certificate: compute the bounds on every attacker in an audit.json again from its counts.
+    """
+    if certificate:
+        verify_certificates(folder, as_json)
+        return
     verified = check(folder, None if trust is None else read_trust(trust))
     if as_json:
         terminal.print_json({**document(verified), "folder": str(folder)})
         return
     show(verified, folder)
+
+
+def verify_certificates(path: Path, as_json: bool) -> None:
+    """Print each certificate that follows from its counts.
+
+    Raises:
+        DataError: There is none, or one does not follow.
+    """
+    # Imported here: numpy would slow the start of every command.
+    from tiprdc.audit.certificate_check import check_certificates
+
+    file = path / "audit.json" if path.is_dir() else path
+    audit = read_audit(file)
+    checked = check_certificates(audit)
+    if not checked:
+        raise DataError(
+            str(file), "the audit has no certificate: features take many values",
+            hint="only a release of few values has one; attacks alone speak for the others",
+        )  # fmt: skip
+    faults = [fault for found in checked.values() for fault in found]
+    if faults:
+        raise DataError(
+            str(file), "; ".join(faults), hint="do not rely on it: audit the model again"
+        )
+    bounds = {name: audit.attributes[name].certificate for name in checked}
+    if as_json:
+        terminal.print_json({n: c.bound for n, c in bounds.items() if c is not None})
+        return
+    for name, found in bounds.items():
+        assert found is not None
+        terminal.say(terminal.console(), Text(bounds_wording.certificate(name, found)))
 
 
 def document(verified: VerifiedRelease) -> dict[str, Any]:
