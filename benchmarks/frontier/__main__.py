@@ -1,92 +1,142 @@
-"""Fronts of what features hide and what they keep: a release beside its trivial alternatives.
+r"""Fronts of what features hide and what they keep: a release beside its trivial alternatives.
 
     python -m benchmarks.frontier --shards artifacts/shards --private skin_tone --out fronts
+    python -m benchmarks.frontier --shards artifacts/shards --private skin_tone --out fronts \
+        --release artifacts/release --method pca --noise 0 --noise 1
     python -m benchmarks.frontier --audits reports --out fronts
+    python -m benchmarks.frontier --comparison benchmarks/comparison/table/results.csv --out fronts
 
-Writes points.csv and one SVG a data set, and prints for each method the point that keeps most while
-the attack stays below each limit. Points that are in the CSV are not computed again.
+Writes points.csv, ceilings.csv, table.md and one SVG a data set into the folder, and prints for
+each method the point that keeps most while the attack stays below each limit. Points in the CSV
+are not computed again, so a stopped run resumes.
 """
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
 from benchmarks.frontier import points as stored
-from benchmarks.frontier.audits import audited
-from benchmarks.frontier.compute import alternatives, ceilings
-from benchmarks.frontier.people import load
+from benchmarks.frontier.compute import Result, alternatives, ceilings, noisy_points, released
+from benchmarks.frontier.people import Population, load
 from benchmarks.frontier.plot import draw
-from benchmarks.frontier.points import COLUMNS, Point
-from tiprdc.models.linear_noise import LinearMethod
+from benchmarks.frontier.points import Point
+from benchmarks.frontier.sources import audited, compared
+from benchmarks.frontier.tables import ceiling_rows, markdown, write
+from pipelines.observability.progress import run
+from tiprdc.attacks.suite import attack_named
+from tiprdc.errors import ConfigError
+from tiprdc.models.linear_noise import LINEAR_METHODS, LinearMethod
 
-LIMITS = (0.55, 0.60, 0.65, 0.70, 1.0)
 WIDTHS, NOISES = (24, 64, 128, 256), (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder of points.csv and the pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder of the CSV, the table and the pictures.")],
     shards: Annotated[
-        Path | None, typer.Option(help="Shards of `prepare`: compute the alternatives.")
+        Path | None,
+        typer.Option(help="Shards of `prepare`, on which alternatives and releases are computed."),
     ] = None,
-    private: Annotated[str, typer.Option(help="Attribute of the shards to hide.")] = "",
+    private: Annotated[
+        str,
+        typer.Option(help="Attribute of the shards to hide; every other one is a task."),
+    ] = "",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data set in tables; default: its reader's.")
+    ] = None,
+    release: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a release, whose extractor.onnx is attacked; repeatable."),
+    ] = None,
     audits: Annotated[
         Path | None, typer.Option(help="Folder with audit.json files: each is a point.")
     ] = None,
+    comparison: Annotated[
+        Path | None, typer.Option(help="results.csv of benchmarks.comparison.table.")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(LINEAR_METHODS)} or none; repeatable, default all."),
+    ] = None,
     width: Annotated[list[int] | None, typer.Option(help="Numbers of features.")] = None,
-    noise: Annotated[list[float] | None, typer.Option(help="Noise in deviations.")] = None,
-    most: Annotated[int | None, typer.Option(help="Most records to learn from.")] = None,
+    noise: Annotated[
+        list[float] | None, typer.Option(help="Noise in standard deviations of the features.")
+    ] = None,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An attack of the suite on features; the best on attacker-select counts. Default: "
+            "ridge. residual finds more and takes ten times as long."
+        ),
+    ] = None,
+    most: Annotated[
+        int | None, typer.Option(help="Most records that features and attackers learn from.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of components, noise and attacks.")] = 0,
 ) -> None:
-    """Compute points, and print and draw the fronts of all that are stored."""
+    """Compute or read points, write and print the fronts of all that are stored."""
+    if shards is None and audits is None and comparison is None:
+        raise ConfigError(
+            "benchmarks.frontier", "no source of points",
+            "--shards with --private, --audits or --comparison",
+        )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     path = out / "points.csv"
     known = {point.key: point for point in stored.read(path)}
-    for point in audited(audits) if audits else ():
-        known[point.key] = point
-    _write(path, known.values())
+    for points in (audited(audits) if audits else (), compared(comparison) if comparison else ()):
+        known |= {point.key: point for point in points}
     if shards is not None:
-        people = load(shards, private, most, seed)
+        methods = tuple(_method(one) for one in method or LINEAR_METHODS if one != "none")
+        attacks = tuple(attack or ("ridge",))
+        for one in attacks:
+            attack_named(one, "--attack")
+        people = load(shards, private, most, seed, name)
         told = ceilings(people, seed)
-        widths, noises = tuple(width or WIDTHS), tuple(noise or NOISES)
-        methods = get_args(LinearMethod)
-        for point in alternatives(people, told, methods, widths, noises, seed):
+        ceiling_rows(out / "ceilings.csv", people, told)
+        grid = tuple(width or WIDTHS), tuple(noise or NOISES)
+        for point in _points(people, told, methods, grid, release or [], attacks, seed, set(known)):
             known[point.key] = point
-            _write(path, known.values())
-            typer.echo(f"{point}: hidden {point.hidden:.3f}, kept {point.kept:.3f}", err=True)
-    for (dataset, attribute), group in stored.groups(list(known.values())).items():
-        Console().print(table(dataset, attribute, group))
+            write(path, known.values())
+            typer.echo(f"{point}: attack {point.hidden:.3f}, kept {point.kept:.3f}", err=True)
+    write(path, known.values())
+    groups = stored.groups(list(known.values()))
+    text = markdown(groups)
+    (out / "table.md").write_text(text, encoding="utf-8")
+    for (dataset, attribute), group in groups.items():
         (out / f"{dataset}-{attribute}.svg").write_text(draw(group), encoding="utf-8")
+    Console().print(Markdown(text))
 
 
-def table(dataset: str, private: str, group: list[Point]) -> Table:
-    """For each method the share kept, in %, at each limit of the attack."""
-    shown = Table(
-        "method", *(f"attack at most {100 * limit:.0f} %" for limit in LIMITS),
-        title=f"{dataset}, {private}: kept in % (attack in %), {group[0].tasks} tasks",
-    )  # fmt: skip
-    for method in dict.fromkeys(point.method for point in group):
-        points = [point for point in group if point.method == method]
-        best = [stored.best_within(points, limit) for limit in LIMITS]
-        shown.add_row(
-            method,
-            *("-" if one is None else f"{100 * one.kept:.1f} ({100 * one.hidden:.1f})"
-              for one in best),
-        )  # fmt: skip
-    return shown
+def _points(
+    people: Population,
+    told: dict[str, Result],
+    methods: tuple[LinearMethod, ...],
+    grid: tuple[tuple[int, ...], tuple[float, ...]],
+    releases: list[Path],
+    attacks: tuple[str, ...],
+    seed: int,
+    known: set[tuple[str, ...]],
+) -> Iterator[Point]:
+    widths, noises = grid
+    for folder in releases:
+        clean = released(people, folder / "extractor.onnx")
+        yield from noisy_points(
+            people, told, clean, f"release {folder.name}", noises, attacks, seed, known
+        )
+    yield from alternatives(people, told, methods, widths, noises, attacks, seed, known)
 
 
-def _write(path: Path, points: object) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(stored.row(point) for point in points)  # type: ignore[attr-defined]
+def _method(name: str) -> LinearMethod:
+    for known in LINEAR_METHODS:
+        if name == known:
+            return known
+    raise ConfigError("--method", name, f"one of {', '.join(LINEAR_METHODS)}, none")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(lambda: typer.run(main))

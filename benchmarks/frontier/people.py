@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
 from tiprdc.errors import DataError
 from tiprdc.models.inputs import attack_inputs
-from tiprdc.statistics.sampling import one_a_person
 
 RARE = 0.05
 """A yes-or-no task made from a column has at least this share of records in each class."""
@@ -50,6 +49,7 @@ class Population:
     """A data set for fronts.
 
     Args:
+        name: Of the data set, in tables.
         schema: Of its shards.
         private: The attribute to hide.
         named: The tasks that the shards name.
@@ -60,6 +60,7 @@ class Population:
         test: Of attacker-test: all figures are about them.
     """
 
+    name: str
     schema: Schema
     private: str
     named: tuple[str, ...]
@@ -75,7 +76,9 @@ class Population:
         return tuple(name for name in self.classes if name != self.private)
 
 
-def load(shards: Path, private: str, most: int | None, seed: int) -> Population:
+def load(
+    shards: Path, private: str, most: int | None, seed: int, name: str | None = None
+) -> Population:
     """Read shards.
 
     Args:
@@ -83,6 +86,7 @@ def load(shards: Path, private: str, most: int | None, seed: int) -> Population:
         private: Any of their attributes.
         most: Most records of extractor-train and attacker-train together; None for all.
         seed: Which records are taken where there are more.
+        name: Of the data set in tables; None for the name of its reader.
 
     Raises:
         DataError: There are no such shards, no such attribute, or no task besides it.
@@ -116,6 +120,7 @@ def load(shards: Path, private: str, most: int | None, seed: int) -> Population:
         )  # fmt: skip
     named = (*schema.private, *schema.utility)
     return Population(
+        name=name or schema.dataset,
         schema=schema,
         private=private,
         named=tuple(name for name in named if name in usable and name != private),
@@ -125,11 +130,6 @@ def load(shards: Path, private: str, most: int | None, seed: int) -> Population:
         select=select,
         test=test,
     )
-
-
-def one_record_each(group: Group, seed: int) -> Group:
-    """One record of each person."""
-    return group.take(np.sort(one_a_person(group.person, np.random.default_rng(seed))))
 
 
 def _group(records: Records, schema: Schema) -> Group:

@@ -55,8 +55,21 @@ class Point:
     @property
     def key(self) -> tuple[str, ...]:
         """Identifies the point: a computed one is not computed again."""
-        names = (self.dataset, self.data, self.private, self.method)
-        return (*names, _text(self.features), _text(self.noise))
+        return self.key_of(
+            self.dataset, self.data, self.private, self.method, self.features, self.noise
+        )
+
+    @staticmethod
+    def key_of(
+        dataset: str,
+        data: str,
+        private: str,
+        method: str,
+        features: int | None,
+        noise: float | None,
+    ) -> tuple[str, ...]:
+        """The key of a point with these values."""
+        return dataset, data, private, method, _text(features), _text(noise)
 
     def __str__(self) -> str:
         size = "" if self.features is None else f" {self.features}"
