@@ -178,9 +178,23 @@ def test_plan_shuffles_the_order_of_the_source(tmp_path: Path) -> None:
 
 
 def test_private_and_utility_attributes_come_first() -> None:
-    plan = make_plan(PrepareConfig(avatars=AvatarsConfig(people=2000, utility=("smile",))))
+    plan = make_plan(
+        PrepareConfig(avatars=AvatarsConfig(people=2000, attackers=0, utility=("smile",)))
+    )
     assert [a.name for a in plan.attributes[:3]] == ["skin_tone", "smile", "facial_hair"]
     assert len(plan.attributes) == 23
+
+
+def test_attackers_join_attacker_train_and_change_no_other_split() -> None:
+    few, many = (
+        make_plan(PrepareConfig(avatars=AvatarsConfig(people=2000, attackers=n))) for n in (0, 500)
+    )
+    for name in SPLITS:
+        before = few.records["person"][few.split == name].tolist()
+        after = many.records["person"][many.split == name].tolist()
+        kept = [person for person in after if int(person) < 2000]
+        assert kept == before
+        assert len(after) - len(before) == (500 if name == "attacker-train" else 0)
 
 
 def test_columns_are_fitted_on_extractor_train_alone() -> None:

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy.special import ndtri
 
-from tiprdc.datasets.avatar_layers import EXTENT, LEFT, compose
+from tiprdc.datasets.avatar_layers import EXTENT, LEFT, TOP, compose
 from tiprdc.datasets.avatar_parts import CHOICES, choose_parts
 
 _MIDDLE = (132, 140)
 """Where faces are rotated about, in units of the drawing."""
 _MEAN_VIEW = 192
 """Mean width of the part of the drawing that is in a picture, in units of the drawing."""
-_MOST_PIXELS = 350
+_MOST_PIXELS = 360
 """Largest width of the drawing in pixels: it bounds the memory of the layers."""
 _GRAIN = 8.0
 """Standard deviation of the grain, of 255."""
@@ -95,7 +95,7 @@ def _pose(
     step = extent / size
     return (
         cos * step, sin * step, cos * x + sin * y + scale * (middle_x - LEFT),
-        -sin * step, cos * step, -sin * x + cos * y + scale * middle_y,
+        -sin * step, cos * step, -sin * x + cos * y + scale * (middle_y - TOP),
     )  # fmt: skip
 
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 from resvg_py import svg_to_bytes
 
-EXTENT = 280
+EXTENT = 288
 """Width and height of the square drawing in units of the SVG."""
-LEFT = -8
-"""Left border of the square drawing in units of the SVG; the upper border is 0."""
+LEFT, TOP = -12, -8
+"""Left and upper border of the square drawing in units of the SVG."""
 
 _PARTS = ("top", "facial_hair", "accessory", "clothing", "eyebrows", "eyes", "nose", "mouth")
 _COLORS = ("skin_color", "hair_color", "facial_hair_color", "clothing_color")
@@ -88,8 +88,7 @@ def compose(
         pixels: Width and height of the picture in pixels.
 
     Returns:
-        RGB pixels `[pixels, pixels, 3]` of the drawing's units LEFT to LEFT + EXTENT and 0 to
-        EXTENT.
+        RGB pixels `[pixels, pixels, 3]` of the square drawing.
     """
     picture = np.empty((pixels, 3 * pixels), dtype=np.uint16)
     picture[:] = np.tile(np.array(background, dtype=np.uint16), pixels)
@@ -185,7 +184,7 @@ def _cut_out(element: str, options: tuple[tuple[str, Enum], ...]) -> str:
         node = parent
     for name in ("width", "height"):
         root.attrib.pop(name)
-    root.set("viewBox", f"{LEFT} 0 {EXTENT} {EXTENT}")
+    root.set("viewBox", f"{LEFT} {TOP} {EXTENT} {EXTENT}")
     return ET.tostring(root, encoding="unicode")
 
 

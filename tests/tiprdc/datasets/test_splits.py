@@ -68,6 +68,25 @@ def test_own_split_names_are_kept() -> None:
     assert assign_splits(people(8), SHARES, 0, official).tolist() == official
 
 
+def test_people_without_a_fixed_split_are_divided_as_if_alone() -> None:
+    alone = assign_splits(people(100), SHARES, 3)
+    fixed = [""] * 100 + ["attacker-train"] * 40
+    split = assign_splits(people(140), SHARES, 3, fixed, may_be_empty=True)
+    np.testing.assert_array_equal(split[:100], alone)
+    assert set(split[100:]) == {"attacker-train"}
+
+
+def test_empty_split_is_refused_unless_it_may_be_empty() -> None:
+    fixed = ["", *SPLITS]
+    assert assign_splits(people(5), SHARES, 0, fixed, may_be_empty=True)[1:].tolist() == [*SPLITS]
+    with pytest.raises(DataError, match="contains the splits ''"):
+        assign_splits(people(5), SHARES, 0, fixed)
+    with pytest.raises(DataError, match="1 person is in two splits"):
+        assign_splits(["a", "b", "a"], SHARES, 0, ["", "", SPLITS[0]], may_be_empty=True)
+    with pytest.raises(DataError, match="contains the splits '', 'tset'"):
+        assign_splits(people(2), SHARES, 0, ["", "tset"], may_be_empty=True)
+
+
 def test_person_in_two_official_splits_is_refused_with_a_count() -> None:
     with pytest.raises(DataError) as error:
         assign_splits(["ann", "bob", "ann"], SHARES, 0, ["train", "val", "test"], where="x.split")
