@@ -8,7 +8,6 @@ from pipelines.audit.ray_executor import RayExecutor
 from pipelines.cluster import ClusterConfig, connect
 from pipelines.observability.audit_metrics import AttackMetrics, report_verdict
 from pipelines.observability.stage_monitor import monitor_stage
-from tiprdc.audit.certificates import searched_records
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.ledger import Ledger
@@ -17,7 +16,7 @@ from tiprdc.audit.plan import jobs_of
 from tiprdc.audit.run import Digests, make_plan
 from tiprdc.audit.run import run as run_audit
 from tiprdc.audit.writer import write
-from tiprdc.datasets.schema import Schema, read_schema, read_split
+from tiprdc.datasets.schema import Schema, read_schema, read_split, searched_records
 from tiprdc.errors import ModelError
 from tiprdc.formats.audit_report import AuditReport
 from tiprdc.formats.envelope import Signer

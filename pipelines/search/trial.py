@@ -23,8 +23,7 @@ from pipelines.training.run import TrainConfig
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
 from tiprdc.attacks.suite import ATTACKS
-from tiprdc.audit.certificates import searched_records
-from tiprdc.datasets.schema import Records, Schema, read_schema, read_split
+from tiprdc.datasets.schema import Records, Schema, read_schema, read_split, searched_records
 from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, interval, prior
 from tiprdc.statistics.sampling import balanced_sample

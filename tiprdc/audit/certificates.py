@@ -23,8 +23,6 @@ from tiprdc.formats.audit_plan import Plan
 from tiprdc.statistics.certificate import THEOREM, code_bound
 from tiprdc.statistics.sampling import one_a_person
 
-SEARCHED_SHARE = 0.5
-"""Largest share of attacker-train that a search of settings may attack: its leading records."""
 _CONSTANT = (
     "The code takes one value on all these people: it hides everything because it says nothing."
 )
@@ -32,11 +30,6 @@ _FINE = (
     "The code takes more values than there are people in a class: nearly every person has a value"
     " of their own, and the bound says little."
 )
-
-
-def searched_records(attacker_train: int) -> int:
-    """Leading records of attacker-train that a search may attack, of so many."""
-    return int(SEARCHED_SHARE * attacker_train)
 
 
 def certified_labels(evidence: Evidence, pools: Pools, name: str) -> NDArray[np.int64]:

@@ -140,6 +140,14 @@ class Records:
         return map(self.take, rows)
 
 
+def searched_records(attacker_train: int) -> int:
+    """Leading records of attacker-train that a search of settings may attack, of so many.
+
+    Certificates are made on the rest: they need people on whom nothing was chosen.
+    """
+    return attacker_train // 2
+
+
 def encode_shard(records: Records) -> bytes:
     """Encode one shard as Parquet; the same records give the same bytes."""
     width = int(np.prod(records.x.shape[1:]))
