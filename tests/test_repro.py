@@ -30,7 +30,7 @@ ENVIRONMENT = {
 STAGES = ("prepare", "train", "train-unprotected", "tune", "export", "audit", "card")
 TRAINING = ("train", "train-unprotected", "tune")
 VARIANT_STAGES = ("export-variant@int8", "audit-variant@int8", "card-variant@int8")
-pytestmark = [pytest.mark.repro, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.repro, pytest.mark.timeout(1200)]
 
 
 class Project:
@@ -60,7 +60,7 @@ class Project:
     def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "dvc", *arguments], cwd=self.folder, env=ENVIRONMENT,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1000,
         )  # fmt: skip
 
     def repro(self, *arguments: str) -> list[str]:

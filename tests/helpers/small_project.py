@@ -23,6 +23,7 @@ SMALL: dict[str, Any] = {
     "audit.probes": ["logistic_regression"],
     "audit.raw": ["logistic_regression"],
     "audit.seeds": [0],
+    "audit.alternatives": False,
     "audit.reconstruction": False,
     "tune.trials": 1,
     "tune.epochs": 1,
