@@ -9,7 +9,6 @@ import pytest
 import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
-from tiprdc.attacks.attacker_data import attacker_data
 
 from tiprdc.attacks import linkability as link
 from tiprdc.attacks.membership import auc, membership
@@ -174,27 +173,6 @@ def test_members_like_fresh_people_are_not_detected() -> None:
 def test_too_few_members_give_no_measure() -> None:
     few = [fresh(60, n) for n in range(4)]
     assert membership(*few, 0.95, 0, "released") == ()
-
-
-def curve(weight: float) -> tuple[Measure, ...]:
-    rng = np.random.default_rng(0)
-    u = balanced_labels(1600)
-    z = rng.normal(size=(1600, 60)).astype(np.float32)
-    z[:, :30] += weight * (2 * u[:, None] - 1)
-    people = np.array([f"p{n}" for n in range(800)])
-    return attacker_data(
-        "u", "logistic_regression", (z[:800], u[:800]), (z[800:], u[800:], people), 2, 0.95, 0
-    )
-
-
-def test_learning_curve_rises_for_a_weak_signal_and_is_flat_for_noise() -> None:
-    *steps, last = curve(0.15)
-    assert [step.name.split()[-2] for step in steps] == ["100", "200", "400", "800"]
-    assert steps[-1].value > steps[0].value + 0.05
-    *steps, last = curve(0.0)
-    assert last.low is not None
-    assert last.low <= 0
-    assert abs(steps[-1].value - 0.5) < 0.06
 
 
 def retrieved(noise: float) -> tuple[Measure, ...]:
