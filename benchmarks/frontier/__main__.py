@@ -80,14 +80,14 @@ def main(
     seed: Annotated[int, typer.Option(help="Of components, noise and attacks.")] = 0,
 ) -> None:
     """Compute or read points, write and print the fronts of all that are stored."""
-    if shards is None and audits is None and comparison is None:
+    path = out / "points.csv"
+    known = {point.key: point for point in stored.read(path)}
+    if not known and shards is None and audits is None and comparison is None:
         raise ConfigError(
-            "benchmarks.frontier", "no source of points",
+            "benchmarks.frontier", f"no source of points, and none in {path}",
             "--shards with --private, --audits or --comparison",
         )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "points.csv"
-    known = {point.key: point for point in stored.read(path)}
     for points in (audited(audits) if audits else (), compared(comparison) if comparison else ()):
         known |= {point.key: point for point in points}
     if shards is not None:

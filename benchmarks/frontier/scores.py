@@ -61,7 +61,8 @@ def balanced(
         raise ValueError("balanced accuracy needs a record of every class")
     rates = np.bincount(truth, weights=correct, minlength=classes) / counts
     each = (correct - rates[truth]) / (classes * counts[truth])
-    return Rate(float(rates.mean()), np.bincount(person, weights=each))
+    influence = np.bincount(person, weights=each).astype(np.float64)
+    return Rate(float(rates.mean()), influence)
 
 
 def kept(
