@@ -221,7 +221,7 @@ def make_fixture_plan(fixture: Fixture, setup: AuditSetup, evidence: Evidence) -
     """The audit's plan, with attacks that can read the fixture's features."""
     config = AuditConfig(
         policy=setup.policy, probes=("logistic_regression",), raw=("logistic_regression",),
-        seeds=(0,), reconstruction=False,
+        seeds=(0,), reconstruction=False, alternatives=False,
     )  # fmt: skip
     plan = make_plan(config, evidence, "draw more people")
     names = setup.attacks or FAST_ATTACKS[fixture.kind]
