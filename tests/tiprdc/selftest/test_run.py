@@ -108,9 +108,9 @@ def test_attackers_are_chosen_on_attacker_select(monkeypatch: Patch) -> None:
     sizes: list[int] = []
     fit = tasks.fit
 
-    def recording_fit(job: Any, z: Any, z_select: Any, *args: Any) -> Any:
+    def recording_fit(request: Any, z: Any, labels: Any, x: Any, z_select: Any, u: Any) -> Any:
         sizes.append(len(z_select))
-        return fit(job, z, z_select, *args)
+        return fit(request, z, labels, x, z_select, u)
 
     monkeypatch.setattr(tasks, "fit", recording_fit)
     list(checks.false_alarms(1, no_tick))
