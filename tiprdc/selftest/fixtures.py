@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiprdc.selftest import columns, shapes, thin
+from tiprdc.selftest import columns, shapes
 from tiprdc.selftest.base import Fixture, Leak
 from tiprdc.selftest.erased import Erased
 
@@ -54,19 +54,10 @@ FIXTURES: dict[str, Fixture] = {
             plant=shapes.plant_order, read=shapes.read_order,
         ),
         Leak(
-            name="thin", about="a sum of 64 products of columns",
-            plant=thin.plant_thin, read=thin.read_thin,
-        ),
-        thin.Spread(),
-        Leak(
-            name="wide", about="nothing, in 128 columns", channel="none",
-            plant=thin.plant_wide, read=columns.read_nothing,
-        ),
-        Leak(
             name="independent", about="nothing", channel="none",
             plant=columns.plant_nothing, read=columns.read_nothing,
         ),
         Erased(),
     )
 }  # fmt: skip
-"""Leaks of adjustable size, and three fixtures without a leak."""
+"""Leaks of adjustable size, and two fixtures without a leak."""

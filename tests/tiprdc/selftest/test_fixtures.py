@@ -15,12 +15,8 @@ from tiprdc.selftest.erased import _draw_unerased, _leace_layer, _mixing
 from tiprdc.selftest.fixtures import FIXTURES
 
 PEOPLE = 40_000
-NO_LEAK = ("independent", "wide", "erased")
-LEAKS = [name for name in FIXTURES if name not in NO_LEAK]
-SIGNALS = [name for name in LEAKS if name != "spread"]
-"""Leaks whose signal can be read without error."""
-SLOW = {"pattern": 6000, "spread": 20_000, "thin": 20_000}
-"""Fixtures with many numbers a person -> fewer people."""
+LEAKS = [name for name in FIXTURES if name not in ("independent", "erased")]
+FLAT = [name for name, fixture in FIXTURES.items() if fixture.kind == "flat"]
 
 
 def rate(name: str, accuracy: float, people: int = PEOPLE) -> float:
@@ -32,19 +28,19 @@ def rate(name: str, accuracy: float, people: int = PEOPLE) -> float:
 @pytest.mark.parametrize("name", LEAKS)
 def test_bayes_rule_reaches_the_stated_rate(name: str, accuracy: float) -> None:
     """Four standard errors of a Monte Carlo of the Bayes rule."""
-    people = SLOW.get(name, PEOPLE)
+    people = 6000 if name == "pattern" else PEOPLE
     assert FIXTURES[name].bayes(accuracy) == accuracy
     error = (accuracy * (1 - accuracy) / people) ** 0.5
     assert rate(name, accuracy, people) == pytest.approx(accuracy, abs=4 * error)
 
 
-@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("name", LEAKS)
 def test_signal_is_read_without_error(name: str) -> None:
     """So no rule does better: given the signal, z carries no more about u."""
     assert rate(name, 1.0, 3000) == 1.0
 
 
-@pytest.mark.parametrize("name", NO_LEAK)
+@pytest.mark.parametrize("name", ["independent", "erased"])
 def test_without_a_leak_the_bayes_rate_is_chance(name: str) -> None:
     assert rate(name, 0.9) == 0.5
     assert FIXTURES[name].bayes(0.9) == pytest.approx(0.5, abs=0.02)
