@@ -192,7 +192,7 @@ def test_dead_worker_makes_the_audit_inconclusive(
     finally:
         ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     assert report.verdict == "INCONCLUSIVE"
-    assert any("kernel on released (seed 0) failed" in reason for reason in report.reasons)
+    assert any("kernel on released (seed 0, fresh) failed" in reason for reason in report.reasons)
 
 
 def _dies_as_kernel(job: Any, *arguments: Any) -> Any:
