@@ -1,7 +1,7 @@
-"""Draws avatar faces as pixels from their attribute classes and a seed.
+"""Draws an avatar face as pixels from its attribute classes and a seed.
 
-The layers of a face are laid on a coloured background, rotated, scaled and shifted in one step, and
-changed as a camera would change them: lighting, saturation, focus, grain.
+The layers of the face are laid on a coloured background, rotated, scaled and shifted in one step,
+and changed as a camera would change them: lighting, saturation, focus, grain.
 """
 
 from __future__ import annotations

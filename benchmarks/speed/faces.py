@@ -1,0 +1,53 @@
+"""Faces a second that the generator of avatars draws on one core.
+
+    python -m benchmarks.speed.faces [--people 6000] [--size 32] [--json]
+
+Reads faces as a worker of `prepare` does. The first ones also draw the layers that all faces share,
+so they are measured apart. Rates are in processor time, so that other work on the machine matters
+little. For an older revision, run this file with a checkout of it first on PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
+
+FIRST = 1000
+
+
+def main(
+    people: Annotated[int, typer.Option(min=2 * FIRST, help="Faces to draw.")] = 6000,
+    size: Annotated[int, typer.Option(min=16, max=256, help="Height and width, pixels.")] = 32,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, no table.")] = False,
+) -> None:
+    """Measure, and print."""
+    reader = AvatarsReader(AvatarsConfig(people=people, size=size), seed=0)
+    records = reader.index().records[:people]
+    fitted = reader.fit(records)
+    seconds = []
+    for part in (records[:FIRST], records[FIRST:]):
+        start = time.process_time()
+        reader.read(part, fitted)
+        seconds.append(time.process_time() - start)
+    figures = {
+        "faces a second of a core": (people - FIRST) / seconds[1],
+        f"seconds for the first {FIRST:,} faces": seconds[0],
+    }
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1))
+        return
+    table = Table("what", "measured")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,.2f}" if value < 100 else f"{value:,.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
