@@ -333,7 +333,7 @@ def audit_report(
             "shuffled": _estimate(0.5, "mlp"),
             "floor": structs.replace(_estimate(0.51, "label_floor"), select=None),
         },
-        attacks=tuple(_runs(plan)),
+        attacks=tuple(planned_runs(plan)),
         curves=(_curve(rate, plan),),
         certificate=None,
     )
@@ -386,7 +386,8 @@ def _curve(rate: float, plan: Plan) -> Curve:
     )  # fmt: skip
 
 
-def _runs(plan: Plan) -> list[AttackRun]:
+def planned_runs(plan: Plan) -> list[AttackRun]:
+    """Every run on a private attribute, finished."""
     kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
     return [
         AttackRun(

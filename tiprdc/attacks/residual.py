@@ -145,7 +145,7 @@ class ResidualAttacker(Attacker):
 
     def posterior(self, z: NDArray[Any]) -> NDArray[np.float64]:
         """p(u | z) `[N, K]`: the network is trained as if classes were equally frequent."""
-        balanced = _balanced(self.network, self.scaling, z)[self.name]
+        balanced = _balanced(self.network, _inputs(self.scaling, z))[self.name]
         weighted = balanced * self.frequencies
         return np.asarray(weighted / weighted.sum(1, keepdims=True))
 
@@ -186,8 +186,10 @@ def _train(
             loss = loss + functional.mse_loss(out[""], records[rows])
         return loss
 
+    held_out = inputs[torch.from_numpy(outside)]
+
     def holdout_loss() -> float:
-        predicted = _balanced(network, scaling, data.z[outside])
+        predicted = _balanced(network, held_out)
         return sum(log_loss(predicted[name], data.labels[name][outside]) for name in targets)
 
     most, passes = (MAX_BATCH, MIN_PASSES) if scaling else (MAX_PICTURE_BATCH, MIN_PICTURE_PASSES)
@@ -210,14 +212,12 @@ def _inputs(scaling: Scaling | None, z: NDArray[Any]) -> Tensor:
 
 
 @torch.no_grad()
-def _balanced(
-    network: ResidualNetwork, scaling: Scaling | None, z: NDArray[Any]
-) -> dict[str, NDArray[np.float64]]:
-    """p(u | z) `[N, K]` of each label under equal class priors."""
+def _balanced(network: ResidualNetwork, inputs: Tensor) -> dict[str, NDArray[np.float64]]:
+    """p(u | z) `[N, K]` of each label under equal class priors, from `_inputs`."""
     was_on = next(network.parameters()).device
     device = attack_device()
     network.eval().to(device)
-    parts = [network(part.to(device)) for part in torch.split(_inputs(scaling, z), 2048)]
+    parts = [network(part.to(device)) for part in torch.split(inputs, 2048)]
     network.to(was_on)
     return {
         name: functional.softmax(torch.cat([part[name] for part in parts]).double(), dim=1)

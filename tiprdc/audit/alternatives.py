@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.suite import ATTACKS, predict_classes
-from tiprdc.audit.executor import Executor
+from tiprdc.audit.estimate import kept_share
+from tiprdc.audit.executor import Executor, failure
+from tiprdc.audit.metrics import complete_mean
 from tiprdc.audit.representations import Representations
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Alternative
@@ -58,7 +60,7 @@ class People:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class AlternativeScore:
     """One set of features under the attack: balanced accuracy of each attribute and task."""
 
     method: Literal["release", "pca", "leace"]
@@ -72,17 +74,14 @@ class Scored:
     ) -> Alternative:
         """As `audit.json` holds it; `ceilings` has the tasks that the raw record tells."""
         kept = {
-            name: (rate - priors[name]) / (ceilings[name] - priors[name])
-            if name in ceilings
-            else None
+            name: kept_share(rate, ceilings[name], priors[name]) if name in ceilings else None
             for name, rate in self.rates.items()
             if name not in private
         }
-        shares = [share for share in kept.values() if share is not None]
         return Alternative(
             method=self.method, width=self.width, noise=self.noise, attacker_people=self.people,
             hidden={name: self.rates[name] for name in private}, kept=kept,
-            mean_kept=float(np.mean(shares)) if shares and len(shares) == len(kept) else None,
+            mean_kept=complete_mean(list(kept.values())),
         )  # fmt: skip
 
 
@@ -113,13 +112,12 @@ def submit_alternatives(plan: Plan, represented: Representations) -> dict[str, A
 
 def collect_alternatives(
     executor: Executor, submitted: Mapping[str, Any], deadline: float
-) -> tuple[Scored, ...] | str:
+) -> tuple[AlternativeScore, ...] | str:
     """The release and its alternatives, or the reason why there are none."""
     outcomes = dict(executor.collect(submitted, deadline, "alternatives", lambda key: 1.0))
     failed = [outcome for outcome in outcomes.values() if isinstance(outcome, Exception)]
     if failed:
-        timed_out = isinstance(failed[0], TimeoutError)
-        return f"failed: {failed[0] if timed_out else type(failed[0]).__name__}"
+        return failure(failed[0])
     if not outcomes:
         return "not in audit.alternatives"
     return (outcomes["release"][0], *(outcomes[method] for method in METHODS))
@@ -131,26 +129,28 @@ def _people(x: NDArray[Any], z: NDArray[Any], labels: _Labels) -> People:
 
 def score_release(
     train: People, select: People, test: People, classes: Mapping[str, int], seed: int
-) -> tuple[Scored, dict[str, float]]:
+) -> tuple[AlternativeScore, dict[str, float]]:
     """The release on attacker-test, and its rates on attacker-select."""
     torch.set_num_threads(1)
     fitted = train.first(PEOPLE)
     on_select, on_test = _rates(fitted.z, select.z, test.z, fitted, select, test, classes, seed)
     width = int(np.prod(train.z.shape[1:]))
-    scored = Scored(method="release", width=width, noise=0.0, people=len(fitted.z), rates=on_test)
+    scored = AlternativeScore(
+        method="release", width=width, noise=0.0, people=len(fitted.z), rates=on_test
+    )
     return scored, on_select
 
 
 def score_alternative(
     method: Literal["pca", "leace"],
-    release: tuple[Scored, dict[str, float]],
+    release: tuple[AlternativeScore, dict[str, float]],
     train: People,
     select: People,
     test: People,
     private: tuple[str, ...],
     classes: Mapping[str, int],
     seed: int,
-) -> Scored:
+) -> AlternativeScore:
     """An alternative with the least noise at which the attack does no better than on the release.
 
     Args:
@@ -166,7 +166,7 @@ def score_alternative(
     u = np.stack([fitted.labels[name] for name in private], axis=1)
     linear = fit_alternative(method, fitted.x, WIDTH, u, [classes[n] for n in private], seed)
     low, high = np.log(_NOISE)
-    best: Scored | None = None
+    best: AlternativeScore | None = None
     for step in range(_STEPS):
         noise = float(np.exp((low + high) / 2))
         parts = enumerate((fitted, select, test))
@@ -174,7 +174,7 @@ def score_alternative(
         on_select, on_test = _rates(z[0], z[1], z[2], fitted, select, test, classes, seed)
         hides = all(on_select[name] <= allowed[name] for name in private)
         if hides or (step == _STEPS - 1 and best is None):
-            best = Scored(
+            best = AlternativeScore(
                 method=method, width=linear.width, noise=noise, people=len(fitted.z), rates=on_test
             )
         low, high = (low, np.log(noise)) if hides else (np.log(noise), high)

@@ -1,28 +1,18 @@
-"""Certificates of an audit: on whom they are made, and how they follow from counts.
-
-A certificate bounds every attacker, so that it needs people on whom nothing was chosen:
-attacker-test, and attacker-train without the leading records that a search of settings attacked.
-Attacks learn from attacker-train, but they do not change the code.
-"""
+"""Certificates of an audit: how they follow from counts, and whether stated ones do; no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.audit import tasks
-from tiprdc.audit.evidence import Evidence
-from tiprdc.audit.executor import Executor
-from tiprdc.audit.pools import Pools
-from tiprdc.audit.representations import Representations
 from tiprdc.formats.audit_bounds import Certificate
 from tiprdc.formats.audit_plan import Plan
+from tiprdc.formats.audit_report import AuditReport
 from tiprdc.statistics.certificate import THEOREM, code_bound
-from tiprdc.statistics.sampling import one_a_person
 
+_TOLERANCE = 1e-9
 _CONSTANT = (
     "The code takes one value on all these people: it hides everything because it says nothing."
 )
@@ -32,50 +22,6 @@ _FINE = (
 )
 
 
-def certified_labels(evidence: Evidence, pools: Pools, name: str) -> NDArray[np.int64]:
-    """Class numbers of the parts fit, stack and test, one after the other."""
-    parts = (pools.fit, pools.stack, evidence.test)
-    return np.concatenate([part.labels[name] for part in parts])
-
-
-def certified_rows(evidence: Evidence, pools: Pools, seed: int) -> NDArray[np.intp]:
-    """Rows of the parts fit, stack and test together to make a certificate on, one a person."""
-    person = np.concatenate([part.person for part in (pools.fit, pools.stack, evidence.test)])
-    places = np.concatenate([pools.fit_rows, pools.stack_rows])
-    allowed = np.concatenate([places >= evidence.searched, np.ones(len(evidence.test), bool)])
-    rows = one_a_person(person, np.random.default_rng([seed, 4]))
-    return np.sort(rows[allowed[rows]])
-
-
-def submit_counts(plan: Plan, represented: Representations) -> dict[str, Any]:
-    """Tasks for the counts of each attribute, and for the share of records near a border."""
-    evidence, pools, submit = represented.evidence, represented.pools, represented.executor.submit
-    names = ("fit", "stack", "test") if len(pools.stack) else ("fit", "test")
-    parts = [represented.part(name)["released"] for name in names]
-    counts = submit(
-        tasks.code_counts, {name: certified_labels(evidence, pools, name) for name in plan.private},
-        {name: len(classes) for name, classes in plan.private.items()},
-        certified_rows(evidence, pools, plan.sample_seed), *parts,
-    )  # fmt: skip
-    border = submit(
-        tasks.code_border, counts, represented.models["released"], represented.x["test"], parts[-1]
-    )
-    return {"counts": counts, "border": border}
-
-
-def collect_counts(
-    plan: Plan, executor: Executor, submitted: Mapping[str, Any], deadline: float
-) -> tuple[dict[str, NDArray[np.int64] | str], float | None]:
-    """Private attribute -> its counts, or the reason why there are none; and the border's share."""
-    outcomes = dict(executor.collect(submitted, deadline, "certificate", lambda key: 1.0))
-    counts, border = outcomes["counts"], outcomes["border"]
-    if isinstance(counts, Exception):
-        return dict.fromkeys(plan.private, f"failed: {type(counts).__name__}"), None
-    if counts is None:
-        return dict.fromkeys(plan.private, "features take too many values for one"), None
-    return counts, None if isinstance(border, Exception) else border
-
-
 def delta_of(plan: Plan) -> float:
     """Chance that an attribute's bound fails: all of them hold at the policy's confidence."""
     return (1 - plan.policy.confidence) / len(plan.private)
@@ -83,19 +29,19 @@ def delta_of(plan: Plan) -> float:
 
 def build_certificate(
     counts: NDArray[np.int64] | Sequence[Sequence[int]], delta: float, border: float | None
-) -> Certificate | None:
-    """The certificate that follows from counts; None where a class has nobody.
+) -> Certificate:
+    """The certificate that follows from counts.
 
     Args:
         counts: People of each class in each cell `[C, K]`.
         delta: Chance that the bound does not hold, in (0, 1).
         border: Share of records whose code another way of running the file changes.
+
+    Raises:
+        ValueError: The counts are no such table; each class needs people.
     """
+    bound = code_bound(counts, delta)
     table = np.asarray(counts, np.int64)
-    if not table.sum(1).all():
-        return None
-    bound = code_bound(table, delta)
-    constant = table.shape[1] == 1
     fine = table.shape[1] > table.sum(1).min()
     return Certificate(
         cells=table.shape[1],
@@ -106,5 +52,36 @@ def build_certificate(
         delta=delta,
         theorem=THEOREM,
         border=border,
-        note=_CONSTANT if constant else _FINE if fine else "",
+        note=_CONSTANT if bound.is_constant else _FINE if fine else "",
     )
+
+
+def certificate_faults(name: str, stated: Certificate, plan: Plan) -> Iterator[str]:
+    """Why a certificate does not follow from its counts; nothing if it does.
+
+    Args:
+        name: The private attribute.
+        stated: As `audit.json` has it.
+        plan: The audit's plan, which gives the confidence and the number of attributes.
+    """
+    if len(stated.counts) != len(plan.private[name]):
+        yield f"{name}: the counts are of {len(stated.counts)} classes, the plan has others."
+        return
+    try:
+        computed = build_certificate(stated.counts, delta_of(plan), stated.border)
+    except ValueError as error:
+        yield f"{name}: {error}."
+        return
+    for key in ("cells", "in_sample", "slack", "bound", "delta"):
+        given, again = getattr(stated, key), getattr(computed, key)
+        if not abs(given - again) <= _TOLERANCE:
+            yield f"{name}: {key} is {given:.6g} in the file and {again:.6g} by its counts."
+
+
+def check_certificates(audit: AuditReport) -> dict[str, tuple[str, ...]]:
+    """Private attribute with a certificate -> its faults."""
+    return {
+        name: tuple(certificate_faults(name, attribute.certificate, audit.plan))
+        for name, attribute in audit.attributes.items()
+        if attribute.certificate is not None
+    }

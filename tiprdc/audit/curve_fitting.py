@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiprdc.attacks.learning_curve import MIN_PEOPLE
-from tiprdc.attacks.suite import ATTACKS, AttackTrial
+from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import tasks
 from tiprdc.audit.curves import CurveCounts, curve_jobs, parts_of, patterns_of, people_of
 from tiprdc.audit.evidence import sample
-from tiprdc.audit.executor import Executor
-from tiprdc.audit.fitting import Labels, submit_fit
+from tiprdc.audit.executor import Executor, failure
+from tiprdc.audit.fitting import Labels, fit_groups, submit_fit
 from tiprdc.audit.plan import Job, largest_pool
 from tiprdc.audit.representations import Representations
 from tiprdc.formats.audit_plan import Plan
@@ -29,14 +29,14 @@ class _Point:
 def submit_curves(
     plan: Plan,
     represented: Representations,
+    labels: Labels,
     trials: Mapping[Job, AttackTrial],
     attackers: Mapping[Job, Any],
 ) -> dict[_Point, Any]:
     """Tasks for whether each attack of each curve recognises each person of the balanced sample."""
     jobs = [job for name in plan.private for job in curve_jobs(plan, name, trials)]
-    labels = Labels(plan, represented)
     fitted = {_Point(job, people_of(plan, job.pool)): attackers[job] for job in jobs}
-    for group in _groups(jobs):
+    for group in fit_groups(jobs):
         for people in parts_of(plan, group[0]):
             _, parts = submit_fit(plan, represented, labels, group, people)
             fitted |= {_Point(job, people): attacker for job, attacker in parts.items()}
@@ -51,15 +51,6 @@ def _recognised(plan: Plan, represented: Representations, job: Job, attacker: An
     return represented.executor.submit(tasks.recognise, attacker, test, rows, truth)
 
 
-def _groups(jobs: list[Job]) -> list[list[Job]]:
-    """Jobs that are one fit, as `fitting` groups them."""
-    groups: dict[tuple[object, ...], list[Job]] = {}
-    for job in jobs:
-        target = None if ATTACKS[job.attack].joint else job.target
-        groups.setdefault((job.attack, job.seed, job.budget, job.pool, target), []).append(job)
-    return list(groups.values())
-
-
 def collect_curves(
     plan: Plan, executor: Executor, submitted: Mapping[_Point, Any], deadline: float
 ) -> dict[str, tuple[CurveCounts, ...] | str]:
@@ -72,8 +63,7 @@ def collect_curves(
         points = [point for point in submitted if point.job.target == name]
         failed = [outcomes[p] for p in points if isinstance(outcomes[p], Exception)]
         if failed:
-            timed_out = isinstance(failed[0], TimeoutError)
-            curves[name] = f"failed: {failed[0] if timed_out else type(failed[0]).__name__}"
+            curves[name] = failure(failed[0])
         elif points:
             curves[name] = tuple(
                 _counts(job, {p.people: outcomes[p] for p in points if p.job == job})

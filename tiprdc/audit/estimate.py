@@ -47,4 +47,9 @@ def kept(released: Estimate | None, ceiling: Estimate | None, prior: float) -> f
     """
     if released is None or ceiling is None or not ceiling.low > prior:
         return None
-    return (released.balanced_accuracy - prior) / (ceiling.balanced_accuracy - prior)
+    return kept_share(released.balanced_accuracy, ceiling.balanced_accuracy, prior)
+
+
+def kept_share(rate: float, ceiling: float, prior: float) -> float:
+    """(rate - prior) / (ceiling - prior), for a ceiling above the prior."""
+    return (rate - prior) / (ceiling - prior)

@@ -19,6 +19,11 @@ DEFAULT_TIMEOUT = 3600
 TIMED_OUT = "out of time (cluster.most_seconds)"
 
 
+def failure(error: Exception) -> str:
+    """Why a task gave nothing: a status that begins with "failed: "."""
+    return f"failed: {error if isinstance(error, TimeoutError) else type(error).__name__}"
+
+
 class Executor(Protocol):
     """Runs tasks."""
 

@@ -14,17 +14,14 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.suite import ATTACKS, AttackTrial
 from tiprdc.audit import tasks
+from tiprdc.audit.executor import failure
 from tiprdc.audit.plan import STACK, Job, jobs_of
 from tiprdc.audit.representations import Representations, features_read
 from tiprdc.formats.audit_plan import Plan, Pool, Representation
 
-_SLOWEST_FIRST = (
-    "residual", "decoding", "gru", "decensoring", "cnn", "ridge", "mlp", "kernel",
-    "recursive_features", "gradient_boosting",
-)  # fmt: skip
 _FIT_SECONDS = {
     "residual": 30.0, "decoding": 9.0, "gru": 8.0, "decensoring": 5.5, "cnn": 2.0, "ridge": 8.0,
-    "mlp": 2.0, "kernel": 1.0,
+    "mlp": 2.0, "kernel": 1.0, "recursive_features": 4.0,
 }  # fmt: skip
 """Rough seconds of a fit on the demo's features on a slow core, for progress bars."""
 CONTROL_PEOPLE = 4000
@@ -34,20 +31,20 @@ _RAW_FACTOR = 4.0
 
 
 def fit_attacks(
-    plan: Plan, represented: Representations, deadline: float
+    plan: Plan, represented: Representations, labels: Labels, deadline: float
 ) -> tuple[dict[Job, Any], dict[Job, AttackTrial]]:
     """A task for each job's attacker, and each job's trial.
 
     Args:
         plan: The audit's plan.
         represented: The attackers' records.
+        labels: Their class numbers.
         deadline: On the clock `time.monotonic()`.
     """
     jobs = jobs_of(plan)
-    labels = Labels(plan, represented)
     trial_tasks: dict[Job, Any] = {}
     attackers: dict[Job, Any] = {}
-    for group in sorted(_groups(jobs), key=lambda group: _order(group[0])):
+    for group in sorted(fit_groups(jobs), key=lambda group: _order(group[0])):
         trials, fitted = submit_fit(plan, represented, labels, group)
         trial_tasks |= trials
         attackers |= fitted
@@ -153,7 +150,7 @@ def _submit_stack(
     return trial, attacker
 
 
-def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
+def fit_groups(jobs: Sequence[Job]) -> list[list[Job]]:
     """Jobs that are one fit: those of a joint attack that differ in their targets alone."""
     groups: dict[tuple[object, ...], list[Job]] = {}
     for job in jobs:
@@ -171,11 +168,9 @@ def _shuffled(u: NDArray[np.int64], name: str, plan: Plan) -> NDArray[np.int64]:
     return np.random.default_rng([plan.sample_seed, number, len(u)]).permutation(u)
 
 
-def _order(job: Job) -> tuple[bool, int]:
+def _order(job: Job) -> tuple[bool, float]:
     """Sort key: slow jobs first, so that no slow job is the last to start."""
-    order = _SLOWEST_FIRST
-    rank = order.index(job.attack) if job.attack in order else len(order)
-    return job.representation != "raw", rank
+    return job.representation != "raw", -_cost(job)
 
 
 def _cost(job: Job) -> float:
@@ -191,5 +186,4 @@ def as_trial(outcome: Any) -> AttackTrial:
     """A job's trial; a failed trial where the job raised an exception."""
     if isinstance(outcome, AttackTrial):
         return outcome
-    reason = str(outcome) if isinstance(outcome, TimeoutError) else type(outcome).__name__
-    return AttackTrial(None, f"failed: {reason}", 0.0, None)
+    return AttackTrial(None, failure(outcome), 0.0, None)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tiprdc.attacks import linkability, membership, reconstruction
 from tiprdc.audit import tasks
 from tiprdc.audit.evidence import Evidence
+from tiprdc.audit.executor import failure
 from tiprdc.audit.representations import Representations
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Measure
@@ -69,8 +70,7 @@ def group_by_family(plan: Plan, evidence: Evidence, results: Mapping[Key, Any]) 
         family_results = [result for (name, _), result in results.items() if name == family]
         failed = [result for result in family_results if isinstance(result, Exception)]
         if failed:
-            timed_out = isinstance(failed[0], TimeoutError)
-            measures[family] = f"failed: {failed[0] if timed_out else type(failed[0]).__name__}"
+            measures[family] = failure(failed[0])
         else:
             figures = tuple(measure for result in family_results for measure in result)
             measures[family] = figures or _reason_missing(family, evidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tiprdc.formats.audit_report import AuditReport, Estimate, TaskReport
@@ -9,16 +10,18 @@ from tiprdc.formats.audit_report import AuditReport, Estimate, TaskReport
 
 def mean_loss(utility: dict[str, TaskReport]) -> float | None:
     """Mean loss over all unseen tasks; None if one could not be measured, or there is none."""
-    losses = [task.loss for task in utility.values()]
-    known = [loss for loss in losses if loss is not None]
-    return sum(known) / len(known) if known and len(known) == len(losses) else None
+    return complete_mean([task.loss for task in utility.values()])
 
 
 def mean_kept(utility: dict[str, TaskReport]) -> float | None:
     """Mean of what unseen tasks keep; None if it is not known of one, or there is none."""
-    shares = [task.kept for task in utility.values()]
-    known = [share for share in shares if share is not None]
-    return sum(known) / len(known) if known and len(known) == len(shares) else None
+    return complete_mean([task.kept for task in utility.values()])
+
+
+def complete_mean(values: Sequence[float | None]) -> float | None:
+    """Mean of figures; None if one is not known, or there is none."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def metrics(report: AuditReport) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from tiprdc.attacks import reconstruction
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import measures, tasks
-from tiprdc.audit.alternatives import Scored, collect_alternatives, submit_alternatives
-from tiprdc.audit.certificates import collect_counts, submit_counts
+from tiprdc.audit.alternatives import AlternativeScore, collect_alternatives, submit_alternatives
+from tiprdc.audit.code_counts import collect_counts, submit_counts
 from tiprdc.audit.curve_fitting import collect_curves, submit_curves
 from tiprdc.audit.curves import CurveCounts
 from tiprdc.audit.evidence import Evidence, sample
-from tiprdc.audit.executor import Executor, K
-from tiprdc.audit.fitting import fit_attacks
+from tiprdc.audit.executor import Executor, K, failure
+from tiprdc.audit.fitting import Labels, fit_attacks
 from tiprdc.audit.plan import Job
 from tiprdc.audit.pools import pools_of
 from tiprdc.audit.representations import Representations, features_read
@@ -55,7 +55,7 @@ class Results:
     curves: dict[str, tuple[CurveCounts, ...] | str]
     counts: dict[str, NDArray[np.int64] | str]
     border: float | None
-    alternatives: tuple[Scored, ...] | str
+    alternatives: tuple[AlternativeScore, ...] | str
     features: tuple[int, ...]
     reconstruction: dict[str, dict[str, float]] | None
     measures: measures.MeasuresByFamily
@@ -83,7 +83,8 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -
         [part[name] for name in represented.models for part in (represented.part("fit"), select)]
     )
     decoders = _decoders(plan, evidence, executor, represented)
-    attackers, trials = fit_attacks(plan, represented, deadline)
+    labels = Labels(plan, represented)
+    attackers, trials = fit_attacks(plan, represented, labels, deadline)
     chosen = choose(trials)
     test = represented.part("test")
     predictions = {
@@ -93,13 +94,13 @@ def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -
         )
         for key, job in chosen.items()
     }  # fmt: skip
-    submitted_curves = submit_curves(plan, represented, trials, attackers)
+    submitted_curves = submit_curves(plan, represented, labels, trials, attackers)
     coded = submit_counts(plan, represented)
     beside = submit_alternatives(plan, represented)
     reconstructions = _reconstructions(evidence, executor, represented, decoders)
     measure_tasks = measures.submit_measures(plan, represented, decoders)
     probabilities = {
-        key: f"failed: {type(value).__name__}" if isinstance(value, Exception) else value
+        key: failure(value) if isinstance(value, Exception) else value
         for key, value in executor.collect(predictions, deadline, "test", lambda key: 1.0)
     }
     curves = collect_curves(plan, executor, submitted_curves, deadline)

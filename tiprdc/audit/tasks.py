@@ -24,7 +24,7 @@ from tiprdc.audit.pools import subset
 from tiprdc.datasets.schema import Schema
 from tiprdc.formats.audit_plan import Pool
 from tiprdc.formats.audit_report import Measure
-from tiprdc.statistics.certificate import cells
+from tiprdc.statistics.certificate import cell_counts, cells
 
 PICTURES_SHOWN = 8
 """Reconstructed pictures that the report shows."""
@@ -248,11 +248,7 @@ def code_counts(
     codes = cells(join(*z)[rows])
     if codes is None:
         return None
-    counts = {}
-    for name, values in labels.items():
-        counts[name] = np.zeros((classes[name], int(codes.max()) + 1), np.int64)
-        np.add.at(counts[name], (values[rows], codes), 1)
-    return counts
+    return {name: cell_counts(codes, u[rows], classes[name]) for name, u in labels.items()}
 
 
 def code_border(counts: object, model: Model, x: NDArray[Any], z: NDArray[Any]) -> float | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from tests.helpers.release_project import planned_runs
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.certificates import build_certificate
 from tiprdc.audit.config import AuditConfig, PolicyConfig
@@ -23,7 +24,7 @@ from tiprdc.audit.verdict import _alarm, conclude, judge
 from tiprdc.errors import ConfigError
 from tiprdc.formats import audit_schema
 from tiprdc.formats.audit_bounds import Certificate, Curve
-from tiprdc.formats.audit_plan import Plan, Representation
+from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import (
     SCHEMA_VERSION,
     AttackRun,
@@ -77,27 +78,14 @@ def curve(rates: tuple[float, ...], attack: str = "mlp", limit: float = 0.6) -> 
     return build_curve(attack, "fresh", 0, people, patterns_of(correct), PLAN.policy, 0.5, limit)
 
 
-def certified(hidden: bool) -> Certificate | None:
+def certified(hidden: bool) -> Certificate:
     """A certificate of a code of two cells on 40,000 people."""
     counts = [[10_000, 10_000], [10_000, 10_000]] if hidden else [[15_000, 5000], [5000, 15_000]]
     return build_certificate(counts, 0.05, None)
 
 
 def runs(plan: Plan = PLAN) -> tuple[AttackRun, ...]:
-    kinds: tuple[Representation, ...] = ("released", "unprotected", "raw", "shuffled")
-    return tuple(
-        AttackRun(
-            attack=name,
-            representation=kind,
-            seed=seed,
-            pool=pool,
-            attacker_people=PEOPLE,
-            select=0.5,
-            status="ok",
-        )
-        for kind in kinds
-        for name, seed, pool in mandatory_runs(plan, kind)
-    )
+    return tuple(planned_runs(plan))
 
 
 def evidence(**changes: Any) -> dict[str, Any]:
