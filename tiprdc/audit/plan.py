@@ -70,7 +70,7 @@ def mandatory_runs(plan: Plan, representation: Representation) -> tuple[Run, ...
         for pool in _pools(plan, representation, name)
     )
     stacked = representation == "released" and plan.stack_people > 0
-    return (*runs, (STACK, plan.seeds[0], "fresh")) if stacked else runs
+    return (*runs, (STACK, plan.seeds[0], largest_pool(plan))) if stacked else runs
 
 
 def jobs_of(plan: Plan) -> list[Job]:

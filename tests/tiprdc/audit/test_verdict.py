@@ -295,7 +295,7 @@ def test_attacks_run_on_each_pool_that_gives_them_more_people() -> None:
     assert mandatory_runs(plan, "released") == (
         ("ridge", 0, "fresh"), ("ridge", 0, "all"), ("ridge", 0, "views"),
         ("mlp", 0, "fresh"), ("mlp", 0, "all"), ("decoding", 0, "fresh"),
-        ("stack", 0, "fresh"),
+        ("stack", 0, "all"),
     )  # fmt: skip
     assert {pool for _, _, pool in mandatory_runs(plan, "raw")} == {"all"}
     assert {pool for _, _, pool in mandatory_runs(plan, "shuffled")} == {"fresh"}
