@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiprdc.selftest import columns, shapes
+from tiprdc.selftest import columns, shapes, thin
 from tiprdc.selftest.base import Fixture, Leak
 from tiprdc.selftest.erased import Erased
 
@@ -36,6 +36,14 @@ FIXTURES: dict[str, Fixture] = {
         Leak(
             name="ring", about="which of eight clusters on a ring in two columns",
             plant=columns.plant_ring, read=columns.read_ring,
+        ),
+        Leak(
+            name="thin", about="a sum of 64 products of two columns",
+            plant=thin.plant_products, read=thin.read_products,
+        ),
+        Leak(
+            name="spread", about="a sum of 128 waves, one a column",
+            plant=thin.plant_waves, read=thin.read_waves,
         ),
         Leak(
             name="exposed", about="a few people are fully exposed, all others not at all",

@@ -16,7 +16,7 @@ from tiprdc.attacks import suite
 from tiprdc.attacks.base import Attack
 from tiprdc.audit.config import PolicyConfig
 from tiprdc.audit.estimate import estimate_from_counts
-from tiprdc.audit.executor import TIMED_OUT, InProcess
+from tiprdc.audit.executor import TIMED_OUT, InProcess, failure
 from tiprdc.audit.verdict import conclude
 from tiprdc.formats.audit_report import Verdict
 from tiprdc.selftest.faults import FAULTS
@@ -157,7 +157,7 @@ def test_selected_attacker_lost_on_test_people_is_no_pass(lost: Exception, numbe
     result = audit_fixture(FIXTURES["independent"], 0.5, SETUP, 0, executor)
     assert executor.lost_count == 1
     assert result.verdict == "INCONCLUSIVE"
-    lost_on_test = f"failed: {type(lost).__name__} on attacker-test"
+    lost_on_test = f"{failure(lost)} on attacker-test"
     assert [run.status for run in result.report.attacks].count(lost_on_test) == 1
     assert any(lost_on_test in reason for reason in result.reasons)
 
