@@ -5,9 +5,8 @@
 
 Each row is one audit from plan to verdict, by `tiprdc.audit` (tiprdc/selftest/small_audit.py), of
 newly drawn people. Existing rows are not computed again, so a stopped run resumes where it ended.
-Rows of another version of the suite do not count, unless its attacks here are the same
-(`EQUIVALENT_SUITES`). The experiments take turns, so that each has replications whenever the run is
-stopped.
+Rows of another version of the suite do not count. The experiments take turns, so that each has
+replications whenever the run is stopped.
 """
 
 from __future__ import annotations
@@ -36,19 +35,22 @@ COLUMNS = (
     "experiment", "fixture", "accuracy", "bayes", "train", "select", "test", "seed", "suite",
     "verdict", "attack", "correct", "people", "low", "high", "seconds",
 )  # fmt: skip
-FAST = tuple(name for name in FAST_ATTACKS["flat"] if name != "kernel")
-FASTEST = ("logistic_regression", "quadratic", "gradient_boosting")
+FAST = (*(name for name in FAST_ATTACKS["flat"] if name != "kernel"), "ridge")
+FASTEST = ("logistic_regression", "quadratic", "gradient_boosting", "ridge")
+EVERY = (*FAST_ATTACKS["flat"], "mlp", "ridge", "residual", "recursive_features")
+"""The suite on features."""
 POLICY = PolicyConfig(margin=0.10, min_people=20)
-SMALL = AuditSetup(train=400, select=200, test=400, policy=POLICY)
+SMALL = AuditSetup(
+    train=400, select=200, test=400, attacks=(*FAST_ATTACKS["flat"], "ridge"), policy=POLICY
+)
 MIDDLE = AuditSetup(train=2000, select=500, test=1000, attacks=FAST, policy=POLICY)
-LARGE = AuditSetup(train=20_000, select=5000, test=20_000, attacks=FAST, policy=POLICY)
+LARGE = AuditSetup(train=20_000, select=5000, test=20_000, attacks=EVERY, policy=POLICY)
 SHAPED = AuditSetup(train=5000, select=1000, test=5000, policy=POLICY)
 WEAK = AuditSetup(train=20_000, select=5000, test=2000, attacks=FAST, policy=POLICY)
 FAINT = AuditSetup(train=20_000, select=10_000, test=10_000, attacks=FASTEST, policy=POLICY)
+THIN = AuditSetup(train=4000, select=1000, test=2000, attacks=EVERY, policy=POLICY)
+FEW = replace(THIN, train=1000, select=500, test=1000)
 LEAKS = ("linear", "xor", "norm", "cluster")
-EQUIVALENT_SUITES = ("1.1.0", SUITE_VERSION)
-"""Versions of the suite with the same attacks in these audits: 1.2.0 added record attacks, which
-are not used here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,31 +76,39 @@ class Experiment:
 
 def experiments() -> Iterator[Experiment]:
     """All experiments."""
+    for fixture in ("thin", "spread"):
+        yield Experiment(
+            name="verdicts", fixture=fixture, accuracy=0.8, setup=THIN, replications=20
+        )
+    for setup in (FEW, THIN):
+        yield Experiment(
+            name="verdicts", fixture="independent", accuracy=0.5, setup=setup, replications=20
+        )
     yield Experiment(
         name="false alarm", fixture="independent", accuracy=0.5, setup=SMALL,
-        replications=1000, turn=50,
+        replications=500, turn=25,
     )  # fmt: skip
     yield Experiment(
-        name="false alarm", fixture="erased", accuracy=0.8, setup=SMALL, replications=500, turn=25
+        name="false alarm", fixture="erased", accuracy=0.8, setup=SMALL, replications=200, turn=10
     )
-    for fixture, replications in (("plain", 500), ("linear", 200)):
+    for fixture in ("plain", "linear"):
         yield Experiment(
             name="false PASS", fixture=fixture, accuracy=0.6, setup=MIDDLE,
-            replications=replications, turn=25,
+            replications=100, turn=5,
         )  # fmt: skip
     for fixture in (*LEAKS, "parity", "ring"):
         yield Experiment(
-            name="detection", fixture=fixture, accuracy=0.55, setup=WEAK, replications=100, turn=4
+            name="detection", fixture=fixture, accuracy=0.55, setup=WEAK, replications=20
         )
     for train in (20_000, 100_000):
         for fixture in LEAKS:
             yield Experiment(
                 name="detection", fixture=fixture, accuracy=0.52,
-                setup=replace(FAINT, train=train), replications=100, turn=3,
+                setup=replace(FAINT, train=train), replications=20,
             )  # fmt: skip
-    for fixture in ("plain", *LEAKS, "parity", "ring", "digit"):
+    for fixture in ("plain", *LEAKS, "parity", "ring", "digit", "thin", "spread"):
         yield Experiment(
-            name="recovered", fixture=fixture, accuracy=0.8, setup=LARGE, replications=5
+            name="recovered", fixture=fixture, accuracy=0.8, setup=LARGE, replications=3
         )
     for fixture in ("pattern", "order"):
         yield Experiment(
@@ -107,7 +117,7 @@ def experiments() -> Iterator[Experiment]:
     for accuracy in (0.505, 0.515):
         yield Experiment(
             name="exposed", fixture="exposed", accuracy=accuracy,
-            setup=replace(FAINT, attacks=FAST), replications=20,
+            setup=replace(FAINT, attacks=FAST), replications=10,
         )  # fmt: skip
 
 
@@ -115,7 +125,9 @@ def main(
     minutes: Annotated[
         float, typer.Option(help="Start no new audit after this many minutes.")
     ] = 30,
-    only: Annotated[str, typer.Option(help="Run only experiments of this name.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Run only experiments of these names, separated by commas.")
+    ] = "",
     table: Annotated[
         bool, typer.Option("--table", help="Only write the tables of docs/auditor.md.")
     ] = False,
@@ -126,7 +138,7 @@ def main(
         write_table(read(out), HERE.parents[1] / "docs" / "auditor.md")
         return
     torch.set_num_threads(1)
-    selected = [e for e in experiments() if only in ("", e.name)]
+    selected = [e for e in experiments() if only == "" or e.name in only.split(",")]
     existing, end = {_key(row) for row in read(out)}, time.monotonic() + 60 * minutes
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
@@ -140,11 +152,11 @@ def main(
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """The rows of this version of the suite and of equivalent ones."""
+    """The rows of this version of the suite."""
     if not path.exists():
         return []
     with path.open(newline="") as stream:
-        return [row for row in csv.DictReader(stream) if row["suite"] in EQUIVALENT_SUITES]
+        return [row for row in csv.DictReader(stream) if row["suite"] == SUITE_VERSION]
 
 
 def _in_turns(selected: list[Experiment]) -> Iterator[tuple[Experiment, int]]:

@@ -37,6 +37,7 @@ def _lines(rows: list[Row]) -> Iterator[str]:
     groups: Groups = defaultdict(list)
     for row in rows:
         groups[tuple(row[name] for name in GROUP)].append(row)
+    yield from _verdicts(groups)
     yield from _alarms(groups)
     yield from _power()
     yield from _detection(_by_size(groups))
@@ -75,6 +76,26 @@ def _alarms(groups: Groups) -> Iterator[str]:
         passed = sum(row["verdict"] == "PASS" for row in rows)
         name = f"`{fixture}` at {accuracy}, the limit itself, {_people(people)}"
         yield _row(f"false PASS on {name}", "<= 5 %", passed, rows)
+    yield ""
+
+
+def _verdicts(groups: Groups) -> Iterator[str]:
+    yield (
+        "| features | best possible | people | FAIL | INCONCLUSIVE | PASS | PASS, 95 % bounds |"
+        " strongest attack found |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for (fixture, _, *people), rows in _of(groups, "verdicts"):
+        verdicts = Counter(row["verdict"] for row in rows)
+        counts = " | ".join(str(verdicts[name]) for name in ("FAIL", "INCONCLUSIVE", "PASS"))
+        low, high = (
+            lower_bound(verdicts["PASS"], len(rows)),
+            upper_bound(verdicts["PASS"], len(rows)),
+        )
+        yield (
+            f"| `{fixture}` | {float(rows[0]['bayes']):.2f} | {_people(people)} | {counts} |"
+            f" {100 * low:.0f} to {100 * high:.0f} % | {_rate(rows):.3f} |"
+        )
     yield ""
 
 

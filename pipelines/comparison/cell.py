@@ -248,7 +248,9 @@ def _scores(
     for name in (*schema.private, *schema.utility):
         attacks = config.attacks if name in schema.private else config.probes
         if method.sends_records:
-            attacks = tuple(dict.fromkeys([*attacks, *AuditConfig().raw_attacks(schema.modality)]))
+            records = schema.records["attacker-train"]
+            raw = AuditConfig().raw_attacks(schema.modality, records)
+            attacks = tuple(dict.fromkeys([*attacks, *raw]))
         classes = schema.classes(name)
         scores[name] = score(attacks, config.attack_seeds, z, parts, name, classes, x=x)
     return scores

@@ -161,7 +161,7 @@ def _settings(config: ComparisonConfig, schema: Schema) -> str:
         "data": schema.digest,
         "code": _digest(files),
     }
-    inputs["raw"] = AuditConfig().raw_attacks(schema.modality)
+    inputs["raw"] = AuditConfig().raw_attacks(schema.modality, schema.records["attacker-train"])
     # The same shards with another attribute to hide are another comparison.
     inputs["attributes"] = [schema.private, schema.utility]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]

@@ -313,7 +313,7 @@ def audit_report(
         stack_people=0,
         attacks=config.attacks,
         probes=config.probes,
-        raw=config.raw_attacks("image"),
+        raw=config.raw_attacks("image", PEOPLE),
         seeds=config.seeds,
         budget=config.budget,
         sample_seed=config.sample_seed,

@@ -40,7 +40,9 @@ def train_best_pass(
     Returns:
         The smallest holdout loss; infinite if no pass gave a finite one.
     """
-    optimiser = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), learning_rate, weight_decay=weight_decay, fused=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, learning_rate, epochs=passes, steps_per_epoch=steps, pct_start=warmup
     )

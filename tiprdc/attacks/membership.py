@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.spatial import cKDTree
+from sklearn.neighbors import NearestNeighbors
 
 from tiprdc.attacks.base import Attacker, TrainingSet
 from tiprdc.attacks.measure import proportion
@@ -33,6 +33,8 @@ MAX_MEMBERS = 6000
 """Most training people that are attacked."""
 ATTACKS = ("logistic_regression", "gradient_boosting", "mlp")
 FALSE_POSITIVES = 0.01
+_NEAR = (1, 5, 20)
+"""Ranks of the fresh people whose distances tell a position."""
 _MAX_COLUMNS = 256
 """Most columns of features; the statistics of their position come on top."""
 
@@ -116,16 +118,18 @@ class _PositionFeatures:
     def __init__(self, reference: NDArray[Any], seed: int) -> None:
         self.scaling = whiten(reference, seed)
         scaled = self.scaling(reference).astype(np.float64)
-        self.tree = cKDTree(scaled[:, :_MAX_COLUMNS])
+        # In so many columns a tree visits nearly everybody, and more slowly.
+        self.nearest = NearestNeighbors(n_neighbors=_NEAR[-1], algorithm="brute")
+        self.nearest.fit(scaled[:, :_MAX_COLUMNS])
         self.mean = scaled.mean(0)
 
     def __call__(self, z: NDArray[Any]) -> NDArray[np.float32]:
         scaled = self.scaling(z).astype(np.float64)
-        near, _ = self.tree.query(scaled[:, :_MAX_COLUMNS], k=[1, 5, 20])
+        distances, _ = self.nearest.kneighbors(scaled[:, :_MAX_COLUMNS])
         position = [
             np.linalg.norm(scaled, axis=1)[:, None],
             np.linalg.norm(scaled - self.mean, axis=1)[:, None],
-            np.asarray(near),
+            distances[:, [near - 1 for near in _NEAR]],
         ]
         return np.concatenate([scaled[:, :_MAX_COLUMNS], *position], axis=1).astype(np.float32)
 

@@ -34,10 +34,10 @@ from tiprdc.attacks.decoder import frequent_tokens, token_presence
 from tiprdc.attacks.device import attack_device, mixed_precision
 from tiprdc.attacks.scaling import Scaling, standardise, whiten
 
-WIDTH, BLOCKS, EXPANSION, DROPOUT = 256, 3, 2, 0.1
+WIDTH, BLOCKS, EXPANSION = 192, 3, 2
 MAX_BATCH, MIN_PASSES, MAX_PASSES = 512, 5, 24
 MAX_PICTURE_BATCH, MIN_PICTURE_PASSES, CHANNELS = 256, 2, (16, 32, 64)
-STEPS = 600
+STEPS = 400
 """Steps of a training on few people, about; on many people there are `MIN_PASSES` passes."""
 LEARNING_RATE, WEIGHT_DECAY = 4e-3, 0.02
 OTHER_LABELS = 0.2
@@ -46,7 +46,7 @@ HOLDOUT, MAX_HOLDOUT = 0.15, 6000
 """Share of the people, and most people, that select the pass."""
 SAMPLE = 16_384
 """Most records that fit the scaling."""
-PICTURE_SIDE, MAX_TOKENS = 16, 512
+PICTURE_SIDE, MAX_TOKENS = 8, 512
 """Records are predicted as pictures of this side, or as the presence of so many tokens."""
 BLOCK_ROWS = 8192
 
@@ -123,7 +123,7 @@ class _Block(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.LayerNorm(WIDTH), nn.Linear(WIDTH, EXPANSION * WIDTH), nn.GELU(),
-            nn.Dropout(DROPOUT), nn.Linear(EXPANSION * WIDTH, WIDTH),
+            nn.Linear(EXPANSION * WIDTH, WIDTH),
         )  # fmt: skip
 
     def forward(self, h: Tensor) -> Tensor:

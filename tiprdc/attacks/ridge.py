@@ -137,9 +137,12 @@ class _Sums:
         covariance *= scales
         covariance *= scales[:, None]
         covariance[np.diag_indices_from(covariance)] += strength
+        # The strength bounds the condition number, so that single precision is enough.
+        covariance = covariance.astype(np.float32)
         targets = self.targets / self.people - np.outer(self.mean, self.target_total / self.people)
         factor = cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
-        solution = cho_solve(factor, targets * scales[:, None], check_finite=False)
+        right = (targets * scales[:, None]).astype(np.float32)
+        solution = cho_solve(factor, right, check_finite=False)
         return np.asarray(solution * scales[:, None])
 
 

@@ -9,7 +9,14 @@ from typing import Any
 from tiprdc.attacks.learning_curve import MIN_PEOPLE
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import tasks
-from tiprdc.audit.curves import CurveCounts, curve_jobs, parts_of, patterns_of, people_of
+from tiprdc.audit.curves import (
+    CurveCounts,
+    curve_jobs,
+    fitted_people,
+    parts_of,
+    patterns_of,
+    people_of,
+)
 from tiprdc.audit.evidence import sample
 from tiprdc.audit.executor import Executor, failure
 from tiprdc.audit.fitting import Labels, fit_groups, submit_fit
@@ -35,7 +42,7 @@ def submit_curves(
 ) -> dict[_Point, Any]:
     """Tasks for whether each attack of each curve recognises each person of the balanced sample."""
     jobs = [job for name in plan.private for job in curve_jobs(plan, name, trials)]
-    fitted = {_Point(job, people_of(plan, job.pool)): attackers[job] for job in jobs}
+    fitted = {_Point(job, fitted_people(plan, job)): attackers[job] for job in jobs}
     for group in fit_groups(jobs):
         for people in parts_of(plan, group[0]):
             _, parts = submit_fit(plan, represented, labels, group, people)
@@ -83,4 +90,4 @@ def _reason_missing(plan: Plan) -> str:
     people = people_of(plan, largest_pool(plan))
     if people < MIN_PEOPLE:
         return f"{people:,} records are too few for one: it needs {MIN_PEOPLE:,}"
-    return "no attack that is fitted on all records finished"
+    return "no attack that is fitted on half of the records or more finished"

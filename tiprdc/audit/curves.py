@@ -1,8 +1,8 @@
 """Learning curves of an audit: the strongest attacks on an eighth, a quarter, half and all records.
 
 The attacks of the curves are chosen on attacker-select, as the attack of the verdict is, and are
-then scored on attacker-test. Only attacks that are fitted on all records of their pool have a
-curve: one that is fitted on a part says nothing about more people.
+then scored on attacker-test. Only attacks that are fitted on half of their pool or more have a
+curve: one that is fitted on a small part says little about many more people.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from tiprdc.statistics.learning_curve import extrapolate
 
 CURVES = 2
 """Most attacks of an attribute that have a curve."""
+MIN_SHARE = 0.5
+"""Least share of its pool that an attack with a curve is fitted on."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def curve_jobs(plan: Plan, target: str, trials: Mapping[Job, AttackTrial]) -> li
     for job, trial in trials.items():
         if (job.target, job.representation) != (target, "released") or trial.select is None:
             continue
-        if not _is_fitted_on_all(plan, job) or people_of(plan, job.pool) < MIN_PEOPLE:
+        if job.attack == STACK or not _teaches_enough(plan, job):
             continue
         if trial.select > best.get(job.attack, (-1.0, job))[0]:
             best[job.attack] = trial.select, job
@@ -59,16 +61,20 @@ def curve_jobs(plan: Plan, target: str, trials: Mapping[Job, AttackTrial]) -> li
     return [job for _, job in ranked[:CURVES]]
 
 
-def _is_fitted_on_all(plan: Plan, job: Job) -> bool:
-    if job.attack == STACK:
-        return False
-    most = ATTACKS[job.attack].most_records
-    return most is None or most >= plan.attackers[job.pool]
+def fitted_people(plan: Plan, job: Job) -> int:
+    """Records, without copies, that an attack is fitted on: all of its pool, or `most_records`."""
+    people, most = people_of(plan, job.pool), ATTACKS[job.attack].most_records
+    return people if most is None else min(people, most * people // plan.attackers[job.pool])
+
+
+def _teaches_enough(plan: Plan, job: Job) -> bool:
+    people = fitted_people(plan, job)
+    return people >= max(MIN_PEOPLE, MIN_SHARE * people_of(plan, job.pool))
 
 
 def parts_of(plan: Plan, job: Job) -> tuple[int, ...]:
     """Records of each point of a curve but the last, which the audit has already."""
-    return curve_sizes(people_of(plan, job.pool))[:-1]
+    return curve_sizes(fitted_people(plan, job))[:-1]
 
 
 def patterns_of(correct: Sequence[NDArray[np.bool_]]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,18 @@ GROWTH = 10
 """The attacker of the policy has this many times the people of the audit's attackers by default."""
 
 
+FEW_MORE = 4 / 3
+"""Attackers who may know extractor-train always do where their pool grows by less than this."""
+RECORD_PEOPLE = 16_000
+"""Records up to which `decoding` and `decensoring` run: `residual` learns from records as well, and
+finds more with many."""
+
+
+def most_people(attackers: Mapping[Pool, int]) -> int:
+    """Records of the largest pool without copies."""
+    return max(count for pool, count in attackers.items() if pool != "views")
+
+
 def policy_of(config: PolicyConfig, attackers: Mapping[Pool, int]) -> Policy:
     """The configured policy as a plan holds it.
 
@@ -26,7 +39,7 @@ def policy_of(config: PolicyConfig, attackers: Mapping[Pool, int]) -> Policy:
     Raises:
         ConfigError: `attacker_people` is smaller than the number of records that attackers have.
     """
-    here = max(count for pool, count in attackers.items() if pool != "views")
+    here = most_people(attackers)
     people = GROWTH * here if config.attacker_people == "auto" else config.attacker_people
     if people < here:
         raise ConfigError(
@@ -62,7 +75,7 @@ Run = tuple[str, int, Pool]
 
 def mandatory_runs(plan: Plan, representation: Representation) -> tuple[Run, ...]:
     """Each mandatory run on a private attribute."""
-    names = {"released": plan.attacks, "raw": plan.raw}.get(representation, plan.probes)
+    names = {"released": attacks_made(plan), "raw": plan.raw}.get(representation, plan.probes)
     runs = tuple(
         (name, seed, pool)
         for name in names
@@ -71,6 +84,12 @@ def mandatory_runs(plan: Plan, representation: Representation) -> tuple[Run, ...
     )
     stacked = representation == "released" and plan.stack_people > 0
     return (*runs, (STACK, plan.seeds[0], largest_pool(plan))) if stacked else runs
+
+
+def attacks_made(plan: Plan) -> tuple[str, ...]:
+    """The plan's attacks on features without those that so many people make superfluous."""
+    many = most_people(plan.attackers) > RECORD_PEOPLE and "residual" in plan.attacks
+    return tuple(name for name in plan.attacks if not (many and ATTACKS[name].needs_records))
 
 
 def jobs_of(plan: Plan) -> list[Job]:
@@ -106,7 +125,8 @@ def _pools(plan: Plan, representation: Representation, attack: str) -> tuple[Poo
     """The pools that an attack is fitted on.
 
     A pool that gives an attack no more records than a smaller one is left out: an attack is fitted
-    on `most_records` at most. Attacks that read records as well have no copies.
+    on `most_records` at most. So is the pool of fresh people where extractor-train adds few to it.
+    Attacks that read records as well have no copies.
     """
     if representation == "shuffled":
         return ("fresh",)
@@ -114,8 +134,13 @@ def _pools(plan: Plan, representation: Representation, attack: str) -> tuple[Poo
         return (largest_pool(plan),)
     most = ATTACKS[attack].most_records or max(plan.attackers.values())
     pools: list[Pool] = ["fresh"]
+    if plan.attackers.get("all", math.inf) < FEW_MORE * plan.attackers["fresh"]:
+        pools = ["all"]
     for pool in ("all", "views"):
         copies = pool == "views" and ATTACKS[attack].needs_records
-        if pool in plan.attackers and plan.attackers[pools[-1]] < most and not copies:
+        grows = pool in plan.attackers and plan.attackers[pools[-1]] < min(
+            most, plan.attackers[pool]
+        )
+        if grows and not copies:
             pools.append(pool)
     return tuple(pools)

@@ -16,7 +16,7 @@ from tiprdc.audit.certificates import build_certificate, certificate_faults, del
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.curves import build_curve, order_curves
 from tiprdc.audit.estimate import estimate_from_counts
-from tiprdc.audit.plan import policy_of
+from tiprdc.audit.plan import most_people, policy_of
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_bounds import Certificate, Curve
@@ -105,7 +105,7 @@ def _other_settings(plan: Plan, config: AuditConfig, modality: str, where: str) 
         "policy": policy_of(config.policy, plan.attackers),
         "attacks": config.attacks,
         "probes": config.probes,
-        "raw": config.raw_attacks(modality),
+        "raw": config.raw_attacks(modality, most_people(plan.attackers)),
         "seeds": config.seeds,
         "budget": config.budget,
         "sample_seed": config.sample_seed,

@@ -22,7 +22,7 @@ from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.measures import MeasuresByFamily
 from tiprdc.audit.metrics import mean_kept, mean_loss
 from tiprdc.audit.own_model import Model
-from tiprdc.audit.plan import policy_of
+from tiprdc.audit.plan import RECORD_PEOPLE, attacks_made, most_people, policy_of
 from tiprdc.audit.pools import pools_of
 from tiprdc.audit.protocol import Results, attack
 from tiprdc.audit.scoring import Scored
@@ -119,7 +119,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
         stack_people=len(pools.stack),
         attacks=config.attacks,
         probes=config.probes,
-        raw=config.raw_attacks(schema.modality),
+        raw=config.raw_attacks(schema.modality, most_people(pools.sizes)),
         seeds=config.seeds,
         budget=config.budget,
         sample_seed=config.sample_seed,
@@ -216,8 +216,13 @@ def _not_tried(
         if isinstance(counts, str):
             yield f"{name}: a bound on every attacker ({counts})"
     for name in ATTACKS:
-        if ATTACKS[name].needs_records and name not in plan.attacks:
-            yield f"{name}: an attack by somebody who holds records (not in audit.attacks)"
+        if ATTACKS[name].needs_records and name not in attacks_made(plan):
+            why = (
+                f"more than {RECORD_PEOPLE:,} people"
+                if name in plan.attacks
+                else "not in audit.attacks"
+            )
+            yield f"{name}: an attack by somebody who holds records ({why})"
     for family, question in _UNTRIED.items():
         measured = measures.get(family, "not in audit.measures")
         if isinstance(measured, str):

@@ -31,6 +31,8 @@ NO_LEAK = ("independent", "erased")
 KNOWN_LIMITS = {
     "digit": "no attack looks for it, quantisation removes it",
     "exposed": "3 % of the people, whom an average hides",
+    "thin": "128 columns share it, and it takes more people to learn",
+    "spread": "128 columns share it, and it takes more people to learn",
 }
 """Fixtures whose leak may be missed, and why."""
 

@@ -483,6 +483,6 @@ def test_bad_policy_is_refused(given: dict[str, Any]) -> None:
 
 
 def test_raw_attacks_must_suit_modality() -> None:
-    assert AuditConfig().raw_attacks("text") == ("bag_of_tokens", "ridge", "gru")
+    assert AuditConfig().raw_attacks("text", 100) == ("bag_of_tokens", "ridge", "gru")
     with pytest.raises(ConfigError, match="an attack on text records"):
-        AuditConfig(raw=("cnn",)).raw_attacks("text")
+        AuditConfig(raw=("cnn",)).raw_attacks("text", 100)
