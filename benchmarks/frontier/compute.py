@@ -15,7 +15,7 @@ from benchmarks.frontier.points import Point
 from benchmarks.frontier.scores import Rate, balanced, kept
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.scaling import standardise
-from tiprdc.attacks.suite import ATTACKS, predict_classes
+from tiprdc.attacks.suite import ATTACKS, predict_all
 from tiprdc.baselines.noise import Gaussian
 from tiprdc.models.linear_noise import LinearMethod, fit_alternative
 from tiprdc.runtime.session import open_session
@@ -183,11 +183,12 @@ def _attack(
     best: dict[str, Result] = {}
     for attack in attacks:
         attackers = ATTACKS[attack].fit_targets(data, tuple(people.classes), seed, 1)
+        on_select, on_test = (
+            predict_all(attack, attackers, z[part]) for part in ("select", "test")
+        )
         for name, classes in people.classes.items():
-            select, test = (
-                _rate(group, name, classes, predict_classes(attackers[name], features))
-                for group, features in ((people.select, z["select"]), (people.test, z["test"]))
-            )
+            select = _rate(people.select, name, classes, on_select[name])
+            test = _rate(people.test, name, classes, on_test[name])
             if name not in best or select.value > best[name].select:
                 best[name] = Result(attack, select.value, test)
     return best

@@ -80,7 +80,11 @@ class Attacker(ABC):
 
         Its argmax maximises expected balanced accuracy, which is what the audit scores.
         """
-        weighted = self.posterior(z) / self.frequencies
+        return self.weigh(self.posterior(z))
+
+    def weigh(self, posterior: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A posterior `[N, K]` as if all classes were equally frequent."""
+        weighted = posterior / self.frequencies
         return np.asarray(weighted / weighted.sum(1, keepdims=True))
 
     def predict(self, z: NDArray[Any]) -> NDArray[np.int64]:
@@ -135,6 +139,12 @@ class Attack(ABC):
             name: self.fit(data.z, data.labels[name], data.classes[name], seed, budget)
             for name in targets
         }
+
+    def predict_targets(
+        self, attackers: Mapping[str, Attacker], z: NDArray[Any]
+    ) -> dict[str, NDArray[np.float64]]:
+        """`Attacker.probabilities` of each target of one fit `[N, K]`, common work done once."""
+        return {name: attacker.probabilities(z) for name, attacker in attackers.items()}
 
 
 class TargetsAttack(Attack):

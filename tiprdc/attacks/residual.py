@@ -79,6 +79,15 @@ class ResidualAttack(TargetsAttack):
             name: ResidualAttacker(frequencies[name], scaling, network, name) for name in targets
         }
 
+    def predict_targets(
+        self, attackers: Mapping[str, Attacker], z: NDArray[Any]
+    ) -> dict[str, NDArray[np.float64]]:
+        of_fit = {n: a for n, a in attackers.items() if isinstance(a, ResidualAttacker)}
+        first = next(iter(of_fit.values()))
+        # The network gives probabilities under equal class priors already.
+        balanced = _balanced(first.network, _inputs(first.scaling, z))
+        return {name: balanced[attacker.name] for name, attacker in of_fit.items()}
+
 
 class ResidualNetwork(nn.Module):
     """A residual perceptron with one head a label, and one for the record.

@@ -78,6 +78,21 @@ class RidgeAttack(TargetsAttack):
             )
         return attackers
 
+    def predict_targets(
+        self, attackers: Mapping[str, Attacker], z: NDArray[Any]
+    ) -> dict[str, NDArray[np.float64]]:
+        of_fit = {n: a for n, a in attackers.items() if isinstance(a, RidgeAttacker)}
+        blocks: dict[str, list[NDArray[np.float32]]] = {name: [] for name in of_fit}
+        expansion = next(iter(of_fit.values())).expansion
+        for block in np.array_split(z, max(1, -(-len(z) // BLOCK))):
+            columns = expansion(block)
+            for name, attacker in of_fit.items():
+                blocks[name].append(columns @ attacker.weights - attacker.offset)
+        return {
+            name: attacker.weigh(attacker.calibration(np.concatenate(blocks[name])))
+            for name, attacker in of_fit.items()
+        }
+
 
 class RidgeAttacker(Attacker):
     """A linear function of the expansion, calibrated.

@@ -143,10 +143,10 @@ def _try_group(
                 raise ValueError("the representation contains NaN or infinity")
         part = _subset(data, targets, attack.most_records, seed)
         attackers = attack.fit_targets(part, targets, seed, budget)
+        predicted = predict_all(name, attackers, select_z)
         for target in targets:
-            predicted = predict_classes(attackers[target], select_z)
             scores[target] = balanced_accuracy(
-                predicted, select_labels[target], data.classes[target]
+                predicted[target], select_labels[target], data.classes[target]
             )
     except Exception as error:  # the report states a failed attack; the audit continues
         seconds = (time.perf_counter() - start) / len(targets)
@@ -174,13 +174,28 @@ def _subset(
     return data.take(np.sort(np.concatenate([required, others])[:most]))
 
 
+def predict_all(
+    name: str, attackers: Mapping[str, Attacker], z: NDArray[Any]
+) -> dict[str, NDArray[np.int64]]:
+    """The predicted class numbers `[N]` of each target of one fit of this attack.
+
+    Raises:
+        ValueError: Probabilities are not finite.
+    """
+    probabilities = ATTACKS[name].predict_targets(attackers, z)
+    return {target: _classes_of(values) for target, values in probabilities.items()}
+
+
 def predict_classes(attacker: Attacker, z: NDArray[Any]) -> NDArray[np.int64]:
     """The attacker's predicted class numbers `[N]`.
 
     Raises:
         ValueError: Its probabilities are not finite.
     """
-    probabilities = attacker.probabilities(z)
+    return _classes_of(attacker.probabilities(z))
+
+
+def _classes_of(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     if not np.isfinite(probabilities).all():
         raise ValueError("the attacker gives NaN")
     return np.asarray(np.argmax(probabilities, axis=1))

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.attacks.base import TrainingSet
-from tiprdc.attacks.suite import ATTACKS, predict_classes
+from tiprdc.attacks.suite import ATTACKS, predict_all
 from tiprdc.audit.estimate import kept_share
 from tiprdc.audit.executor import Executor, failure
 from tiprdc.audit.metrics import complete_mean
@@ -197,8 +197,8 @@ def _rates(
     attackers = ATTACKS[ATTACK].fit_targets(data, tuple(classes), seed, 1)
     on_select, on_test = (
         {
-            name: balanced_accuracy(predict_classes(attackers[name], z), part.labels[name], k)
-            for name, k in classes.items()
+            name: balanced_accuracy(predicted, part.labels[name], classes[name])
+            for name, predicted in predict_all(ATTACK, attackers, z).items()
         }
         for z, part in ((z_select, select), (z_test, test))
     )
