@@ -106,7 +106,8 @@ def _tune(
 
 
 def _read_data(config: TuneConfig, base: TrainConfig, shards: Path) -> trial.TrialData:
-    data = trial.read_data(shards, config.people)
+    console.print("tune: probing raw records, once for all trials")
+    data = trial.read_data(shards, config.people).with_ceilings(config.seed)
     if not base.objective.cross_fit:
         return data
     console.print("tune: fitting the classifiers of train.objective.cross_fit, once for all trials")

@@ -71,7 +71,7 @@ def aggregate_seeds(rows: pd.DataFrame, searched: Sequence[str]) -> pd.DataFrame
             # Neither can exceed 1, however large the spread over the seeds is.
             row[f"{name}_low"] = mean - np.hypot(low, between)
             row[f"{name}_high"] = min(mean + np.hypot(high, between), 1.0)
-        settings.append(row | {"seconds": same["seconds"].sum()})
+        settings.append(row | {"kept": same["kept"].mean(), "seconds": same["seconds"].sum()})
     table = pd.DataFrame(settings)
     return table.assign(front=pareto_front(table)).sort_values("advantage", ignore_index=True)
 
@@ -117,7 +117,7 @@ def proposals(table: pd.DataFrame, config: TuneConfig) -> list[dict[str, Any]]:
             {
                 "limit": limit,
                 "figures": {name: round(float(row[name]), 4) for name in figures}
-                | {"seeds": int(row["seeds"])},
+                | {"kept": round(float(row["kept"]), 4), "seeds": int(row["seeds"])},
                 "train": snippet({name: _rounded(row[name]) for name in config.searched()}),
             }
         )
@@ -132,7 +132,8 @@ def format_proposal(proposal: Mapping[str, Any]) -> str:
     figures = proposal["figures"]
     settings = {**proposal["train"]["objective"], **proposal["train"]["extractor"]}
     return (
-        f"{head}: utility {figures['utility']:.3f}, advantage {figures['advantage']:.3f} with "
+        f"{head}: utility {figures['utility']:.3f} ({figures['kept']:.0%} kept), advantage"
+        f" {figures['advantage']:.3f} with "
         + (", ".join(f"{name} {value}" for name, value in settings.items()))
     )
 

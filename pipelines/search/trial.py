@@ -22,7 +22,9 @@ from pipelines.search.space import TuneConfig, trial_settings
 from pipelines.training.run import TrainConfig
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
-from tiprdc.attacks.suite import ATTACKS
+from tiprdc.attacks.suite import ATTACKS, try_attack
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.estimate import kept_share
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split, searched_records
 from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, interval, prior
@@ -44,6 +46,7 @@ class TrialData:
         attack: For the attackers.
         select: To score the attackers.
         predictions: Private attribute -> out-of-fold predictions for `train`.
+        ceilings: Task -> balanced accuracy on the raw record, of the tasks that it tells.
     """
 
     schema: Schema
@@ -51,6 +54,7 @@ class TrialData:
     attack: Records
     select: Records
     predictions: Mapping[str, OutOfFoldPredictions] = field(default_factory=dict)
+    ceilings: Mapping[str, float] = field(default_factory=dict)
 
     def with_predictions(self, seed: int) -> TrialData:
         """The same with out-of-fold predictions: fitted once, for all trials."""
@@ -60,6 +64,21 @@ class TrialData:
             for name in self.schema.private
         }
         return replace(self, predictions=predictions)
+
+    def with_ceilings(self, seed: int) -> TrialData:
+        """The same with what the raw record tells of each task: probed once, for all trials."""
+        schema, tasks = self.schema, self.schema.utility
+        data = TrainingSet(
+            z=attack_inputs(self.attack.x, schema), labels=self.attack.labels,
+            classes={name: schema.classes(name) for name in tasks},
+        )  # fmt: skip
+        x, labels = attack_inputs(self.select.x, schema), self.select.labels
+        best = {name: prior(schema.classes(name)) for name in tasks}
+        for attack in AuditConfig().raw_attacks(schema.modality, len(self.attack)):
+            for name, probe in try_attack(attack, data, tasks, x, labels, seed).items():
+                best[name] = max(best[name], probe.select or 0.0)
+        told = {n: value for n, value in best.items() if value > prior(schema.classes(n))}
+        return replace(self, ceilings=told)
 
     def cross_fit(
         self, records: Records, name: str, classes: int, seed: int
@@ -107,8 +126,9 @@ def run(
     Returns:
         `advantage` (of the strongest attack, over all private attributes) and `utility` (mean
         balanced accuracy of the tasks), each with `_low` and `_high`, one-sided 95 % bounds;
-        `seconds`; and `state`: `finished`, `diverged` or `hopeless`. A trial that stopped early has
-        an advantage of 1 and a utility of 0.
+        `kept`, the mean share of what the raw record tells of a task; `seconds`; and `state`:
+        `finished`, `diverged` or `hopeless`. A trial that stopped early has an advantage of 1, and
+        0 for utility and kept.
     """
     torch.set_num_threads(1)
     began = time.perf_counter()
@@ -143,7 +163,8 @@ def run(
 
 def _worst_scores() -> dict[str, float]:
     names = ("advantage", "advantage_low", "advantage_high")
-    return {**dict.fromkeys(names, 1.0), "utility": 0.0, "utility_low": 0.0, "utility_high": 0.0}
+    zero = ("utility", "utility_low", "utility_high", "kept")
+    return {**dict.fromkeys(names, 1.0), **dict.fromkeys(zero, 0.0)}
 
 
 def _attack(trainer: Trainer, config: TuneConfig, data: TrialData, seed: int) -> dict[str, float]:
@@ -175,7 +196,17 @@ def _attack(trainer: Trainer, config: TuneConfig, data: TrialData, seed: int) ->
         "utility": utility,
         "utility_low": utility - below,
         "utility_high": min(1.0, utility + above),
+        "kept": _kept(dict(zip(schema.utility, tasks, strict=True)), data),
     }  # fmt: skip
+
+
+def _kept(tasks: Mapping[str, Interval], data: TrialData) -> float:
+    """Mean share kept of the tasks that the raw record tells; NaN without any."""
+    shares = [
+        kept_share(tasks[name].value, ceiling, prior(data.schema.classes(name)))
+        for name, ceiling in data.ceilings.items()
+    ]
+    return float(np.mean(shares)) if shares else math.nan
 
 
 def _mean_distance(distances: list[float]) -> float:

@@ -11,7 +11,7 @@ from pipelines.search.trial_table import FAILED, TrialTable
 
 FIGURES = (
     "advantage", "advantage_low", "advantage_high",
-    "utility", "utility_low", "utility_high", "state", "seconds",
+    "utility", "utility_low", "utility_high", "kept", "state", "seconds",
 )  # fmt: skip
 """Keys of a trial's last report that are its result."""
 POINT = "point"

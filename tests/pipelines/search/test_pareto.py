@@ -30,7 +30,8 @@ def row(
         "privacy_weight": weight, "budget": 0.1, "features": features,
         "advantage": advantage, "advantage_low": advantage - width,
         "advantage_high": advantage + width, "utility": utility,
-        "utility_low": utility - width, "utility_high": utility + width, "seconds": 1.5,
+        "utility_low": utility - width, "utility_high": utility + width, "kept": utility - 0.2,
+        "seconds": 1.5,
     }  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def test_proposal_is_the_highest_utility_within_each_limit() -> None:
         == "advantage of at most 0.05: no setting; the least upper bound is 0.170"
     )
     assert format_proposal(large) == (
-        "advantage of at most 0.2: utility 0.850, advantage 0.170 with budget 0.1, "
+        "advantage of at most 0.2: utility 0.850 (65% kept), advantage 0.170 with budget 0.1, "
         "privacy_weight 0.8, features 16"
     )
 
@@ -95,6 +96,7 @@ def test_write_makes_table_page_chart_and_params_sections(tmp_path: Path) -> Non
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "front.html").read_text()
     assert "family cnn" in page
+    assert '<td class="n">60 %</td>' in page
     assert "advantage 0.100 (0.080 to 0.120), utility 0.800" in page
     assert "<pre>train:\n  objective:" in page
     (proposal,) = YAML(typ="safe").load(tmp_path / "best.yaml")

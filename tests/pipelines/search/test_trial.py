@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -39,8 +40,14 @@ def test_trial_without_privacy_weight_has_an_advantage(
     assert figures["advantage_low"] > 0.05
     for name in ("advantage", "utility"):
         assert figures[f"{name}_low"] < figures[name] <= figures[f"{name}_high"] <= 1
+    assert np.isnan(figures["kept"])
+    probed = data.with_ceilings(0)
+    kept = run(OPEN, CONFIG, BASE, probed, 0)["kept"]
+    ((task, ceiling),) = probed.ceilings.items()
+    guess = 1 / data.schema.classes(task)
+    assert kept == pytest.approx((figures["utility"] - guess) / (ceiling - guess))
     again = run(OPEN, CONFIG, BASE, data, 0)
-    assert {**again, "seconds": 0} == {**figures, "seconds": 0}
+    assert {**again, "seconds": 0, "kept": 0} == {**figures, "seconds": 0, "kept": 0}
     other = run(OPEN, CONFIG, BASE, data, 1)
     assert {**other, "seconds": 0} != {**figures, "seconds": 0}
 
