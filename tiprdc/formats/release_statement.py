@@ -93,10 +93,23 @@ class TrainingData(_Model, frozen=True, kw_only=True):
 
 
 class Bound(_Model, frozen=True, kw_only=True):
-    """Of a private attribute: upper bound of the strongest attack, and its limit."""
+    """Bounds on what attacks find of a private attribute, as balanced accuracies.
+
+    Args:
+        high: Upper bound of the strongest attack.
+        limit: Of the policy.
+        attacker_people: People that this attack was fitted on; None: unknown.
+        projected: Upper bound that the learning curve projects; None: there is no curve.
+        projected_people: To an attacker with so many people.
+        certificate: Bound on every attacker; None: features are not a code.
+    """
 
     high: Rate
     limit: Rate
+    attacker_people: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    projected: Rate | None = None
+    projected_people: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    certificate: Rate | None = None
 
 
 class AuditSummary(_Model, frozen=True, kw_only=True):
@@ -107,6 +120,7 @@ class AuditSummary(_Model, frozen=True, kw_only=True):
         verdict, suite_version, plan_sha256, policy: As audit.json has them.
         attributes: Private attribute -> bound and limit.
         utility_loss: Mean over unseen tasks, in balanced accuracy, -1 to 1; None if unknown.
+        kept: Mean share of what the raw record tells of unseen tasks; None if unknown.
     """
 
     sha256: Sha256
@@ -116,6 +130,7 @@ class AuditSummary(_Model, frozen=True, kw_only=True):
     policy: dict[str, Any]
     attributes: dict[str, Bound]
     utility_loss: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None
+    kept: float | None = None
 
 
 class Release(_Model, frozen=True, kw_only=True):

@@ -114,10 +114,30 @@ def _metrics(audit: AuditReport) -> Iterator[dict[str, Any]]:
         if attribute.strongest:
             what = f"balanced accuracy of the strongest attack ({attribute.strongest.attack})"
             yield _metric(what, f"private attribute {name}", attribute.strongest)
+        for curve in attribute.curves[:1]:
+            projected = curve.projection
+            yield {
+                "type": f"balanced accuracy projected to {projected.people} people of the attacker",
+                "slice": f"private attribute {name}",
+                "value": f"{projected.value:.4f}",
+                "confidenceInterval": _interval(projected.low, projected.high),
+            }
+        if attribute.certificate:
+            yield {
+                "type": "upper bound on the balanced accuracy of every attacker",
+                "slice": f"private attribute {name}",
+                "value": f"{attribute.certificate.bound:.4f}",
+            }
     for name, task in audit.utility.items():
         if task.released:
             what = f"balanced accuracy of the strongest probe ({task.released.attack})"
             yield _metric(what, f"unseen task {name}", task.released)
+    if audit.mean_kept is not None:
+        yield {
+            "type": "share kept of what the raw record tells",
+            "slice": "mean over unseen tasks",
+            "value": f"{audit.mean_kept:.4f}",
+        }
 
 
 def _metric(kind: str, part: str, estimate: Estimate) -> dict[str, Any]:
@@ -125,11 +145,12 @@ def _metric(kind: str, part: str, estimate: Estimate) -> dict[str, Any]:
         "type": kind,
         "slice": part,
         "value": f"{estimate.balanced_accuracy:.4f}",
-        "confidenceInterval": {
-            "lowerBound": f"{estimate.low:.4f}",
-            "upperBound": f"{estimate.high:.4f}",
-        },
+        "confidenceInterval": _interval(estimate.low, estimate.high),
     }
+
+
+def _interval(low: float, high: float) -> dict[str, str]:
+    return {"lowerBound": f"{low:.4f}", "upperBound": f"{high:.4f}"}
 
 
 def _file(model: str, name: str, file: ReleasedFile) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tiprdc import __version__
-from tiprdc.formats.audit_report import AuditReport
+from tiprdc.formats.audit_report import AttributeReport, AuditReport, Estimate
 from tiprdc.formats.manifest import Contract
 from tiprdc.formats.release_statement import (
     AUDIT,
@@ -71,15 +71,28 @@ def describe(
             plan_sha256=audit.plan_sha256,
             policy=_as_json(audit.policy),
             attributes={
-                name: Bound(high=attribute.strongest.high, limit=attribute.limit)
+                name: _bound(attribute, attribute.strongest)
                 for name, attribute in audit.attributes.items()
                 if attribute.strongest
             },
             utility_loss=audit.mean_utility_loss,
+            kept=audit.mean_kept,
         ),
         bom=bill_of_materials(
             contract, audit, files, version=version, revision=revision, released=released
         ),
+    )
+
+
+def _bound(attribute: AttributeReport, strongest: Estimate) -> Bound:
+    projection = attribute.curves[0].projection if attribute.curves else None
+    return Bound(
+        high=strongest.high,
+        limit=attribute.limit,
+        attacker_people=strongest.attacker_people,
+        projected=projection.high if projection else None,
+        projected_people=projection.people if projection else None,
+        certificate=attribute.certificate.bound if attribute.certificate else None,
     )
 
 

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from tiprdc.errors import ReleaseError
 from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
-from tiprdc.formats.release_statement import Release
+from tiprdc.formats.release_statement import Bound, Release
 from tiprdc.registry.versions import Registry, Version
 
 Rows = list[tuple[str, ...]]
 
 
 def show_rows(registry: Registry) -> tuple[tuple[str, ...], Rows]:
-    """Head and rows: each version, newest first, with stage, verdict, bound and utility."""
-    head = ("version", "stage", "verdict", "suite", "strongest, at most", "limit", "utility lost")
+    """Head and rows: each version, newest first, with stage, verdict, bounds and what is kept."""
+    head = (
+        "version", "stage", "verdict", "suite", "strongest, at most", "projected, at most",
+        "certificate", "limit", "kept",
+    )  # fmt: skip
     return head, [
         (version.name, _stages(registry, version), *_status(registry, version))
         for version in reversed(registry.versions.values())
@@ -55,13 +58,8 @@ def detail(registry: Registry, version: Version) -> Rows:
         ("stage", _stages(registry, version)),
         ("status", version.blocked_reason or "in use"),
         ("verdict", f"{release.audit.verdict} by suite {release.audit.suite_version}"),
-        *(
-            (
-                f"private: {name}",
-                f"at most {numbers.percent(b.high)}, limit {numbers.percent(b.limit)}",
-            )
-            for name, b in release.audit.attributes.items()
-        ),
+        *((f"private: {name}", _bounds(bound)) for name, bound in release.audit.attributes.items()),
+        ("kept", _kept(release)),
         ("utility lost", _utility_lost(release)),
         ("signed", _signed(registry, version)),
         ("released", release.released),
@@ -79,11 +77,11 @@ def detail(registry: Registry, version: Version) -> Rows:
 
 
 def _status(registry: Registry, version: Version) -> Iterator[str]:
-    """Current verdict, suite, worst bound, its limit, utility loss; "-" where unknown."""
+    """Current verdict, suite, worst bounds, their limit, share kept; "-" where unknown."""
     try:
         release = registry.release(version)
     except ReleaseError:
-        yield from ("none: no release", "-", "-", "-", "-")
+        yield from ("none: no release", "-", "-", "-", "-", "-", "-")
         return
     last = version.reaudits[-1] if version.reaudits else None
     audit = release.audit
@@ -92,10 +90,37 @@ def _status(registry: Registry, version: Version) -> Iterator[str]:
         verdict, suite = f"{last.verdict} (was {verdict})", last.suite_version
     yield f"{verdict}, deprecated" if version.deprecated is not None else verdict
     yield suite
-    worst = max(audit.attributes.values(), key=lambda b: b.high - b.limit, default=None)
-    yield numbers.percent(worst.high) if worst else "-"
-    yield numbers.percent(worst.limit) if worst else "-"
-    yield _utility_lost(release)
+    worst = max(audit.attributes.values(), key=lambda b: _largest(b) - b.limit, default=None)
+    yield _rate(worst.high if worst else None)
+    yield _rate(worst.projected if worst else None)
+    yield _rate(worst.certificate if worst else None)
+    yield _rate(worst.limit if worst else None)
+    yield _kept(release)
+
+
+def _largest(bound: Bound) -> float:
+    return max(bound.high, bound.projected or 0.0)
+
+
+def _bounds(bound: Bound) -> str:
+    parts = [f"at most {numbers.percent(bound.high)}"]
+    if bound.attacker_people:
+        parts[0] += f" by an attacker with {numbers.count(bound.attacker_people)} people"
+    if bound.projected is not None and bound.projected_people:
+        people = numbers.count(bound.projected_people)
+        parts.append(f"{numbers.percent(bound.projected)} projected to {people}")
+    if bound.certificate is not None:
+        parts.append(f"{numbers.percent(bound.certificate)} by any attacker")
+    return ", ".join([*parts, f"limit {numbers.percent(bound.limit)}"])
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else numbers.percent(value)
+
+
+def _kept(release: Release) -> str:
+    kept = release.audit.kept
+    return "not measured" if kept is None else numbers.percent(kept, 0)
 
 
 def _utility_lost(release: Release) -> str:
