@@ -6,7 +6,7 @@ once on the same balanced sample of attacker-test; the predictions are compared 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from tiprdc.audit.evidence import digest_of
 from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
 from tiprdc.audit.foreign_inputs import load_evidence
 from tiprdc.audit.ledger import ledger_for
+from tiprdc.audit.metrics import mean_kept
 from tiprdc.audit.protocol import attack
 from tiprdc.audit.run import make_plan
 from tiprdc.audit.scoring import Scored
@@ -62,6 +63,8 @@ class Comparison:
         confidence: Joint confidence of all bounds: each holds at 1 - (1 - confidence) / attributes.
         models: Digests of both files.
         data_digest: Digest of the data.
+        kept: Of each model, the mean share of what the raw record tells of the tasks; None without
+            tasks. It decides nothing.
     """
 
     answer: Answer
@@ -69,6 +72,7 @@ class Comparison:
     confidence: float
     models: tuple[str, str]
     data_digest: str
+    kept: tuple[float | None, float | None]
     attributes: dict[str, AttributeComparison]
 
 
@@ -94,16 +98,15 @@ def compare(
         ModelError, DataError, ConfigError: As an audit does.
     """
     pair = load_evidence(request, lambda share: progress("read", share))
-    private_only = [replace(e, schema=replace(e.schema, utility=())) for e in pair]
     lean = structs.replace(config, reconstruction=False, alternatives=False)
-    plans = [make_plan(lean, e, MORE_PEOPLE) for e in private_only]
-    for plan, evidence in zip(plans, private_only, strict=True):
+    plans = [make_plan(lean, evidence, MORE_PEOPLE) for evidence in pair]
+    for plan, evidence in zip(plans, pair, strict=True):
         ledger_for(request.data).record_audit(plan, digest_of(evidence.test))
     scored = [
         Scored(
             plan, evidence, attack(plan, evidence, InProcess(_prefixed(progress, name)), timeout)
         )
-        for plan, evidence, name in zip(plans, private_only, ("first", "second"), strict=True)
+        for plan, evidence, name in zip(plans, pair, ("first", "second"), strict=True)
     ]
     comparison = compare_scores(scored[0], scored[1], tolerance)
     out.mkdir(parents=True, exist_ok=True)
@@ -131,6 +134,7 @@ def compare_scores(first: Scored, second: Scored, tolerance: float) -> Compariso
         confidence=confidence,
         models=(first.plan.model_sha256, second.plan.model_sha256),
         data_digest=first.plan.data_digest,
+        kept=(_kept(first), _kept(second)),
         attributes=attributes,
     )
 
@@ -165,6 +169,10 @@ def _compare_attribute(
             projected=projected, paired=paired,
         reasons=tuple(reasons),
     )  # fmt: skip
+
+
+def _kept(scored: Scored) -> float | None:
+    return mean_kept({name: scored.task_report(name) for name in scored.plan.utility})
 
 
 def _projected(name: str, scored: Scored) -> float | None:

@@ -218,14 +218,16 @@ def test_two_models_are_compared_on_the_same_people(
     paths = [str(folder / name) for name in ("a.onnx", "b.onnx")]
     for path, weights in zip(paths, (first, second), strict=True):
         write_columns_model(Path(path), weights)
-    words = ("--compare", *paths, "--data", str(request_.data), "--private", "gender", "--person",
-             "who", "--x", "level", "--x", "kind", "--x", "noise", "-o", str(folder),
+    words = ("--compare", *paths, "--data", str(request_.data), "--private", "gender", "--utility",
+             "task", "--person", "who", "--x", "level", "--x", "kind", "--x", "noise", "-o", str(folder),
              "--tolerance", "0" if code == 2 else "0.02")  # fmt: skip
     exit_code, out, _ = run(capsys, *words)
     assert answer.lower() in out
     assert exit_code == code
     document = json.loads((folder / "comparison.json").read_text())
     assert document["answer"] == answer
+    assert all(share <= 1.5 for share in document["kept"])
+    assert "Of what the raw record tells of the tasks, the first keeps" in out
     paired = document["attributes"]["gender"]["paired"]
     assert paired["low"] <= paired["difference"] <= paired["high"]
 

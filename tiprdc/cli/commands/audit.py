@@ -247,6 +247,13 @@ def _compare(
             for name, attribute in comparison.attributes.items()
         ],
     )
+    if None not in comparison.kept:
+        shares = [numbers.percent(share, 0) for share in comparison.kept if share is not None]
+        terminal.say(
+            console,
+            Text(f"Of what the raw record tells of the tasks, the first keeps {shares[0]}, the"
+                 f" second {shares[1]}."),
+        )  # fmt: skip
     note = (
         f"Balanced accuracy in %. One-sided {100 * comparison.confidence:g} % bounds of the"
         " difference (Newcombe), for all attributes together; p: exact paired test (McNemar)."
