@@ -65,6 +65,14 @@ class ClusterConfig(Settings, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=100, description="GPUs for each trial of a search; a fraction shares one."),
     ] = 0.0
+    gpus_per_attack: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="GPUs for each attack of an audit that can use one; a fraction shares one.",
+        ),
+    ] = 0.0
     retries: Annotated[
         int,
         Meta(ge=0, le=100, description="How often a run resumes by itself after losing a worker."),

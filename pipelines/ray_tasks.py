@@ -14,20 +14,26 @@ T = TypeVar("T")
 
 
 def submit(
-    function: Callable[..., Any], *arguments: Any, retries: int = 1, returns: int = 1
+    function: Callable[..., Any],
+    *arguments: Any,
+    retries: int = 1,
+    returns: int = 1,
+    gpus: float = 0.0,
 ) -> Any:
-    """Start a task as soon as a core is free.
+    """Start a task as soon as a core, and its share of a GPU, are free.
 
     Args:
         function: A function of a module that workers can import.
         arguments: Values, or references to values in Ray's object store.
         retries: How often it starts again after its worker died.
         returns: Number of results.
+        gpus: GPUs that it takes, or a fraction of one.
 
     Returns:
         A reference to the result, or a list of references if `returns` is above 1.
     """
-    remote: Any = ray.remote(num_cpus=1, max_retries=retries, num_returns=returns)(function)
+    options = {"num_cpus": 1, "num_gpus": gpus, "max_retries": retries, "num_returns": returns}
+    remote: Any = ray.remote(**options)(function)
     return remote.remote(*arguments)
 
 

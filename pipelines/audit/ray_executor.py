@@ -13,7 +13,9 @@ import ray
 
 from pipelines import ray_tasks
 from pipelines.observability.progress import Progress
+from tiprdc.attacks.suite import ATTACKS
 from tiprdc.audit.executor import TIMED_OUT
+from tiprdc.audit.tasks import FitRequest
 
 K = TypeVar("K")
 
@@ -24,14 +26,16 @@ class RayExecutor:
     Args:
         on_progress: Called with the label of a kind of tasks, tasks done, and tasks in all.
         on_outcome: Called with the key and the result of each task, or its exception.
+        gpus: GPUs for a fit of an attack that can use one.
     """
 
     def __init__(
         self,
         on_progress: Callable[[str, int, int], None] = lambda label, done, total: None,
         on_outcome: Callable[[Any, Any], None] = lambda key, outcome: None,
+        gpus: float = 0.0,
     ) -> None:
-        self.on_progress, self.on_outcome = on_progress, on_outcome
+        self.on_progress, self.on_outcome, self.gpus = on_progress, on_outcome, gpus
 
     def put(self, value: Any) -> Any:
         """A reference to the value in the object store."""
@@ -39,7 +43,15 @@ class RayExecutor:
 
     def submit(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Any:
         """Start as soon as a core is free; try again once if the worker dies."""
-        return ray_tasks.submit(function, *arguments, returns=returns)
+        return ray_tasks.submit(
+            function, *arguments, returns=returns, gpus=self.gpus_of(*arguments)
+        )
+
+    def gpus_of(self, *arguments: Any) -> float:
+        """GPUs for a task with these arguments: for a fit of an attack that can use one."""
+        request = arguments[0] if arguments else None
+        is_wanted = isinstance(request, FitRequest) and ATTACKS[request.attack].uses_gpu
+        return self.gpus if is_wanted else 0.0
 
     def get(self, tasks: Sequence[Any]) -> list[Any]:
         """The results.

@@ -68,7 +68,8 @@ def audit(
         attacks = AttackMetrics(monitor, len(jobs_of(plan)), artifact)
         with connect(cluster):
             audited = run_audit(
-                plan, evidence, RayExecutor(monitor.set_progress, attacks.task_ended),
+                plan, evidence,
+                RayExecutor(monitor.set_progress, attacks.task_ended, cluster.gpus_per_attack),
                 cluster.most_seconds,
                 lambda: Digests.of_files(*_files(shards, release, unprotected)),
                 Ledger(ledger),

@@ -396,7 +396,7 @@ def planned_runs(plan: Plan) -> list[AttackRun]:
             seed=seed,
             pool=pool,
             attacker_people=PEOPLE,
-            select=0.5,
+            select=0.53 if name == "mlp" else 0.5,
             status="ok",
         )
         for kind in kinds

@@ -103,6 +103,8 @@ class Attack(ABC):
     """Whether the attacker depends on the seed, so that several seeds are worth a try."""
     needs_records: bool = False
     """Whether it cannot do without the records of attacker-train (record_attack.py)."""
+    uses_gpu: ClassVar[bool] = False
+    """Whether its networks are trained on a GPU where there is one."""
     joint: ClassVar[bool] = False
     """Whether one fit serves all targets: a closed form, or one network with several heads."""
     most_records: int | None = None

@@ -57,6 +57,7 @@ class ResidualAttack(TargetsAttack):
     name = "residual"
     kinds = frozenset[Kind]({"flat", "picture"})
     random = True
+    uses_gpu = True
     joint = True
 
     def fit_targets(

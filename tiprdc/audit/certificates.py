@@ -13,6 +13,8 @@ from tiprdc.formats.audit_report import AuditReport
 from tiprdc.statistics.certificate import THEOREM, code_bound
 
 _TOLERANCE = 1e-9
+_COUNTED = ("attacker-train", "attacker-test")
+"""Splits whose people a certificate counts."""
 _CONSTANT = (
     "The code takes one value on all these people: it hides everything because it says nothing."
 )
@@ -56,14 +58,15 @@ def build_certificate(
     )
 
 
-def certificate_faults(name: str, stated: Certificate, plan: Plan) -> Iterator[str]:
+def certificate_faults(name: str, stated: Certificate, audit: AuditReport) -> Iterator[str]:
     """Why a certificate does not follow from its counts; nothing if it does.
 
     Args:
         name: The private attribute.
         stated: As `audit.json` has it.
-        plan: The audit's plan, which gives the confidence and the number of attributes.
+        audit: Its report, which gives confidence, attributes and people.
     """
+    plan = audit.plan
     if len(stated.counts) != len(plan.private[name]):
         yield f"{name}: the counts are of {len(stated.counts)} classes, the plan has others."
         return
@@ -72,6 +75,10 @@ def certificate_faults(name: str, stated: Certificate, plan: Plan) -> Iterator[s
     except ValueError as error:
         yield f"{name}: {error}."
         return
+    counted = sum(sum(row) for row in stated.counts)
+    there = sum(size.people for name, size in audit.splits.items() if name in _COUNTED)
+    if counted > there:
+        yield f"{name}: {counted:,} people are counted, and the splits have {there:,}."
     for key in ("cells", "in_sample", "slack", "bound", "delta"):
         given, again = getattr(stated, key), getattr(computed, key)
         if not abs(given - again) <= _TOLERANCE:
@@ -81,7 +88,7 @@ def certificate_faults(name: str, stated: Certificate, plan: Plan) -> Iterator[s
 def check_certificates(audit: AuditReport) -> dict[str, tuple[str, ...]]:
     """Private attribute with a certificate -> its faults."""
     return {
-        name: tuple(certificate_faults(name, attribute.certificate, audit.plan))
+        name: tuple(certificate_faults(name, attribute.certificate, audit))
         for name, attribute in audit.attributes.items()
         if attribute.certificate is not None
     }

@@ -11,12 +11,12 @@ from typing import Any
 
 from msgspec import structs
 
-from tiprdc.attacks.suite import SUITE_VERSION
+from tiprdc.attacks.suite import SUITE_VERSION, AttackTrial
 from tiprdc.audit.certificates import build_certificate, certificate_faults, delta_of
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.curves import build_curve, order_curves
+from tiprdc.audit.curves import build_curve, curve_jobs, order_curves
 from tiprdc.audit.estimate import estimate_from_counts
-from tiprdc.audit.plan import most_people, policy_of
+from tiprdc.audit.plan import Job, most_people, policy_of
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_bounds import Certificate, Curve
@@ -151,9 +151,27 @@ def _judge_again(report: AuditReport, plan: Plan, where: str) -> Iterator[str]:
         )
     for name, (computed, _) in results.items():
         stated = report.attributes[name]
-        edited = stated.certificate and any(certificate_faults(name, stated.certificate, plan))
+        edited = stated.certificate and any(certificate_faults(name, stated.certificate, report))
         if stated.verdict != computed.verdict or edited or _differs(stated, computed):
             yield f"{where}, {name}: figures do not follow from their counts: {_AUDIT_AGAIN}"
+        if not _has_strongest_curve(name, stated, plan):
+            yield (
+                f"{where}, {name}: the learning curves are not of the strongest attack:"
+                f" {_AUDIT_AGAIN}"
+            )
+
+
+def _has_strongest_curve(name: str, stated: AttributeReport, plan: Plan) -> bool:
+    """Whether there is a curve of the attack that is strongest on attacker-select."""
+    trials = {
+        Job(name, run.representation, run.attack, run.seed, plan.budget, run.pool): AttackTrial(
+            run.select, run.status, 0.0, None
+        )
+        for run in stated.attacks
+    }
+    expected = curve_jobs(plan, name, trials)[:1]
+    there = {(curve.attack, curve.seed, curve.pool) for curve in stated.curves}
+    return not stated.curves or all((j.attack, j.seed, j.pool) in there for j in expected)
 
 
 def _from_counts(stated: Estimate | None, policy: Policy) -> Estimate | None:

@@ -109,6 +109,14 @@ def test_figure_that_does_not_follow_from_counts_is_the_only_reason(fault: str) 
     assert reason.startswith(f"{WHERE}, {ATTRIBUTE}: figures do not follow from their counts")
 
 
+def test_curves_of_a_weaker_attack_are_refused() -> None:
+    def swap(raw: dict[str, Any]) -> None:
+        raw["attributes"][ATTRIBUTE]["curves"][0]["attack"] = "ridge"
+
+    (reason,) = blockers(edited(swap))
+    assert "curves are not of the strongest attack" in reason
+
+
 @pytest.mark.parametrize("key", ["low", "high"])
 @pytest.mark.parametrize(("shift", "refused"), [(1e-7, True), (1e-11, False)])
 def test_bound_may_differ_by_rounding_only(key: str, shift: float, refused: bool) -> None:

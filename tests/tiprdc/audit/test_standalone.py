@@ -219,8 +219,8 @@ def test_two_models_are_compared_on_the_same_people(
     for path, weights in zip(paths, (first, second), strict=True):
         write_columns_model(Path(path), weights)
     words = ("--compare", *paths, "--data", str(request_.data), "--private", "gender", "--utility",
-             "task", "--person", "who", "--x", "level", "--x", "kind", "--x", "noise", "-o", str(folder),
-             "--tolerance", "0" if code == 2 else "0.02")  # fmt: skip
+             "task", "--person", "who", "--x", "level", "--x", "kind", "--x", "noise",
+             "-o", str(folder), "--tolerance", "0" if code == 2 else "0.02")  # fmt: skip
     exit_code, out, _ = run(capsys, *words)
     assert answer.lower() in out
     assert exit_code == code

@@ -20,6 +20,7 @@ from tiprdc.formats.audit_report import parse_audit
 def audit(**changes: Any) -> dict[str, Any]:
     raw = image_audit()
     raw["attributes"]["skin_tone"]["certificate"] = {**certificate(), **changes}
+    raw["splits"]["attacker-train"] = {"people": 20_000, "records": 20_000}
     return raw
 
 
@@ -60,6 +61,12 @@ def test_edited_counts_are_refused(tmp_path: Path) -> None:
 )
 def test_certificate_that_does_not_add_up_is_named(changes: dict[str, Any], words: str) -> None:
     assert words in " ".join(faults(audit(**changes)))
+
+
+def test_more_people_than_the_splits_have_are_refused() -> None:
+    raw = audit()
+    raw["splits"]["attacker-train"] = {"people": 1000, "records": 1000}
+    assert "20,000 people are counted, and the splits have" in " ".join(faults(raw))
 
 
 def test_audit_without_certificate_is_said(tmp_path: Path) -> None:
