@@ -65,6 +65,10 @@ test-lowest: ## the fast tests in .venv-lowest, with the lowest versions that py
 coverage: setup ## the fast tests, and the share of lines that they run
 	$(PYTEST)/coverage.xml -m "not slow and not cluster" --cov --cov-report term
 
+mutants: setup ## mutation tests of statistics, verdict, gate and plan, half an hour; mutmut results lists them
+	$(PIP) install --quiet --disable-pip-version-check -c constraints.txt -e ".[mutation]"
+	OMP_NUM_THREADS=1 mutmut run --max-children 2
+
 cluster-test: setup ## docs/cluster.md on three hosts in namespaces of this machine, as root
 	python -m tests.cluster
 
@@ -78,4 +82,4 @@ bench: setup ## measure seconds and memory of each stage, and of a graph that is
 	python -m benchmarks.speed.graph
 
 clean: ## remove artifacts, reports, builds and caches (not .venv, not DVC's cache)
-	rm -rf artifacts reports runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf artifacts reports runs build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
