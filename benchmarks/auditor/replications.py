@@ -36,7 +36,7 @@ COLUMNS = (
     "verdict", "attack", "correct", "people", "low", "high", "seconds",
 )  # fmt: skip
 FAST = (*(name for name in FAST_ATTACKS["flat"] if name != "kernel"), "ridge")
-FASTEST = ("logistic_regression", "quadratic", "gradient_boosting", "ridge")
+FASTEST = ("logistic_regression", "quadratic", "second_moments", "gradient_boosting", "ridge")
 EVERY = (*FAST_ATTACKS["flat"], "mlp", "ridge", "residual", "recursive_features")
 """The suite on features."""
 POLICY = PolicyConfig(margin=0.10, min_people=20)
@@ -108,7 +108,7 @@ def experiments() -> Iterator[Experiment]:
             )  # fmt: skip
     for fixture in ("plain", *LEAKS, "parity", "ring", "digit", "thin", "spread"):
         yield Experiment(
-            name="recovered", fixture=fixture, accuracy=0.8, setup=LARGE, replications=3
+            name="recovered", fixture=fixture, accuracy=0.8, setup=LARGE, replications=2
         )
     for fixture in ("pattern", "order"):
         yield Experiment(

@@ -25,6 +25,7 @@ from tiprdc.attacks.quadratic import QuadraticAttack
 from tiprdc.attacks.recursive_features import RecursiveFeaturesAttack
 from tiprdc.attacks.residual import ResidualAttack
 from tiprdc.attacks.ridge import RidgeAttack
+from tiprdc.attacks.second_moments import SecondMomentsAttack
 from tiprdc.attacks.stack import fit_stack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics.scores import balanced_accuracy
@@ -37,6 +38,7 @@ ATTACKS: dict[str, Attack] = {
     for attack in (
         LogisticRegressionAttack(),
         QuadraticAttack(),
+        SecondMomentsAttack(),
         GradientBoostingAttack(),
         NearestNeighboursAttack(),
         KernelAttack(),
