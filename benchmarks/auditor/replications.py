@@ -36,7 +36,7 @@ COLUMNS = (
     "verdict", "attack", "correct", "people", "low", "high", "seconds",
 )  # fmt: skip
 FAST = (*(name for name in FAST_ATTACKS["flat"] if name != "kernel"), "ridge")
-FASTEST = ("logistic_regression", "quadratic", "second_moments", "gradient_boosting", "ridge")
+FASTEST = ("logistic_regression", "quadratic", "moments", "gradient_boosting", "ridge")
 EVERY = (*FAST_ATTACKS["flat"], "mlp", "ridge", "residual", "recursive_features")
 """The suite on features."""
 POLICY = PolicyConfig(margin=0.10, min_people=20)

@@ -20,12 +20,12 @@ from tiprdc.attacks.gru import GruAttack
 from tiprdc.attacks.kernel import KernelAttack
 from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
 from tiprdc.attacks.mlp import MlpAttack
+from tiprdc.attacks.moments import MomentsAttack
 from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
 from tiprdc.attacks.quadratic import QuadraticAttack
 from tiprdc.attacks.recursive_features import RecursiveFeaturesAttack
 from tiprdc.attacks.residual import ResidualAttack
 from tiprdc.attacks.ridge import RidgeAttack
-from tiprdc.attacks.second_moments import SecondMomentsAttack
 from tiprdc.attacks.stack import fit_stack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics.scores import balanced_accuracy
@@ -38,7 +38,7 @@ ATTACKS: dict[str, Attack] = {
     for attack in (
         LogisticRegressionAttack(),
         QuadraticAttack(),
-        SecondMomentsAttack(),
+        MomentsAttack(),
         GradientBoostingAttack(),
         NearestNeighboursAttack(),
         KernelAttack(),

@@ -77,7 +77,7 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
     ] = (
         "logistic_regression",
         "quadratic",
-        "second_moments",
+        "moments",
         "gradient_boosting",
         "nearest_neighbours",
         "kernel",

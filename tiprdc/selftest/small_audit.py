@@ -36,7 +36,7 @@ from tiprdc.selftest.base import Fixture
 ATTRIBUTE = "u"
 FAST_ATTACKS: dict[Kind, tuple[str, ...]] = {
     "flat": (
-        "logistic_regression", "quadratic", "second_moments", "gradient_boosting",
+        "logistic_regression", "quadratic", "moments", "gradient_boosting",
         "nearest_neighbours", "kernel",
     ),
     "picture": ("logistic_regression", "cnn"),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.base import Attacker, TrainingSet
 from tiprdc.attacks.learning_curve import curve_sizes
-from tiprdc.attacks.second_moments import SecondMomentsAttack
+from tiprdc.attacks.moments import MomentsAttack
 from tiprdc.attacks.suite import ATTACKS, try_stack
 from tiprdc.attacks.views import VIEWS, views
 from tiprdc.selftest.fixtures import FIXTURES
@@ -50,17 +50,17 @@ def test_recursive_features_find_few_directions_among_many() -> None:
 
 
 @pytest.mark.parametrize(("name", "least"), [("thin", 0.53), ("spread", 0.58), ("norm", 0.75)])
-def test_second_moments_find_what_many_columns_share(name: str, least: float) -> None:
+def test_moments_find_what_many_columns_share(name: str, least: float) -> None:
     rng = np.random.default_rng(0)
     (z, u), (others, truth) = (FIXTURES[name].draw(4000, 0.8, rng) for _ in range(2))
-    attacker = SecondMomentsAttack().fit(z, u, 2, 0, 1)
+    attacker = MomentsAttack().fit(z, u, 2, 0, 1)
     assert np.mean(attacker.predict(others) == truth) > least
 
 
-def test_second_moments_of_a_class_with_one_person() -> None:
+def test_moments_of_a_class_with_one_person() -> None:
     z = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     u = np.array([0, 1] * 24 + [1, 2])
-    probabilities = SecondMomentsAttack().fit(z, u, 4, 0, 1).probabilities(z)
+    probabilities = MomentsAttack().fit(z, u, 4, 0, 1).probabilities(z)
     assert probabilities.shape == (50, 4)
     assert np.isfinite(probabilities).all()
 
