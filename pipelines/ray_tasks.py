@@ -32,8 +32,9 @@ def submit(
     Returns:
         A reference to the result, or a list of references if `returns` is above 1.
     """
-    options = {"num_cpus": 1, "num_gpus": gpus, "max_retries": retries, "num_returns": returns}
-    remote: Any = ray.remote(**options)(function)
+    remote: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=retries, num_returns=returns)(
+        function
+    )
     return remote.remote(*arguments)
 
 

@@ -21,7 +21,9 @@ class Calibration:
     def __init__(self, scores: NDArray[np.floating], u: NDArray[np.int64], classes: int) -> None:
         self.frequencies = class_frequencies(u, classes)
         self.regression = (
-            LogisticRegression(C=1e3, max_iter=1000).fit(scores, u) if len(np.unique(u)) > 1 else None
+            LogisticRegression(C=1e3, max_iter=1000).fit(scores, u)
+            if len(np.unique(u)) > 1
+            else None
         )
 
     def __call__(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:

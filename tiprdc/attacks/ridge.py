@@ -82,7 +82,7 @@ class RidgeAttack(TargetsAttack):
         self, attackers: Mapping[str, Attacker], z: NDArray[Any]
     ) -> dict[str, NDArray[np.float64]]:
         of_fit = {n: a for n, a in attackers.items() if isinstance(a, RidgeAttacker)}
-        blocks: dict[str, list[NDArray[np.float32]]] = {name: [] for name in of_fit}
+        blocks: dict[str, list[NDArray[np.floating]]] = {name: [] for name in of_fit}
         expansion = next(iter(of_fit.values())).expansion
         for block in np.array_split(z, max(1, -(-len(z) // BLOCK))):
             columns = expansion(block)
