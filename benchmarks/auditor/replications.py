@@ -82,7 +82,7 @@ def experiments() -> Iterator[Experiment]:
         )
     for setup in (FEW, THIN):
         yield Experiment(
-            name="verdicts", fixture="independent", accuracy=0.5, setup=setup, replications=20
+            name="verdicts", fixture="independent", accuracy=0.5, setup=setup, replications=10
         )
     yield Experiment(
         name="false alarm", fixture="independent", accuracy=0.5, setup=SMALL,
