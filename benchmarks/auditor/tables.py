@@ -40,8 +40,11 @@ def _lines(rows: list[Row]) -> Iterator[str]:
     yield from _verdicts(groups)
     yield from _alarms(groups)
     yield from _power()
-    yield from _detection(_by_size(groups))
-    yield from _recovered(groups)
+    experiments = {key[0] for key in groups}
+    if experiments & {"detection", "exposed"}:
+        yield from _detection(_by_size(groups))
+    if "recovered" in experiments:
+        yield from _recovered(groups)
 
 
 def _of(groups: Groups, experiment: str) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
