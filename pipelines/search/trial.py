@@ -22,9 +22,7 @@ from pipelines.search.space import TuneConfig, trial_settings
 from pipelines.training.run import TrainConfig
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
-from tiprdc.attacks.suite import ATTACKS, try_attack
-from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.estimate import kept_share
+from tiprdc.attacks.suite import ATTACKS, raw_attacks, try_attack
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split, searched_records
 from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, interval, prior
@@ -74,7 +72,7 @@ class TrialData:
         )  # fmt: skip
         x, labels = attack_inputs(self.select.x, schema), self.select.labels
         best = {name: prior(schema.classes(name)) for name in tasks}
-        for attack in AuditConfig().raw_attacks(schema.modality, len(self.attack)):
+        for attack in raw_attacks(schema.modality, len(self.attack)):
             for name, probe in try_attack(attack, data, tasks, x, labels, seed).items():
                 best[name] = max(best[name], probe.select or 0.0)
         told = {n: value for n, value in best.items() if value > prior(schema.classes(n))}
@@ -202,8 +200,9 @@ def _attack(trainer: Trainer, config: TuneConfig, data: TrialData, seed: int) ->
 
 def _kept(tasks: Mapping[str, Interval], data: TrialData) -> float:
     """Mean share kept of the tasks that the raw record tells; NaN without any."""
+    guesses = {name: prior(data.schema.classes(name)) for name in data.ceilings}
     shares = [
-        kept_share(tasks[name].value, ceiling, prior(data.schema.classes(name)))
+        (tasks[name].value - guesses[name]) / (ceiling - guesses[name])
         for name, ceiling in data.ceilings.items()
     ]
     return float(np.mean(shares)) if shares else math.nan

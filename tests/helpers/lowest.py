@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "constraints-lowest.txt"
-TOOLS = ("test", "dev")
+TOOLS = ("test", "dev", "mutation")
 """Extras that no user installs."""
 _HEAD = """\
 # The lowest allowed version of each runtime dependency, for `make test-lowest`.

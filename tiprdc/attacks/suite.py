@@ -56,6 +56,21 @@ ATTACKS: dict[str, Attack] = {
 """Every attribute-inference attack by its name in params.yaml."""
 
 
+_RAW = {
+    "image": ("residual", "ridge"),
+    "table": ("residual", "gradient_boosting", "ridge"),
+    "text": ("bag_of_tokens", "ridge", "gru"),
+}
+MANY_PICTURES = 30_000
+"""More pictures than this are read by convolutions alone: `ridge` was far behind them there."""
+
+
+def raw_attacks(modality: str, records: int) -> tuple[str, ...]:
+    """The default attacks on raw records of this modality, fitted on so many."""
+    many = modality == "image" and records > MANY_PICTURES
+    return _RAW[modality][:1] if many else _RAW[modality]
+
+
 def attack_named(name: str, where: str, *, records: bool = False) -> Attack:
     """The attack of this name.
 

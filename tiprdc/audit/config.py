@@ -7,17 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from tiprdc.attacks.measure import FAMILIES
-from tiprdc.attacks.suite import ATTACKS, attack_named
+from tiprdc.attacks.suite import ATTACKS, attack_named, raw_attacks
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.settings import MAX_SEED, Settings
-
-_RAW = {
-    "image": ("residual", "ridge"),
-    "table": ("residual", "gradient_boosting", "ridge"),
-    "text": ("bag_of_tokens", "ridge", "gru"),
-}
-MANY_PICTURES = 30_000
-"""More pictures than this are read by convolutions alone: `ridge` was far behind them there."""
 
 
 class PolicyConfig(Settings, frozen=True, kw_only=True):
@@ -163,7 +155,4 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
         for name in self.raw:
             if kind not in ATTACKS[name].kinds:
                 raise ConfigError("audit.raw", name, f"an attack on {modality} records")
-        default = _RAW[modality]
-        if modality == "image" and records > MANY_PICTURES:
-            default = default[:1]
-        return self.raw or default
+        return self.raw or raw_attacks(modality, records)
