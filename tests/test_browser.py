@@ -128,7 +128,7 @@ def search_rows() -> list[dict[str, float]]:
         {"privacy_weight": 0.3 + n / 40, "budget": 0.1, "features": 16, "seconds": 1.0}
         | {"advantage": 0.3 - n / 100, "advantage_low": 0.27 - n / 100}
         | {"advantage_high": 0.33 - n / 100, "utility": 0.8 - n / 200 - n % 3 / 100}
-        | {"utility_low": 0.75 - n / 200, "utility_high": 0.83 - n / 200}
+        | {"utility_low": 0.75 - n / 200, "utility_high": 0.83 - n / 200, "kept": 0.6 - n / 200}
         for n in range(20)
     ]
 
