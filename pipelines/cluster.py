@@ -66,12 +66,7 @@ class ClusterConfig(Settings, frozen=True, kw_only=True):
         Meta(ge=0, le=100, description="GPUs for each trial of a search; a fraction shares one."),
     ] = 0.0
     gpus_per_attack: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1,
-            description="GPUs for each attack of an audit that can use one; a fraction shares one.",
-        ),
+        float, Meta(ge=0, le=1, description="GPUs for each attack of an audit that can use one.")
     ] = 0.0
     retries: Annotated[
         int,

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from tiprdc.statistics.scores import kept_share
+
 CONFIDENCE = 0.95
 
 
@@ -78,7 +80,7 @@ def kept(
     shares, influences = [], []
     for task, value in values.items():
         room = ceilings[task].value - priors[task]
-        share = (value.value - priors[task]) / room
+        share = kept_share(value.value, ceilings[task].value, priors[task])
         shares.append(share)
         influences.append((value.influence - share * ceilings[task].influence) / room)
     return Rate(float(np.mean(shares)), np.mean(influences, axis=0))

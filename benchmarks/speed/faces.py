@@ -9,14 +9,12 @@ little. For an older revision, run this file with a checkout of it first on PYTH
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.speed.figures import show
 from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 
 FIRST = 1000
@@ -40,13 +38,7 @@ def main(
         "faces a second of a core": (people - FIRST) / seconds[1],
         f"seconds for the first {FIRST:,} faces": seconds[0],
     }
-    if as_json:
-        typer.echo(json.dumps(figures, indent=1))
-        return
-    table = Table("what", "measured")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:,.2f}" if value < 100 else f"{value:,.0f}")
-    Console().print(table)
+    show(figures, as_json=as_json)
 
 
 if __name__ == "__main__":

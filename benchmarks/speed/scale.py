@@ -9,7 +9,6 @@ by a billion records and a thousand workers, and marks what is arithmetic only.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,9 +19,8 @@ import torch
 import typer
 from dvc_data.hashfile.hash import file_md5
 from msgspec.structs import replace
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.speed.figures import show
 from pipelines.params import load
 from pipelines.sharding import Plan, PrepareConfig, make_plan
 from pipelines.training.run import TrainConfig
@@ -46,13 +44,7 @@ def main(
     plan, records, figures = _prepare(people)
     trainer = _trainer(records, plan)
     figures |= _train(trainer, records) | _checkpoint(trainer) | _digest()
-    if as_json:
-        typer.echo(json.dumps(figures, indent=1))
-        return
-    table = Table("what", "measured")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.3g}" if value < 1000 else f"{value:,.0f}")
-    Console().print(table)
+    show(figures, as_json=as_json)
 
 
 def _prepare(people: int) -> tuple[Plan, Records, Figures]:

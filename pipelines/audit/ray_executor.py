@@ -13,9 +13,7 @@ import ray
 
 from pipelines import ray_tasks
 from pipelines.observability.progress import Progress
-from tiprdc.attacks.suite import ATTACKS
 from tiprdc.audit.executor import TIMED_OUT
-from tiprdc.audit.tasks import FitRequest
 
 K = TypeVar("K")
 
@@ -26,7 +24,7 @@ class RayExecutor:
     Args:
         on_progress: Called with the label of a kind of tasks, tasks done, and tasks in all.
         on_outcome: Called with the key and the result of each task, or its exception.
-        gpus: GPUs for a fit of an attack that can use one.
+        gpus: GPUs for a task that can use one.
     """
 
     def __init__(
@@ -41,17 +39,12 @@ class RayExecutor:
         """A reference to the value in the object store."""
         return ray.put(value)
 
-    def submit(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Any:
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, returns: int = 1, gpu: bool = False
+    ) -> Any:
         """Start as soon as a core is free; try again once if the worker dies."""
-        return ray_tasks.submit(
-            function, *arguments, returns=returns, gpus=self.gpus_of(*arguments)
-        )
-
-    def gpus_of(self, *arguments: Any) -> float:
-        """GPUs for a task with these arguments: for a fit of an attack that can use one."""
-        request = arguments[0] if arguments else None
-        is_wanted = isinstance(request, FitRequest) and ATTACKS[request.attack].uses_gpu
-        return self.gpus if is_wanted else 0.0
+        gpus = self.gpus if gpu else 0.0
+        return ray_tasks.submit(function, *arguments, returns=returns, gpus=gpus)
 
     def get(self, tasks: Sequence[Any]) -> list[Any]:
         """The results.

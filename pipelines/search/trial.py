@@ -27,6 +27,7 @@ from tiprdc.datasets.schema import Records, Schema, read_schema, read_split, sea
 from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, interval, prior
 from tiprdc.statistics.sampling import balanced_sample
+from tiprdc.statistics.scores import kept_share
 from tiprdc.training.trainer import Trainer
 from tiprdc.training.worker import WorkerContext
 
@@ -200,9 +201,8 @@ def _attack(trainer: Trainer, config: TuneConfig, data: TrialData, seed: int) ->
 
 def _kept(tasks: Mapping[str, Interval], data: TrialData) -> float:
     """Mean share kept of the tasks that the raw record tells; NaN without any."""
-    guesses = {name: prior(data.schema.classes(name)) for name in data.ceilings}
     shares = [
-        (tasks[name].value - guesses[name]) / (ceiling - guesses[name])
+        kept_share(tasks[name].value, ceiling, prior(data.schema.classes(name)))
         for name, ceiling in data.ceilings.items()
     ]
     return float(np.mean(shares)) if shares else math.nan

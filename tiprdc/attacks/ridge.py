@@ -82,15 +82,9 @@ class RidgeAttack(TargetsAttack):
         self, attackers: Mapping[str, Attacker], z: NDArray[Any]
     ) -> dict[str, NDArray[np.float64]]:
         of_fit = {n: a for n, a in attackers.items() if isinstance(a, RidgeAttacker)}
-        blocks: dict[str, list[NDArray[np.floating]]] = {name: [] for name in of_fit}
-        expansion = next(iter(of_fit.values())).expansion
-        for block in np.array_split(z, max(1, -(-len(z) // BLOCK))):
-            columns = expansion(block)
-            for name, attacker in of_fit.items():
-                blocks[name].append(columns @ attacker.weights - attacker.offset)
         return {
-            name: attacker.weigh(attacker.calibration(np.concatenate(blocks[name])))
-            for name, attacker in of_fit.items()
+            name: of_fit[name].weigh(of_fit[name].calibration(scores))
+            for name, scores in _scores(of_fit, z).items()
         }
 
 
@@ -116,9 +110,20 @@ class RidgeAttacker(Attacker):
 
     def posterior(self, z: NDArray[Any]) -> NDArray[np.float64]:
         """p(u | z) `[N, K]`."""
-        blocks = np.array_split(z, max(1, -(-len(z) // BLOCK)))
-        scores = [self.expansion(block) @ self.weights - self.offset for block in blocks]
-        return self.calibration(np.concatenate(scores))
+        return self.calibration(_scores({"": self}, z)[""])
+
+
+def _scores(
+    attackers: Mapping[str, RidgeAttacker], z: NDArray[Any]
+) -> dict[str, NDArray[np.floating]]:
+    """Scores `[N, K]` of the attackers of one fit, which share the expansion."""
+    expansion = next(iter(attackers.values())).expansion
+    parts: dict[str, list[NDArray[np.floating]]] = {name: [] for name in attackers}
+    for block in np.array_split(z, max(1, -(-len(z) // BLOCK))):
+        columns = expansion(block)
+        for name, attacker in attackers.items():
+            parts[name].append(columns @ attacker.weights - attacker.offset)
+    return {name: np.concatenate(scores) for name, scores in parts.items()}
 
 
 @dataclass(frozen=True)

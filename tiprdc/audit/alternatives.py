@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.suite import ATTACKS, predict_all
-from tiprdc.audit.estimate import kept_share
 from tiprdc.audit.executor import Executor, failure
 from tiprdc.audit.metrics import complete_mean
 from tiprdc.audit.representations import Representations
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Alternative
 from tiprdc.models.linear_noise import fit_alternative
-from tiprdc.statistics.scores import balanced_accuracy
+from tiprdc.statistics.scores import balanced_accuracy, kept_share
 
 ATTACK = "ridge"
 PEOPLE = 8000

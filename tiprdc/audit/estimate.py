@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tiprdc.formats.audit_report import Estimate
 from tiprdc.statistics.binomial import interval
+from tiprdc.statistics.scores import kept_share
 
 
 def estimate_from_counts(
@@ -48,8 +49,3 @@ def kept(released: Estimate | None, ceiling: Estimate | None, prior: float) -> f
     if released is None or ceiling is None or not ceiling.low > prior:
         return None
     return kept_share(released.balanced_accuracy, ceiling.balanced_accuracy, prior)
-
-
-def kept_share(rate: float, ceiling: float, prior: float) -> float:
-    """(rate - prior) / (ceiling - prior), for a ceiling above the prior."""
-    return (rate - prior) / (ceiling - prior)

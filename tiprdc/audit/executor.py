@@ -30,8 +30,16 @@ class Executor(Protocol):
     def put(self, value: Any) -> Any:
         """A reference to a value, to use as an argument; the value is sent once."""
 
-    def submit(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
-        """A task for the function's result, or one for each of its several results."""
+    def submit(
+        self, function: Callable[..., Any], *args: Any, returns: int = 1, gpu: bool = False
+    ) -> Any:
+        """A task for the function's result, or one for each of its several results.
+
+        Args:
+            function, args: The call.
+            returns: Number of results.
+            gpu: Whether it can use a GPU.
+        """
 
     def get(self, tasks: Sequence[Any]) -> list[Any]:
         """The results of these tasks.
@@ -70,7 +78,9 @@ class InProcess:
         """The value itself."""
         return value
 
-    def submit(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+    def submit(
+        self, function: Callable[..., Any], *args: Any, returns: int = 1, gpu: bool = False
+    ) -> Any:
         """A task that runs once, when its result is needed."""
         task = _Task(function, args)
         return task if returns == 1 else tuple(_TaskItem(task, n) for n in range(returns))

@@ -123,7 +123,7 @@ def submit_fit(
     submitted = represented.executor.submit(
         tasks.fit, request, pool[read], labels.of(job.pool, representation), x,
         represented.part("select")[read], labels.of("select", representation),
-        returns=2 * len(group),
+        returns=2 * len(group), gpu=attack.uses_gpu,
     )  # fmt: skip
     trials = dict(zip(group, submitted[: len(group)], strict=True))
     return trials, dict(zip(group, submitted[len(group) :], strict=True))

@@ -15,8 +15,6 @@ STACK = "stack"
 """Name of the stack of all attacks, which is fitted on people that no attack was fitted on."""
 GROWTH = 10
 """The attacker of the policy has this many times the people of the audit's attackers by default."""
-
-
 FEW_MORE = 4 / 3
 """Attackers who may know extractor-train always do where their pool grows by less than this."""
 RECORD_PEOPLE = 16_000
@@ -132,15 +130,16 @@ def _pools(plan: Plan, representation: Representation, attack: str) -> tuple[Poo
         return ("fresh",)
     if representation != "released":
         return (largest_pool(plan),)
-    most = ATTACKS[attack].most_records or max(plan.attackers.values())
-    pools: list[Pool] = ["fresh"]
-    if plan.attackers.get("all", math.inf) < FEW_MORE * plan.attackers["fresh"]:
-        pools = ["all"]
-    for pool in ("all", "views"):
-        copies = pool == "views" and ATTACKS[attack].needs_records
-        grows = pool in plan.attackers and plan.attackers[pools[-1]] < min(
-            most, plan.attackers[pool]
-        )
-        if grows and not copies:
+    sizes = dict(plan.attackers)
+    if sizes.get("all", math.inf) < FEW_MORE * sizes["fresh"]:
+        del sizes["fresh"]
+    if ATTACKS[attack].needs_records:
+        sizes.pop("views", None)
+    most = ATTACKS[attack].most_records or math.inf
+    smaller = 0
+    pools: list[Pool] = []
+    for pool, size in sorted(sizes.items(), key=lambda item: item[1]):
+        if smaller < most:
             pools.append(pool)
+        smaller = size
     return tuple(pools)

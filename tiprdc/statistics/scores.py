@@ -1,4 +1,4 @@
-"""Scores of an attacker's decisions and probabilities: balanced accuracy, bits of leakage."""
+"""Scores of decisions and probabilities: balanced accuracy, share kept, bits of leakage."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def balanced_accuracy(
         raise ValueError("balanced accuracy needs a record of every class")
     recognised = np.bincount(truth[decisions == truth], minlength=classes)
     return float(np.mean(recognised / of_class))
+
+
+def kept_share(rate: float, ceiling: float, prior: float) -> float:
+    """(rate - prior) / (ceiling - prior), for a ceiling above the prior."""
+    return (rate - prior) / (ceiling - prior)
 
 
 def leakage_bits(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
