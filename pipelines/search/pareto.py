@@ -131,8 +131,10 @@ def format_proposal(proposal: Mapping[str, Any]) -> str:
         return f"{head}: no setting; {proposal['none']}"
     figures = proposal["figures"]
     settings = {**proposal["train"]["objective"], **proposal["train"]["extractor"]}
+    # NaN: the raw record tells none of the tasks.
+    kept = "" if np.isnan(figures["kept"]) else f" ({figures['kept']:.0%} kept)"
     return (
-        f"{head}: utility {figures['utility']:.3f} ({figures['kept']:.0%} kept), advantage"
+        f"{head}: utility {figures['utility']:.3f}{kept}, advantage"
         f" {figures['advantage']:.3f} with "
         + (", ".join(f"{name} {value}" for name, value in settings.items()))
     )

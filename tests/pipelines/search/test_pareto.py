@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
@@ -85,6 +86,12 @@ def test_proposal_is_the_highest_utility_within_each_limit() -> None:
         "advantage of at most 0.2: utility 0.850 (65% kept), advantage 0.170 with budget 0.1, "
         "privacy_weight 0.8, features 16"
     )
+
+
+def test_proposal_is_silent_about_kept_where_no_task_can_be_told() -> None:
+    table = aggregate_seeds(pd.DataFrame([{**row(0.8, 0.1, 0.85), "kept": np.nan}]), SEARCHED)
+    (_, proposal) = proposals(table, CONFIG)
+    assert "utility 0.850, advantage 0.100 with" in format_proposal(proposal)
 
 
 def test_write_makes_table_page_chart_and_params_sections(tmp_path: Path) -> None:
