@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[1]
 
 GROUPS = ("ray", "repro")
 """Markers whose files run in one worker each, and start first: they take longest."""
+SLOW_TIMEOUT = 900
+"""Seconds: such a test starts a dozen processes of Ray, each slow on a busy machine."""
 EXCUSED = "TIPRDC_ABSENT_PROGRAMS"
 """Environment variable: programs that CI could not install, separated by spaces (`.ci/run`)."""
 # On a busy machine any example may be slow.
@@ -123,8 +125,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of GROUPS start first."""
+    """Tests of GROUPS start first; slow tests have SLOW_TIMEOUT."""
     items.sort(key=_order)
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,7 +16,6 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.batch_norm import BatchNorm
@@ -134,6 +133,9 @@ def _vgg16_bn(cut: int, size: tuple[int, int]) -> Body:
 
 
 def _resnet18(cut: int, size: tuple[int, int]) -> Body:
+    # Here, since torchvision loads torch's compiler: seconds for every worker of other networks.
+    from torchvision.models import resnet18
+
     network = resnet18(norm_layer=BatchNorm)
     names = ["conv1", "bn1", "relu", "maxpool", *(f"layer{n}" for n in range(1, cut + 1))]
     return Body(

@@ -8,23 +8,18 @@ runs). Only the first training step needs it: checkpoints hold the trained weigh
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
-from torchvision.models import resnet18, vgg16_bn
+from torch import Tensor
 
 from tiprdc.errors import ConfigError
-from tiprdc.models.backbone import Backbone, BackboneFamily
+from tiprdc.models.backbone import Backbone
 
 _WHERE = "train.extractor.pretrained"
-_CONSTRUCTORS: dict[BackboneFamily, Callable[[], nn.Module]] = {
-    "vgg16_bn": vgg16_bn,
-    "resnet18": resnet18,
-}
 _HEADS = ("classifier.", "fc.")
 _COUNTER = "num_batches_tracked"
 
@@ -74,8 +69,11 @@ def load_weights(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
 
 
 def _check(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
+    # Here, as in `backbone`: torchvision loads torch's compiler.
+    from torchvision.models import get_model
+
     with torch.device("meta"):
-        expected = _CONSTRUCTORS[backbone.family]().state_dict()
+        expected = get_model(backbone.family).state_dict()
     needed = {backbone.prefix + name for name in backbone.layers.state_dict()}
     missing = [k for k in expected if k in needed and k not in weights and _COUNTER not in k]
     unknown = [k for k in weights if k not in expected and not k.startswith(_HEADS)]

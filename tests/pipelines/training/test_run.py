@@ -83,19 +83,17 @@ def test_killed_run_resumes_after_its_last_epoch(
     # The storage of a run that was killed after its first epoch.
     short = structs.replace(CONFIG, schedule=structs.replace(CONFIG.schedule, epochs=1))
     monkeypatch.setattr(Storage, "forget", lambda *_: None)
-    train(short, cluster, **_paths(tmp_path))
+    train(short, cluster, **_paths(tmp_path), roles=["protected"])
     monkeypatch.undo()
-    left = {folder.name.split("-")[0]: folder for folder in (tmp_path / "runs").iterdir()}
+    (left,) = (tmp_path / "runs").iterdir()
     schema = run.read_schema(tmp_path / "shards")
-    for role in run.ROLES:
-        name = run._settings(CONFIG, role, tmp_path / "shards", schema)["name"]
-        shutil.move(left[role], tmp_path / "runs" / name)
+    name = run._settings(CONFIG, "protected", tmp_path / "shards", schema)["name"]
+    shutil.move(left, tmp_path / "runs" / name)
 
-    train(CONFIG, cluster, **_paths(tmp_path))
+    train(CONFIG, cluster, **_paths(tmp_path), roles=["protected"])
     first = checkpoint.history(tmp_path / "ck" / "protected")
     assert [epoch["epoch"] for epoch in first] == [1, 2]
     # The first epoch, from the checkpoint under the new name, and the second: each once.
-    name = run._settings(CONFIG, "protected", tmp_path / "shards", schema)["name"]
     lines = [line for line in read(tmp_path / "logs" / "train.jsonl") if line.get("run") == name]
     assert [line["number"] for line in lines if line["event"] == "epoch"] == [1, 2]
     assert [line["resumed"] for line in lines if line["event"] == "started"] == [True]
