@@ -101,6 +101,16 @@ METRICS: dict[str, Metric] = {
             _RUN,
         ),
         Metric(
+            "tiprdc_train_head_kept_ratio",
+            "Share of the trunk's variance that a decoder rebuilds from the head's features",
+            _RUN,
+        ),
+        Metric(
+            "tiprdc_train_head_confidence_nats",
+            "Divergence of the uniform guess from those of the head's adversaries",
+            _RUN,
+        ),
+        Metric(
             "tiprdc_train_kl_nats",
             "Mean KL term of the bottleneck: upper bound on what z tells of a record",
             _RUN,

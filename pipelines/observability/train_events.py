@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pipelines.observability.progress import console
 from pipelines.observability.stage_monitor import StageMonitor, uninformed_score
@@ -51,27 +51,36 @@ class EventSender:
         self.send("steps", figures["train_epoch"], figures=figures)
 
 
+class Run(NamedTuple):
+    """A run as the stage knows it.
+
+    Args:
+        name: In the event log; it changes with what is trained.
+        objective: Decides which losses there are.
+        epochs: Epochs in all.
+    """
+
+    name: str
+    objective: ObjectiveConfig
+    epochs: int
+
+
 class EventReceiver:
     """The stage's end of the queue: writes event log and metrics, gives epochs to progress bars.
 
     Args:
         queue: The queue that workers send to.
         monitor: The stage's monitor.
-        runs: Run -> its name in the event log, which changes with what is trained, and its
-            objective.
-        epochs: Epochs that each run trains in all.
+        runs: Run, as workers name it -> what the stage knows of it.
     """
 
     def __init__(
         self,
         queue: Queue,
         monitor: StageMonitor,
-        runs: Mapping[str, tuple[str, ObjectiveConfig]],
-        epochs: int,
+        runs: Mapping[str, Run],
     ) -> None:
-        self.queue, self.monitor, self.epochs = queue, monitor, epochs
-        self.names = {run: name for run, (name, _) in runs.items()}
-        self.objectives = {run: objective for run, (_, objective) in runs.items()}
+        self.queue, self.monitor, self.runs = queue, monitor, runs
 
     def get(self, block: bool = True, timeout: float | None = None) -> tuple[str, int]:
         """Process the next event; returns (run, epochs done).
@@ -84,17 +93,17 @@ class EventReceiver:
         return event["run"], int(event["epoch"])
 
     def _started(self, run: str, event: Mapping[str, Any]) -> None:
-        objective = self.objectives[run]
+        objective = self.runs[run].objective
         self.monitor.set_run_metrics(
             run,
             {
-                "train_epochs": self.epochs,
+                "train_epochs": self.runs[run].epochs,
                 "train_epoch": event["epoch"],
                 "train_mutual_information_floor_score": uninformed_score(objective.mi_estimator),
             },
         )
         started = {"resumed": event["resumed"], "epoch": event["epoch"]}
-        self.monitor.log_event("started", started, run=self.names[run])
+        self.monitor.log_event("started", started, run=self.runs[run].name)
         # Epochs that were trained but not logged when the stage was killed.
         for summary in event["history"]:
             self._log_epoch(run, summary)
@@ -111,20 +120,20 @@ class EventReceiver:
             "train_records_per_second": summary["records_per_second"],
             "train_step_seconds": summary["seconds"] / summary["steps"],
             "train_data_wait_ratio": summary["waiting_seconds"] / summary["seconds"],
-            **loss_figures(summary, self.objectives[run]),
+            **loss_figures(summary, self.runs[run].objective),
             **club_figures(summary),
         }
         self.monitor.set_run_metrics(run, figures)
-        self.monitor.set_progress(run, summary["epoch"], self.epochs)
+        self.monitor.set_progress(run, summary["epoch"], self.runs[run].epochs)
 
     def _checkpoint(self, run: str, event: Mapping[str, Any]) -> None:
         self.monitor.set_run_metrics(run, {"train_checkpoint_time_seconds": time.time()})
-        self.monitor.log_event("checkpoint", run=self.names[run], number=int(event["epoch"]))
+        self.monitor.log_event("checkpoint", run=self.runs[run].name, number=int(event["epoch"]))
 
     def _waiting(self, run: str, event: Mapping[str, Any]) -> None:
         fields = {"error": event["error"]}
         if self.monitor.log_event(
-            "waiting", fields, run=self.names[run], number=int(event["epoch"])
+            "waiting", fields, run=self.runs[run].name, number=int(event["epoch"])
         ):
             console.print(
                 f"{run}: epoch {int(event['epoch'])} waits for storage: {event['error']}",
@@ -133,4 +142,5 @@ class EventReceiver:
 
     def _log_epoch(self, run: str, summary: Mapping[str, float]) -> None:
         fields = {name: value for name, value in summary.items() if name != "epoch"}
-        self.monitor.log_event("epoch", fields, run=self.names[run], number=int(summary["epoch"]))
+        name, number = self.runs[run].name, int(summary["epoch"])
+        self.monitor.log_event("epoch", fields, run=name, number=number)

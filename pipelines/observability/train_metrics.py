@@ -94,9 +94,16 @@ def loss_figures(losses: dict[str, float], objective: ObjectiveConfig) -> Figure
     """Metrics of the losses in use; an unused loss has no metric, rather than a zero.
 
     Args:
-        losses: Field of `tiprdc.training.losses.Losses` -> value.
-        objective: Decides which losses are in use.
+        losses: Field of `tiprdc.training.losses.Losses`, or of `HeadLosses` -> value.
+        objective: Decides which losses of the trunk are in use.
     """
+    if "kept" in losses:
+        return {
+            "train_loss/total": losses["total"],
+            "train_loss/adversary": losses["adversary"],
+            "train_head_kept_ratio": losses["kept"],
+            "train_head_confidence_nats": losses["confidence"],
+        }
     figures = {
         "train_loss/total": losses["total"],
         "train_loss/critic": -losses["mutual_information"],

@@ -40,6 +40,8 @@ def stop_reason(
     if not (objective.kernel_adversary and objective.privacy_weight):
         return ""
     epoch = losses["epoch"]
+    if epoch > schedule.epochs:  # an epoch of the head
+        return ""
     if 3 * epoch < 2 * schedule.epochs or schedule.pressure(epoch - 1) < 1:
         return ""
     # The loss is a sum over batch and memory, and includes what shuffled labels explain.

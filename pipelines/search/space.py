@@ -21,6 +21,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.trunk import Family, resolve
 from tiprdc.objectives.estimators import MiEstimator
 from tiprdc.settings import MAX_SEED, Settings
+from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
@@ -188,6 +189,12 @@ def trial_settings(
     objective.check_extractor(extractor)
     schedule = replace(base.schedule, epochs=config.epochs, warm_up=base.schedule.warm_up * share)
     return objective, extractor, schedule
+
+
+def trial_head(config: TuneConfig, base: TrainConfig) -> HeadConfig:
+    """The head's training in a trial: shorter by as much as the trunk's."""
+    share = config.epochs / base.schedule.epochs
+    return replace(base.head, epochs=max(1, round(share * base.head.epochs)))
 
 
 def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from pipelines.search.early_stop import stop_reason
-from pipelines.search.space import TuneConfig, trial_settings
+from pipelines.search.space import TuneConfig, trial_head, trial_settings
 from pipelines.training.run import TrainConfig
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
@@ -142,10 +142,11 @@ def run(
         InputSpec.of(schema),
         private,
         seed=seed,
+        head=trial_head(config, base),
         worker=WorkerContext(device=device),
         cross_fit=data.cross_fit,
     )
-    while trainer.epoch < schedule.epochs:
+    while trainer.epoch < trainer.epochs:
         try:
             losses = trainer.train_epoch(data.train)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # not in its __all__

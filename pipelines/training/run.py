@@ -27,7 +27,7 @@ from ray.util.queue import Queue
 from pipelines.cluster import ClusterConfig, connect, max_parallel, on_driver_node
 from pipelines.observability.progress import Progress, console
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
-from pipelines.observability.train_events import EventReceiver, EventSender
+from pipelines.observability.train_events import EventReceiver, EventSender, Run
 from pipelines.observability.train_metrics import StepMetrics
 from pipelines.ray_errors import exception_chain
 from pipelines.training.checkpoints import checkpoint_writer
@@ -46,6 +46,8 @@ from tiprdc.training import checkpoint
 from tiprdc.training.batches import RecordBatches
 from tiprdc.training.diagnostics import CLUB, diagnose
 from tiprdc.training.feasibility import assess, infeasible
+from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head_training import HeadLosses
 from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
@@ -82,6 +84,9 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     schedule: Annotated[ScheduleConfig, Meta(description="Epochs, batch and learning rates.")] = (
         ScheduleConfig()
     )
+    head: Annotated[
+        HeadConfig, Meta(description="Training of the head, behind the trunk that comes first.")
+    ] = HeadConfig()
     infeasible: Annotated[
         Literal["warn", "refuse"],
         Meta(
@@ -92,6 +97,11 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
 
     def _check(self) -> None:
         self.objective.check_extractor(self.extractor)
+
+    def epochs(self, role: Role) -> int:
+        """Epochs of a run: those of the trunk, and those of the protected extractor's head."""
+        has_head = role == "protected" and self.extractor.head
+        return self.schedule.epochs + (self.head.epochs if has_head else 0)
 
 
 def train(
@@ -135,7 +145,11 @@ def _train(
     if not any(storage.exists(settings["name"]) for settings in plan.values()):
         _check_pretrained(config, schema)
     runs = {
-        str(role): (settings["name"], ObjectiveConfig(**settings["objective"]))
+        str(role): Run(
+            name=settings["name"],
+            objective=ObjectiveConfig(**settings["objective"]),
+            epochs=config.epochs(role),
+        )
         for role, settings in plan.items()
     }
     with (
@@ -152,12 +166,12 @@ def _train(
             "remote_records": RemoteRecords.start(shards) if cluster.shards == "streamed" else None,
         }
         for role in plan:
-            progress.add(role, config.schedule.epochs)
+            progress.add(role, config.epochs(role))
         fits = {
             role: pool.submit(_fit, {**settings, **shared}, cluster, storage)
             for role, settings in plan.items()
         }
-        receiver = EventReceiver(queue, monitor, runs, config.schedule.epochs)
+        receiver = EventReceiver(queue, monitor, runs)
         progress.follow(receiver, fits.values())
         for role, fit in fits.items():
             _save_checkpoint(fit.result(), out / role)
@@ -224,6 +238,7 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
         "extractor": asdict(extractor),
         "objective": asdict(objective),
         "schedule": asdict(config.schedule),
+        "head": asdict(config.head) if extractor.head else {},
         "data": schema.digest,
         "code": code_digest(),
     }
@@ -296,6 +311,7 @@ def _train_worker(settings: dict[str, Any]) -> None:
         InputSpec.of(schema),
         {name: schema.classes(name) for name in schema.private},
         seed=settings["seed"],
+        head=HeadConfig(**settings["head"]),
         worker=worker_context(),
         cross_fit=cross_fit,
         resuming=last is not None,
@@ -311,17 +327,17 @@ def _train_worker(settings: dict[str, Any]) -> None:
     metrics = StepMetrics(settings["role"], trainer.game.config, world, sender.report)
     write = checkpoint_writer(trainer, sender, settings["patience"])
     sender.send("started", trainer.epoch, resumed=last is not None, history=trainer.history)
-    if trainer.epoch == trainer.schedule.epochs:
+    if trainer.epoch == trainer.epochs:
         # All epochs are trained; Ray needs a report of a checkpoint that is not in its list.
         write(trainer.history[-1])
-    while trainer.epoch < trainer.schedule.epochs:
+    while trainer.epoch < trainer.epochs:
         losses = trainer.train_epoch(records, metrics)
         if first:
             # All workers have the same weights: one diagnosis is enough. It joins the history too.
             losses.update(diagnose(trainer, records))
             metrics.report_epoch(losses)
         sender.send("epoch", trainer.epoch, summary=losses)
-        done = trainer.epoch == trainer.schedule.epochs
+        done = trainer.epoch == trainer.epochs
         if done or trainer.epoch % settings["checkpoint_every"] == 0:
             write(losses)
             sender.send("checkpoint", trainer.epoch)
@@ -344,4 +360,5 @@ def _write_curves(out: Path, curves: Path, roles: Sequence[Role]) -> None:
 
 def _losses(names: Iterable[str]) -> list[str]:
     """Columns of the curves; speeds are in the event log."""
-    return [n for n in names if n in Losses._fields or n.startswith(CLUB) or n == "seconds"]
+    of_steps = {*Losses._fields, *HeadLosses._fields, "seconds"}
+    return [n for n in names if n in of_steps or n.startswith(CLUB)]

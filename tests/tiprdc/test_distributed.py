@@ -24,6 +24,10 @@ from tiprdc.models.batch_norm import BatchNorm
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import Networks, build_networks
+from tiprdc.training import head_phase
+from tiprdc.training import trainer as trainer_module
+from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head_training import HeadLosses
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.out_of_fold import out_of_fold_targets
 from tiprdc.training.schedule_config import ScheduleConfig
@@ -34,6 +38,7 @@ MakeShards = Callable[..., Schema]
 Result = dict[str, Any]
 Results = tuple[dict[str, Result], list[dict[str, Result]]]
 WORLD, STEPS = 2, 5
+HEAD = "head"
 MODALITIES: tuple[Modality, ...] = ("image", "table", "text")
 NO_KERNEL = {"kernel_adversary": 0.0, "memory": 0}
 CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
@@ -128,6 +133,26 @@ def _train(case: str, folder: Path, worker: WorkerContext) -> Result:
     return {"losses": losses, "gradients": gradients, "state": _state(trainer.game)}
 
 
+def _train_head(folder: Path, worker: WorkerContext) -> Result:
+    """An epoch of the head, of `STEPS` steps, behind a trunk that has not learnt."""
+    schema = read_schema(folder / "table")
+    records = read_split(folder / "table", schema, "extractor-train")
+    trainer = Trainer(
+        ObjectiveConfig(),
+        ExtractorConfig(width=8, features=6, head=16, release_noise=0.3),
+        ScheduleConfig(epochs=1, batch=19),
+        InputSpec.of(schema), {"secret": 2}, seed=3, worker=worker,
+        head=HeadConfig(epochs=2, batch=19),
+    )  # fmt: skip
+    trainer.epoch = 1
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (head_phase, trainer_module):
+            patch.setattr(module, "STEPS", STEPS)
+        losses = trainer.train_epoch(records)
+    figures = [losses[name] for name in HeadLosses._fields]
+    return {"losses": figures, "state": _state(trainer.game)}
+
+
 def _upscale(records: Records, schema: Schema) -> tuple[Records, Schema]:
     """Pictures that the published networks can halve five times."""
     x = np.kron(records.x, np.ones((1, 1, 2, 2), np.uint8))
@@ -150,7 +175,8 @@ def _worker(rank: int, folder: Path) -> None:
         nn.parallel.DistributedDataParallel, find_unused_parameters=True, broadcast_buffers=False
     )
     worker = WorkerContext(rank=rank, world=WORLD, wrap=wrap)
-    torch.save({case: _train(case, folder, worker) for case in CASES}, folder / f"{rank}.pt")
+    results = {case: _train(case, folder, worker) for case in CASES}
+    torch.save({**results, HEAD: _train_head(folder, worker)}, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -164,7 +190,18 @@ def results(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -
         patch.setenv("GLOO_SOCKET_IFNAME", "lo")
         torch.multiprocessing.spawn(_worker, (folder,), nprocs=WORLD)
     one = {case: _train(case, folder, WorkerContext()) for case in CASES}
+    one[HEAD] = _train_head(folder, WorkerContext())
     return one, [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
+
+
+def test_two_workers_train_the_head_as_one_does(results: Results) -> None:
+    one = results[0][HEAD]
+    for worker in results[1]:
+        np.testing.assert_allclose(worker[HEAD]["losses"], one["losses"], rtol=1e-3, atol=1e-5)
+        for name, value in one["state"].items():
+            np.testing.assert_allclose(
+                worker[HEAD]["state"][name], value, rtol=1e-3, atol=1e-4, err_msg=name
+            )
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -36,7 +36,7 @@ def train(
         objective, inputs.config.extractor, schedule, spec, private,
         seed=inputs.seed, cross_fit=cross_fit, network_factory=network_factory,
     )  # fmt: skip
-    while trainer.epoch < schedule.epochs:
+    while trainer.epoch < trainer.epochs:
         trainer.train_epoch(inputs.records)
         inputs.report(trainer.epoch)
     extractor = trainer.game.extractor.eval()

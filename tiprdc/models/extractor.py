@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.backbone import CUTS
 from tiprdc.models.channel import Channel
+from tiprdc.models.head import Head
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.leace import LeaceLayer
 from tiprdc.models.trunk import Family, Trunk, resolve, trunk
@@ -78,12 +79,20 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
             "to 100; 0: no bound.",
         ),
     ] = 0.0  # fmt: skip
+    head: Annotated[
+        int,
+        Meta(
+            ge=0, le=8192,
+            description="Units of each hidden layer of the head: a residual perceptron behind the "
+            "trunk, trained last (train.head); 0: no head. The unprotected extractor has none.",
+        ),
+    ] = 0  # fmt: skip
     release_noise: Annotated[
         float,
         Meta(
             ge=0, le=100,
             description="Gaussian noise on z in training and in the exported file, in standard "
-            "deviations of z.",
+            "deviations of z. With a head it begins with the head's training.",
         ),
     ] = 0.0  # fmt: skip
     bits: Annotated[
@@ -120,8 +129,8 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
         return replace(self, pretrained=None)
 
     def unprotected(self) -> ExtractorConfig:
-        """The same for the unprotected extractor: no LEACE layer, bound, noise or levels."""
-        return replace(self, leace=False, clip=0.0, release_noise=0.0, bits=0)
+        """The same for the unprotected extractor: no head, LEACE layer, bound, noise or levels."""
+        return replace(self, head=0, leace=False, clip=0.0, release_noise=0.0, bits=0)
 
     def trunk(self, spec: InputSpec, out: int) -> Trunk:
         """A new trunk of this architecture, whose `whole` is `[B, out]`."""
@@ -136,7 +145,7 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
 
 
 class Extractor(nn.Module):
-    """Raw record `[B, *shape]` -> released features `[B, D]`: trunk, whitening, LEACE, channel.
+    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, whitening, head, LEACE, channel.
 
     With whitening the last layer has no learnt scale: an extractor cannot escape noise or an
     adversary by making features, or directions among them, large or small. With a bottleneck
@@ -164,6 +173,7 @@ class Extractor(nn.Module):
         self.normalise = normaliser(spec)
         self.trunk = config.trunk(spec, out=config.features)
         self.whiten = Whitening(config.features) if whiten else nn.Identity()
+        self.head = Head(config.features, config.head) if config.head else nn.Identity()
         self.leace = LeaceLayer(config.features) if config.leace else nn.Identity()
         noise = 1.0 if unit_noise else config.release_noise
         self.channel = Channel(config.clip, noise, config.bits)
@@ -174,12 +184,17 @@ class Extractor(nn.Module):
 
     def features_before_noise(self, x: Tensor) -> Tensor:
         """Features `[B, D]` before noise and levels: a smooth function of the record."""
-        return self.channel.bound(self.leace(self.whitened(x)))
+        return self.channel.bound(self.leace(self.before_leace(x)))
+
+    def before_leace(self, x: Tensor) -> Tensor:
+        """Features `[B, D]` that LEACE is fitted on."""
+        z: Tensor = self.head(self.whitened(x))
+        return z
 
     def whitened(self, x: Tensor) -> Tensor:
-        """Features `[B, D]` before LEACE and channel: what LEACE is fitted on."""
-        z: Tensor = self.whiten(self.trunk(self.normalise(x)).global_)
-        return z
+        """The trunk's features `[B, D]`: what the head is trained on."""
+        z0: Tensor = self.whiten(self.trunk(self.normalise(x)).global_)
+        return z0
 
     def fold(self) -> None:
         """Put whitening into the trunk's last layer, once training is over."""

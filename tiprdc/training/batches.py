@@ -46,15 +46,25 @@ def epoch_batches(
     Raises:
         DataError: Fewer than four records for each worker.
     """
+    size = step_size(records, batch, group)
+    order = np.random.default_rng([seed, epoch]).permutation(records)
+    for start in range(0, records - size + 1, size):
+        yield group.split(torch.from_numpy(order[start : start + size]))
+
+
+def step_size(records: int, batch: int, group: BatchGroup) -> int:
+    """Records in a step: `batch`, or fewer if there are fewer records.
+
+    Raises:
+        DataError: Fewer than four records for each worker.
+    """
     size = min(batch, records)
     if size < 4 * group.world:
         raise DataError(
             "extractor-train", f"{records} records for {group.world} workers",
             "at least four records a worker in each step", "use fewer workers or more people",
         )  # fmt: skip
-    order = np.random.default_rng([seed, epoch]).permutation(records)
-    for start in range(0, records - size + 1, size):
-        yield group.split(torch.from_numpy(order[start : start + size]))
+    return size
 
 
 def chunks(records: RecordBatches) -> Iterator[Records]:

@@ -43,7 +43,7 @@ def save(trainer: Trainer, folder: Path) -> None:
         for number, entry in state["state"].items()
         for name, value in entry.items()
     }
-    networks = {k: v.contiguous() for k, v in trainer.game.state_dict().items()}
+    networks = {k: v.contiguous() for k, v in _networks(trainer).items()}
     save_file(networks, folder / _NETWORKS)
     save_file(moments, folder / _OPTIMISER)
     document = {
@@ -51,6 +51,7 @@ def save(trainer: Trainer, folder: Path) -> None:
         "architecture": _architecture(trainer),
         "position": {"next_epoch": trainer.epoch, "seed": trainer.seed},
         "schedule": structs.asdict(trainer.schedule),
+        "head": structs.asdict(trainer.head_config),
         "objective": structs.asdict(trainer.game.config),
         "optimiser": state["param_groups"],
         "history": trainer.history,
@@ -74,7 +75,10 @@ def load(trainer: Trainer, folder: Path) -> None:
                 "delete this folder to start afresh, or set the old values in params.yaml",
             )  # fmt: skip
     device = str(trainer.worker.device)
-    trainer.game.load_state_dict(_tensors(folder / _NETWORKS, device))
+    networks = _tensors(folder / _NETWORKS, device)
+    if document["position"]["next_epoch"] > trainer.schedule.epochs:
+        networks = trainer.begin_head().load_state_dict(networks)
+    trainer.game.load_state_dict(networks)
     parameters = [p for group in trainer.optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _tensors(folder / _OPTIMISER, device).items():
@@ -128,6 +132,11 @@ def load_extractor(folder: Path) -> Extractor:
     )
     extractor.fold()
     return extractor.eval()
+
+
+def _networks(trainer: Trainer) -> dict[str, Tensor]:
+    phase = trainer.head_phase
+    return {**trainer.game.state_dict(), **(phase.state_dict() if phase else {})}
 
 
 def _architecture(trainer: Trainer) -> dict[str, Any]:

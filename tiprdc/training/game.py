@@ -146,6 +146,10 @@ class Game(nn.Module):
 
     def _features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z `[B, ...]` of this worker's records, and the KL divergence of the whole batch."""
+        if self.extractor_config.head:
+            # The head and the noise of the release come after the trunk (head_training.py).
+            z0 = cast(Extractor, self.extractor).whitened(x)
+            return z0, z0.new_zeros(())
         if not self.config.bottleneck:
             z: Tensor = self.extractor(x)
             return z, z.new_zeros(())

@@ -28,7 +28,7 @@ def fit_leace(game: Game, records: RecordBatches, device: torch.device) -> None:
     z: list[Tensor] = []
     u: list[Tensor] = []
     for chunk in chunks(records):
-        z.append(batched_output(extractor.whitened, chunk.x, device))
+        z.append(batched_output(extractor.before_leace, chunk.x, device))
         u.append(labels(chunk, game.private))
     columns = torch.cat(u)
     one_hot = [F.one_hot(columns[:, i], k) for i, k in enumerate(game.private.values())]

@@ -152,8 +152,14 @@ class ObjectiveConfig(Settings, frozen=True, kw_only=True):
         """Check the objective against the extractor's settings.
 
         Raises:
-            ConfigError: Both set the noise of z.
+            ConfigError: Both set the noise of z, or a bottleneck meets a head.
         """
+        if self.bottleneck and extractor.head:
+            raise ConfigError(
+                "train.extractor.head", f"{extractor.head} with a bottleneck",
+                "0 with train.objective.bottleneck, which hides without adversaries",
+                "set one of the two to 0",
+            )  # fmt: skip
         if self.bottleneck and extractor.release_noise:
             raise ConfigError(
                 "train.extractor.release_noise", f"{extractor.release_noise:g} with a bottleneck",

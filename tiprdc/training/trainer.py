@@ -1,5 +1,7 @@
 """Train for some epochs: batches, rates, warm-up, and the state that a checkpoint holds.
 
+The epochs of the trunk come first, then those of the head if the extractor has one.
+
 All randomness of an epoch follows from (seed, epoch): a resumed run equals an uninterrupted one,
 with the same number of workers or another one.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,12 +19,15 @@ from torch import Tensor
 
 from tiprdc.datasets.schema import Records
 from tiprdc.distributed import BatchGroup, attach_group
-from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.training.batches import RecordBatches, epoch_batches, labels
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
+from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head_phase import STEPS, HeadPhase
+from tiprdc.training.head_training import HeadLosses
 from tiprdc.training.leace_fit import fit_leace
 from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -30,6 +35,8 @@ from tiprdc.training.optimiser import build_optimiser, set_rates
 from tiprdc.training.out_of_fold import CrossFit, no_cross_fit, out_of_fold_targets
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.worker import SINGLE_WORKER, WorkerContext
+
+_HEAD = HeadConfig()
 
 
 class Step(NamedTuple):
@@ -41,7 +48,7 @@ class Step(NamedTuple):
         waiting: Seconds for which this worker waited for them.
         seconds: Wall time of the whole step; on an asynchronous device, of its submission.
         privacy_weight: lambda in force.
-        losses: Detached; reading one waits for the device.
+        losses: Of the trunk or of the head, detached; reading one waits for the device.
     """
 
     epoch: float
@@ -49,7 +56,7 @@ class Step(NamedTuple):
     waiting: float
     seconds: float
     privacy_weight: float
-    losses: Losses
+    losses: Losses | HeadLosses
 
 
 class Trainer:
@@ -62,6 +69,7 @@ class Trainer:
         spec: What a record is.
         private: Private attribute -> number of classes.
         seed: Seed of the initial weights and of each epoch.
+        head: The head's training, if the architecture has a head.
         worker: Which worker this is.
         network_factory: Builds the networks.
         cross_fit: Called once if the objective has `cross_fit`, as `attacks.cross_fitting` does.
@@ -77,6 +85,7 @@ class Trainer:
         private: Mapping[str, int],
         *,
         seed: int,
+        head: HeadConfig = _HEAD,
         worker: WorkerContext = SINGLE_WORKER,
         network_factory: NetworkFactory = build_networks,
         cross_fit: CrossFit = no_cross_fit,
@@ -93,10 +102,33 @@ class Trainer:
         self.group = BatchGroup(worker.rank, worker.world)
         self.game = Game(objective, extractor_config, spec, private, network_factory)
         attach_group(self.game, self.group)
+        self.head_config, self.head_phase = head, cast(HeadPhase | None, None)
+        if extractor_config.head:
+            # The head learns later: until then it is the identity.
+            cast(Extractor, self.game.extractor).head.requires_grad_(False)
         # Convolutions are fastest in channels-last layout, and those of bf16 need it.
         self.game.to(worker.device).to(memory_format=torch.channels_last)
-        self.optimiser = build_optimiser(self.game, schedule)
+        self._optimiser = build_optimiser(self.game, schedule)
         self._wrapped = worker.wrap(self.game)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all: those of the trunk and those of the head."""
+        has_head = bool(self.game.extractor_config.head)
+        return self.schedule.epochs + (self.head_config.epochs if has_head else 0)
+
+    @property
+    def optimiser(self) -> torch.optim.AdamW:
+        """The optimiser of the phase that the training is in."""
+        return self.head_phase.optimiser if self.head_phase else self._optimiser
+
+    def begin_head(self) -> HeadPhase:
+        """The head's phase; from its beginning on nothing but the head learns."""
+        if self.head_phase is None:
+            self.head_phase = HeadPhase(
+                self.head_config, self.game, self.seed, self.worker, self.group
+            )
+        return self.head_phase
 
     @property
     def privacy_weight(self) -> float:
@@ -117,6 +149,8 @@ class Trainer:
             in force at its end, `records_per_second` of all workers, the `waiting_seconds` for
             which this worker waited for data, and its `seconds`.
         """
+        if self.epoch >= self.schedule.epochs:
+            return self._finish_epoch(self._train_head_epoch(records, on_step), records)
         epoch_start = time.perf_counter()
         self._begin_epoch(records)
         sums = torch.zeros(len(Losses._fields), device=self.worker.device)
@@ -143,11 +177,9 @@ class Trainer:
                         losses=losses,
                     )
                 )
-        self.epoch += 1
         means = dict(zip(Losses._fields, (sums / len(rows_by_step)).tolist(), strict=True))
         seconds = time.perf_counter() - epoch_start
         summary = {
-            "epoch": self.epoch,
             **means,
             "steps": len(rows_by_step),
             "privacy_weight": self.privacy_weight,
@@ -155,10 +187,50 @@ class Trainer:
             "waiting_seconds": waiting,
             "seconds": seconds,
         }
+        return self._finish_epoch(summary, records)
+
+    def _finish_epoch(
+        self, figures: Mapping[str, float], records: RecordBatches
+    ) -> dict[str, float]:
+        self.epoch += 1
+        summary = {"epoch": self.epoch, **figures}
         self.history.append(summary)
-        if self.epoch == self.schedule.epochs:
+        if self.epoch == self.epochs:
             fit_leace(self.game, records, self.worker.device)
         return summary
+
+    def _train_head_epoch(
+        self, records: RecordBatches, on_step: Callable[[Step], None] | None
+    ) -> dict[str, float]:
+        start, seen = time.perf_counter(), 0
+        phase = self.begin_head()
+        self._seed_epoch()
+
+        def report(epochs: float, size: int, seconds: float, losses: HeadLosses) -> None:
+            nonlocal seen
+            seen += self.group.records(size)
+            if on_step:
+                on_step(
+                    Step(
+                        epoch=self.schedule.epochs + epochs,
+                        records=size,
+                        waiting=0.0,
+                        seconds=seconds,
+                        privacy_weight=self.privacy_weight,
+                        losses=losses,
+                    )
+                )
+
+        means = phase.train_epoch(records, self.epoch - self.schedule.epochs, report)
+        seconds = time.perf_counter() - start
+        return {
+            **means,
+            "steps": STEPS,
+            "privacy_weight": self.privacy_weight,
+            "records_per_second": seen / seconds,
+            "waiting_seconds": 0.0,
+            "seconds": seconds,
+        }
 
     def features(self, records: Records) -> NDArray[np.float32]:
         """z `[N, D]` of records by the current extractor, without the objective's noise."""
@@ -187,7 +259,7 @@ class Trainer:
 
     def _set_progress(self, progress: float) -> None:
         """Set learning rates and pressure; `progress` is in epochs since the start."""
-        set_rates(self.optimiser, self.schedule, progress)
+        set_rates(self._optimiser, self.schedule, progress)
         self._pressure = self.schedule.pressure(progress)
 
     def _on_device(self, batch: Records) -> tuple[Tensor, Tensor]:
@@ -214,7 +286,7 @@ class Trainer:
         mixed = self.schedule.precision == "bf16"
         with torch.autocast(self.worker.device.type, torch.bfloat16, enabled=mixed):
             losses, z = self._wrapped(x, u, self._pressure, z, targets)
-        self.optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
-        self.optimiser.step()
+        self._optimiser.step()
         return losses, z

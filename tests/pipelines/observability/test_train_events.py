@@ -15,7 +15,7 @@ from pipelines.cluster import ClusterConfig
 from pipelines.observability import train_metrics
 from pipelines.observability.event_log import read
 from pipelines.observability.stage_monitor import StageMonitor
-from pipelines.observability.train_events import EventReceiver, EventSender
+from pipelines.observability.train_events import EventReceiver, EventSender, Run
 from pipelines.observability.train_metrics import StepMetrics, loss_figures
 from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -58,8 +58,8 @@ def exported(monitor: StageMonitor) -> dict[tuple[str, ...], float]:
 def wired(tmp_path: Path) -> tuple[EventSender, EventReceiver, StageMonitor]:
     wire: queue.Queue[Any] = queue.Queue()
     monitor = StageMonitor("train", ClusterConfig(log=str(tmp_path)))
-    runs = {"protected": ("protected-1a2b", ObjectiveConfig())}
-    receiver = EventReceiver(wire, monitor, runs, epochs=4)
+    runs = {"protected": Run("protected-1a2b", ObjectiveConfig(), epochs=4)}
+    receiver = EventReceiver(wire, monitor, runs)
     return EventSender(wire, "protected", first=True), receiver, monitor
 
 

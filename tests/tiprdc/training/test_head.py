@@ -1,0 +1,175 @@
+"""The head: starts as the identity, hides what the trunk leaves, resumes where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import PolynomialFeatures
+from torch import Tensor
+
+from tests.helpers import shards
+from tests.helpers.trainers import assert_same_state
+from tiprdc.datasets.schema import SPLITS, Records, Schema, read_split
+from tiprdc.errors import ConfigError
+from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.head import Head
+from tiprdc.models.inputs import InputSpec
+from tiprdc.training import checkpoint, head_phase
+from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Step, Trainer
+
+Parts = tuple[Schema, dict[str, Records]]
+UNPROTECTED = ObjectiveConfig(privacy_weight=0.0, kernel_adversary=0.0, memory=0)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    folder = tmp_path_factory.mktemp("parts")
+    schema = shards.make_shards(folder, "table", people=600)
+    return schema, {split: read_split(folder, schema, split) for split in SPLITS}
+
+
+def make(schema: Schema, *, weight: float = 5.0, epochs: int = 6, trunk: int = 4) -> Trainer:
+    """A trunk without adversary, so that the head alone hides."""
+    return Trainer(
+        UNPROTECTED,
+        ExtractorConfig(width=8, features=6, head=64, release_noise=0.3),
+        ScheduleConfig(epochs=trunk, batch=60, warm_up=0.0, extractor_rate=5e-3, critic_rate=5e-3),
+        InputSpec.of(schema), {"secret": 2}, seed=0,
+        head=HeadConfig(epochs=epochs, batch=128, weight=weight),
+    )  # fmt: skip
+
+
+class Planted(NamedTuple):
+    """Trunk's features of 1,600 people: the secret moves column 0 and flips a product of two."""
+
+    z0: Tensor
+    secret: Tensor
+    task: Tensor
+
+
+@pytest.fixture(scope="module")
+def planted() -> Planted:
+    generator = torch.Generator().manual_seed(0)
+    secret = torch.arange(1600) % 2
+    z0 = torch.randn(1600, 6, generator=generator)
+    z0[:, 0] += 1.5 * secret
+    z0[:, 1] = z0[:, 2].abs() * z0[:, 1].abs() * z0[:, 2].sign() * (2 * secret - 1)
+    z0 = (z0 - z0.mean(0)) / z0.std(0)
+    return Planted(z0, secret, (z0[:, 3] > 0).long())
+
+
+def hide(parts: Parts, planted: Planted, weight: float) -> dict[str, float]:
+    """Train the head on the first half of the people; accuracies on the second half.
+
+    The attack is logistic regression on all products of two features, fitted on a quarter.
+    """
+    schema, records = parts
+    trainer = make(schema, weight=weight, epochs=3)
+    phase = trainer.begin_head()
+    phase._cache = (planted.z0[:800], planted.secret[:800, None])
+    for epoch in range(3):
+        phase.train_epoch(records["extractor-train"], epoch, lambda *_: None)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        z = phase.networks.head.eval()(planted.z0[800:])
+        products = PolynomialFeatures(2).fit_transform(z + 0.3 * torch.randn_like(z))
+    fit, test = products[:400], products[400:]
+    truths = {"secret": planted.secret[800:].numpy(), "task": planted.task[800:].numpy()}
+    return {
+        name: LogisticRegression(max_iter=1000).fit(fit, y[:400]).score(test, y[400:])
+        for name, y in truths.items()
+    }
+
+
+def test_head_starts_as_the_identity() -> None:
+    head = Head(6, 16)
+    z0 = torch.randn(64, 6)
+    torch.testing.assert_close(head.eval()(z0), z0)
+    z = head.train()(5 * z0 + 1).detach()
+    assert float(z.square().mean()) == pytest.approx(1, rel=1e-5)
+    for _ in range(200):
+        head(5 * z0 + 1)
+    torch.testing.assert_close(head.eval()(5 * z0 + 1), z, rtol=1e-3, atol=1e-3)
+
+
+def test_head_hides_the_secret_and_keeps_the_rest(parts: Parts, planted: Planted) -> None:
+    kept, hidden = (hide(parts, planted, weight) for weight in (0.0, 5.0))
+    assert kept["secret"] > 0.85
+    assert hidden["secret"] < 0.6
+    assert min(kept["task"], hidden["task"]) > 0.8
+
+
+def test_unprotected_extractor_has_no_head() -> None:
+    assert ExtractorConfig(head=64).unprotected().head == 0
+
+
+def test_trunk_does_not_change_while_the_head_learns(parts: Parts) -> None:
+    schema, records = parts
+    trainer = make(schema, epochs=1, trunk=1)
+    trainer.train_epoch(records["extractor-train"])
+    before = {name: value.clone() for name, value in trainer.game.state_dict().items()}
+    steps: list[Step] = []
+    trainer.train_epoch(records["extractor-train"], steps.append)
+    changed = {
+        name for name, value in trainer.game.state_dict().items()
+        if not torch.equal(value, before[name])
+    }  # fmt: skip
+    assert changed
+    assert all(name.startswith("extractor.head.") for name in changed)
+    assert [steps[0].epoch, steps[-1].epoch] == [pytest.approx(1.01), pytest.approx(2.0)]
+    assert steps[0].losses._fields == ("total", "kept", "adversary", "confidence")
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3], ids=["in the trunk", "between both", "in the head"])
+def test_resumed_training_equals_an_uninterrupted_one(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    monkeypatch.setattr(head_phase, "STEPS", 5)
+    schema, records = parts
+    train = records["extractor-train"]
+    whole, first, second = (make(schema, epochs=2, trunk=2) for _ in range(3))
+    while whole.epoch < whole.epochs:
+        whole.train_epoch(train)
+    while first.epoch < stop:
+        first.train_epoch(train)
+    checkpoint.save(first, tmp_path / "stopped")
+    checkpoint.load(second, tmp_path / "stopped")
+    while second.epoch < second.epochs:
+        second.train_epoch(train)
+    assert_same_state(second, whole)
+    assert second.head_phase
+    assert whole.head_phase
+    expected = whole.head_phase.state_dict()
+    for name, value in second.head_phase.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_checkpoint_gives_the_extractor_with_its_head(parts: Parts, tmp_path: Path) -> None:
+    schema, records = parts
+    trainer = make(schema, epochs=1, trunk=1)
+    while trainer.epoch < trainer.epochs:
+        trainer.train_epoch(records["extractor-train"])
+    checkpoint.save(trainer, tmp_path / "checkpoint")
+    extractor = checkpoint.load_extractor(tmp_path / "checkpoint")
+    x = torch.from_numpy(records["attacker-test"].x)
+    trainer.game.eval()
+    original = trainer.game.extractor
+    assert isinstance(original, Extractor)
+    np.testing.assert_allclose(
+        extractor.features_before_noise(x).detach(), original.features_before_noise(x).detach(),
+        rtol=1e-4, atol=1e-5,
+    )  # fmt: skip
+
+
+def test_bottleneck_with_a_head_is_refused() -> None:
+    objective = ObjectiveConfig(bottleneck=0.1, kernel_adversary=0.0, memory=0)
+    with pytest.raises(ConfigError, match=r"train.extractor.head: 64 with a bottleneck"):
+        objective.check_extractor(ExtractorConfig(head=64))

@@ -1,0 +1,34 @@
+"""Settings of the head's training (`train.head`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from tiprdc.settings import Settings
+
+
+class HeadConfig(Settings, frozen=True, kw_only=True):
+    """How the head is trained on cached features (`train.head`); its width is the extractor's."""
+
+    params_key: ClassVar[str] = "train.head"
+
+    epochs: Annotated[
+        int,
+        Meta(
+            ge=1, le=10_000,
+            description="Epochs of the head after those of the trunk, of 100 steps each.",
+        ),
+    ] = 10  # fmt: skip
+    batch: Annotated[
+        int, Meta(ge=8, le=65_536, description="Records in a step, over all workers together.")
+    ] = 512
+    weight: Annotated[
+        float,
+        Meta(
+            ge=0, le=1000,
+            description="What a nat of the adversaries' knowledge costs, in shares of the trunk's "
+            "variance that the head keeps.",
+        ),
+    ] = 2.0  # fmt: skip

@@ -1,0 +1,140 @@
+"""The epochs of the head: cached features of the trunk, batches, rates and what a checkpoint holds.
+
+The trunk runs over extractor-train once, each worker over its share. A resumed run does so again
+and gets the same features.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tiprdc.distributed import BatchGroup, attach_group
+from tiprdc.models.extractor import Extractor
+from tiprdc.models.head import Head
+from tiprdc.training.batches import CHUNK, RecordBatches, labels, step_size
+from tiprdc.training.features import batched_output
+from tiprdc.training.game import Game
+from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head_training import (
+    ADVERSARY_STEPS,
+    HeadLosses,
+    HeadTraining,
+    build_head_optimiser,
+    set_head_rate,
+)
+from tiprdc.training.worker import WorkerContext
+
+STEPS = 100
+"""Steps of the head in an epoch."""
+_PREFIX = "head_training."
+
+
+class HeadPhase:
+    """The head's networks and their optimiser, behind a trunk that does not change any more.
+
+    Args:
+        config: Length, batch and price.
+        game: Its extractor has a head; no other weight learns from here on.
+        seed: Seed of the decoder's and adversaries' first weights, and of the batches.
+        worker, group: Which worker this is.
+    """
+
+    def __init__(
+        self, config: HeadConfig, game: Game, seed: int, worker: WorkerContext, group: BatchGroup
+    ) -> None:
+        assert isinstance(game.extractor, Extractor)
+        assert isinstance(game.extractor.head, Head)
+        self.config, self.game, self.worker, self.group = config, game, worker, group
+        self.seed, self.extractor = seed, game.extractor
+        game.requires_grad_(False)
+        game.extractor.head.requires_grad_(True)
+        torch.manual_seed(seed)
+        self.networks = HeadTraining(config, game.extractor, game.private, game.weights)
+        attach_group(self.networks, group)
+        self.networks.to(worker.device)
+        self.optimiser = build_head_optimiser(self.networks)
+        self._wrapped = worker.wrap(self.networks)
+        self._cache: tuple[Tensor, Tensor] | None = None
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Weights of decoder and adversaries; those of the head are the extractor's."""
+        return {_PREFIX + name: value for name, value in self._others().items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Load what `state_dict` gives; returns the rest of a checkpoint's weights."""
+        own = {name: state[_PREFIX + name] for name in self._others()}
+        self.networks.load_state_dict(own, strict=False)
+        return {name: value for name, value in state.items() if not name.startswith(_PREFIX)}
+
+    def train_epoch(
+        self,
+        records: RecordBatches,
+        epoch: int,
+        on_step: Callable[[float, int, float, HeadLosses], None],
+    ) -> dict[str, float]:
+        """`STEPS` steps of the head.
+
+        Args:
+            records: extractor-train.
+            epoch: Number of this epoch of the head, from 0.
+            on_step: Called after each step with the epochs of the head that are done, this worker's
+                records, the step's seconds and its losses.
+
+        Returns:
+            The epoch's mean losses by name.
+        """
+        z0, u = self._cached(records)
+        self.networks.train()
+        sums = torch.zeros(len(HeadLosses._fields), device=self.worker.device)
+        for number, batches in enumerate(self._batches(len(z0), epoch)):
+            start = time.perf_counter()
+            progress = (epoch + number / STEPS) / self.config.epochs
+            set_head_rate(self.optimiser, progress)
+            for rows in batches[:-1]:
+                self._descend(z0[rows], u[rows], progress, only_adversaries=True)
+            rows = batches[-1]
+            losses = self._descend(z0[rows], u[rows], progress).detached()
+            sums += torch.stack(list(losses))
+            done = epoch + (number + 1) / STEPS
+            on_step(done, len(rows), time.perf_counter() - start, losses)
+        return dict(zip(HeadLosses._fields, (sums / STEPS).tolist(), strict=True))
+
+    def _descend(
+        self, z0: Tensor, u: Tensor, progress: float, *, only_adversaries: bool = False
+    ) -> HeadLosses:
+        losses: HeadLosses = self._wrapped(z0, u, progress, only_adversaries)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return losses
+
+    def _batches(self, records: int, epoch: int) -> Iterator[list[Tensor]]:
+        """This worker's rows of each batch of each step: the adversaries' own, then the head's."""
+        size = step_size(records, self.config.batch, self.group)
+        rng = np.random.default_rng([self.seed, epoch, 1])
+        for _ in range(STEPS):
+            rows = torch.from_numpy(rng.integers(records, size=(ADVERSARY_STEPS + 1, size)))
+            yield [self.group.split(batch).to(self.worker.device) for batch in rows]
+
+    def _cached(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
+        """The trunk's features `[N, D]` and private attributes `[N, A]` of everybody."""
+        if self._cache is None:
+            self.game.eval()
+            rows = self.group.split(torch.arange(len(records))).numpy()
+            z0: list[Tensor] = []
+            u: list[Tensor] = []
+            for chunk in records.batches(np.split(rows, np.arange(CHUNK, len(rows), CHUNK))):
+                z0.append(batched_output(self.extractor.whitened, chunk.x, self.worker.device))
+                u.append(labels(chunk, self.game.private))
+            parts = self.group.all_gather(torch.cat(z0), torch.cat(u))
+            self._cache = (parts[0].to(self.worker.device), parts[1].to(self.worker.device))
+        return self._cache
+
+    def _others(self) -> dict[str, Tensor]:
+        state = self.networks.state_dict()
+        return {name: value for name, value in state.items() if not name.startswith("head.")}
