@@ -15,7 +15,8 @@ Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiprdc.datasets.schema import Modality, Schema
@@ -24,9 +25,35 @@ _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
 _FEW = 10_000
 
 
-def _if_kernel_adversary(objective: Mapping[str, Any]) -> bool:
+def _if_kernel_adversary(train: Mapping[str, Any]) -> bool:
     """True, unless the file turns off the kernel adversary, which alone uses the setting."""
-    return objective.get("kernel_adversary") != 0
+    return bool(_given(train, "objective", "kernel_adversary") != 0)
+
+
+def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """`value`, or `without` if the file turns off the head, or sets a bottleneck in its place."""
+
+    def choose(train: Mapping[str, Any]) -> Any:
+        bottleneck = _given(train, "objective", "bottleneck")
+        no_head = bool(bottleneck) or _given(train, "extractor", "head") == 0
+        return without if no_head else value
+
+    return choose
+
+
+def _at(keys: Sequence[str], choose: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`choose`, on what is below these keys of the section of the file."""
+    return lambda section: choose(functools.reduce(_below, keys, section))
+
+
+def _below(values: Any, key: str) -> Any:
+    return values.get(key) or {} if isinstance(values, Mapping) else {}
+
+
+def _given(section: Mapping[str, Any], name: str, key: str) -> Any:
+    """A value of the file, or None if it is not there."""
+    values = section.get(name)
+    return values.get(key) if isinstance(values, Mapping) else None
 
 
 _SHARED = {
@@ -36,8 +63,9 @@ _SHARED = {
 _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
     "image": {
         **_SHARED,
-        "extractor.features": 64, "extractor.head": 512, "extractor.release_noise": 0.3,
-        "objective.budget": 0.1, "objective.memory": 2048,
+        "extractor.features": _with_head(64, 24), "extractor.head": _with_head(512, 0),
+        "extractor.release_noise": _with_head(0.3, 0.0), "objective.budget": _with_head(0.1, 0.06),
+        "objective.memory": 2048,
         "objective.adversary_decoder": _if_kernel_adversary,
         "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
     },
@@ -91,7 +119,11 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     if schema.modality == "image" and records < _FEW:
         values |= _FEW_PICTURES
     values.setdefault("schedule.batch", _batch(records))
-    return {f"{section}.{key}": value for key, value in values.items()}
+    below = section.split(".")[1:]
+    return {
+        f"{section}.{key}": _at(below, value) if callable(value) else value
+        for key, value in values.items()
+    }
 
 
 def tuning(schema: Schema) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class TuneConfig(Settings, frozen=True, kw_only=True):
     ] = (0.3, 0.9)
     features: Annotated[
         tuple[int, ...], Meta(description="Widths of z to choose from; empty: as in train.")
-    ] = (16, 24, 32)
+    ] = (24, 32, 64)
     family: Annotated[
         tuple[Family, ...],
         Meta(description="Kinds of network to choose from; empty: as in train."),

@@ -15,6 +15,7 @@ from pipelines.search.space import TuneConfig
 from pipelines.training.run import TrainConfig
 from tiprdc.datasets.schema import Modality, Schema
 from tiprdc.errors import ConfigError
+from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 
 ROOT = Path(__file__).parents[2]
@@ -34,8 +35,11 @@ def test_many_pictures_give_the_defaults_of_the_code(
     schema: Callable[[Modality, int], Schema],
 ) -> None:
     made, params = schema("image", 14_400), ROOT / "params.yaml"
-    # Off in the code, since texts cannot have it.
-    default = TrainConfig(objective=ObjectiveConfig(adversary_decoder=True))
+    # What texts and tables do not have is off in the code.
+    default = TrainConfig(
+        extractor=ExtractorConfig(features=64, head=512, release_noise=0.3),
+        objective=ObjectiveConfig(adversary_decoder=True, budget=0.1),
+    )
     assert load("train", TrainConfig, params, auto=training(made)) == default
     assert load("tune", TuneConfig, params, auto=tuning(made)) == TuneConfig()
 
@@ -77,6 +81,18 @@ def test_without_kernel_adversary_cross_fit_and_decoder_are_off(
         False,
         False,
     )
+
+
+@pytest.mark.parametrize("setting", ["extractor: {head: 0}", "objective: {bottleneck: 0.3}"])
+def test_pictures_without_a_head_have_few_features_without_noise(
+    schema: Callable[[Modality, int], Schema], tmp_path: Path, setting: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train: {{{setting}}}\n")
+    config = load("train", TrainConfig, path, auto=training(schema("image", 20_000)))
+    extractor = config.extractor
+    assert (extractor.features, extractor.head, extractor.release_noise) == (24, 0, 0.0)
+    assert config.objective.budget == 0.06
 
 
 @pytest.mark.parametrize(
