@@ -93,14 +93,15 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+_NOT_EXPORTED = ", ".join(f"`{name}`" for name, method in METHODS.items() if not method.exported)
 _HEAD = (
     "Balanced accuracy in %, with one-sided 95 % bounds, of the strongest attack or probe. It is",
     "selected on other people, and measured on people in no training data. Private attributes:",
     "lower is better. Tasks: higher is better; *italics* mark a task whose labels the method is",
-    "trained with, so only its other tasks are unseen. `raw`, `noisy`, `dp` and `hybrid` are",
-    "attacked on features from torch and numpy, all others on features from the exported file. The",
-    "epsilon of `dp` is per number of a record; that of a whole record is their sum. Over several",
-    "seeds: the mean, the lowest bound and the highest.",
+    "trained with, so only its other tasks are unseen. Over several seeds: the mean, the lowest",
+    "bound and the highest. Attacks read features from the exported file, and those of",
+    f"{_NOT_EXPORTED} from torch and numpy.",
+    "The epsilon of `dp` is per number of a record; that of a whole record is their sum.",
 )
 
 

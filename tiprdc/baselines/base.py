@@ -104,6 +104,37 @@ class MethodsConfig(Settings, frozen=True, kw_only=True):
             description="bottleneck: cost of each nat of z, as train.objective.bottleneck.",
         ),
     ] = 0.3  # fmt: skip
+    trade_off: Annotated[
+        float,
+        Meta(
+            ge=0, le=0.999,
+            description="kernel_ratio: weight t / (1 - t) of the dependence on the private "
+            "attributes against that on the record.",
+        ),
+    ] = 0.9  # fmt: skip
+    erasure_steps: Annotated[
+        int,
+        Meta(ge=0, le=100, description="obliviator: steps with an encoder, after the first."),
+    ] = 12
+    entropy_weight: Annotated[
+        float,
+        Meta(
+            ge=0, le=1,
+            description="pass: weight, for each private attribute, of the entropy of the "
+            "substitute given the record.",
+        ),
+    ] = 0.2  # fmt: skip
+    fairness: Annotated[
+        float,
+        Meta(
+            ge=0, le=1,
+            description="fare: weight of the private attributes in the impurity of a leaf; the "
+            "known task has the rest.",
+        ),
+    ] = 0.85  # fmt: skip
+    leaves: Annotated[
+        int, Meta(ge=2, le=4096, description="fare: most leaves of the decision tree.")
+    ] = 20
 
 
 @dataclass(frozen=True, kw_only=True)

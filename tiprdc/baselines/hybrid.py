@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tiprdc.baselines.base import FitInputs, Method, MethodsConfig
 from tiprdc.baselines.encoder import Encoder
 from tiprdc.baselines.noise import Gaussian
+from tiprdc.baselines.unprotected_features import features
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 
 
@@ -24,7 +25,7 @@ class Hybrid(Method):
 
     def fit(self, inputs: FitInputs) -> AffineFeatures:
         encoder = Encoder().fit(inputs)
-        z = _features(encoder, torch.from_numpy(inputs.records.x))
+        z = features(encoder, torch.from_numpy(inputs.records.x))
         mean = z.mean(0)
         _, strength, axes = torch.linalg.svd(z - mean, full_matrices=False)
         count = min(inputs.config.components, len(strength))
@@ -57,11 +58,3 @@ class AffineFeatures(nn.Module):
         """Raw records `[B, *shape]` -> `[B, P]`."""
         z: Tensor = (self.extractor(x) - self.mean) @ self.weight
         return z
-
-
-def _features(extractor: FeatureMaker, x: Tensor) -> Tensor:
-    """z `[N, D]` in double precision of records `[N, *shape]`."""
-    with torch.inference_mode():
-        parts = [extractor(part) for part in torch.split(x, 1024)]
-    # A copy outside inference mode can be a buffer of a module.
-    return torch.cat(parts).double().clone()

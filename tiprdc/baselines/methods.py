@@ -8,12 +8,16 @@ from tiprdc.baselines.bottleneck import Bottleneck
 from tiprdc.baselines.deepobfuscator import DeepObfuscator
 from tiprdc.baselines.dp import Dp
 from tiprdc.baselines.encoder import Encoder
+from tiprdc.baselines.fare import Fare
 from tiprdc.baselines.hybrid import Hybrid
+from tiprdc.baselines.kernel_ratio import KernelRatio
 from tiprdc.baselines.leace import Leace
 from tiprdc.baselines.linear import Linear
 from tiprdc.baselines.maxent import MaxEnt
 from tiprdc.baselines.noisy import Noisy
+from tiprdc.baselines.obliviator import Obliviator
 from tiprdc.baselines.pan import Pan
+from tiprdc.baselines.pass_ import Pass
 from tiprdc.baselines.raw import Raw
 from tiprdc.baselines.tiprdc import Tiprdc
 from tiprdc.baselines.tiprdc_published import TiprdcPublished
@@ -33,11 +37,15 @@ METHODS: dict[str, Method] = {
         Unprotected(),
         Linear("pca_leace", "leace"),
         Leace(),
+        KernelRatio(),
+        Obliviator(),
+        Pass(),
         Bottleneck(),
         AdversarialOnly(),
         Pan(),
         MaxEnt(),
         DeepObfuscator(),
+        Fare(),
         TiprdcPublished(),
         Tiprdc(),
     )

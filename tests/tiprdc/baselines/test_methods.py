@@ -31,6 +31,7 @@ CONFIG = MethodsConfig(
     objective=ObjectiveConfig(memory=32, refit_every=2),
     components=4,
     linear_features=4,
+    erasure_steps=2,
 )
 LINEAR = ("pca", "pca_leace", "projection")
 
@@ -71,15 +72,17 @@ def test_method_gives_finite_features_of_its_shape(
 
     shape = RAW_SHAPES[schema.modality] if method.name in ("raw", "noisy", "dp") else (6,)
     shape = (4,) if method.name in ("hybrid", *LINEAR) else shape
+    shape = z.shape[1:] if method.name == "fare" else shape  # as many as the tree has leaves
     assert released.shape == z.shape == (40, *shape)
     assert features_shape(network) == shape
     assert np.isfinite(released).all()
     assert (noise is not None) == (method.name in ("noisy", "dp", "hybrid", *LINEAR))
     assert (noise is None) or not np.array_equal(released, z)
-    assert epochs == ([] if method.name in ("raw", "noisy", "dp", *LINEAR) else [1, 2])
+    without = {"raw", "noisy", "dp", *LINEAR, *(["fare"] if schema.modality == "table" else [])}
+    assert epochs == ([] if method.name in without else [1, 2])
 
 
-@pytest.mark.parametrize("name", ["pan", "leace"])
+@pytest.mark.parametrize("name", ["pan", "leace", "kernel_ratio", "obliviator", "pass"])
 def test_same_seed_gives_the_same_network(name: str, planted: tuple[Schema, Records]) -> None:
     schema, records = planted
     x = torch.from_numpy(records.x)
@@ -90,7 +93,9 @@ def test_same_seed_gives_the_same_network(name: str, planted: tuple[Schema, Reco
     assert not torch.equal(first, other_seed)
 
 
-@pytest.mark.parametrize("name", ["pan", "leace", "bottleneck", "tiprdc_published"])
+@pytest.mark.parametrize(
+    "name", ["pan", "leace", "kernel_ratio", "obliviator", "bottleneck", "tiprdc_published"]
+)
 def test_exported_file_agrees_with_torch(
     tmp_path: Path, make_shards: MakeShards, name: str
 ) -> None:
@@ -103,13 +108,13 @@ def test_exported_file_agrees_with_torch(
 
 def test_methods_without_export_are_marked() -> None:
     not_exported = {name for name, method in METHODS.items() if not method.exported}
-    assert not_exported == {"raw", "noisy", "dp", "hybrid", *LINEAR}
+    assert not_exported == {"raw", "noisy", "dp", "hybrid", "pass", "fare", *LINEAR}
 
 
 def test_methods_for_a_known_task_need_one(planted: tuple[Schema, Records]) -> None:
     schema, records = planted
     with_task = {name for name, method in METHODS.items() if method.knows_task}
-    assert with_task == {"pan", "maxent", "deepobfuscator"}
+    assert with_task == {"pan", "maxent", "deepobfuscator", "fare"}
     for name in with_task:
         with pytest.raises(ConfigError, match=f"{name}: no utility attribute"):
             METHODS[name].fit(_inputs(records, replace(schema, utility=()), 0))
@@ -147,5 +152,5 @@ def test_release_noise_applies_to_our_methods_only(
     x = torch.from_numpy(inputs.records.x)
     with torch.inference_mode():
         repeatable = torch.equal(network(x), network(x))
-    # bottleneck has its own noise.
-    assert repeatable == (method.name not in ("ours", "adversarial_only", "bottleneck"))
+    # bottleneck has its own noise, and pass draws a substitute.
+    assert repeatable == (method.name not in ("ours", "adversarial_only", "bottleneck", "pass"))
