@@ -22,7 +22,7 @@ from typing import Any
 from tiprdc.datasets.schema import Modality, Schema
 
 _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
-_FEW = 10_000
+_FEW, _PICTURES_SEEN = 10_000, 120_000
 
 
 def _if_kernel_adversary(train: Mapping[str, Any]) -> bool:
@@ -67,7 +67,7 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
         "extractor.release_noise": _with_head(0.3, 0.0), "objective.budget": _with_head(0.1, 0.06),
         "objective.memory": 2048,
         "objective.adversary_decoder": _if_kernel_adversary,
-        "schedule.batch": 128, "schedule.epochs": 8, "schedule.warm_up": 1.0,
+        "schedule.batch": 128, "schedule.warm_up": 1.0,
     },
     "text": {
         **_SHARED,
@@ -98,7 +98,7 @@ _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "table": {"features": [8, 16, 24], "epochs": 12, "people": 16_000},
 }
 AUTO_KEYS = (
-    *(f"train.{key}" for key in _TRAIN["image"]),
+    *(f"train.{key}" for key in _TRAIN["table"] | _TRAIN["image"]),
     *(f"tune.{key}" for key in _TUNE["image"]),
 )
 """Dotted keys of params.yaml that may be `auto`."""
@@ -116,8 +116,10 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     """
     records = schema.records["extractor-train"]
     values = dict(_TRAIN[schema.modality])
-    if schema.modality == "image" and records < _FEW:
-        values |= _FEW_PICTURES
+    if schema.modality == "image":
+        values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
+        if records < _FEW:
+            values |= _FEW_PICTURES
     values.setdefault("schedule.batch", _batch(records))
     below = section.split(".")[1:]
     return {

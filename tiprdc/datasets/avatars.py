@@ -81,7 +81,7 @@ class AvatarsConfig(Settings, frozen=True, kw_only=True):
             le=10_000_000,
             description="People, with one record each, divided by prepare.shares.",
         ),
-    ] = 24000
+    ] = 40000
     attackers: Annotated[
         int,
         Meta(
@@ -90,7 +90,7 @@ class AvatarsConfig(Settings, frozen=True, kw_only=True):
             description="Further people, all of them in attacker-train: what attackers know of "
             "people who are not in the data set.",
         ),
-    ] = 60000
+    ] = 65000
     size: Annotated[
         int, Meta(ge=16, le=256, description="Height and width of a picture in pixels.")
     ] = 32
