@@ -98,7 +98,7 @@ _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "table": {"features": [8, 16, 24], "epochs": 12, "people": 16_000},
 }
 AUTO_KEYS = (
-    *(f"train.{key}" for key in _TRAIN["table"] | _TRAIN["image"]),
+    *(f"train.{key}" for key in {**_TRAIN["table"], **_TRAIN["image"]}),
     *(f"tune.{key}" for key in _TUNE["image"]),
 )
 """Dotted keys of params.yaml that may be `auto`."""

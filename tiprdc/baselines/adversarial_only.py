@@ -6,6 +6,8 @@ extractor once the pressure is full; the pressure rises over the first epoch.
 
 from __future__ import annotations
 
+import dataclasses
+
 from msgspec.structs import replace
 
 from tiprdc.baselines.base import FitInputs, Method, MethodsConfig
@@ -16,13 +18,14 @@ from tiprdc.training.schedule_config import ScheduleConfig
 
 
 class AdversarialOnly(Method):
-    """Our adversaries without the critic."""
+    """The trunk's adversaries without the critic, and without a head."""
 
     name = "adversarial_only"
 
     def fit(self, inputs: FitInputs) -> Extractor:
         objective, schedule = preset(inputs.config)
-        return train(objective, schedule, inputs)
+        config = replace(inputs.config, extractor=replace(inputs.config.extractor, head=0))
+        return train(objective, schedule, dataclasses.replace(inputs, config=config))
 
 
 def preset(config: MethodsConfig) -> tuple[ObjectiveConfig, ScheduleConfig]:

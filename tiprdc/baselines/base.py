@@ -15,6 +15,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 from tiprdc.settings import Settings
+from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
@@ -36,6 +37,9 @@ class MethodsConfig(Settings, frozen=True, kw_only=True):
     objective: Annotated[
         ObjectiveConfig, Meta(description="Training objective of the method ours.")
     ] = ObjectiveConfig()
+    head: Annotated[HeadConfig, Meta(description="Training of the head of the method ours.")] = (
+        HeadConfig()
+    )
     noise: Annotated[
         float,
         Meta(

@@ -34,7 +34,8 @@ def train(
     spec = InputSpec.of(schema)
     trainer = Trainer(
         objective, inputs.config.extractor, schedule, spec, private,
-        seed=inputs.seed, cross_fit=cross_fit, network_factory=network_factory,
+        seed=inputs.seed, head=inputs.config.head, cross_fit=cross_fit,
+        network_factory=network_factory,
     )  # fmt: skip
     while trainer.epoch < trainer.epochs:
         trainer.train_epoch(inputs.records)

@@ -24,6 +24,7 @@ from tiprdc.datasets.schema import Schema, read_split, write_shard
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training import checkpoint
+from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.worker import WorkerContext
@@ -33,6 +34,11 @@ MakeShards = Callable[..., Schema]
 CONFIG = TrainConfig(
     extractor=ExtractorConfig(width=8, features=4),
     schedule=ScheduleConfig(epochs=2, batch=32, warm_up=0.0),
+)
+WITH_HEAD = structs.replace(
+    CONFIG,
+    extractor=ExtractorConfig(width=8, features=4, head=16, release_noise=0.2),
+    head=HeadConfig(epochs=1, batch=32),
 )
 
 
@@ -50,24 +56,33 @@ def test_two_workers_train_both_extractors(
         storage=str(tmp_path / "runs"), workers=(1, 2), shards="streamed",
         log=str(tmp_path / "logs"), metrics_folder=str(tmp_path / "prom"),
     )  # fmt: skip
-    train(CONFIG, cluster, **_paths(tmp_path))
+    train(WITH_HEAD, cluster, **_paths(tmp_path))
     curves = pd.concat([pd.read_csv(tmp_path / "curves" / f"{role}.csv") for role in run.ROLES])
     assert curves.groupby("run")["epoch"].apply(list).to_dict() == {
-        "protected": [1, 2], "unprotected": [1, 2],
+        "protected": [1, 2, 3], "unprotected": [1, 2],
     }  # fmt: skip
     assert {"mutual_information", "explained_variance", "certainty"} <= set(curves.columns)
+    of_head = curves[(curves["run"] == "protected") & (curves["epoch"] == 3)]
+    assert of_head["mutual_information"].isna().all()
+    assert of_head["kept"].notna().all()
     assert np.isfinite(curves["club_secret"]).all()
     events = [(line["event"], line.get("run", "").split("-")[0], line.get("number"))
               for line in read(tmp_path / "logs" / "train.jsonl")]  # fmt: skip
     for role in run.ROLES:
         assert checkpoint.load_extractor(tmp_path / "ck" / role).config.features == 4
         of_role = [event for event in events if event[1] == role]
-        assert of_role == [
-            ("started", role, None), ("epoch", role, 1), ("checkpoint", role, 1),
-            ("epoch", role, 2), ("checkpoint", role, 2),
-        ]  # fmt: skip
+        epochs = WITH_HEAD.epochs(role)
+        assert epochs == (3 if role == "protected" else 2)
+        assert of_role[0] == ("started", role, None)
+        assert of_role[1:] == [
+            (event, role, number)
+            for number in range(1, epochs + 1)
+            for event in ("epoch", "checkpoint")
+        ]
     prom = (tmp_path / "prom" / "tiprdc_train.prom").read_text()
-    assert 'tiprdc_train_epoch{run="protected"} 2.0' in prom
+    assert 'tiprdc_train_epoch{run="protected"} 3.0' in prom
+    assert 'tiprdc_train_epochs{run="unprotected"} 2.0' in prom
+    assert 'tiprdc_train_head_kept_ratio{run="protected"}' in prom
     assert 'tiprdc_train_club_nats{attribute="secret",run="unprotected"}' in prom
     assert 'tiprdc_stage_running{stage="train"} 0.0' in prom
     assert list((tmp_path / "runs").iterdir()) == []
