@@ -34,12 +34,14 @@ def whole(rate: float) -> str:
 
 def limit_falls(attribute: AttributeReport) -> int | None:
     """People of the smallest attacker who passes the limit by the first curve, up to the policy's \
-number; None if there is none."""
+number; None if there is none. At most those of a measured attack that passes it."""
     if not attribute.curves:
         return None
-    projection = attribute.curves[0].projection
-    people = projection.people_at_limit
-    return people if people is not None and people <= projection.people else None
+    curve = attribute.curves[0]
+    last, people = curve.points[-1], curve.projection.people_at_limit
+    if last.balanced_accuracy > attribute.limit:
+        return min(last.people, people or last.people)
+    return people if people is not None and people <= curve.projection.people else None
 
 
 def projection(name: str, attribute: AttributeReport) -> str:
@@ -57,6 +59,11 @@ def projection(name: str, attribute: AttributeReport) -> str:
         return (
             f"The limit of {limit} falls at about {about(crossing)} people, fewer than this audit's"
             f" attackers have. With {people} people, {expected}."
+        )
+    if last.balanced_accuracy > attribute.limit:
+        return (
+            f"{count(last.people)} people are enough to pass the limit of {limit}. With {people}"
+            f" people, {expected}."
         )
     if crossing is not None and crossing <= ahead.people:
         return (

@@ -105,7 +105,8 @@ def _line(curve: Curve, limit: float, x: People, y: Axis) -> Line:
 
     last, ahead = curve.points[-1], curve.projection
     crossing = ahead.people_at_limit
-    shown = crossing is not None and last.people < crossing < ahead.people
+    below = last.balanced_accuracy <= limit
+    shown = crossing is not None and below and last.people < crossing < ahead.people
     corners = [(last.people, last.balanced_accuracy)]
     corners += [(crossing, limit)] if crossing is not None and shown else []
     corners += [(ahead.people, ahead.value)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.helpers.audit_parts import attribute
 from tests.helpers.audit_project import manifest
@@ -17,7 +18,7 @@ from tests.helpers.audit_samples import (
 from tiprdc.formats.audit_report import AuditReport, parse_audit
 from tiprdc.formats.manifest import parse_contract
 from tiprdc.formats.numbers import MINUS, points
-from tiprdc.reports import kept_wording, verdict_wording, wording
+from tiprdc.reports import bounds_wording, kept_wording, verdict_wording, wording
 
 AGAINST = "Against the unprotected extractor, unseen tasks"
 
@@ -161,3 +162,15 @@ def test_information_bound_is_compared_with_attribute(
         contract
     )
     assert comparison in wording.information_bound(contract)
+
+
+def test_measured_point_above_the_limit_is_said_before_a_later_crossing() -> None:
+    """A smooth curve may cross the limit later than the last measured point does."""
+    (gender,) = parsed(text_audit()).attributes.values()
+    curve = gender.curves[0]
+    assert bounds_wording.limit_falls(gender) == 12_000
+    last = replace(curve.points[-1], balanced_accuracy=0.61)
+    above = replace(gender, curves=(replace(curve, points=(*curve.points[:-1], last)),))
+    sentence = bounds_wording.projection("gender", above)
+    assert sentence.startswith(f"{last.people:,} people are enough to pass the limit of 56 %. With")
+    assert bounds_wording.limit_falls(above) == last.people
