@@ -64,7 +64,7 @@ _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
     "image": {
         **_SHARED,
         "extractor.features": _with_head(64, 24), "extractor.head": _with_head(512, 0),
-        "extractor.release_noise": _with_head(0.3, 0.0), "objective.budget": _with_head(0.1, 0.06),
+        "extractor.release_noise": _with_head(0.4, 0.0), "objective.budget": _with_head(0.1, 0.06),
         "objective.memory": 2048,
         "objective.adversary_decoder": _if_kernel_adversary,
         "schedule.batch": 128, "schedule.warm_up": 1.0,

@@ -37,7 +37,7 @@ def test_many_pictures_give_the_defaults_of_the_code(
     made, params = schema("image", 14_400), ROOT / "params.yaml"
     # What texts and tables do not have is off in the code.
     default = TrainConfig(
-        extractor=ExtractorConfig(features=64, head=512, release_noise=0.3),
+        extractor=ExtractorConfig(features=64, head=512, release_noise=0.4),
         objective=ObjectiveConfig(adversary_decoder=True, budget=0.1),
     )
     assert load("train", TrainConfig, params, auto=training(made)) == default

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.views import VIEWS
 from tiprdc.audit.evidence import Evidence
 from tiprdc.datasets.schema import Records
+from tiprdc.datasets.views import VIEWS
 from tiprdc.formats.audit_plan import Pool
 
 STACK_SHARE = 0.1

@@ -18,10 +18,10 @@ from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.decoder import Decoder, token_presence
 from tiprdc.attacks.retrieval import retrieval
 from tiprdc.attacks.suite import AttackTrial, try_attack, try_stack
-from tiprdc.attacks.views import views
 from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.pools import subset
 from tiprdc.datasets.schema import Schema
+from tiprdc.datasets.views import views
 from tiprdc.formats.audit_plan import Pool
 from tiprdc.formats.audit_report import Measure
 from tiprdc.statistics.certificate import cell_counts, cells

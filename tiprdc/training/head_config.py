@@ -31,4 +31,4 @@ class HeadConfig(Settings, frozen=True, kw_only=True):
             description="What a nat of the adversaries' knowledge costs, in shares of the trunk's "
             "variance that the head keeps.",
         ),
-    ] = 2.0  # fmt: skip
+    ] = 4.0  # fmt: skip

@@ -1,18 +1,21 @@
 """The epochs of the head: cached features of the trunk, batches, rates and what a checkpoint holds.
 
-The trunk runs over extractor-train once, each worker over its share. A resumed run does so again
-and gets the same features.
+The trunk runs over extractor-train once, and over copies of pictures, each worker over its share.
+A resumed run does so again and gets the same features.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from tiprdc.datasets.views import views
 from tiprdc.distributed import BatchGroup, attach_group
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.head import Head
@@ -122,18 +125,33 @@ class HeadPhase:
             yield [self.group.split(batch).to(self.worker.device) for batch in rows]
 
     def _cached(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
-        """The trunk's features `[N, D]` and private attributes `[N, A]` of everybody."""
+        """The trunk's features `[M, D]` and private attributes `[M, A]` of everybody and of copies.
+
+        Copies of pictures are further people to the head: without them its adversaries learn some
+        ten thousand people by heart.
+        """
         if self._cache is None:
             self.game.eval()
             rows = self.group.split(torch.arange(len(records))).numpy()
             z0: list[Tensor] = []
             u: list[Tensor] = []
-            for chunk in records.batches(np.split(rows, np.arange(CHUNK, len(rows), CHUNK))):
-                z0.append(batched_output(self.extractor.whitened, chunk.x, self.worker.device))
+            parts = np.split(rows, np.arange(CHUNK, len(rows), CHUNK))
+            for part, chunk in zip(parts, records.batches(parts), strict=True):
+                copies = [self._trunk(x) for x in (chunk.x, *self._copies(chunk.x, int(part[0])))]
+                z0.append(torch.stack(copies, dim=1))
                 u.append(labels(chunk, self.game.private))
-            parts = self.group.all_gather(torch.cat(z0), torch.cat(u))
-            self._cache = (parts[0].to(self.worker.device), parts[1].to(self.worker.device))
+            features, private = self.group.all_gather(torch.cat(z0), torch.cat(u))
+            self._cache = (
+                features.flatten(0, 1).to(self.worker.device),
+                private.repeat_interleave(features.shape[1], 0).to(self.worker.device),
+            )
         return self._cache
+
+    def _trunk(self, x: NDArray[Any]) -> Tensor:
+        return batched_output(self.extractor.whitened, x, self.worker.device)
+
+    def _copies(self, x: NDArray[Any], first: int) -> list[NDArray[np.uint8]]:
+        return views(x, self.seed, first) if self.game.spec.modality == "image" else []
 
     def _others(self) -> dict[str, Tensor]:
         state = self.networks.state_dict()

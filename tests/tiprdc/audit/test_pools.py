@@ -13,7 +13,6 @@ from msgspec import structs
 from tests.helpers.audit_samples import PASS_MODEL
 from tests.helpers.release_project import audit_report
 from tiprdc.attacks.suite import AttackTrial
-from tiprdc.attacks.views import VIEWS
 from tiprdc.audit.code_counts import certified_rows
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.curves import curve_jobs
@@ -21,6 +20,7 @@ from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.plan import Job
 from tiprdc.audit.pools import MIN_STACKED, Pools, pools_of, subset
 from tiprdc.datasets.schema import Records, Schema, read_schema
+from tiprdc.datasets.views import VIEWS
 
 PLAN = structs.replace(
     audit_report(AuditConfig(), PASS_MODEL).plan, attackers={"fresh": 20_000, "all": 30_000}

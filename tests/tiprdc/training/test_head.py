@@ -15,6 +15,7 @@ from torch import Tensor
 from tests.helpers import shards
 from tests.helpers.trainers import assert_same_state
 from tiprdc.datasets.schema import SPLITS, Records, Schema, read_split
+from tiprdc.datasets.views import VIEWS, views
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.head import Head
@@ -173,3 +174,27 @@ def test_bottleneck_with_a_head_is_refused() -> None:
     objective = ObjectiveConfig(bottleneck=0.1, kernel_adversary=0.0, memory=0)
     with pytest.raises(ConfigError, match=r"train.extractor.head: 64 with a bottleneck"):
         objective.check_extractor(ExtractorConfig(head=64))
+
+
+def test_head_is_trained_on_copies_of_pictures(tmp_path: Path) -> None:
+    schema = shards.make_shards(tmp_path, "image", people=40)
+    records = read_split(tmp_path, schema, "extractor-train")
+    trainer = make(schema)
+    phase = trainer.begin_head()
+    z0, u = phase._cached(records)
+    trainer.game.eval()
+    extractor = trainer.game.extractor
+    assert isinstance(extractor, Extractor)
+    originals = extractor.whitened(torch.from_numpy(records.x)).detach()
+    assert z0.shape == (40 * (1 + VIEWS), 6)
+    torch.testing.assert_close(z0[:: 1 + VIEWS], originals)
+    mirrored = extractor.whitened(torch.from_numpy(records.x[..., ::-1].copy())).detach()
+    torch.testing.assert_close(z0[1 :: 1 + VIEWS], mirrored)
+    assert u[:, 0].tolist() == np.repeat(records.labels["secret"], 1 + VIEWS).tolist()
+
+
+def test_copies_of_a_part_are_those_of_the_whole() -> None:
+    x = np.random.default_rng(0).integers(256, size=(9, 3, 16, 16)).astype(np.uint8)
+    whole, part = views(x, 3), views(x[5:], 3, first=5)
+    for expected, copies in zip(whole, part, strict=True):
+        np.testing.assert_array_equal(copies, expected[5:])
