@@ -34,11 +34,16 @@ def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
     """`value`, or `without` if the file turns off the head, or sets a bottleneck in its place."""
 
     def choose(train: Mapping[str, Any]) -> Any:
-        bottleneck = _given(train, "objective", "bottleneck")
-        no_head = bool(bottleneck) or _given(train, "extractor", "head") == 0
-        return without if no_head else value
+        return without if _given(train, "objective", "bottleneck") else otherwise(train)
 
+    otherwise = _unless_headless(value, without)
     return choose
+
+
+def _unless_headless(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """`value`, or `without` if the file turns off the head: all that the unprotected extractor, \
+which shares the setting, may depend on."""
+    return lambda train: without if _given(train, "extractor", "head") == 0 else value
 
 
 def _at(keys: Sequence[str], choose: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -63,7 +68,7 @@ _SHARED = {
 _TRAIN: Mapping[Modality, Mapping[str, Any]] = {
     "image": {
         **_SHARED,
-        "extractor.features": _with_head(64, 24), "extractor.head": _with_head(512, 0),
+        "extractor.features": _unless_headless(64, 24), "extractor.head": _with_head(512, 0),
         "extractor.release_noise": _with_head(0.4, 0.0), "objective.budget": _with_head(0.1, 0.06),
         "objective.memory": 2048,
         "objective.adversary_decoder": _if_kernel_adversary,
