@@ -57,8 +57,8 @@ Role = Literal["protected", "unprotected"]
 ROLES: tuple[Role, ...] = ("protected", "unprotected")
 PROJECT = Path(__file__).resolve().parents[2]
 _CODE = (
-    "tiprdc/distributed.py", "tiprdc/datasets/views.py", "tiprdc/attacks", "tiprdc/models",
-    "tiprdc/objectives", "tiprdc/statistics", "tiprdc/training",
+    "tiprdc/distributed.py", "tiprdc/attacks", "tiprdc/models", "tiprdc/objectives",
+    "tiprdc/statistics", "tiprdc/training",
 )  # fmt: skip
 """Code that decides what a run of training gives."""
 

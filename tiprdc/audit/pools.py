@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tiprdc.audit.evidence import Evidence
 from tiprdc.datasets.schema import Records
-from tiprdc.datasets.views import VIEWS
 from tiprdc.formats.audit_plan import Pool
+from tiprdc.models.views import VIEWS
 
 STACK_SHARE = 0.1
 """Share of attacker-train that is left for the stack."""

@@ -21,9 +21,9 @@ from tiprdc.attacks.suite import AttackTrial, try_attack, try_stack
 from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.pools import subset
 from tiprdc.datasets.schema import Schema
-from tiprdc.datasets.views import views
 from tiprdc.formats.audit_plan import Pool
 from tiprdc.formats.audit_report import Measure
+from tiprdc.models.views import views
 from tiprdc.statistics.certificate import cell_counts, cells
 
 PICTURES_SHOWN = 8

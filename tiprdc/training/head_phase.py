@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tiprdc.datasets.views import views
 from tiprdc.distributed import BatchGroup, attach_group
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.head import Head
+from tiprdc.models.views import views
 from tiprdc.training.batches import CHUNK, RecordBatches, labels, step_size
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game

@@ -10,7 +10,7 @@ from tiprdc.attacks.base import Attacker, TrainingSet
 from tiprdc.attacks.learning_curve import curve_sizes
 from tiprdc.attacks.moments import MomentsAttack
 from tiprdc.attacks.suite import ATTACKS, try_stack
-from tiprdc.datasets.views import VIEWS, views
+from tiprdc.models.views import VIEWS, views
 from tiprdc.selftest.fixtures import FIXTURES
 
 

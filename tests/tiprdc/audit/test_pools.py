@@ -20,7 +20,7 @@ from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.plan import Job
 from tiprdc.audit.pools import MIN_STACKED, Pools, pools_of, subset
 from tiprdc.datasets.schema import Records, Schema, read_schema
-from tiprdc.datasets.views import VIEWS
+from tiprdc.models.views import VIEWS
 
 PLAN = structs.replace(
     audit_report(AuditConfig(), PASS_MODEL).plan, attackers={"fresh": 20_000, "all": 30_000}

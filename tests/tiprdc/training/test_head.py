@@ -15,11 +15,11 @@ from torch import Tensor
 from tests.helpers import shards
 from tests.helpers.trainers import assert_same_state
 from tiprdc.datasets.schema import SPLITS, Records, Schema, read_split
-from tiprdc.datasets.views import VIEWS, views
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.head import Head
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.views import VIEWS, views
 from tiprdc.training import checkpoint, head_phase
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
