@@ -15,8 +15,7 @@ Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md):
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiprdc.datasets.schema import Modality, Schema
@@ -25,19 +24,15 @@ _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
 _FEW, _PICTURES_SEEN = 10_000, 120_000
 
 
+def _given(train: Mapping[str, Any], name: str, key: str) -> Any:
+    """A value of the file, or None if it is not there."""
+    values = train.get(name)
+    return values.get(key) if isinstance(values, Mapping) else None
+
+
 def _if_kernel_adversary(train: Mapping[str, Any]) -> bool:
     """True, unless the file turns off the kernel adversary, which alone uses the setting."""
     return bool(_given(train, "objective", "kernel_adversary") != 0)
-
-
-def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
-    """`value`, or `without` if the file turns off the head, or sets a bottleneck in its place."""
-
-    def choose(train: Mapping[str, Any]) -> Any:
-        return without if _given(train, "objective", "bottleneck") else otherwise(train)
-
-    otherwise = _unless_headless(value, without)
-    return choose
 
 
 def _unless_headless(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
@@ -46,19 +41,12 @@ which shares the setting, may depend on."""
     return lambda train: without if _given(train, "extractor", "head") == 0 else value
 
 
-def _at(keys: Sequence[str], choose: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`choose`, on what is below these keys of the section of the file."""
-    return lambda section: choose(functools.reduce(_below, keys, section))
-
-
-def _below(values: Any, key: str) -> Any:
-    return values.get(key) or {} if isinstance(values, Mapping) else {}
-
-
-def _given(section: Mapping[str, Any], name: str, key: str) -> Any:
-    """A value of the file, or None if it is not there."""
-    values = section.get(name)
-    return values.get(key) if isinstance(values, Mapping) else None
+def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """`value`, or `without` if the file turns off the head, or sets a bottleneck in its place."""
+    unless_headless = _unless_headless(value, without)
+    return lambda train: (
+        without if _given(train, "objective", "bottleneck") else unless_headless(train)
+    )
 
 
 _SHARED = {
@@ -126,11 +114,7 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
         if records < _FEW:
             values |= _FEW_PICTURES
     values.setdefault("schedule.batch", _batch(records))
-    below = section.split(".")[1:]
-    return {
-        f"{section}.{key}": _at(below, value) if callable(value) else value
-        for key, value in values.items()
-    }
+    return {f"{section}.{key}": value for key, value in values.items()}
 
 
 def tuning(schema: Schema) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def load(
         cls: The settings class of the section.
         path: The file, YAML 1.2 in UTF-8, at most `MAX_BYTES`.
         auto: Dotted key -> its value where the file has `auto` or does not name the key. A function
-            is called with the section as the file has it and returns the value.
+            is called with what is above the key's own mapping, as the file has it, and returns the
+            value.
 
     Raises:
         ConfigError: The file is missing or no YAML, or a key is unknown, moved or out of range.
@@ -74,7 +75,7 @@ def load(
         )  # fmt: skip
     values = sections[section] or {}
     _refuse_moved(section, values)
-    return convert(cls, _fill(values, auto, section, values), section)
+    return convert(cls, _fill(values, auto, section, {}), section)
 
 
 def read(path: Path) -> Mapping[str, Any]:
@@ -125,7 +126,7 @@ def _has(values: Any, keys: list[str]) -> bool:
     return True
 
 
-def _fill(values: Any, auto: Mapping[str, Any], where: str, section: Any) -> Any:
+def _fill(values: Any, auto: Mapping[str, Any], where: str, above: Any) -> Any:
     """The section with a value for each `auto`; what is no mapping is left for `convert`."""
     inside = {key.removeprefix(f"{where}."): key for key in auto if key.startswith(f"{where}.")}
     if not inside or not isinstance(values, Mapping):
@@ -133,12 +134,12 @@ def _fill(values: Any, auto: Mapping[str, Any], where: str, section: Any) -> Any
     filled = dict(values)
     for name in dict.fromkeys(key.partition(".")[0] for key in inside):
         if name not in inside:
-            filled[name] = _fill(filled.get(name, {}), auto, f"{where}.{name}", section)
+            filled[name] = _fill(filled.get(name, {}), auto, f"{where}.{name}", values)
             continue
         value = filled.get(name, "auto")
         if value == "auto":
             default = auto[inside[name]]
-            filled[name] = default(section) if callable(default) else default
+            filled[name] = default(above) if callable(default) else default
         elif isinstance(value, str):
             raise ConfigError(
                 f"{where}.{name}", value, "a value, or auto", suggestion(value, ["auto"])

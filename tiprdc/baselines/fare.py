@@ -73,7 +73,7 @@ class Fare(Method):
         else:
             columns = Unprotected().fit(inputs)
         tree = fit_fair_tree(
-            features(columns, torch.from_numpy(records.x)).float().numpy(),
+            features(columns, records.x).float().numpy(),
             records.labels[task],
             np.stack([records.labels[name] for name in schema.private], axis=1),
             fairness=config.fairness,

@@ -25,7 +25,7 @@ class Hybrid(Method):
 
     def fit(self, inputs: FitInputs) -> AffineFeatures:
         encoder = Encoder().fit(inputs)
-        z = features(encoder, torch.from_numpy(inputs.records.x))
+        z = features(encoder, inputs.records.x)
         mean = z.mean(0)
         _, strength, axes = torch.linalg.svd(z - mean, full_matrices=False)
         count = min(inputs.config.components, len(strength))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,7 +14,8 @@ from tiprdc.baselines.base import FitInputs
 from tiprdc.baselines.unprotected import Unprotected
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import FeatureMaker
-from tiprdc.training.batches import labels
+from tiprdc.training.batches import labels, one_hot
+from tiprdc.training.features import batched_output
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,21 @@ class UnprotectedFeatures:
 def unprotected_features(inputs: FitInputs) -> UnprotectedFeatures:
     """Train the unprotected extractor and compute its features on extractor-train."""
     extractor = Unprotected().fit(inputs).requires_grad_(False)
-    z = features(extractor, torch.from_numpy(inputs.records.x))
+    z = features(extractor, inputs.records.x)
     return UnprotectedFeatures(extractor, z, private_one_hot(inputs))
 
 
 def private_one_hot(inputs: FitInputs) -> Tensor:
     """One-hot private attributes of extractor-train, joined `[N, K]`, float64."""
     schema = inputs.schema
-    columns = labels(inputs.records, schema.private)
-    one_hot = [F.one_hot(columns[:, i], schema.classes(n)) for i, n in enumerate(schema.private)]
-    return torch.cat(one_hot, dim=1).double()
+    u = labels(inputs.records, schema.private)
+    return one_hot(u, map(schema.classes, schema.private)).double()
 
 
-def features(extractor: FeatureMaker, x: Tensor) -> Tensor:
+def features(extractor: FeatureMaker, x: NDArray[Any]) -> Tensor:
     """z `[N, D]` in double precision of records `[N, *shape]`."""
-    with torch.inference_mode():
-        parts = [extractor(part) for part in torch.split(x, 1024)]
     # A copy outside inference mode can be a buffer of a module.
-    return torch.cat(parts).double().clone()
+    return batched_output(extractor, x, torch.device("cpu")).double().clone()
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -31,7 +31,9 @@ def views(x: NDArray[np.uint8], seed: int, first: int = 0) -> list[NDArray[np.ui
         `VIEWS` arrays like x, each with one copy of every picture.
     """
     # Three numbers a picture, in [0, 1): row by row, so that a part has the whole's.
-    drawn = np.random.default_rng([seed, 5]).random((first + len(x), 3))[first:]
+    bits = np.random.PCG64([seed, 5])
+    bits.advance(3 * first)
+    drawn = np.random.Generator(bits).random((len(x), 3))
     return [np.ascontiguousarray(x[..., ::-1]), _shifted(x, drawn[:, :2]), _relit(x, drawn[:, 2])]
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -76,3 +77,8 @@ def chunks(records: RecordBatches) -> Iterator[Records]:
 def labels(records: Records, names: Iterable[str]) -> Tensor:
     """Class numbers `[N, A]` of these attributes, int64."""
     return torch.stack([torch.from_numpy(records.labels[name]) for name in names], dim=1)
+
+
+def one_hot(u: Tensor, classes: Iterable[int]) -> Tensor:
+    """Class numbers `[N, A]`, and each attribute's classes -> joined one-hot blocks `[N, K]`."""
+    return torch.cat([F.one_hot(u[:, i], k) for i, k in enumerate(classes)], dim=1)

@@ -33,6 +33,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.objectives import entropy
 from tiprdc.objectives.bottleneck import gaussian_kl
+from tiprdc.training.batches import one_hot
 from tiprdc.training.gradients import scale_gradient, with_frozen_weights
 from tiprdc.training.kernel_adversary import KernelAdversary, KernelLosses
 from tiprdc.training.losses import Losses, adversary_losses
@@ -110,7 +111,7 @@ class Game(nn.Module):
         z, kl = self._features(x)
         if self.config.noise:
             z = z + self.config.noise * self.group.randn_like(z)
-        u_onehot = self._one_hot(u)
+        u_onehot = one_hot(u, self.private.values()).float()
         mutual_information = self._mutual_information(x, z, u_onehot, weight)
         adversary_loss, certainty = self._adversaries(z, u, weight)
         adversary_input, targets = self._gather(
@@ -157,11 +158,6 @@ class Game(nn.Module):
         # Half precision ends here: it would round the noise.
         mean = extractor.features_before_noise(x).float()
         return extractor.channel(mean), gaussian_kl(*self.group.all_gather(mean))
-
-    def _one_hot(self, u: Tensor) -> Tensor:
-        """All private attributes, joined `[B, K]`."""
-        classes = self.private.values()
-        return torch.cat([F.one_hot(u[:, i], k).float() for i, k in enumerate(classes)], 1)
 
     def _mutual_information(self, x: Tensor, z: Tensor, u_onehot: Tensor, weight: float) -> Tensor:
         """J; the extractor gets 1 - weight of its gradient."""

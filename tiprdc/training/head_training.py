@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.head import Head
+from tiprdc.training.batches import one_hot
 from tiprdc.training.gradients import with_frozen_weights
 from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.schedule_config import cosine_decay
 
 ADVERSARIES = 2
 ADVERSARY_STEPS = 2
@@ -107,8 +109,8 @@ class HeadTraining(nn.Module):
         if only_adversaries:
             zero = adversary.new_zeros(())
             return HeadLosses(total=adversary, kept=zero, adversary=adversary, confidence=zero)
-        one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(self.classes)]
-        error = self.group.mean(F.mse_loss(self.decoder(torch.cat([z, *one_hot], 1)), z0))
+        zu = torch.cat([z, one_hot(u, self.classes).float()], 1)
+        error = self.group.mean(F.mse_loss(self.decoder(zu), z0))
         confidence = self._over_adversaries(z)
         price = self.config.weight * min(progress / _RAMP, 1.0)
         return HeadLosses(
@@ -185,6 +187,4 @@ def set_head_rate(optimiser: torch.optim.Optimizer, progress: float) -> None:
         optimiser: Of `build_head_optimiser`.
         progress: Share of the steps that are done, 0 to 1.
     """
-    optimiser.param_groups[0]["lr"] = _RATE * (
-        0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
-    )
+    optimiser.param_groups[0]["lr"] = _RATE * cosine_decay(progress)

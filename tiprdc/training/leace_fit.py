@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.leace import LeaceLayer
-from tiprdc.training.batches import RecordBatches, chunks, labels
+from tiprdc.training.batches import RecordBatches, chunks, labels, one_hot
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
 
@@ -30,6 +29,4 @@ def fit_leace(game: Game, records: RecordBatches, device: torch.device) -> None:
     for chunk in chunks(records):
         z.append(batched_output(extractor.before_leace, chunk.x, device))
         u.append(labels(chunk, game.private))
-    columns = torch.cat(u)
-    one_hot = [F.one_hot(columns[:, i], k) for i, k in enumerate(game.private.values())]
-    extractor.leace.fit(torch.cat(z), torch.cat(one_hot, dim=1))
+    extractor.leace.fit(torch.cat(z), one_hot(torch.cat(u), game.private.values()))

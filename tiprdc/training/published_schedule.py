@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from tiprdc.models.published import PublishedCritic
 from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
+from tiprdc.training.batches import one_hot
 from tiprdc.training.game import Game
 
 RATE, DECAY = 1e-4, 1e-4
@@ -64,8 +65,7 @@ class PublishedSchedule:
         game, config, weight = self.game, self.game.config, self.game.config.privacy_weight
         z = game.extractor(x)
         cross_entropy = self._cross_entropy(z, u)
-        one_hot = [F.one_hot(u[:, i], k).float() for i, k in enumerate(game.private.values())]
-        u_onehot = torch.cat(one_hot, 1)
+        u_onehot = one_hot(u, game.private.values()).float()
         j = mutual_information(game.critic, x, z, u_onehot, config.negatives, config.mi_estimator)
         losses = (-weight * cross_entropy - (1 - weight) * j, cross_entropy, -j)
         gradients: list[list[Tensor | None]] = []

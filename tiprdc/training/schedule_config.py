@@ -61,9 +61,17 @@ class ScheduleConfig(Settings, frozen=True, kw_only=True):
         Args:
             progress: Epochs since the start.
         """
-        share = min(progress / self.epochs, 1.0)
-        return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
+        return cosine_decay(min(progress / self.epochs, 1.0))
 
     def pressure(self, progress: float) -> float:
         """Share of the privacy weight in force: 0 in the warm-up, 1 from one epoch later on."""
         return min(max(progress - self.warm_up, 0.0), 1.0)
+
+
+def cosine_decay(share: float) -> float:
+    """1 at the start to 0.05 at the end, as a cosine.
+
+    Args:
+        share: Share of the training that is done, 0 to 1.
+    """
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
