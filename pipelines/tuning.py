@@ -41,7 +41,8 @@ from pipelines.search import pareto, trial
 from pipelines.search.space import TuneConfig, check, space
 from pipelines.search.trial_table import TrialTable
 from pipelines.search.tune_callback import FIGURES, POINT, TableCallback, sampled_point
-from pipelines.training.run import PROJECT, TrainConfig, check_labels, code_digest
+from pipelines.training.config import TrainConfig
+from pipelines.training.run import PROJECT, check_labels, code_digest
 from pipelines.training.storage import Storage
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.errors import ClusterError, ConfigError

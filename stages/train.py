@@ -12,7 +12,8 @@ from pipelines.cluster import ClusterConfig
 from pipelines.defaults import training
 from pipelines.observability.progress import run
 from pipelines.params import load
-from pipelines.training.run import ROLES, TrainConfig, train
+from pipelines.training.config import ROLES, TrainConfig
+from pipelines.training.run import train
 from tiprdc.datasets.schema import read_schema
 
 SHARDS = Path("artifacts/shards")

@@ -9,7 +9,7 @@ from pipelines.defaults import training, tuning
 from pipelines.observability.progress import run
 from pipelines.params import load
 from pipelines.search.space import TuneConfig
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from pipelines.tuning import tune
 from tiprdc.datasets.schema import read_schema
 

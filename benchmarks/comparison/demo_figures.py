@@ -29,7 +29,8 @@ from pipelines.cluster import ClusterConfig, connect
 from pipelines.defaults import training
 from pipelines.params import load
 from pipelines.sharding import PrepareConfig, prepare
-from pipelines.training.run import TrainConfig, train
+from pipelines.training.config import TrainConfig
+from pipelines.training.run import train
 from tiprdc.audit.config import AuditConfig
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.export.build import build

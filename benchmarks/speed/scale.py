@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from benchmarks.speed.figures import show
 from pipelines.params import load
 from pipelines.sharding import Plan, PrepareConfig, make_plan
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import Records, encode_shard
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint

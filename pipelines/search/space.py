@@ -12,7 +12,7 @@ import optuna
 from msgspec import Meta
 from msgspec.structs import replace
 
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError

@@ -19,7 +19,7 @@ import torch
 
 from pipelines.search.early_stop import stop_reason
 from pipelines.search.space import TuneConfig, trial_head, trial_settings
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
 from tiprdc.attacks.suite import ATTACKS, raw_attacks, try_attack

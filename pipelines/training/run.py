@@ -13,13 +13,12 @@ import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
 import pandas as pd
 import ray
 import ray.train
 import ray.train.torch
-from msgspec import Meta
 from msgspec.structs import asdict
 from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfig
 from ray.util.queue import Queue
@@ -31,6 +30,7 @@ from pipelines.observability.train_events import EventReceiver, EventSender, Run
 from pipelines.observability.train_metrics import StepMetrics
 from pipelines.ray_errors import exception_chain
 from pipelines.training.checkpoints import checkpoint_writer
+from pipelines.training.config import ROLES, Role, TrainConfig
 from pipelines.training.record_server import RemoteRecords
 from pipelines.training.storage import Storage
 from pipelines.training.workers import scaling, worker_context, worker_env
@@ -41,7 +41,6 @@ from tiprdc.formats.atomic import atomic_directory
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
-from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.training import checkpoint
 from tiprdc.training.batches import RecordBatches
 from tiprdc.training.diagnostics import CLUB, diagnose
@@ -53,55 +52,12 @@ from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
 
-Role = Literal["protected", "unprotected"]
-ROLES: tuple[Role, ...] = ("protected", "unprotected")
 PROJECT = Path(__file__).resolve().parents[2]
 _CODE = (
     "tiprdc/distributed.py", "tiprdc/attacks", "tiprdc/models", "tiprdc/objectives",
     "tiprdc/statistics", "tiprdc/training",
 )  # fmt: skip
 """Code that decides what a run of training gives."""
-
-
-class TrainConfig(Settings, frozen=True, kw_only=True):
-    """Training of the protected and the unprotected extractor (`train`)."""
-
-    params_key: ClassVar[str] = "train"
-
-    seed: Annotated[
-        int,
-        Meta(
-            ge=0, le=MAX_SEED, description="Seed of the weights and of the order of the records."
-        ),
-    ] = 0  # fmt: skip
-    extractor: Annotated[ExtractorConfig, Meta(description="Architecture of both extractors.")] = (
-        ExtractorConfig()
-    )
-    objective: Annotated[
-        ObjectiveConfig,
-        Meta(description="Training objective; the unprotected extractor has privacy weight 0."),
-    ] = ObjectiveConfig()
-    schedule: Annotated[ScheduleConfig, Meta(description="Epochs, batch and learning rates.")] = (
-        ScheduleConfig()
-    )
-    head: Annotated[
-        HeadConfig, Meta(description="Training of the head, behind the trunk that comes first.")
-    ] = HeadConfig()
-    infeasible: Annotated[
-        Literal["warn", "refuse"],
-        Meta(
-            description="What to do if the labels alone show that an attribute cannot be hidden "
-            "and a task kept.",
-        ),
-    ] = "warn"
-
-    def _check(self) -> None:
-        self.objective.check_extractor(self.extractor)
-
-    def epochs(self, role: Role) -> int:
-        """Epochs of a run: those of the trunk, and those of the protected extractor's head."""
-        has_head = role == "protected" and self.extractor.head
-        return self.schedule.epochs + (self.head.epochs if has_head else 0)
 
 
 def train(

@@ -12,7 +12,7 @@ import pytest
 from pipelines.defaults import training, tuning
 from pipelines.params import load
 from pipelines.search.space import TuneConfig
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import Modality, Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig

@@ -25,7 +25,8 @@ from pipelines import tuning
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.search.space import TuneConfig
-from pipelines.training.run import TrainConfig, code_digest
+from pipelines.training.config import TrainConfig
+from pipelines.training.run import code_digest
 from pipelines.tuning import tune
 from tiprdc.datasets.schema import (
     Records,

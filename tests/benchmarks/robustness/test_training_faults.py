@@ -17,7 +17,7 @@ from benchmarks.robustness.training_faults import FAULTS, FaultRun
 from pipelines.defaults import training
 from pipelines.observability.event_log import EventLog
 from pipelines.params import load
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import read_schema, read_split
 
 PASSED = FaultRun("worker", 0, 1, 1, 3, True, True, 0.0, 0, 1.0)

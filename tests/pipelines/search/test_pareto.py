@@ -17,7 +17,7 @@ from pipelines.search.pareto import (
     write,
 )
 from pipelines.search.space import TuneConfig
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiprdc.settings import convert
 
 CONFIG = TuneConfig(limits=(0.05, 0.2))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.search.space import TuneConfig, check, snippet, space, trial_settings
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig

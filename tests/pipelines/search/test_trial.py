@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pipelines.search.space import TuneConfig
 from pipelines.search.trial import read_data, run
-from pipelines.training.run import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiprdc.attacks.decensoring import DecensoringAttack
 from tiprdc.attacks.gradient_boosting import GradientBoostingAttack
 from tiprdc.datasets.schema import Schema

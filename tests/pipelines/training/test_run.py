@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.training import run
-from pipelines.training.run import TrainConfig, train
+from pipelines.training.config import TrainConfig
+from pipelines.training.run import train
 from pipelines.training.storage import Storage
 from tiprdc.datasets.schema import Schema, read_split, write_shard
 from tiprdc.errors import ConfigError, DataError

@@ -1,0 +1,57 @@
+"""Settings of the stage `train`: what is trained, and how (`train`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.settings import MAX_SEED, Settings
+from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+
+Role = Literal["protected", "unprotected"]
+ROLES: tuple[Role, ...] = ("protected", "unprotected")
+
+
+class TrainConfig(Settings, frozen=True, kw_only=True):
+    """Training of the protected and the unprotected extractor (`train`)."""
+
+    params_key: ClassVar[str] = "train"
+
+    seed: Annotated[
+        int,
+        Meta(
+            ge=0, le=MAX_SEED, description="Seed of the weights and of the order of the records."
+        ),
+    ] = 0  # fmt: skip
+    extractor: Annotated[ExtractorConfig, Meta(description="Architecture of both extractors.")] = (
+        ExtractorConfig()
+    )
+    objective: Annotated[
+        ObjectiveConfig,
+        Meta(description="Training objective; the unprotected extractor has privacy weight 0."),
+    ] = ObjectiveConfig()
+    schedule: Annotated[ScheduleConfig, Meta(description="Epochs, batch and learning rates.")] = (
+        ScheduleConfig()
+    )
+    head: Annotated[
+        HeadConfig, Meta(description="Training of the head, behind the trunk that comes first.")
+    ] = HeadConfig()
+    infeasible: Annotated[
+        Literal["warn", "refuse"],
+        Meta(
+            description="What to do if the labels alone show that an attribute cannot be hidden "
+            "and a task kept.",
+        ),
+    ] = "warn"
+
+    def _check(self) -> None:
+        self.objective.check_extractor(self.extractor)
+
+    def epochs(self, role: Role) -> int:
+        """Epochs of a run: those of the trunk, and those of the protected extractor's head."""
+        has_head = role == "protected" and self.extractor.head
+        return self.schedule.epochs + (self.head.epochs if has_head else 0)
