@@ -25,7 +25,6 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import Networks, build_networks
 from tiprdc.training import head_phase
-from tiprdc.training import trainer as trainer_module
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.head_training import HeadLosses
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -146,8 +145,7 @@ def _train_head(folder: Path, worker: WorkerContext) -> Result:
     )  # fmt: skip
     trainer.epoch = 1
     with pytest.MonkeyPatch.context() as patch:
-        for module in (head_phase, trainer_module):
-            patch.setattr(module, "STEPS", STEPS)
+        patch.setattr(head_phase, "STEPS", STEPS)
         losses = trainer.train_epoch(records)
     figures = [losses[name] for name in HeadLosses._fields]
     return {"losses": figures, "state": _state(trainer.game)}

@@ -7,8 +7,8 @@ A resumed run does so again and gets the same features.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,22 @@ from tiprdc.training.worker import WorkerContext
 STEPS = 100
 """Steps of the head in an epoch."""
 _PREFIX = "head_training."
+
+
+class HeadStep(NamedTuple):
+    """One finished step.
+
+    Args:
+        epoch: Epochs of the head since its start, with a fraction.
+        records: Records in this worker's share of the head's own batch.
+        seconds: Wall time, that of the adversaries' further steps included.
+        losses: Detached.
+    """
+
+    epoch: float
+    records: int
+    seconds: float
+    losses: HeadLosses
 
 
 class HeadPhase:
@@ -74,26 +90,18 @@ class HeadPhase:
         self.networks.load_state_dict(own, strict=False)
         return {name: value for name, value in state.items() if not name.startswith(_PREFIX)}
 
-    def train_epoch(
-        self,
-        records: RecordBatches,
-        epoch: int,
-        on_step: Callable[[float, int, float, HeadLosses], None],
-    ) -> dict[str, float]:
-        """`STEPS` steps of the head.
+    def steps(self, records: RecordBatches, epoch: int) -> Iterator[HeadStep]:
+        """Take the `STEPS` steps of an epoch.
 
         Args:
             records: extractor-train.
             epoch: Number of this epoch of the head, from 0.
-            on_step: Called after each step with the epochs of the head that are done, this worker's
-                records, the step's seconds and its losses.
 
-        Returns:
-            The epoch's mean losses by name.
+        Yields:
+            Each finished step.
         """
         z0, u = self._cached(records)
         self.networks.train()
-        sums = torch.zeros(len(HeadLosses._fields), device=self.worker.device)
         for number, batches in enumerate(self._batches(len(z0), epoch)):
             start = time.perf_counter()
             progress = (epoch + number / STEPS) / self.config.epochs
@@ -102,10 +110,8 @@ class HeadPhase:
                 self._descend(z0[rows], u[rows], progress, only_adversaries=True)
             rows = batches[-1]
             losses = self._descend(z0[rows], u[rows], progress).detached()
-            sums += torch.stack(list(losses))
-            done = epoch + (number + 1) / STEPS
-            on_step(done, len(rows), time.perf_counter() - start, losses)
-        return dict(zip(HeadLosses._fields, (sums / STEPS).tolist(), strict=True))
+            seconds = time.perf_counter() - start
+            yield HeadStep(epoch + (number + 1) / STEPS, len(rows), seconds, losses)
 
     def _descend(
         self, z0: Tensor, u: Tensor, progress: float, *, only_adversaries: bool = False

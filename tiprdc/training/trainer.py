@@ -26,7 +26,7 @@ from tiprdc.training.batches import RecordBatches, epoch_batches, labels
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
 from tiprdc.training.head_config import HeadConfig
-from tiprdc.training.head_phase import STEPS, HeadPhase
+from tiprdc.training.head_phase import HeadPhase
 from tiprdc.training.head_training import HeadLosses
 from tiprdc.training.leace_fit import fit_leace
 from tiprdc.training.losses import Losses
@@ -149,88 +149,64 @@ class Trainer:
             in force at its end, `records_per_second` of all workers, the `waiting_seconds` for
             which this worker waited for data, and its `seconds`.
         """
-        if self.epoch >= self.schedule.epochs:
-            return self._finish_epoch(self._train_head_epoch(records, on_step), records)
-        epoch_start = time.perf_counter()
-        self._begin_epoch(records)
-        sums = torch.zeros(len(Losses._fields), device=self.worker.device)
-        rows_by_step = list(self._epoch_batches(len(records)))
-        batches = records.batches(rows.numpy() for rows in rows_by_step)
-        waiting, count = 0.0, 0
-        for number, rows in enumerate(rows_by_step):
-            step_start = time.perf_counter()
-            self._set_progress(self.epoch + number / len(rows_by_step))
-            x, u = self._on_device(next(batches))
-            targets = self._targets_of(rows)
-            step_waiting = time.perf_counter() - step_start
-            losses = self._step(x, u, targets).detached()
-            sums += torch.stack([value.float() for value in losses])
-            waiting, count = waiting + step_waiting, count + self.group.records(len(rows))
+        start, count, waiting, steps = time.perf_counter(), 0, 0.0, 0
+        in_trunk = self.epoch < self.schedule.epochs
+        sums = torch.zeros((), device=self.worker.device)
+        for step in self._trunk_steps(records) if in_trunk else self._head_steps(records):
+            sums = sums + torch.stack([value.float() for value in step.losses])
+            waiting, count = waiting + step.waiting, count + self.group.records(step.records)
+            steps += 1
             if on_step:
-                on_step(
-                    Step(
-                        epoch=self.epoch + (number + 1) / len(rows_by_step),
-                        records=len(rows),
-                        waiting=step_waiting,
-                        seconds=time.perf_counter() - step_start,
-                        privacy_weight=self.privacy_weight,
-                        losses=losses,
-                    )
-                )
-        means = dict(zip(Losses._fields, (sums / len(rows_by_step)).tolist(), strict=True))
-        seconds = time.perf_counter() - epoch_start
+                on_step(step)
+        names = Losses._fields if in_trunk else HeadLosses._fields
+        self.epoch += 1
+        seconds = time.perf_counter() - start
         summary = {
-            **means,
-            "steps": len(rows_by_step),
+            "epoch": self.epoch,
+            **dict(zip(names, (sums / steps).tolist(), strict=True)),
+            "steps": steps,
             "privacy_weight": self.privacy_weight,
             "records_per_second": count / seconds,
             "waiting_seconds": waiting,
             "seconds": seconds,
         }
-        return self._finish_epoch(summary, records)
-
-    def _finish_epoch(
-        self, figures: Mapping[str, float], records: RecordBatches
-    ) -> dict[str, float]:
-        self.epoch += 1
-        summary = {"epoch": self.epoch, **figures}
         self.history.append(summary)
         if self.epoch == self.epochs:
             fit_leace(self.game, records, self.worker.device)
         return summary
 
-    def _train_head_epoch(
-        self, records: RecordBatches, on_step: Callable[[Step], None] | None
-    ) -> dict[str, float]:
-        start, seen = time.perf_counter(), 0
+    def _trunk_steps(self, records: RecordBatches) -> Iterator[Step]:
+        self._begin_epoch(records)
+        rows_by_step = list(self._epoch_batches(len(records)))
+        batches = records.batches(rows.numpy() for rows in rows_by_step)
+        for number, rows in enumerate(rows_by_step):
+            start = time.perf_counter()
+            self._set_progress(self.epoch + number / len(rows_by_step))
+            x, u = self._on_device(next(batches))
+            targets = self._targets_of(rows)
+            waiting = time.perf_counter() - start
+            losses = self._step(x, u, targets).detached()
+            yield Step(
+                epoch=self.epoch + (number + 1) / len(rows_by_step),
+                records=len(rows),
+                waiting=waiting,
+                seconds=time.perf_counter() - start,
+                privacy_weight=self.privacy_weight,
+                losses=losses,
+            )
+
+    def _head_steps(self, records: RecordBatches) -> Iterator[Step]:
         phase = self.begin_head()
         self._seed_epoch()
-
-        def report(epochs: float, size: int, seconds: float, losses: HeadLosses) -> None:
-            nonlocal seen
-            seen += self.group.records(size)
-            if on_step:
-                on_step(
-                    Step(
-                        epoch=self.schedule.epochs + epochs,
-                        records=size,
-                        waiting=0.0,
-                        seconds=seconds,
-                        privacy_weight=self.privacy_weight,
-                        losses=losses,
-                    )
-                )
-
-        means = phase.train_epoch(records, self.epoch - self.schedule.epochs, report)
-        seconds = time.perf_counter() - start
-        return {
-            **means,
-            "steps": STEPS,
-            "privacy_weight": self.privacy_weight,
-            "records_per_second": seen / seconds,
-            "waiting_seconds": 0.0,
-            "seconds": seconds,
-        }
+        for step in phase.steps(records, self.epoch - self.schedule.epochs):
+            yield Step(
+                epoch=self.schedule.epochs + step.epoch,
+                records=step.records,
+                waiting=0.0,
+                seconds=step.seconds,
+                privacy_weight=self.privacy_weight,
+                losses=step.losses,
+            )
 
     def features(self, records: Records) -> NDArray[np.float32]:
         """z `[N, D]` of records by the current extractor, without the objective's noise."""
