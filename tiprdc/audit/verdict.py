@@ -223,9 +223,10 @@ def _uncertain_later(name: str, curves: tuple[Curve, ...] | str, limit: float) -
     projected = curve.projection
     if not projected.high > limit:
         return ()
-    if projected.people_at_limit is not None and projected.value > limit:
+    crossing = curve.limit_people(limit)
+    if crossing is not None and projected.value > limit:
         reason = (
-            f"{name}: still rising: an attacker with about {count(projected.people_at_limit)}"
+            f"{name}: still rising: an attacker with about {count(crossing)}"
             f" people would pass {percent(limit)} ({curve.attack})."
         )
     else:

@@ -50,6 +50,14 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
     projection: Projection
 
+    def limit_people(self, limit: float) -> int | None:
+        """People of the smallest attacker who passes a limit, None if there is none: where the \
+fitted curve crosses it, but no more than those of a last point that was measured above it."""
+        last, crossing = self.points[-1], self.projection.people_at_limit
+        if last.balanced_accuracy > limit:
+            return min(last.people, crossing or last.people)
+        return crossing
+
 
 class Certificate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An upper bound on the balanced accuracy of every attacker on one record's code, whatever \

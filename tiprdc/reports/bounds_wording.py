@@ -34,13 +34,11 @@ def whole(rate: float) -> str:
 
 def limit_falls(attribute: AttributeReport) -> int | None:
     """People of the smallest attacker who passes the limit by the first curve, up to the policy's \
-number; None if there is none. At most those of a measured attack that passes it."""
+number; None if there is none."""
     if not attribute.curves:
         return None
     curve = attribute.curves[0]
-    last, people = curve.points[-1], curve.projection.people_at_limit
-    if last.balanced_accuracy > attribute.limit:
-        return min(last.people, people or last.people)
+    people = curve.limit_people(attribute.limit)
     return people if people is not None and people <= curve.projection.people else None
 
 
@@ -53,14 +51,14 @@ def projection(name: str, attribute: AttributeReport) -> str:
         )
     curve = attribute.curves[0]
     last, ahead, limit = curve.points[-1], curve.projection, whole(attribute.limit)
-    crossing, people = ahead.people_at_limit, count(ahead.people)
+    crossing, people = curve.limit_people(attribute.limit), count(ahead.people)
     expected = f"{percent(ahead.value)} is expected, with bounds of {_bounds(curve)}"
-    if crossing is not None and crossing <= last.people:
+    if crossing is not None and crossing < last.people:
         return (
             f"The limit of {limit} falls at about {about(crossing)} people, fewer than this audit's"
             f" attackers have. With {people} people, {expected}."
         )
-    if last.balanced_accuracy > attribute.limit:
+    if crossing == last.people:
         return (
             f"{count(last.people)} people are enough to pass the limit of {limit}. With {people}"
             f" people, {expected}."

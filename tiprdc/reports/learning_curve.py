@@ -104,9 +104,8 @@ def _line(curve: Curve, limit: float, x: People, y: Axis) -> Line:
         return f"{100 * x.share(people):.2f},{100 - 100 * up:.2f}"
 
     last, ahead = curve.points[-1], curve.projection
-    crossing = ahead.people_at_limit
-    below = last.balanced_accuracy <= limit
-    shown = crossing is not None and below and last.people < crossing < ahead.people
+    crossing = curve.limit_people(limit)
+    shown = crossing is not None and last.people < crossing < ahead.people
     corners = [(last.people, last.balanced_accuracy)]
     corners += [(crossing, limit)] if crossing is not None and shown else []
     corners += [(ahead.people, ahead.value)]
