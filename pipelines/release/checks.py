@@ -117,9 +117,7 @@ def git_remote(git: Git, push: bool) -> Iterator[str]:
     try:
         remotes = git("remote").split()
         if REMOTE in remotes:
-            names = [f"refs/tags/{artifact}{sign}*" for artifact in ARTIFACTS for sign in "@#+"]
-            specs = [f"{name}:{name}" for name in names]
-            git("fetch", "--quiet", "--no-tags", REMOTE, *specs)
+            git.fetch_tags(REMOTE, [f"{name}{sign}*" for name in ARTIFACTS for sign in "@#+"])
         elif push:
             yield f"Git: no remote named {REMOTE}: `git remote add {REMOTE} URL`, or without --push"
     except ReleaseError as error:

@@ -72,6 +72,9 @@ def create(git: Git, tags: dict[str, str], pushed: dict[str, str]) -> None:
     """Name stored tag objects: on the remote first, where other releases compete."""
     if pushed:
         git.push_tags(REMOTE, pushed)
+        # Where remote.NAME.fetch names tags, Git creates what it pushed here too.
+        here = {name: tag.object for name, tag in git.tags().items()}
+        tags = dict(tags.items() - here.items())
     if tags:
         git.create_tags(tags)
 

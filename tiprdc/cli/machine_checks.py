@@ -6,7 +6,6 @@ metadata, git and dvc run as commands. No address, key or password is printed.
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import stat
@@ -22,6 +21,7 @@ from typing import Literal
 from tiprdc.errors import TiprdcError
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import MODEL
+from tiprdc.registry import git_command
 
 State = Literal["ok", "warning", "problem"]
 
@@ -55,17 +55,22 @@ class Check:
 def run_command(*command: str, folder: Path, seconds: float = 20.0) -> str | None:
     """Standard output of a command, or None if it fails, is not installed or needs a password."""
     # DVC wraps its lists at the terminal's width, also into a pipe.
-    settings = {
-        "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes", "COLUMNS": "10000",
-    }  # fmt: skip
+    settings = {"SSH_ASKPASS_REQUIRE": "never", "COLUMNS": "10000"}
     try:
         process = subprocess.run(
-            command, cwd=folder, env={**os.environ, **settings}, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, errors="replace", timeout=seconds,
+            command, cwd=folder, env=git_command.environment() | settings,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            # Without a terminal no program can ask for a password there.
+            start_new_session=True, timeout=seconds,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
     return process.stdout if process.returncode == 0 else None
+
+
+def run_git(verb: str, *arguments: str, folder: Path) -> str | None:
+    """The same for git, independent of the user's configuration and hooks."""
+    return run_command(*git_command.command(verb, *arguments), folder=folder)
 
 
 def versions(folder: Path) -> Iterator[Check]:
@@ -96,7 +101,7 @@ def space(folder: Path) -> Iterator[Check]:
 
 def keys(folder: Path) -> Iterator[Check]:
     """Check that private keys are readable by their owner alone and not in Git, and trust files."""
-    tracked = set((run_command("git", "ls-files", "-z", folder=folder) or "").split("\0"))
+    tracked = set((run_git("ls-files", "-z", folder=folder) or "").split("\0"))
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _MAX_KEY_BYTES:
             continue

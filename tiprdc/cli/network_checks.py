@@ -1,9 +1,8 @@
-"""Checks of connections for `tiprdc doctor`: Git and DVC remotes, Ray, network interfaces."""
+"""Checks of connections for `tiprdc doctor`: DVC remotes, Ray, network interfaces."""
 
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,35 +13,8 @@ from urllib.parse import urlsplit
 from tiprdc.cli.machine_checks import Check, run_command
 from tiprdc.formats.files import sanitize
 
-_RELEASE = re.compile(r"^[\w/-]+(@v\d+\.\d+\.\d+|#[\w-]+(#\d+)?)", re.MULTILINE)
-"""Tags of registered versions and of lifecycle stages, as GTO writes them."""
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
 _TIMEOUT = 3.0
-
-
-def git(folder: Path) -> Iterator[Check]:
-    """Check that remotes answer, and that release tags are here and there."""
-    if run_command("git", "rev-parse", "--git-dir", folder=folder) is None:
-        yield Check(
-            subject="git", state="warning", result="no Git repository here, or git is not installed"
-        )
-        return
-    if (
-        run_command("git", "rev-parse", "--is-shallow-repository", folder=folder) or ""
-    ).strip() == "true":
-        yield Check(
-            subject="git", state="warning", result="a shallow clone: history and tags are cut off",
-            hint="git fetch --unshallow --tags",
-        )  # fmt: skip
-    remotes = (run_command("git", "remote", folder=folder) or "").split()
-    if not remotes:
-        yield Check(
-            subject="git", state="warning", result="no remote: others cannot pull from here",
-            hint="git remote add origin URL",
-        )  # fmt: skip
-    here = set((run_command("git", "tag", folder=folder) or "").split())
-    for name in remotes:
-        yield from _remote(name, here, folder)
 
 
 def dvc(folder: Path) -> Iterator[Check]:
@@ -112,33 +84,6 @@ def network(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
         )  # fmt: skip
     else:
         yield Check(subject="network", state="ok", result=f"interfaces: {listed}")
-
-
-def _remote(name: str, here: set[str], folder: Path) -> Iterator[Check]:
-    subject = f"git {sanitize(name)}"
-    listed = run_command("git", "ls-remote", "--tags", "--refs", "--", name, folder=folder)
-    if listed is None:
-        yield Check(
-            subject=subject, state="problem", result="does not answer",
-            hint=f"run `git ls-remote {sanitize(name)}` to see why",
-        )  # fmt: skip
-        return
-    there = {line.partition("refs/tags/")[2] for line in listed.splitlines()}
-    released = {tag for tag in there if _RELEASE.match(tag)}
-    missing, unpushed = released - here, {t for t in here - there if _RELEASE.match(t)}
-    if missing:
-        yield Check(
-            subject=subject, state="problem", result=f"{len(missing)} release tags are not here",
-            hint=f"git fetch --tags {sanitize(name)}",
-        )  # fmt: skip
-    if unpushed:
-        yield Check(
-            subject=subject, state="warning", result=f"{len(unpushed)} release tags are not pushed",
-            hint=f"git push {sanitize(name)} --tags",
-        )  # fmt: skip
-    if not missing and not unpushed:
-        result = f"answers; {len(released)} release tags, all here"
-        yield Check(subject=subject, state="ok", result=result)
 
 
 def _store(name: str, url: str) -> Check:

@@ -7,15 +7,16 @@ overwrite, so of two releases at once one fails.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tiprdc.errors import ReleaseError
 from tiprdc.formats.files import sanitize
+from tiprdc.registry.git_command import command, environment
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _ADVICE = ("hint:", "To ", "remote: \n")
@@ -48,13 +49,21 @@ class Git:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, *arguments: str, stdin: str | None = None, hint: str = "") -> str:
-        """Run a command; returns its standard output.
+    def __call__(
+        self,
+        verb: str,
+        *arguments: str,
+        stdin: str | None = None,
+        hint: str = "",
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Run a command, with what `git_command` adds; returns its standard output.
 
         Raises:
             ReleaseError: It failed, or git is not installed.
         """
-        return run(("-C", str(self.folder), *arguments), stdin=stdin, hint=hint)
+        words = command(verb, *arguments, folder=self.folder, settings=settings)
+        return _run(verb, words, stdin, hint).decode("utf-8", "replace")
 
     def blob(self, revision: str, path: str) -> bytes:
         """A file's bytes at a revision.
@@ -62,7 +71,8 @@ class Git:
         Raises:
             ReleaseError: There is no such file.
         """
-        return _run(("-C", str(self.folder), "cat-file", "blob", f"{revision}:{path}"), None, "")
+        words = command("cat-file", "blob", f"{revision}:{path}", folder=self.folder)
+        return _run("cat-file", words)
 
     def blob_sha256(self, revision: str, path: str) -> str:
         """sha256 of a file at a revision, 64 hex digits.
@@ -122,6 +132,16 @@ class Git:
             hint="another release was first: run the same command again",
         )  # fmt: skip
 
+    def fetch_tags(self, remote: str, patterns: Sequence[str]) -> None:
+        """Create the tags here that a remote has; deletes and overwrites none.
+
+        Raises:
+            ReleaseError: The remote does not answer, or a tag differs from the one here.
+        """
+        names = [f"refs/tags/{pattern}" for pattern in patterns]
+        # With --quiet Git does not say which tag it rejects.
+        self("fetch", remote, *(f"{name}:{name}" for name in names))
+
     def push_tags(self, remote: str, objects: Mapping[str, str]) -> None:
         """Create tags on a remote, all or none; never overwrites.
 
@@ -132,6 +152,7 @@ class Git:
         self(
             "push", "--quiet", "--atomic", remote, *refs,
             hint="run the same command again: it fetches the tags of other releases",
+            settings={f"remote.{remote}.mirror": "false"},
         )  # fmt: skip
 
 
@@ -142,37 +163,21 @@ def clone(source: str, into: Path) -> Git:
         ReleaseError: There is no such repository, or it does not answer.
     """
     # Without --no-local Git links the objects of a path unchecked; a checkout would run filters.
-    run(
-        ("clone", "--quiet", "--no-checkout", "--no-local", "--no-recurse-submodules", "--",
-         source, str(into)),
-        hint="give a folder or a URL that `git clone` takes",
-    )  # fmt: skip
+    options = ("--quiet", "--no-checkout", "--no-local")
+    words = command("clone", *options, "--", source, str(into))
+    _run("clone", words, hint="give a folder or a URL that `git clone` takes")
     return Git(into)
 
 
-def run(arguments: tuple[str, ...], stdin: str | None = None, hint: str = "") -> str:
-    """Run git; returns its standard output.
-
-    Raises:
-        ReleaseError: It failed, or git is not installed.
-    """
-    return _run(arguments, stdin, hint).decode("utf-8", "replace")
-
-
-def _run(arguments: tuple[str, ...], stdin: str | None, hint: str) -> bytes:
-    settings = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    # Git sets these inside a hook; they name another repository.
-    hook_variables = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-    environment = {k: v for k, v in os.environ.items() if k not in hook_variables}
+def _run(verb: str, words: Sequence[str], stdin: str | None = None, hint: str = "") -> bytes:
     try:
         done = subprocess.run(
-            ["git", *arguments], input=None if stdin is None else stdin.encode(),
-            capture_output=True, env={**environment, **settings}, check=False,
+            words, input=None if stdin is None else stdin.encode(),
+            capture_output=True, env=environment(), check=False,
         )  # fmt: skip
     except FileNotFoundError:
         raise ReleaseError("git", "not installed", hint="install git 2.28 or newer") from None
     if done.returncode:
-        verb = arguments[2] if arguments[0] == "-C" else arguments[0]
         cause = _cause(done.stderr.decode("utf-8", "replace"))
         raise ReleaseError(f"git {verb}", cause, hint=hint)
     return done.stdout

@@ -15,7 +15,7 @@ import pytest
 
 from tests.helpers.release_samples import write_release
 from tests.tiprdc.cli.test_main import run
-from tiprdc.cli import machine_checks, network_checks
+from tiprdc.cli import git_checks, machine_checks, network_checks
 from tiprdc.cli.machine_checks import Check
 
 
@@ -78,14 +78,14 @@ def test_absent_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_release_tags_are_compared_with_the_remote(clone: Path) -> None:
     subject = "git origin"
-    assert single(network_checks.git(clone), subject).state == "ok"
+    assert single(git_checks.git(clone), subject).state == "ok"
     git(clone, "tag", "extractor@v1.0.0")
     git(clone, "tag", "unrelated")
-    assert single(network_checks.git(clone), subject).hint == "git push origin --tags"
+    assert single(git_checks.git(clone), subject).hint == "git push origin --tags"
     git(clone, "push", "-q", "origin", "--tags")
-    assert single(network_checks.git(clone), subject).result == "answers; 1 release tags, all here"
+    assert single(git_checks.git(clone), subject).result == "answers; 1 release tags, all here"
     git(clone, "tag", "-d", "extractor@v1.0.0")
-    lost = single(network_checks.git(clone), subject)
+    lost = single(git_checks.git(clone), subject)
     assert (lost.state, lost.hint) == ("problem", "git fetch --tags origin")
 
 
@@ -96,17 +96,58 @@ def test_unreachable_remote_shallow_clone_and_no_remote(tmp_path: Path, clone: P
     git(clone, "push", "-q", "origin", "HEAD")
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{tmp_path}/origin.git", "shallow")
     assert (
-        single(network_checks.git(tmp_path / "shallow"), "git").hint
-        == "git fetch --unshallow --tags"
+        single(git_checks.git(tmp_path / "shallow"), "git").hint == "git fetch --unshallow --tags"
     )
     shutil.rmtree(tmp_path / "origin.git")
-    gone = single(network_checks.git(clone), "git origin")
+    gone = single(git_checks.git(clone), "git origin")
     assert (gone.state, gone.result) == ("problem", "does not answer")
     git(clone, "remote", "remove", "origin")
-    assert single(network_checks.git(clone), "git").hint == "git remote add origin URL"
+    assert single(git_checks.git(clone), "git").hint == "git remote add origin URL"
     outside = tmp_path / "outside"
     outside.mkdir()
-    assert single(network_checks.git(outside), "git").state == "warning"
+    assert single(git_checks.git(outside), "git").state == "warning"
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_warned"),
+    [
+        ({}, False),
+        ({"fetch.prune": "true"}, False),
+        ({"fetch.pruneTags": "true"}, False),
+        ({"fetch.prune": "true", "fetch.pruneTags": "yes"}, True),
+        ({"remote.origin.prune": "1", "remote.origin.pruneTags": "on"}, True),
+        ({"fetch.prune": "true", "remote.origin.fetch": "+refs/tags/*:refs/tags/*"}, True),
+        ({"fetch.prune": "true", "fetch.pruneTags": "true", "remote.origin.prune": "no"}, False),
+    ],
+)
+def test_warning_where_a_fetch_deletes_tags_and_its_hint(
+    clone: Path, settings: dict[str, str], is_warned: bool
+) -> None:
+    """The setting does what is said, and the hint ends it."""
+    for name, value in settings.items():
+        git(clone, "config", "--add", name, value)
+    _, *more = (c for c in git_checks.git(clone) if c.subject == "git origin")
+    assert bool(more) == is_warned
+    git(clone, "tag", "extractor@v1.0.0")
+    if is_warned:
+        git(clone, *more[0].hint.split()[1:])
+        git(clone, "fetch", "origin")
+        assert "deletes" not in "".join(c.result for c in git_checks.git(clone))
+    else:
+        git(clone, "fetch", "origin")
+    tags = subprocess.run(["git", "tag"], cwd=clone, capture_output=True, text=True, check=True)
+    assert tags.stdout == "extractor@v1.0.0\n"
+
+
+@pytest.mark.parametrize("place", [".git/hooks", "elsewhere"])
+def test_hook_that_pushes_results_is_found(clone: Path, place: str) -> None:
+    assert not [c for c in git_checks.git(clone) if "pre-push" in c.result]
+    if place == "elsewhere":
+        git(clone, "config", "core.hooksPath", place)
+    (clone / place).mkdir(exist_ok=True)
+    (clone / place / "pre-push").write_text("#!/bin/sh\nexec dvc git-hook pre-push $@\n")
+    (check,) = (c for c in git_checks.git(clone) if "pre-push" in c.result)
+    assert "push: false" in check.hint
 
 
 def test_dvc_remotes_are_checked_without_their_passwords(clone: Path, listening: int) -> None:

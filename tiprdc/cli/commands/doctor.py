@@ -49,10 +49,10 @@ def doctor(
 
 
 def _run_checks(folder: Path) -> Iterator[Check]:
-    from tiprdc.cli import machine_checks, network_checks
+    from tiprdc.cli import git_checks, machine_checks, network_checks
 
     yield from machine_checks.versions(folder)
-    yield from network_checks.git(folder)
+    yield from git_checks.git(folder)
     yield from network_checks.dvc(folder)
     yield from machine_checks.keys(folder)
     yield from machine_checks.release(folder)
