@@ -169,8 +169,10 @@ def _file_bytes(root: Path, artifact: Artifact, contract: Contract) -> Iterator[
     folder, hint = artifact.release, f"`dvc repro {artifact.stage('export')}`"
     for name, file in contract.files.items():
         path = root / folder / name
-        if path.name != name or path.is_symlink() or not path.is_file():
+        if path.name != name or not path.is_file():
             yield f"{folder}/{sanitize(name)}: missing, or not a plain file: {hint}"
+        elif path.is_symlink():
+            yield f"{folder}/{name}: a link, not a plain file: `dvc unprotect {folder}`"
         elif (path.stat().st_size, sha256(path)) != (file.bytes, file.sha256):
             yield f"{folder}/{name}: differs from its manifest: {hint}"
     for path in sorted((root / folder).iterdir()):

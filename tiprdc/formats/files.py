@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import stat
 from pathlib import Path
 from typing import Any, cast
@@ -63,7 +64,7 @@ def read_bytes(path: Path, most: int, error: type[TiprdcError], *, links: bool =
     where = sanitize(str(path))
     try:
         if not links and path.is_symlink():
-            raise error(where, "a symbolic link", "an ordinary file", "put the file itself there")
+            raise error(where, "a symbolic link", "an ordinary file", _link_hint(path))
         # A link that appears now is not followed; opening a pipe without a writer does not block.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
         number = os.open(path, flags if links else flags | getattr(os, "O_NOFOLLOW", 0))
@@ -95,6 +96,14 @@ def sha256(path: Path) -> str:
 def sanitize(text: str) -> str:
     """Text without characters that rewrite a terminal or reverse a line."""
     return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def _link_hint(path: Path) -> str:
+    # DVC's cache keeps a file as files/md5/AB/CDEF...
+    if path.readlink().parts[-4:-2] == ("files", "md5"):
+        folder = shlex.quote(sanitize(str(path.parent)))
+        return f"DVC linked it into its cache: run `dvc unprotect {folder}`"
+    return "put the file itself there"
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from pipelines.release.plan import ReleaseRequest, plan_release
 from tests.helpers.release_project import Lab, release, write_release
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit import release_gate
-from tiprdc.errors import ReleaseError
+from tiprdc.errors import DataError, ReleaseError
 from tiprdc.formats.envelope import encode_json
 from tiprdc.formats.release_statement import release_statement
+from tiprdc.runtime.extractor import Extractor
 
 AUDIT, MANIFEST = "reports/audit.json", "artifacts/release/manifest.json"
 MODEL = "artifacts/release/extractor.onnx"
@@ -213,6 +214,23 @@ def test_fault_is_a_reason(lab: Lab, name: str) -> None:
     listed = reasons(lab)
     for words in expected:
         assert any(words in reason for reason in listed), (words, listed)
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+def test_links_into_the_cache_are_named_with_a_mend_that_works(lab: Lab, kind: str) -> None:
+    lab.dvc("config", "--local", "cache.type", kind)
+    lab.dvc("checkout", "--relink")
+    folder = lab.project / "artifacts/release"
+    if kind == "symlink":
+        with pytest.raises(DataError) as raised:
+            Extractor.load(folder)
+        assert raised.value.hint.endswith(f"run `dvc unprotect {folder}`")
+        (reason,) = reasons(lab)
+        _, command, _ = reason.split("`")
+        assert "a link, not a plain file" in reason
+        lab.dvc(*command.split()[1:])
+    assert Extractor.load(folder)
+    assert release(lab) == ["extractor@v0.1.0"]
 
 
 def test_folder_without_git_is_refused(lab: Lab) -> None:
