@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,13 +17,14 @@ import ray
 from msgspec import Meta
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipelines.ray_errors import RUN_AGAIN, translated
+from pipelines import local_ray
+from pipelines.environment import environment
+from pipelines.ray_errors import translated
 from tiprdc.errors import ClusterError, ConfigError, check_range
 from tiprdc.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
 _TIMEOUT_SECONDS = 10.0
-_DASHBOARD_PORT, _UNUSED_PORT = 8265, 0
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Tune's own tables, which verbose=0 does not silence: ours are in search/trial_table.py.
@@ -86,6 +88,13 @@ class ClusterConfig(Settings, frozen=True, kw_only=True):
             description="Seconds after which an audit's unfinished attacks count as failed.",
         ),
     ] = 3600  # fmt: skip
+    start_seconds: Annotated[
+        int,
+        Meta(
+            ge=10, le=3600,
+            description="Seconds that a local Ray may take to start; it is tried twice.",
+        ),
+    ] = 60  # fmt: skip
     num_cpus: Annotated[
         int,
         Meta(ge=0, le=4096, description="CPU cores that a local Ray may use; 0: all of them."),
@@ -214,35 +223,12 @@ def _start_local(config: ClusterConfig) -> None:
             f"at most the {available} cores of this machine (cluster.num_cpus)",
             "set cluster.workers or cluster.cpus_per_worker lower, or set RAY_ADDRESS to a cluster",
         )  # fmt: skip
-    port = _dashboard_port() if config.dashboard else _UNUSED_PORT
-    variables = {
-        # Ray Train's cleaner checks whether a run is alive, and clears up if not. Without this
-        # address it queries the cluster that was last started on this machine, which knows no such
-        # run, or waits for 12 s at the end of each run for a cluster that is gone.
-        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{port}",
-        # Workers find our packages wherever the driver was started.
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
-        # Workers of one machine connect over the loopback, whatever its other networks are.
-        "GLOO_SOCKET_IFNAME": config.network_interface or _loopback(),
-    }
-    with environment({name: value for name, value in variables.items() if value}):
-        try:
-            ray.init(
-                address="local",
-                num_cpus=available,
-                include_dashboard=config.dashboard,
-                dashboard_port=port or None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except Exception as error:
-            # Ray waits 30 s, has no setting for it, and no class for this error.
-            if "timed out during startup" not in str(error):
-                raise
-            raise ClusterError(
-                "Ray", "it did not start within 30 s",
-                hint=f"stop other work on this machine, and {RUN_AGAIN}",
-            ) from error  # fmt: skip
+    local_ray.start(
+        num_cpus=available,
+        dashboard=config.dashboard,
+        seconds=config.start_seconds,
+        network_interface=config.network_interface,
+    )
 
 
 def _join_cluster(address: str, config: ClusterConfig) -> None:
@@ -261,7 +247,25 @@ def _join_cluster(address: str, config: ClusterConfig) -> None:
             },
         )
     except (ConnectionError, RuntimeError) as error:
-        raise _no_answer(address, str(error).strip().splitlines()[0]) from error
+        # Ray's messages have several lines, and the first may say nothing.
+        text = " ".join(str(error).split())
+        raise _other_versions(address, text) or _no_answer(address, text) from error
+
+
+def _other_versions(address: str, text: str) -> ClusterError | None:
+    """What to do if Ray refused the cluster for its versions: it names the cluster's first."""
+    versions = re.findall(r"Ray: (\S+) Python: (\S+)", text)
+    if len(versions) < 2:
+        return None
+    (their_ray, their_python), (our_ray, our_python), *_ = versions
+    return ClusterError(
+        "RAY_ADDRESS",
+        f"{address} runs Ray {their_ray} on Python {their_python}, this process Ray {our_ray} on"
+        f" Python {our_python}",
+        "the same versions of both on every machine",
+        f"here, make an environment of Python {their_python} with ray=={their_ray}, or start the"
+        " cluster with the versions of this process",
+    )
 
 
 def _check_address(address: str) -> None:
@@ -301,22 +305,6 @@ def _no_answer(address: str, reason: str) -> ClusterError:
     )  # fmt: skip
 
 
-def _dashboard_port() -> int:
-    """Ray's default port, or a free one if that is taken."""
-    try:
-        server = socket.create_server(("127.0.0.1", _DASHBOARD_PORT))
-    except OSError:
-        server = socket.create_server(("127.0.0.1", 0))
-    with server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-def _loopback() -> str:
-    names = [name for _, name in socket.if_nameindex()]
-    return next((name for name in ("lo", "lo0") if name in names), "")
-
-
 def max_parallel(demand: Mapping[str, float]) -> int:
     """How many tasks fit into the present cluster at once, if it is idle; at least 1.
 
@@ -333,18 +321,3 @@ def on_driver_node() -> dict[str, Any]:
     It takes no core."""
     node = ray.get_runtime_context().get_node_id()
     return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the block and for the processes that it starts."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

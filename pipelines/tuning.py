@@ -32,8 +32,9 @@ from msgspec.structs import replace
 from ray import tune as ray_tune
 from ray.tune.search.optuna import OptunaSearch
 
-from pipelines.cluster import ClusterConfig, connect, environment, max_parallel
+from pipelines.cluster import ClusterConfig, connect, max_parallel
 from pipelines.defaults import training, tuning
+from pipelines.environment import environment
 from pipelines.observability.progress import console, run
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.params import load

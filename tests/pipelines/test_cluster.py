@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -13,10 +14,10 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private.utils import check_version_info
 from ray.util.state import get_actor
 from ray.util.state.exception import ServerUnavailable
 
-from pipelines import cluster
 from pipelines.cluster import ClusterConfig, connect, max_parallel
 from pipelines.training.workers import scaling
 from tiprdc.errors import ClusterError, ConfigError, DataError
@@ -115,6 +116,41 @@ def test_silent_address_ends_the_stage_without_a_traceback(silent: str) -> None:
 
 
 @pytest.mark.usefixtures("unconnected")
+@pytest.mark.parametrize(
+    "theirs", [(ray.__version__, "3.11.99"), ("2.59.0", "3.11.7"), ("2.59.0", "3.12.1")]
+)
+def test_other_versions_of_a_cluster_are_named(
+    theirs: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: Any) -> None:
+        versions = {"ray_version": theirs[0], "python_version": theirs[1]}
+        check_version_info(versions, "this process")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with pytest.raises(ClusterError) as raised, connect(ClusterConfig()):
+        pytest.fail("connected")
+    text = str(raised.value)
+    assert f"runs Ray {theirs[0]} on Python {theirs[1]}" in text
+    assert f"this process Ray {ray.__version__} on Python {platform.python_version()}" in text
+    assert "does not answer" not in text
+
+
+@pytest.mark.usefixtures("unconnected")
+def test_every_line_of_rays_error_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> None:
+        raise RuntimeError("It failed:\n  because of this\n  and that")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with (
+        pytest.raises(ClusterError, match="It failed: because of this and that"),
+        connect(ClusterConfig()),
+    ):
+        pytest.fail("connected")
+
+
+@pytest.mark.usefixtures("unconnected")
 def test_more_workers_than_cores_are_refused_before_ray_starts() -> None:
     with (
         pytest.raises(ClusterError, match="3 x 1 cores"),
@@ -145,16 +181,6 @@ def test_workers_are_a_number_or_a_range() -> None:
 def test_resources_of_a_worker() -> None:
     assert ClusterConfig(cpus_per_worker=2).resources() == {"CPU": 2.0}
     assert ClusterConfig(gpus_per_worker=1).resources() == {"CPU": 1.0, "GPU": 1.0}
-
-
-def test_dashboard_uses_a_free_port_if_the_default_is_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
-        taken = server.getsockname()[1]
-        patch.setattr(cluster, "_DASHBOARD_PORT", taken)
-        assert cluster._dashboard_port() not in (0, taken)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster, "_DASHBOARD_PORT", taken)
-        assert cluster._dashboard_port() == taken
 
 
 @pytest.mark.ray
