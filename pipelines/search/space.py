@@ -170,7 +170,7 @@ def space(config: TuneConfig) -> dict[str, Any]:
 def trial_settings(
     point: Mapping[str, Any], config: TuneConfig, base: TrainConfig
 ) -> tuple[ObjectiveConfig, ExtractorConfig, ScheduleConfig]:
-    """Training settings of a trial.
+    """Training settings of a trial: without codes, which few people do not fill.
 
     Args:
         point: Setting -> value.
@@ -185,7 +185,7 @@ def trial_settings(
         base.objective, **{name: point[name] for name in _OBJECTIVE if name in point}
     )
     changed = {name: point[name] for name in _EXTRACTOR if name in point}
-    extractor = replace(base.extractor, **changed)
+    extractor = replace(base.extractor, codes=0, **changed)
     objective.check_extractor(extractor)
     schedule = replace(base.schedule, epochs=config.epochs, warm_up=base.schedule.warm_up * share)
     return objective, extractor, schedule

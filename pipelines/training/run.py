@@ -43,6 +43,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
 from tiprdc.training import checkpoint
 from tiprdc.training.batches import RecordBatches
+from tiprdc.training.codebook_fit import check_codes
 from tiprdc.training.diagnostics import CLUB, diagnose
 from tiprdc.training.feasibility import assess, infeasible
 from tiprdc.training.head_config import HeadConfig
@@ -149,6 +150,7 @@ def _check_settings(config: TrainConfig, cluster: ClusterConfig, schema: Schema)
             "extractor-train", f"{records} records for {cluster.most} workers",
             "at least 8 records a worker", "prepare more people, or lower cluster.workers",
         )  # fmt: skip
+    check_codes(config.extractor.codes, records)
     for name in config.objective.weights:
         if name not in schema.private:
             raise DataError(

@@ -88,6 +88,7 @@ def manifest(audit: dict[str, Any]) -> dict[str, Any]:
             "clip": 0.0,
             "noise": 0.0,
             "bits": 0,
+            "codes": 0,
         },
         "most_bits": {
             "record": None,

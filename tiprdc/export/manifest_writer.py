@@ -26,7 +26,6 @@ from tiprdc.formats.manifest import (
     artifact_of,
 )
 from tiprdc.models.capacity import attribute_bits, channel_bits
-from tiprdc.models.channel import Channel
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 
@@ -58,24 +57,16 @@ def write_manifest(
         notes: Remarks for users.
         variant: For a variant, the file that it was made from and the difference from it.
     """
-    shape = features_shape(extractor)
-    channel = extractor.channel if isinstance(extractor, Extractor) else Channel(0.0, 0.0, 0)
+    output, record_bits = _output(extractor)
     contract = Contract(
         manifest_version=MANIFEST_VERSION,
         name=artifact_of(variant.name if variant else None),
         tiprdc_version=__version__,
         private=tuple(private),
         input=_input_tensor(extractor.spec),
-        output=OutputTensor(
-            name="z",
-            dtype="float32",
-            shape=("batch", *shape),
-            clip=channel.clip,
-            noise=channel.noise,
-            bits=channel.bits,
-        ),
+        output=output,
         most_bits=MostBits(
-            record=channel_bits(math.prod(shape), channel.clip, channel.noise, channel.bits),
+            record=record_bits,
             private={name: attribute_bits(classes) for name, classes in private.items()},
         ),
         opset=config.opset,
@@ -90,6 +81,20 @@ def write_manifest(
     )
     with atomic_file(path) as file:
         file.write(contract.to_json().encode())
+
+
+def _output(extractor: FeatureMaker) -> tuple[OutputTensor, float | None]:
+    """The output, and the most bits that one record's features can carry."""
+    shape = features_shape(extractor)
+    if not isinstance(extractor, Extractor):
+        return OutputTensor(name="z", dtype="float32", shape=("batch", *shape)), None
+    channel, codes = extractor.channel, extractor.config.codes
+    noise = 0.0 if codes else channel.noise
+    output = OutputTensor(
+        name="z", dtype="float32", shape=("batch", *shape),
+        clip=channel.clip, noise=noise, bits=channel.bits, codes=codes,
+    )  # fmt: skip
+    return output, channel_bits(math.prod(shape), channel.clip, noise, channel.bits, codes)
 
 
 def _input_tensor(spec: InputSpec) -> InputTensor:

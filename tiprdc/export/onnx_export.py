@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, ModelError, suggestion
 from tiprdc.formats.dtypes import RECORD_DTYPES
-from tiprdc.formats.manifest import VARIANTS
+from tiprdc.formats.manifest import CODE, VARIANTS
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 from tiprdc.settings import Settings
 
 BEFORE_NOISE = "exact"
-"""Name in the graph of the features before noise and levels, if any are applied."""
+"""Name in the graph of the features before noise, levels or codes, if any are applied."""
 _MAX_BATCH = 2**20
 
 
@@ -84,7 +84,7 @@ class ExportConfig(Settings, frozen=True, kw_only=True):
 def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
     """Write the extractor as one self-contained ONNX file.
 
-    If the extractor applies noise or levels, the graph names the features before them
+    If the extractor applies noise, levels or codes, the graph names the features before them
     (`BEFORE_NOISE`), so that parity can be checked there. Noise is drawn anew at every run: with a
     seed in the file, anybody could subtract it.
 
@@ -98,16 +98,17 @@ def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
     """
     assert isinstance(extractor, nn.Module)
     batch = torch.export.Dim("batch", min=1, max=_MAX_BATCH)
-    noisy = noisy_extractor(extractor)
+    rough = rough_extractor(extractor)
+    names = ["z", *_further_outputs(rough)] if rough else ["z"]
     with warnings.catch_warnings():
         # They are advice for developers of torch's exporter; the parity check decides.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _WithFeaturesBeforeNoise(noisy) if noisy else extractor,
+            _WithFurtherOutputs(rough) if rough else extractor,
             (_example(extractor.spec),),
             dynamo=True,
             input_names=["x"],
-            output_names=["z", BEFORE_NOISE] if noisy else ["z"],
+            output_names=names,
             dynamic_shapes=({0: batch},),
             opset_version=config.opset,
             external_data=False,
@@ -116,7 +117,8 @@ def export(extractor: FeatureMaker, path: Path, config: ExportConfig) -> None:
     if program is None:
         raise ModelError(str(path), "torch exported no ONNX program")
     model = program.model_proto
-    del model.graph.output[1:]
+    if BEFORE_NOISE in names:
+        del model.graph.output[-1]
     write_model(model, path)
 
 
@@ -139,23 +141,30 @@ def features_shape(extractor: FeatureMaker) -> tuple[int, ...]:
     return tuple(z.shape[1:])
 
 
-def noisy_extractor(extractor: object) -> Extractor | None:
-    """The extractor if it applies noise or levels, else None."""
-    if isinstance(extractor, Extractor) and not extractor.channel.is_deterministic:
+def rough_extractor(extractor: object) -> Extractor | None:
+    """The extractor if it applies noise, levels or codes, else None."""
+    if isinstance(extractor, Extractor) and not extractor.is_smooth:
         return extractor
     return None
 
 
-class _WithFeaturesBeforeNoise(nn.Module):
-    """Returns the features that are sent, and the features before noise and levels."""
+class _WithFurtherOutputs(nn.Module):
+    """Returns the features that are sent, their codes if any, and the features before both."""
 
     def __init__(self, extractor: Extractor) -> None:
         super().__init__()
         self.extractor = extractor
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z = self.extractor.features_before_noise(x)
-        return self.extractor.channel(z), z
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        z = self.extractor.features_before_release(x)
+        released = self.extractor.release(z)
+        if self.extractor.codebook is None:
+            return released, z
+        return released, self.extractor.codebook.number(z), z
+
+
+def _further_outputs(extractor: Extractor) -> list[str]:
+    return [BEFORE_NOISE] if extractor.codebook is None else [CODE, BEFORE_NOISE]
 
 
 def _example(spec: InputSpec) -> Tensor:

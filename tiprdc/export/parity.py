@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from tiprdc.errors import ModelError
-from tiprdc.export.onnx_export import BEFORE_NOISE, ExportConfig, noisy_extractor
+from tiprdc.export.onnx_export import BEFORE_NOISE, ExportConfig, rough_extractor
 from tiprdc.formats.manifest import Agreement
 from tiprdc.models.inputs import FeatureMaker
 from tiprdc.runtime.session import open_session
@@ -28,8 +28,8 @@ def check_parity(
 ) -> Agreement:
     """Compare torch and an ONNX file on the same real records.
 
-    If noise or levels are applied, the features before them are compared: noise differs by design,
-    and a difference of 1e-7 next to the middle of two levels becomes one of a whole level.
+    If noise, levels or codes are applied, the features before them are compared: noise differs by
+    design, and a difference of 1e-7 next to a border becomes one of a whole level or code.
 
     Args:
         extractor: In evaluation mode.
@@ -73,9 +73,9 @@ def compare_features(
 
 
 def torch_features(extractor: FeatureMaker) -> FeatureFunction:
-    """Features of a network in torch, before noise and levels if it applies any."""
-    noisy = noisy_extractor(extractor)
-    network = noisy.features_before_noise if noisy else extractor
+    """Features of a network in torch, before noise, levels or codes if any."""
+    rough = rough_extractor(extractor)
+    network = rough.features_before_release if rough else extractor
 
     def features(x: NDArray[Any]) -> NDArray[Any]:
         with torch.inference_mode():
@@ -86,7 +86,7 @@ def torch_features(extractor: FeatureMaker) -> FeatureFunction:
 
 
 def file_features(path: Path) -> FeatureFunction:
-    """Features of an ONNX file, before noise and levels if it applies any."""
+    """Features of an ONNX file, before noise, levels or codes if any."""
     model = onnx.load(path, load_external_data=False)
     is_noisy = any(BEFORE_NOISE in node.output for node in model.graph.node)
     if is_noisy:

@@ -21,6 +21,8 @@ from tiprdc.formats.files import read_json
 MANIFEST_VERSION: Final = 2
 FILE = "manifest.json"
 MODEL = "extractor.onnx"
+CODE = "code"
+"""Second output of an extractor with codes: the number of each record's code."""
 VARIANTS = ("int8", "fp16")
 """Smaller files that export can make of a release, each a release of its own."""
 
@@ -76,6 +78,8 @@ class OutputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         shape: "batch", then the shape of one record's features.
         clip, noise, bits: What happens to features before they leave (tiprdc/models/channel.py);
             each 0 where it does not.
+        codes: Number of different features that records can have; 0 if they are not codes. A second
+            output `code`, int64 `[batch]`, then gives the number of the code.
     """
 
     name: str
@@ -84,6 +88,7 @@ class OutputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     clip: float = 0.0
     noise: float = 0.0
     bits: int = 0
+    codes: int = 0
 
 
 class MostBits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """Upper bounds on the bits that the released features of one record carry about anything.
 
     u -> x -> z -> released              so I(r; u) <= I(r; x) <= capacity of the last arrow
+    one of K codes:                      I <= H(r) <= log2 K
     quantised to b bits a feature:       I <= H(r) <= D b
     |z| <= B, then Gaussian noise s:     I <= (D / 2) log2(1 + B^2 / s^2)
     always:                              I <= H(u) <= log2 K
@@ -28,7 +29,9 @@ def gaussian_bits(features: int, clip: float, noise: float) -> float:
     return features / 2 * math.log2(1 + (clip / noise) ** 2)
 
 
-def channel_bits(features: int, clip: float, noise: float, bits: int) -> float | None:
+def channel_bits(
+    features: int, clip: float, noise: float, bits: int, codes: int = 0
+) -> float | None:
     """The smallest of the bounds that hold, in bits; None if none holds.
 
     Args:
@@ -37,7 +40,10 @@ def channel_bits(features: int, clip: float, noise: float, bits: int) -> float |
             is then unlimited.
         noise: s, or 0.
         bits: b, or 0.
+        codes: K of a codebook, or 0; it replaces noise and levels.
     """
+    if codes:
+        return math.log2(codes)
     bounds = []
     if bits:
         bounds.append(quantised_bits(features, bits))

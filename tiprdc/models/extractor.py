@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, cast
 
 from msgspec import Meta
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.backbone import CUTS
 from tiprdc.models.channel import Channel
+from tiprdc.models.codebook import MOST_CODES, Codebook
 from tiprdc.models.head import Head
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.leace import LeaceLayer
@@ -102,6 +103,15 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
             description="Send each feature as one of 2^bits levels from -clip to clip; 0: as is.",
         ),
     ] = 0  # fmt: skip
+    codes: Annotated[
+        int,
+        Meta(
+            ge=0, le=MOST_CODES,
+            description="Send each record as one of so many codes, with its prototype as features, "
+            "so that the audit can bound every attacker; 0: features as they are. The noise of the "
+            "release is then in training alone.",
+        ),
+    ] = 0  # fmt: skip
 
     def _check(self) -> None:
         if self.clip:
@@ -110,6 +120,11 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 "train.extractor.bits", f"{self.bits} bits of features without bounds",
                 hint="set train.extractor.clip, such as 3: levels lie between -clip and clip",
+            )  # fmt: skip
+        if self.codes == 1 or (self.codes and self.bits):
+            given = "1 code" if self.codes == 1 else f"{self.codes} codes of features with levels"
+            raise ConfigError(
+                "train.extractor.codes", given, "2 codes or more, and train.extractor.bits: 0",
             )  # fmt: skip
         if self.family in ("vgg16_bn", "resnet18"):
             check_range("train.extractor.cut", self.cut, *CUTS[self.family])
@@ -129,8 +144,8 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
         return replace(self, pretrained=None)
 
     def unprotected(self) -> ExtractorConfig:
-        """The same for the unprotected extractor: no head, LEACE layer, bound, noise or levels."""
-        return replace(self, head=0, leace=False, clip=0.0, release_noise=0.0, bits=0)
+        """The same for the unprotected extractor: trunk and whitening alone."""
+        return replace(self, head=0, leace=False, clip=0.0, release_noise=0.0, bits=0, codes=0)
 
     def trunk(self, spec: InputSpec, out: int) -> Trunk:
         """A new trunk of this architecture, whose `whole` is `[B, out]`."""
@@ -145,7 +160,7 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
 
 
 class Extractor(nn.Module):
-    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, whitening, head, LEACE, channel.
+    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, whitening, head, LEACE, release.
 
     With whitening the last layer has no learnt scale: an extractor cannot escape noise or an
     adversary by making features, or directions among them, large or small. With a bottleneck
@@ -177,13 +192,27 @@ class Extractor(nn.Module):
         self.leace = LeaceLayer(config.features) if config.leace else nn.Identity()
         noise = 1.0 if unit_noise else config.release_noise
         self.channel = Channel(config.clip, noise, config.bits)
+        self.codebook = Codebook(config.codes, config.features) if config.codes else None
 
     def forward(self, x: Tensor) -> Tensor:
-        z: Tensor = self.channel(self.features_before_noise(x))
-        return z
+        return self.release(self.features_before_release(x))
 
-    def features_before_noise(self, x: Tensor) -> Tensor:
-        """Features `[B, D]` before noise and levels: a smooth function of the record."""
+    @property
+    def is_smooth(self) -> bool:
+        """Whether released features are a smooth function of the record."""
+        return self.channel.is_deterministic and self.codebook is None
+
+    def release(self, z: Tensor) -> Tensor:
+        """Noise and levels on features `[B, D]`, or the prototypes of their codes.
+
+        With codes noise is in training alone.
+        """
+        if self.codebook is not None and self.codebook.is_filled and not self.training:
+            return cast(Tensor, self.codebook(z))
+        return cast(Tensor, self.channel(z))
+
+    def features_before_release(self, x: Tensor) -> Tensor:
+        """Features `[B, D]` before noise, levels or codes: a smooth function of the record."""
         return self.channel.bound(self.leace(self.before_leace(x)))
 
     def before_leace(self, x: Tensor) -> Tensor:

@@ -49,6 +49,8 @@ def channel(contract: Contract) -> str:
         steps.append(f"with Gaussian noise of {output.noise:g}, drawn anew at every run")
     if output.bits:
         steps.append(f"rounded to {count(2**output.bits)} levels ({output.bits} bits)")
+    if output.codes:
+        return f"each record is sent as one of {count(output.codes)} codes, with its prototype"
     return f"each feature is {listing(steps)}" if steps else "features as they are"
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tiprdc.errors import DataError, ModelError
 from tiprdc.formats.dtypes import onnx_type
 from tiprdc.formats.files import read_bytes, read_json, sanitize
-from tiprdc.formats.manifest import MODEL, MOST_BYTES, Contract, parse_contract
+from tiprdc.formats.manifest import CODE, MODEL, MOST_BYTES, Contract, parse_contract
 from tiprdc.runtime.columns import encode_columns
 from tiprdc.runtime.session import open_session
 
@@ -99,6 +99,24 @@ class Extractor:
             raise ModelError(MODEL, "it gives features that are not finite for these records")
         return z
 
+    def codes(self, batch: ExtractorInput) -> NDArray[np.int64]:
+        """Numbers of a batch's codes `[B]`, of a release with codes.
+
+        A code says as much as the features, which are its prototype, and is shorter to send.
+
+        Args:
+            batch: As for features.
+
+        Raises:
+            DataError: The batch does not fit the contract.
+            ModelError: The release has no codes, or onnxruntime fails.
+        """
+        if not self.contract.output.codes:
+            given, expected = "its features are no codes", "a release with train.extractor.codes"
+            raise ModelError(MODEL, given, expected)
+        x = self.encode(batch)
+        return self._run(CODE, x) if len(x) else np.zeros(0, np.int64)
+
     def run(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Features `[B, *features]` of an encoded batch; they may be infinite or NaN.
 
@@ -107,17 +125,22 @@ class Extractor:
         """
         if len(x) == 0:
             return np.zeros((0, *self.contract.features), np.float32)
-        z: NDArray[np.float32]
-        try:
-            (z,) = self._session.run([self.contract.output.name], {self.contract.input.name: x})
-        except Exception as error:
-            # onnxruntime's message is left out: it may quote a number of a record.
-            given = f"onnxruntime fails on this batch ({type(error).__name__})"
-            raise ModelError(MODEL, given, hint=_PULL_AGAIN) from error
+        z = self._run(self.contract.output.name, x)
         if z.shape != (len(x), *self.contract.features):
             given = "its features differ in shape from the manifest"
             raise ModelError(MODEL, given, hint=_PULL_AGAIN)
         return z
+
+    def _run(self, output: str, x: NDArray[Any]) -> NDArray[Any]:
+        """One output of the model."""
+        values: NDArray[Any]
+        try:
+            (values,) = self._session.run([output], {self.contract.input.name: x})
+        except Exception as error:
+            # onnxruntime's message is left out: it may quote a number of a record.
+            given = f"onnxruntime fails on this batch ({type(error).__name__})"
+            raise ModelError(MODEL, given, hint=_PULL_AGAIN) from error
+        return values
 
     def encode(self, batch: ExtractorInput) -> NDArray[Any]:
         """Encode a batch as the array `[B, *shape]` that the ONNX file takes.
@@ -175,18 +198,27 @@ def _read_verified(path: Path, contract: Contract) -> bytes:
 
 
 def _check_tensors(contract: Contract, session: Any) -> None:
-    """Refuse a file whose input or output differs from the contract."""
-    for kind, values, name, dtype, shape in (
-        ("input", session.get_inputs(), contract.input.name, contract.input.dtype,
-         contract.input_shape),
-        ("output", session.get_outputs(), contract.output.name, contract.output.dtype,
-         contract.features),
-    ):  # fmt: skip
-        if len(values) != 1 or not _fits(values[0], name, onnx_type(dtype), shape):
-            raise ModelError(
-                MODEL, f"its {kind} differs from the manifest",
-                f"{name}: {dtype} [batch, {', '.join(map(str, shape))}]", _PULL_AGAIN,
-            )  # fmt: skip
+    """Refuse a file whose input or outputs differ from the contract."""
+    record, features = contract.input, contract.output
+    inputs = [(record.name, record.dtype, contract.input_shape)]
+    outputs = [(features.name, features.dtype, contract.features)]
+    if features.codes:
+        outputs.append((CODE, "int64", ()))
+    for kind, values, expected in (
+        ("input", session.get_inputs(), inputs),
+        ("output", session.get_outputs(), outputs),
+    ):
+        fits = len(values) == len(expected) and all(
+            _fits(value, name, onnx_type(dtype), shape)
+            for value, (name, dtype, shape) in zip(values, expected, strict=True)
+        )
+        if not fits:
+            tensors = ", ".join(
+                f"{name}: {dtype} [{', '.join(map(str, ('batch', *shape)))}]"
+                for name, dtype, shape in expected
+            )
+            given = f"its {kind} differs from the manifest"
+            raise ModelError(MODEL, given, tensors, _PULL_AGAIN)
 
 
 def _fits(value: Any, name: str, type_: str, shape: tuple[int, ...]) -> bool:

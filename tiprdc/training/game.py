@@ -156,7 +156,7 @@ class Game(nn.Module):
             return z, z.new_zeros(())
         extractor = cast(Extractor, self.extractor)
         # Half precision ends here: it would round the noise.
-        mean = extractor.features_before_noise(x).float()
+        mean = extractor.features_before_release(x).float()
         return extractor.channel(mean), gaussian_kl(*self.group.all_gather(mean))
 
     def _mutual_information(self, x: Tensor, z: Tensor, u_onehot: Tensor, weight: float) -> Tensor:

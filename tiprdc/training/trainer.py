@@ -23,6 +23,7 @@ from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.training.batches import RecordBatches, epoch_batches, labels
+from tiprdc.training.codebook_fit import fit_codebook
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
 from tiprdc.training.head_config import HeadConfig
@@ -173,6 +174,7 @@ class Trainer:
         self.history.append(summary)
         if self.epoch == self.epochs:
             fit_leace(self.game, records, self.worker.device)
+            fit_codebook(self.game, records, self.worker.device, self.seed)
         return summary
 
     def _trunk_steps(self, records: RecordBatches) -> Iterator[Step]:

@@ -189,7 +189,7 @@ def test_file_applies_noise_and_levels_without_a_seed(tmp_path: Path, channel: s
     z, again = (session.run(["z"], {"x": x})[0] for _ in range(2))
     assert (z == again).all() == (not noises)
     with torch.inference_mode():
-        exact = extractor.features_before_noise(torch.from_numpy(x)).numpy()
+        exact = extractor.features_before_release(torch.from_numpy(x)).numpy()
     if "bits" in settings:
         assert len(np.unique(z)) <= 2 ** settings["bits"]
         assert np.abs(z).max() <= settings["clip"]
@@ -218,7 +218,7 @@ def test_bottleneck_release_adds_noise_of_deviation_1(
     assert check_parity(extractor, path, records.x, ExportConfig()).max_abs <= 1e-4
     z, again = (open_session(path).run(["z"], {"x": records.x})[0] for _ in range(2))
     with torch.inference_mode():
-        mean = extractor.features_before_noise(torch.from_numpy(records.x)).numpy()
+        mean = extractor.features_before_release(torch.from_numpy(records.x)).numpy()
     for noise in (z - mean, again - mean):
         assert noise.std() == pytest.approx(1, rel=0.1)
         assert abs(noise.mean()) < 0.1

@@ -66,3 +66,8 @@ def test_attribute_has_at_most_log2_of_its_classes() -> None:
     assert attribute_bits(2) == 1
     for shares in ([0.5, 0.2, 0.3], [1 / 3] * 3):
         assert _entropy(np.array(shares)) <= attribute_bits(3) + 1e-12
+
+
+def test_codes_bound_the_bits_by_their_number() -> None:
+    assert channel_bits(64, 0, 0, 0, codes=1024) == 10
+    assert channel_bits(64, 3, 0.5, 2, codes=256) == 8

@@ -69,7 +69,7 @@ def test_extractor_uses_the_channel_in_training_and_evaluation(training: bool) -
     extractor = Extractor(config, spec).train(training)
     x = torch.randint(11, (9, 7), dtype=torch.int32)
     torch.testing.assert_close(extractor(x).abs(), torch.ones(9, 5))
-    assert extractor.features_before_noise(x).abs().max() < 1
+    assert extractor.features_before_release(x).abs().max() < 1
     unprotected = config.unprotected()
     assert Extractor(unprotected, spec).channel.is_deterministic
     assert (unprotected.width, unprotected.features) == (8, 5)

@@ -165,7 +165,7 @@ def test_checkpoint_gives_the_extractor_with_its_head(parts: Parts, tmp_path: Pa
     original = trainer.game.extractor
     assert isinstance(original, Extractor)
     np.testing.assert_allclose(
-        extractor.features_before_noise(x).detach(), original.features_before_noise(x).detach(),
+        extractor.features_before_release(x).detach(), original.features_before_release(x).detach(),
         rtol=1e-4, atol=1e-5,
     )  # fmt: skip
 
