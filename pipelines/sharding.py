@@ -28,7 +28,7 @@ from tiprdc.datasets.celeba import CelebaConfig, celeba_reader
 from tiprdc.datasets.dial import DialConfig, dial_reader
 from tiprdc.datasets.lfw import LfwConfig, lfw_reader
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
-from tiprdc.datasets.reader import Fitted, Reader
+from tiprdc.datasets.reader import Fitted, Reader, count_reasons
 from tiprdc.datasets.schema import (
     SPLITS,
     Attribute,
@@ -43,9 +43,13 @@ from tiprdc.datasets.splits import (
     refuse_few_people,
     shuffle_people,
 )
+from tiprdc.datasets.table_files import first_names
 from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.settings import MAX_SEED, Settings
+
+LEFT_OUT = "left_out.csv"
+"""File beside the shards that lists the records without a place in them; it is never released."""
 
 Section = AvatarsConfig | AdultConfig | CelebaConfig | LfwConfig | DialConfig | ManifestConfig
 
@@ -171,7 +175,8 @@ def _prepare(
     with connect(cluster), whole as folder:
         unreadable, digests = _write_shards(plan, folder, monitor)
         notes = _check_unreadable(config, plan, unreadable)
-        rows = np.setdiff1d(np.arange(len(plan.records)), unreadable)
+        _list_unreadable(plan, unreadable, folder / LEFT_OUT)
+        rows = np.setdiff1d(np.arange(len(plan.records)), list(unreadable))
         _refuse_few_people(config, plan.records.iloc[rows], plan.split[rows], plan.attributes)
         if plan.fitted.tokenizer:
             (folder / "tokenizer.json").write_text(plan.fitted.tokenizer, encoding="utf-8")
@@ -185,6 +190,7 @@ def _prepare(
             utility=config.utility,
             columns=plan.fitted.columns,
             vocabulary_size=plan.fitted.vocabulary_size,
+            background=plan.fitted.background,
             people={name: int(people.get_group(name).nunique()) for name in SPLITS},
             records={name: len(people.get_group(name)) for name in SPLITS},
             unreadable=len(unreadable),
@@ -253,32 +259,34 @@ def _refuse_few_people(
     refuse_few_people(records, split, checked, config.min_people, where)
 
 
-def _write_shards(plan: Plan, folder: Path, monitor: StageMonitor) -> tuple[list[int], list[str]]:
+def _write_shards(
+    plan: Plan, folder: Path, monitor: StageMonitor
+) -> tuple[dict[int, str], list[str]]:
     """Read and encode on workers, write here.
 
     Returns:
-        The rows that cannot be read, and a line `file sha256` for each shard.
+        Row -> why it cannot be read, in order, and a line `file sha256` for each shard.
     """
     shared = ray.put(plan)
     arguments = {file: (shared, start, stop) for file, start, stop in plan.shards}
     # Two shards for each core: enough to keep all busy, few enough for the object store.
     results = run_tasks(_encode, arguments, at_once=2 * max_parallel({"CPU": 1}), retries=3)
-    unreadable: list[int] = []
+    unreadable: dict[int, str] = {}
     digests: list[str] = []
     total = len(arguments)
     for file, (data, rows) in progress(
         results, total=total, label="prepare", unit="shard", on_change=monitor.set_progress
     ):
-        unreadable += rows
+        unreadable |= rows
         digests.append(f"{file} {hashlib.sha256(data).hexdigest()}")
         path = folder / file
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-    return sorted(unreadable), digests
+    return dict(sorted(unreadable.items())), digests
 
 
-def _encode(plan: Plan, start: int, stop: int) -> tuple[bytes, list[int]]:
-    """In a worker: the bytes of one shard, and the rows of the plan that cannot be read."""
+def _encode(plan: Plan, start: int, stop: int) -> tuple[bytes, dict[int, str]]:
+    """In a worker: the bytes of one shard, and why rows of the plan cannot be read."""
     rows = plan.records.iloc[start:stop]
     batch = plan.reader.read(rows, plan.fitted)
     readable = rows[batch.readable]
@@ -289,24 +297,37 @@ def _encode(plan: Plan, start: int, stop: int) -> tuple[bytes, list[int]]:
             person=readable["person"].to_numpy(dtype=np.str_),
         )
     )
-    return data, (start + np.flatnonzero(~batch.readable)).tolist()
+    unreadable = np.flatnonzero(~batch.readable).tolist()
+    return data, {start + row: batch.reasons.get(row, "empty") for row in unreadable}
 
 
-def _check_unreadable(config: PrepareConfig, plan: Plan, unreadable: list[int]) -> tuple[str, ...]:
-    """Refuse too many unreadable records; else print and return how many were left out."""
+def _check_unreadable(
+    config: PrepareConfig, plan: Plan, unreadable: dict[int, str]
+) -> tuple[str, ...]:
+    """Refuse too many unreadable records; else print their names and return their number.
+
+    The note is part of what a release ships, so it names no record.
+    """
     if not unreadable:
         return ()
     total, count = len(plan.records), len(unreadable)
-    names = ", ".join(plan.records["record"].iloc[unreadable[:5]])
-    more = f" and {count - 5:,} more" if count > 5 else ""
-    what = "empty" if plan.reader.modality == "text" else "missing, broken or not pictures"
-    message = f"{count:,} of {total:,} records are {what}: {names}{more}"
+    reasons = count_reasons(unreadable.values())
+    message = f"{count:,} of {total:,} records cannot be used ({reasons})"
+    names = first_names(plan.records["record"].iloc[list(unreadable)])
     if count > config.max_unreadable * total:
         raise DataError(
             f"prepare.{config.dataset}",
-            message,
+            f"{message}: {names}",
             f"at most {config.max_unreadable:.2%} of the records (prepare.max_unreadable)",
             "fix or delete these records, or raise prepare.max_unreadable",
         )
-    console.print(f"Left out: {message}", markup=False)
+    console.print(f"Left out: {message}: {names}", markup=False)
     return (f"Left out: {message}.",)
+
+
+def _list_unreadable(plan: Plan, unreadable: dict[int, str], path: Path) -> None:
+    """Write the name of each record that is left out, with the reason; nothing if there is none."""
+    if unreadable:
+        names = plan.records["record"].iloc[list(unreadable)]
+        table = pd.DataFrame({"record": names, "reason": list(unreadable.values())})
+        table.to_csv(path, index=False)

@@ -10,6 +10,13 @@ from typing import Any
 
 import numpy as np
 
+DECODING = {
+    "resize": "bilinear",
+    "orientation": "exif",
+    "background": "#ffffff",
+    "deep_grey": "upper 8 bits",
+}
+
 
 def write_pictures(path: Path, people: int = 6, size: int = 32) -> None:
     """Distinguishable pictures: shapes, the same shapes blurred, and a haze."""
@@ -80,6 +87,7 @@ def manifest(audit: dict[str, Any]) -> dict[str, Any]:
             "shape": ["batch", *audit["record"]],
             "columns": columns if modality == "table" else [],
             "vocabulary_size": 5000 if modality == "text" else 0,
+            "decoding": DECODING if modality == "image" else None,
         },
         "output": {
             "name": "z",

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from msgspec.structs import replace
-from PIL import Image
 
 from pipelines import sharding
 from pipelines.cluster import ClusterConfig
@@ -20,6 +19,7 @@ from pipelines.sharding import (
     make_plan,
     prepare,
 )
+from tests.helpers.pictures import striped
 from tiprdc.datasets.adult import AdultConfig
 from tiprdc.datasets.avatars import AvatarsConfig
 from tiprdc.datasets.celeba import CelebaConfig
@@ -33,11 +33,11 @@ EXAMPLE = PrepareConfig(dataset="manifest", records_per_shard=32)
 
 
 def faces(folder: Path, *, broken: int) -> PrepareConfig:
-    """240 one-colour pictures, the first of them broken."""
+    """240 pictures, the first of them broken."""
     folder.mkdir()
     rows = []
     for number in range(240):
-        Image.new("L", (9, 9), number).save(folder / f"{number:03d}.png")
+        striped((9, 9), number, "L").save(folder / f"{number:03d}.png")
         rows.append((f"{number:03d}.png", number, "f" if number % 2 else "m"))
     for name, _, _ in rows[:broken]:
         (folder / name).write_bytes(b"\x89PNG")
@@ -81,7 +81,7 @@ def celeba(root: Path) -> PrepareConfig:
         partition.append(f"{name} {0 if person < 30 else 1 if person < 40 else 2}")
         identity.append(f"{name} {person + 1}")
         if number >= 5:
-            Image.new("L", (178, 218), number).save(root / "img_align_celeba" / name)
+            striped((178, 218), number, "L").save(root / "img_align_celeba" / name)
     for file, lines in (
         ("list_attr_celeba.txt", attributes),
         ("list_eval_partition.txt", partition),
@@ -99,7 +99,7 @@ def lfw(root: Path) -> PrepareConfig:
         for number in (1, 2):
             path = root / "lfw" / f"A_{person}" / f"A_{person}_{number:04d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("L", (250, 250), person + 100 * (number - 1)).save(path)
+            striped((250, 250), person + 100 * (number - 1), "L").save(path)
             lines.append(f"A {person}\t{number}\t{person % 2 - 0.5}\t{number - 1.5}")
     (root / "lfw_attributes.txt").write_text("\n".join(lines) + "\n")
     config = LfwConfig(root=str(root), utility=("Mouth Slightly Open",), size=8)
@@ -141,7 +141,7 @@ def test_official_layouts_are_read_into_records(
         assert set(plan.split[(person > 30) & (person <= 40)]) == {"attacker-select"}
         assert plan.notes == ("5 of 120 listed pictures are not there.",)
         shade = plan.records["record"].str[:6].astype(int) - 1
-        np.testing.assert_allclose(batch.x[:, 0, 4, 4], shade, atol=3)
+        np.testing.assert_allclose(batch.x[:, 0, 4, 1], shade, atol=3)
 
 
 @pytest.mark.parametrize(
@@ -217,19 +217,23 @@ def test_too_few_people_are_refused_before_any_record_is_read() -> None:
     assert "lower prepare.min_people" in message
 
 
-def test_unreadable_records_are_counted_and_refused_above_the_limit() -> None:
+def test_unreadable_records_are_counted_and_refused_above_the_limit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     plan = make_plan(EXAMPLE)
-    assert _check_unreadable(EXAMPLE, plan, []) == ()
-    (note,) = _check_unreadable(EXAMPLE, plan, [0, 3])
+    assert _check_unreadable(EXAMPLE, plan, {}) == ()
+    (note,) = _check_unreadable(EXAMPLE, plan, {0: "no such file", 3: "no such file"})
     names = plan.records["record"]
-    assert note.startswith("Left out: 2 of 240 records are missing, broken or not pictures: ")
-    assert note.endswith(f"pictures: {names[0]}, {names[3]}.")
+    # A release ships the note, so it names nobody's file.
+    assert note == "Left out: 2 of 240 records cannot be used (no such file: 2)."
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"(no such file: 2): {names[0]}, {names[3]}" in printed
     with pytest.raises(DataError, match="3 of 240"):
-        _check_unreadable(EXAMPLE, plan, [0, 1, 2])
+        _check_unreadable(EXAMPLE, plan, dict.fromkeys(range(3), "of one colour"))
     with pytest.raises(DataError) as refusal:
-        _check_unreadable(EXAMPLE, plan, list(range(7)))
+        _check_unreadable(EXAMPLE, plan, dict.fromkeys(range(7), "of one colour"))
     message = str(refusal.value)
-    assert f"7 of 240 records are missing, broken or not pictures: {names[0]}" in message
+    assert f"7 of 240 records cannot be used (of one colour: 7): {names[0]}" in message
     assert f"{names[4]} and 2 more" in message
     assert names[5] not in message
     assert "at most 1.00% of the records (prepare.max_unreadable)" in message
@@ -243,9 +247,9 @@ def test_refused_data_set_leaves_the_old_shards(
     out.mkdir(parents=True)
     (out / "schema.json").write_text("old")
 
-    def write_one(plan: Any, folder: Path, monitor: Any) -> tuple[list[int], list[str]]:
+    def write_one(plan: Any, folder: Path, monitor: Any) -> tuple[dict[int, str], list[str]]:
         (folder / "part").write_text("new")
-        return list(range(len(plan.records))), []
+        return dict.fromkeys(range(len(plan.records)), "no such file"), []
 
     monkeypatch.setattr(sharding, "connect", lambda _: nullcontext())
     monkeypatch.setattr(sharding, "_write_shards", write_one)
@@ -273,6 +277,12 @@ def test_shards_equal_those_of_a_single_process(tmp_path: Path) -> None:
     schema = read_schema(tmp_path / "shards")
     assert schema == written
     assert schema.unreadable == 2
+    listed = (tmp_path / "shards" / "left_out.csv").read_text().splitlines()
+    assert sorted(listed) == [
+        "000.png,a broken picture",
+        "001.png,a broken picture",
+        "record,reason",
+    ]
     assert sum(schema.records.values()) == sum(schema.people.values()) == 238
     assert [len(read_split(tmp_path / "shards", schema, s)) for s in SPLITS] == [
         schema.records[s] for s in SPLITS

@@ -143,13 +143,15 @@ def _split_records(
         people={name: len(np.unique(part.person)) for name, part in parts.items()},
         records={name: len(part) for name, part in parts.items()},
         unreadable=unreadable,
-        notes=(*index.notes, *fitted.notes, *_notes(request, parts, unreadable)),
+        notes=(*index.notes, *fitted.notes, *_notes(request, parts, unreadable, fitted)),
         digest=hashlib.sha256(digests.encode()).hexdigest(),
     )
     return schema, parts
 
 
-def _notes(request: AuditRequest, parts: Mapping[str, Records], unreadable: int) -> Iterator[str]:
+def _notes(
+    request: AuditRequest, parts: Mapping[str, Records], unreadable: int, fitted: Fitted
+) -> Iterator[str]:
     if "extractor-train" in parts:
         yield f"Column {request.split!r} names the people that the model was trained on."
     else:
@@ -162,6 +164,9 @@ def _notes(request: AuditRequest, parts: Mapping[str, Records], unreadable: int)
         " and the effect of the protection is not known."
     )
     if request.pixels:
-        yield f"Pictures were given to the model as {request.pixels}."
+        yield (
+            f"Pictures were given to the model as {request.pixels}; transparent pixels were shown"
+            f" on {fitted.background}."
+        )
     if unreadable:
-        yield f"{unreadable:,} records could not be read and were left out."
+        yield f"{unreadable:,} records could not be used and were left out."

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tiprdc.audit.audit_request import SECTION, AuditRequest
 from tiprdc.datasets import tokenizer
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
-from tiprdc.datasets.reader import Fitted
+from tiprdc.datasets.reader import Fitted, count_reasons
 from tiprdc.datasets.schema import Column, Modality
-from tiprdc.datasets.table_files import read_table
+from tiprdc.datasets.table_files import first_names, read_table
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract
 from tiprdc.sandbox.model_info import ModelInfo
@@ -84,7 +84,9 @@ def fit_reader(
         ConfigError: A text model has no tokenizer.
     """
     if reader.modality == "image":
-        return reader.fit(people)
+        fitted = reader.fit(people)
+        decoding = contract.input.decoding if contract else None
+        return replace(fitted, background=decoding.background) if decoding else fitted
     if reader.modality == "text":
         return _fit_texts(request, model)
     fitted = reader.fit(people)
@@ -158,10 +160,15 @@ def read_records(
         readable = (records[name].fillna("").str.strip() != "").to_numpy(dtype=bool)
     unreadable = records["record"][~readable].tolist()
     if len(unreadable) > MAX_UNREADABLE * len(records):
+        reasons = count_reasons(
+            batch.reasons.get(row, "empty")
+            for batch in batches
+            for row in np.flatnonzero(~batch.readable).tolist()
+        )
         raise DataError(
             f"{SECTION}.x",
-            f"{len(unreadable):,} of {len(records):,} records cannot be read:"
-            f" {', '.join(unreadable[:5])}",
+            f"{len(unreadable):,} of {len(records):,} records cannot be used ({reasons}):"
+            f" {first_names(unreadable)}",
             f"at most {MAX_UNREADABLE:.0%}", "fix or delete them",
         )  # fmt: skip
     return x, readable

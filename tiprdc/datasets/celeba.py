@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar
 import pandas as pd
 from msgspec import Meta
 
-from tiprdc.datasets.images import list_images
+from tiprdc.datasets.image_paths import list_images
 from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader, check_labels
 from tiprdc.datasets.table_files import (
     Source,

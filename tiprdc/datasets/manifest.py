@@ -12,7 +12,9 @@ from typing import Annotated, ClassVar, Literal
 import pandas as pd
 from msgspec import Meta
 
-from tiprdc.datasets import manifest_inputs
+from tiprdc.datasets import manifest_images, manifest_inputs
+from tiprdc.datasets.image_paths import is_path
+from tiprdc.datasets.images import BACKGROUNDS
 from tiprdc.datasets.manifest_inputs import PREFIX, guess_modality
 from tiprdc.datasets.reader import RESERVED, Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Attribute, Modality
@@ -77,6 +79,13 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
             description="Height and width in pixels; pictures are stretched to it.",
         ),
     ] = 32  # fmt: skip
+    background: Annotated[
+        Literal["white", "grey", "black"],
+        Meta(
+            description="Colour that transparent pixels of pictures are shown on; a release states "
+            "it, so that devices do the same.",
+        ),
+    ] = "white"
     length: Annotated[
         int, Meta(ge=4, le=4096, description="Tokens of a text; texts are cut or padded to it.")
     ] = 128
@@ -171,25 +180,27 @@ class ManifestReader(Reader):
             columns[attribute.name] = table[attribute.name].str.strip().map(class_numbers)
         columns |= {f"{PREFIX}{name}": table[name] for name in inputs}
         records = pd.DataFrame({name: values.to_numpy() for name, values in columns.items()})
+        notes: list[str] = []
         if self.modality == "image":
-            manifest_inputs.check_image_paths(records, self.root, self.section)
+            records, notes = manifest_images.find_images(records, self.root, self.section)
         return Index(
             records=records.astype(dict.fromkeys(config.labels, int)),
             attributes=tuple(attributes),
-            notes=source.notes,
+            notes=(*source.notes, *notes),
         )
 
     def fit(self, records: pd.DataFrame) -> Fitted:
         config = self.config
         if self.modality == "image":
-            return Fitted(shape=(3, config.size, config.size))
+            shape = (3, config.size, config.size)
+            return Fitted(shape=shape, background=BACKGROUNDS[config.background])
         if self.modality == "text":
             return manifest_inputs.fit_texts(records, config.vocabulary, config.length)
         return manifest_inputs.fit_table(records, f"{self.section}.x")
 
     def read(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
         if self.modality == "image":
-            return manifest_inputs.read_images(records, fitted, self.root, self.section)
+            return manifest_images.read_images(records, fitted, self.root, self.section)
         if self.modality == "text":
             return manifest_inputs.read_texts(records, fitted)
         return manifest_inputs.read_columns(records, fitted)
@@ -227,7 +238,7 @@ class ManifestReader(Reader):
         if self.modality != "image":
             return rows
         paths: pd.Series[str] = table[inputs[0]]
-        return paths.fillna(rows)
+        return paths.where(paths.map(is_path, na_action="ignore").eq(True)).fillna(rows)
 
     def _column_or_default(
         self, table: pd.DataFrame, key: Literal["person", "split"], default: pd.Series[str]

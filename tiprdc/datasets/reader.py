@@ -8,13 +8,16 @@ worker, on a slice of the index, and marks records that cannot be read.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tiprdc.datasets.images import WHITE
 from tiprdc.datasets.schema import Attribute, Column, Modality
 
 RESERVED = ("record", "person", "split")
@@ -51,6 +54,7 @@ class Fitted:
         columns: For tables, the input columns in order.
         tokenizer: For text, the tokenizer's JSON.
         vocabulary_size: For text, the number of token ids.
+        background: For pictures, the colour that transparent pixels are shown on.
         notes: Remarks about the fit for the report.
     """
 
@@ -58,6 +62,7 @@ class Fitted:
     columns: tuple[Column, ...] = ()
     tokenizer: str = ""
     vocabulary_size: int = 0
+    background: str = WHITE
     notes: tuple[str, ...] = ()
 
 
@@ -68,10 +73,12 @@ class Batch:
     Args:
         x: `[B, *shape]`: uint8 images, float32 columns or int32 token ids.
         readable: `[B]` bool; where False, x is meaningless.
+        reasons: Row -> why it is not readable, where that is known; never a record's content.
     """
 
     x: NDArray[Any]
     readable: NDArray[np.bool_]
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
 
 class Reader(ABC):
@@ -98,3 +105,8 @@ class Reader(ABC):
         Raises:
             DataError: Nothing at all can be read on this machine.
         """
+
+
+def count_reasons(reasons: Iterable[str]) -> str:
+    """Each reason with the number of its records, such as `no such file: 3; of one colour: 1`."""
+    return "; ".join(f"{reason}: {number:,}" for reason, number in Counter(reasons).items())

@@ -72,6 +72,7 @@ class Schema:
         utility: Names of the attributes that stand for unseen tasks.
         columns: For tables, the input columns in order.
         vocabulary_size: For text, the number of token ids; id 0 is padding.
+        background: For pictures, the colour that transparent pixels are shown on, `#rrggbb`.
         people: Number of people in each split.
         records: Number of records in each split.
         unreadable: Number of records that could not be read and are not in the shards.
@@ -87,6 +88,7 @@ class Schema:
     utility: tuple[str, ...]
     columns: tuple[Column, ...] = ()
     vocabulary_size: int = 0
+    background: str = "#ffffff"
     people: dict[str, int]
     records: dict[str, int]
     unreadable: int = 0

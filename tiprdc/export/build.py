@@ -121,6 +121,7 @@ def _add_manifest(
         private={name: schema.classes(name) for name in schema.private},
         dataset=schema.dataset,
         data_digest=schema.digest,
+        background=schema.background,
         notes=schema.notes,
         variant=variant,
     )

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tiprdc import __version__
+from tiprdc.datasets.images import DEEP_GREY, ORIENTATION, RESIZE
 from tiprdc.export.onnx_export import ExportConfig, features_shape
 from tiprdc.formats.atomic import atomic_file
 from tiprdc.formats.dtypes import RECORD_DTYPES
@@ -17,6 +18,7 @@ from tiprdc.formats.manifest import (
     Agreement,
     Contract,
     FileDigest,
+    ImageDecoding,
     InputColumn,
     InputTensor,
     MostBits,
@@ -40,6 +42,7 @@ def write_manifest(
     private: Mapping[str, int],
     dataset: str,
     data_digest: str,
+    background: str,
     notes: tuple[str, ...] = (),
     variant: Variant | None = None,
 ) -> None:
@@ -54,6 +57,7 @@ def write_manifest(
         private: Attribute that the extractor was trained to hide -> number of classes.
         dataset: Name of the training data.
         data_digest: sha256 of the shards.
+        background: For pictures, the colour that transparent pixels are shown on.
         notes: Remarks for users.
         variant: For a variant, the file that it was made from and the difference from it.
     """
@@ -63,7 +67,7 @@ def write_manifest(
         name=artifact_of(variant.name if variant else None),
         tiprdc_version=__version__,
         private=tuple(private),
-        input=_input_tensor(extractor.spec),
+        input=_input_tensor(extractor.spec, background),
         output=output,
         most_bits=MostBits(
             record=record_bits,
@@ -97,7 +101,10 @@ def _output(extractor: FeatureMaker) -> tuple[OutputTensor, float | None]:
     return output, channel_bits(math.prod(shape), channel.clip, noise, channel.bits, codes)
 
 
-def _input_tensor(spec: InputSpec) -> InputTensor:
+def _input_tensor(spec: InputSpec, background: str) -> InputTensor:
+    decoding = ImageDecoding(
+        resize=RESIZE, orientation=ORIENTATION, background=background, deep_grey=DEEP_GREY
+    )
     return InputTensor(
         name="x",
         modality=spec.modality,
@@ -105,4 +112,5 @@ def _input_tensor(spec: InputSpec) -> InputTensor:
         shape=("batch", *spec.shape),
         columns=tuple(InputColumn(**asdict(column)) for column in spec.columns),
         vocabulary_size=spec.vocabulary_size,
+        decoding=decoding if spec.modality == "image" else None,
     )

@@ -9,9 +9,9 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.decoding import Count, Sha256, decode, encode
@@ -51,6 +51,22 @@ class InputColumn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     std: float = 1.0
 
 
+class ImageDecoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a picture becomes a record; `tiprdc.datasets.images.read_image` does it.
+
+    Args:
+        resize: Filter with which it is stretched to the record's height and width.
+        orientation: What turns it upright first.
+        background: Colour that transparent pixels are shown on, `#rrggbb`.
+        deep_grey: What is kept of grey of 9 to 16 bits.
+    """
+
+    resize: Literal["bilinear"]
+    orientation: Literal["exif"]
+    background: Annotated[str, Meta(pattern="^#[0-9a-f]{6}$", max_length=7)]
+    deep_grey: Literal["upper 8 bits"]
+
+
 class InputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model takes.
 
@@ -60,6 +76,7 @@ class InputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         shape: "batch", then the shape of one record.
         columns: For tables, the columns in order.
         vocabulary_size: For text, the number of token ids; else 0.
+        decoding: For pictures, how a file becomes a record; else None.
     """
 
     name: str
@@ -68,6 +85,7 @@ class InputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     shape: tuple[str | int, ...]
     columns: tuple[InputColumn, ...]
     vocabulary_size: int
+    decoding: ImageDecoding | None = None
 
 
 class OutputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -275,13 +293,19 @@ def _faults(contract: Contract) -> Iterator[tuple[str, str]]:
         if fault:
             yield key, fault
             return
+    yield from _modality_faults(contract)
+    if contract.output.dtype != "float32":
+        yield "output.dtype", "a type that no release has"
+
+
+def _modality_faults(contract: Contract) -> Iterator[tuple[str, str]]:
     modality = contract.modality
     if modality == "table" and len(contract.columns) != contract.input_shape[0]:
         yield "input.columns", "another number of columns than its shape has"
+    if (modality == "image") != (contract.input.decoding is not None):
+        yield "input.decoding", "it must be stated for pictures, and for nothing else"
     if RECORD_DTYPES[modality] != contract.input.dtype:
         yield "input.dtype", f"a type that no release of {modality} records has"
-    if contract.output.dtype != "float32":
-        yield "output.dtype", "a type that no release has"
 
 
 def _shape_fault(shape: tuple[str | int, ...]) -> str | None:

@@ -146,7 +146,7 @@ def _extract_part(
             if start + batch < rows.stop:
                 next_batch = reader.submit(read, start + batch)
             z = extractor.run(x)
-            finite = np.isfinite(z).reshape(len(z), -1).all(axis=1)
+            finite = np.isfinite(z).all(axis=tuple(range(1, z.ndim)))
             features.append(z[finite])
             positions.append(batch_positions[finite])
             failures |= batch_failures

@@ -1,7 +1,8 @@
 """Runs a released extractor on a device: raw records in, features out, with onnxruntime alone.
 
     extractor = Extractor.load("release")
-    z = extractor(images)       # uint8 [B, C, H, W]         -> float32 [B, ...]
+    z = extractor(extractor.read("a.jpg", "b.png"))         # float32 [B, ...]
+    z = extractor(images)       # uint8 [B, C, H, W]
     z = extractor(texts)        # B texts, or int32 [B, T]
     z = extractor(table)        # float32 [B, F], or {"age": [...], "job": [...]}
 
@@ -19,11 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiprdc.datasets.images import ImageError
 from tiprdc.errors import DataError, ModelError
 from tiprdc.formats.dtypes import onnx_type
 from tiprdc.formats.files import read_bytes, read_json, sanitize
 from tiprdc.formats.manifest import CODE, MODEL, MOST_BYTES, Contract, parse_contract
 from tiprdc.runtime.columns import encode_columns
+from tiprdc.runtime.image_files import image_decoder
 from tiprdc.runtime.session import open_session
 
 MANIFEST = "manifest.json"
@@ -116,6 +119,27 @@ class Extractor:
             raise ModelError(MODEL, given, expected)
         x = self.encode(batch)
         return self._run(CODE, x) if len(x) else np.zeros(0, np.int64)
+
+    def read(self, *files: Path | str) -> NDArray[np.uint8]:
+        """Read pictures exactly as the training data were read; `extractor(...)` takes the result.
+
+        Args:
+            files: B files of pictures.
+
+        Returns:
+            `[B, 3, N, N]`.
+
+        Raises:
+            DataError: A picture cannot be used, or the release takes no pictures.
+        """
+        decode = image_decoder(self.contract)
+        x = np.empty((len(files), *self.contract.input_shape), np.uint8)
+        for row, file in enumerate(files):
+            try:
+                x[row] = decode(Path(file))
+            except ImageError as error:
+                raise DataError(sanitize(str(file)), str(error), "a picture") from None
+        return x
 
     def run(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Features `[B, *features]` of an encoded batch; they may be infinite or NaN.

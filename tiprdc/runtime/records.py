@@ -7,10 +7,9 @@ Each record has a name and the order is always the same. A record that cannot be
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.datasets.images import SUFFIXES, read_image
+from tiprdc.datasets.images import ImageError
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import Contract
 from tiprdc.runtime.columns import encode_columns, is_missing, require_columns
 from tiprdc.runtime.extractor import ExtractorInput
+from tiprdc.runtime.image_files import image_decoder, list_images
 from tiprdc.runtime.text_files import SEPARATORS, CsvTable, is_unicode, read_lines, row_numbers
 
 
@@ -55,10 +55,12 @@ class RecordSource(ABC):
     Attributes:
         ids: Names of the records, in the order of the output.
         digest: sha256 that changes when the list of records, or one of their files, changes.
+        notes: What else a user should know of the source.
     """
 
     ids: Sequence[str]
     digest: str
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def read(self, start: int, stop: int) -> RecordBatch:
@@ -74,7 +76,7 @@ def open_records(
     """Open the records at a path for a release.
 
     Args:
-        path: For images a folder, an image, or a file that lists paths line by line, relative to
+        path: For images a folder, an image, or a .txt that lists paths line by line, relative to
             the list; for texts a .txt with one a line, or a .csv or .tsv; for tables .csv or .tsv.
         contract: Of the release.
         column: For texts in a table, the column of texts.
@@ -106,32 +108,26 @@ class ImageRecords(RecordSource):
     """Image files of a folder and its subfolders, or of a list."""
 
     def __init__(self, path: Path, contract: Contract) -> None:
-        channels, height, width = contract.input_shape
-        if channels != 3 or height != width:
-            given = f"the release takes images of shape {channels} x {height} x {width}"
-            raise DataError("manifest.json", given, "3 x N x N")
-        self._size = width
-        self._files = list(_find_images(path))
+        self._decode, self._shape = image_decoder(contract), contract.input_shape
+        self._files, self.notes = list_images(path)
         if not self._files:
-            raise DataError(
-                sanitize(str(path)), "no image in it", f"images ({', '.join(SUFFIXES)})"
-            )
-        self.ids = [name for name, _ in self._files]
-        self.digest = _digest(f"{name}\0{_file_state(file)}" for name, file in self._files)
+            raise DataError(sanitize(str(path)), "no image in it", "a folder with pictures")
+        self.ids = [file.id for file in self._files]
+        self.digest = _digest(f"{file.id}\0{_file_state(file.path)}" for file in self._files)
 
     def read(self, start: int, stop: int) -> RecordBatch:
         images: list[NDArray[np.uint8]] = []
         positions: list[int] = []
         failures: dict[int, FailedRecord] = {}
-        for position, (name, file) in enumerate(self._files[start:stop], start):
-            image = read_image(file, self._size) if file.is_file() else None
-            if image is None:
-                failures[position] = FailedRecord(id=name, reason=_failure_reason(file))
-            else:
-                images.append(image)
+        for position, file in enumerate(self._files[start:stop], start):
+            try:
+                if file.reason:
+                    raise ImageError(file.reason)
+                images.append(self._decode(file.path))
                 positions.append(position)
-        shape = (0, 3, self._size, self._size)
-        x = np.stack(images) if images else np.zeros(shape, np.uint8)
+            except ImageError as error:
+                failures[position] = FailedRecord(id=file.id, reason=str(error))
+        x = np.stack(images) if images else np.zeros((0, *self._shape), np.uint8)
         return RecordBatch(x, _as_array(positions), failures)
 
 
@@ -184,33 +180,6 @@ class TableRecords(RecordSource):
         return RecordBatch(self._x[rows], rows, _failures(self._invalid, self.ids, start, stop))
 
 
-def _find_images(path: Path) -> Iterator[tuple[str, Path]]:
-    """Name and file of each image: sorted in a folder, in the order of a list."""
-    if path.is_dir():
-        files = (
-            Path(folder, name)
-            for folder, _, names in os.walk(path)
-            for name in names
-            if name.lower().endswith(SUFFIXES)
-        )
-        named = ((_as_unicode(file.relative_to(path).as_posix()), file) for file in files)
-        yield from sorted(named)
-    elif path.suffix.lower() in SUFFIXES:
-        yield _as_unicode(path.name), path
-    else:
-        for line in read_lines(path):
-            if line.strip():
-                yield _as_unicode(line.strip()), path.parent / line.strip()
-
-
-def _failure_reason(file: Path) -> str:
-    if not file.exists():
-        return "no such file"
-    if not file.is_file():
-        return "not an ordinary file"
-    return "not a readable image: broken, too large, or of another format"
-
-
 def _file_state(file: Path) -> str:
     """A text that changes when the file is replaced."""
     try:
@@ -229,11 +198,6 @@ def _failures(
 
 def _as_array(rows: Iterable[int]) -> NDArray[np.int64]:
     return np.array(list(rows), dtype=np.int64)
-
-
-def _as_unicode(name: str) -> str:
-    """A file's name as Unicode; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _digest(lines: Iterable[str]) -> str:

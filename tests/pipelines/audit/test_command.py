@@ -20,6 +20,7 @@ from pipelines.audit import __main__
 from pipelines.audit.__main__ import resolve
 from pipelines.audit.run import audit
 from pipelines.cluster import ClusterConfig
+from tests.helpers.audit_project import DECODING
 from tests.helpers.known_leak import write_model
 from tiprdc.audit import tasks
 from tiprdc.audit.config import AuditConfig, PolicyConfig
@@ -64,6 +65,7 @@ class Project:
                 "shape": ["batch", *self.schema.shape],
                 "columns": [asdict(column) for column in self.schema.columns],
                 "vocabulary_size": self.schema.vocabulary_size,
+                "decoding": DECODING if self.schema.modality == "image" else None,
             },
             "output": {"name": "z", "dtype": "float32", "shape": ["batch", weights.shape[1]]},
             "opset": 20,

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 
+from tests.helpers.pictures import striped
 from tiprdc.datasets.celeba import CelebaConfig, celeba_reader
 from tiprdc.datasets.schema import Attribute
 from tiprdc.errors import ConfigError, DataError
@@ -26,7 +27,7 @@ def write_layout(folder: Path) -> CelebaConfig:
     images.mkdir()
     names = [f"{number:06d}.jpg" for number in range(1, 7)]
     for number, name in enumerate(names):
-        Image.new("RGB", (178, 218), (40 * number, 0, 0)).save(images / name)
+        striped((178, 218), (40 * number, 0, 0)).save(images / name)
     attributes = [f"{n}  {row} " for n, row in zip(names, ROWS, strict=True)]
     lines = ["6", " ".join(NAMES) + " ", *attributes]
     (folder / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
@@ -66,7 +67,7 @@ def test_published_files_give_labels_splits_and_pixels(tmp_path: Path) -> None:
     assert index.notes == ()
     batch = reader.read(records, reader.fit(records))
     assert (batch.x.shape, batch.x.dtype) == ((6, 3, 8, 8), np.dtype(np.uint8))
-    np.testing.assert_allclose(batch.x[:, 0, 4, 4], 40 * np.arange(6), atol=3)
+    np.testing.assert_allclose(batch.x[:, 0, 4, 1], 40 * np.arange(6), atol=3)
     assert batch.readable.all()
 
 
@@ -121,14 +122,17 @@ def test_broken_grey_and_transparent_images(tmp_path: Path) -> None:
     config = write_layout(tmp_path)
     images = tmp_path / "img_align_celeba"
     (images / "000001.jpg").write_bytes(b"\xff\xd8\xff")
-    Image.new("L", (30, 9), 77).save(images / "000002.jpg")
-    Image.new("RGBA", (9, 40), (5, 6, 7, 0)).save(images / "000003.jpg", format="PNG")
+    striped((30, 9), 77, "L").save(images / "000002.jpg")
+    hidden = Image.new("RGBA", (9, 40), (5, 6, 7, 0))
+    hidden.paste((5, 6, 7, 255), (4, 0, 9, 40))
+    hidden.save(images / "000003.jpg", format="PNG")
     reader = celeba_reader(config)
     records = reader.index().records
     batch = reader.read(records, reader.fit(records))
     assert batch.readable.tolist() == [False, *[True] * 5]
     assert batch.x[1, :, 0, 0].tolist() == [77, 77, 77]
-    assert batch.x[2, :, 0, 0].tolist() == [5, 6, 7]
+    assert batch.x[2, :, 0, 0].tolist() == [255, 255, 255]
+    assert batch.x[2, :, 0, 7].tolist() == [5, 6, 7]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
+from tests.helpers.pictures import save_picture
 from tests.helpers.release_samples import FEATURES, overflowing, write_release
 from tests.tiprdc.cli.test_main import run
 from tiprdc.errors import ConfigError, DataError
@@ -178,13 +178,13 @@ def test_command_lists_and_counts_failed_records(
 ) -> None:
     release = write_release(tmp_path / "release")
     for n in range(3):
-        Image.new("RGB", (9, 9)).save(tmp_path / f"{n}.png")
+        save_picture(tmp_path / f"{n}.png")
     (tmp_path / "e\x1b[31m.png").write_text("no picture")
     words = ["extract", str(release), str(tmp_path), "-o", str(tmp_path / "out" / "z.npz")]
     code, out, err = run(capsys, *words)
     assert code == 1
     assert out == f"3 records, 5 features each: {tmp_path}/out/z.npz\n"
-    assert "e\ufffd[31m.png: not a readable image" in err
+    assert "e\ufffd[31m.png: not a picture" in err
     assert f"Records without features: 1; {tmp_path}/out/z.npz.failed.csv lists all of them" in err
     assert "\x1b" not in out + err
     listed = (tmp_path / "out" / "z.npz.failed.csv").read_text().splitlines()
@@ -267,9 +267,29 @@ def test_killed_command_resumes(tmp_path: Path) -> None:
     assert load(tmp_path / "z.npz")["features"].shape == (60_000, FEATURES)
 
 
+@pytest.mark.parametrize("modality", ["image", "text", "table"])
+def test_batch_without_a_readable_record_is_named_like_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], modality: str
+) -> None:
+    release = write_release(tmp_path / "release", modality)
+    source = tmp_path / {"image": "in", "text": "in.txt", "table": "in.csv"}[modality]
+    if modality == "image":
+        source.mkdir()
+        for name in ("a.png", "b.png"):
+            (source / name).write_text("no picture")
+    else:
+        lines = {"text": "NA\nNA\n", "table": "age,job,hours\nx,a,1\ny,a,1\n"}
+        source.write_text(lines[modality])
+    words = ["extract", str(release), str(source), "-o", str(tmp_path / "z.npz")]
+    code, _, err = run(capsys, *words, "--batch", "1")
+    assert code == 1
+    assert "Records without features: 2" in err
+    assert load(tmp_path / "z.npz")["features"].shape == (0, FEATURES)
+
+
 def test_command_imports_no_heavy_library(tmp_path: Path) -> None:
     release = write_release(tmp_path / "release")
-    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    save_picture(tmp_path / "a.png")
     script = (
         "import sys\nfrom tiprdc.cli.main import app\n"
         f"sys.argv = ['tiprdc', 'extract', {str(release)!r}, {str(tmp_path)!r}, '-o',"

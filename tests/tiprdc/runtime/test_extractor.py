@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from tokenizers import Tokenizer
 
 from tests.conftest import MakeShards
@@ -20,6 +21,7 @@ from tests.helpers.release_samples import (
     weights,
     write_release,
 )
+from tiprdc.datasets.images import read_image
 from tiprdc.datasets.schema import Column
 from tiprdc.datasets.tables import encode_column
 from tiprdc.errors import DataError, ModelError
@@ -40,6 +42,25 @@ def test_images_give_the_features_of_the_model(tmp_path: Path) -> None:
     assert z.dtype == np.float32
     np.testing.assert_allclose(z, x.reshape(9, -1) @ weights("image"), rtol=1e-4, atol=0.1)
     assert extractor(x[:0]).shape == (0, FEATURES)
+
+
+def test_files_are_read_as_preparation_reads_them(tmp_path: Path) -> None:
+    manifest = write_release(tmp_path / "release") / "manifest.json"
+    described = json.loads(manifest.read_text())
+    described["input"]["decoding"]["background"] = "#000000"
+    manifest.write_text(json.dumps(described))
+    extractor = Extractor.load(tmp_path / "release")
+    image = Image.new("RGBA", (30, 20), (200, 0, 0, 0))
+    image.paste((90, 120, 150, 255), (5, 5, 20, 15))
+    image.save(tmp_path / "a.png")
+    x = extractor.read(tmp_path / "a.png", str(tmp_path / "a.png"))
+    np.testing.assert_array_equal(x[0], read_image(tmp_path / "a.png", 8, "#000000"))
+    assert extractor(x).shape == (2, FEATURES)
+    (tmp_path / "b.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"b\.png: not a picture"):
+        extractor.read(tmp_path / "b.png")
+    with pytest.raises(DataError, match="the release takes table, not pictures"):
+        Extractor.load(write_release(tmp_path / "table", "table")).read(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("threads", [1, 2])

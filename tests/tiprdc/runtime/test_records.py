@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.helpers.pictures import save_picture
 from tests.helpers.release_samples import write_release
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract, read_contract
@@ -20,16 +20,11 @@ def contract(tmp_path: Path, request: pytest.FixtureRequest) -> Contract:
     return read_contract(write_release(tmp_path / "release", request.param) / "manifest.json")
 
 
-def save_image(path: Path, shade: int = 100) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (12, 10), (shade, shade, shade)).save(path)
-
-
 @pytest.mark.parametrize("contract", ["image"], indirect=True)
 class TestImages:
     def test_folder_is_read_in_sorted_order(self, tmp_path: Path, contract: Contract) -> None:
         for name in ("b/2.png", "a.jpg", "b/1.PNG", "c/d/e.bmp"):
-            save_image(tmp_path / "in" / name)
+            save_picture(tmp_path / "in" / name)
         (tmp_path / "in" / "notes.txt").write_text("no picture")
         records = open_records(tmp_path / "in", contract)
         assert records.ids == ["a.jpg", "b/1.PNG", "b/2.png", "c/d/e.bmp"]
@@ -45,7 +40,7 @@ class TestImages:
     def test_unreadable_files_are_named_with_a_reason(
         self, tmp_path: Path, contract: Contract
     ) -> None:
-        save_image(tmp_path / "good.png")
+        save_picture(tmp_path / "good.png")
         whole = (tmp_path / "good.png").read_bytes()
         (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
         (tmp_path / "text.jpg").write_text("not a picture")
@@ -57,27 +52,116 @@ class TestImages:
         _, positions, failures = records.read(0, len(records))
         assert positions.tolist() == [0, 5]
         assert {failure.id: failure.reason.split(":")[0] for failure in failures.values()} == {
-            "cut.png": "not a readable image",
-            "text.jpg": "not a readable image",
+            "cut.png": "a broken picture",
+            "text.jpg": "not a picture",
             "pipe.jpg": "not an ordinary file",
             "absent.png": "no such file",
         }
 
+    def test_whatever_is_in_a_folder_has_features_or_a_reason(
+        self, tmp_path: Path, contract: Contract
+    ) -> None:
+        folder = tmp_path / "in"
+        for name in ("plain.jpg", "moving.gif", "no_ending", "deep/UPPER.JPG"):
+            save_picture(folder / name)
+        (folder / "browser.jfif").write_bytes((folder / "plain.jpg").read_bytes())
+        (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+        (folder / "scan.dcm").write_bytes(bytes(200))
+        save_picture(tmp_path / "elsewhere" / "linked.png")
+        (folder / "share").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+        (folder / "gone.png").symlink_to(tmp_path / "nothing")
+        records = open_records(folder, contract)
+        _, positions, failures = records.read(0, len(records))
+        assert [records.ids[position] for position in positions] == [
+            "browser.jfif",
+            "deep/UPPER.JPG",
+            "moving.gif",
+            "no_ending",
+            "plain.jpg",
+        ]
+        assert {failure.id for failure in failures.values()} == {
+            "gone.png",
+            "phone.heic",
+            "scan.dcm",
+            "share",
+        }
+
+    def test_folder_that_cannot_be_read_is_named(
+        self, tmp_path: Path, contract: Contract, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save_picture(tmp_path / "in" / "a.png")
+        save_picture(tmp_path / "in" / "locked" / "b.png")
+        scandir = os.scandir
+
+        def refuse(path: str) -> object:
+            if str(path).endswith("locked"):
+                raise PermissionError(13, "no", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        records = open_records(tmp_path / "in", contract)
+        assert list(records.ids) == ["a.png", "locked"]
+        (failure,) = records.read(0, 2).failures.values()
+        assert failure.reason == "a folder that cannot be read (PermissionError)"
+
+    def test_files_beside_pictures_are_counted(self, tmp_path: Path, contract: Contract) -> None:
+        save_picture(tmp_path / "in" / "a.png")
+        for name in (".DS_Store", "Thumbs.db", "notes.md"):
+            (tmp_path / "in" / name).write_text("no picture")
+        save_picture(tmp_path / "in" / ".trash" / "b.png")
+        records = open_records(tmp_path / "in", contract)
+        assert list(records.ids) == ["a.png"]
+        assert records.notes == (
+            "Hidden and system files and folders, which are not read: 3",
+            "Files that are not pictures, and have no features: 1 (notes.md)",
+        )
+
+    def test_list_written_by_another_system(self, tmp_path: Path, contract: Contract) -> None:
+        save_picture(tmp_path / "faces" / "Zo\u00eb.JPG")
+        save_picture(tmp_path / "faces" / "two.png")
+        save_picture(tmp_path / "faces" / "TWO.png")
+        (tmp_path / "list.txt").write_text(
+            "faces\\Zoe\u0308.jpg\nFACES/two.PNG\nAnna was ill\n", encoding="utf-8"
+        )
+        records = open_records(tmp_path / "list.txt", contract)
+        _, positions, failures = records.read(0, 9)
+        assert positions.tolist() == [0]
+        assert [(one.id, one.reason) for one in failures.values()] == [
+            ("FACES/two.PNG", "it could mean several files"),
+            ("line 3", "no such file"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("names.txt", "none of its first 2 lines names a file"),
+            ("names.dat", "neither a picture nor a list of pictures"),
+            ("names.csv", "neither a picture nor a list of pictures"),
+        ],
+    )
+    def test_other_file_as_input_is_refused_without_its_content(
+        self, tmp_path: Path, contract: Contract, name: str, message: str
+    ) -> None:
+        (tmp_path / name).write_text("Anna Smith, HIV positive\nBob Jones\n")
+        with pytest.raises(DataError, match=message) as error:
+            open_records(tmp_path / name, contract)
+        assert "Anna" not in str(error.value)
+
     def test_file_name_that_is_not_unicode_is_escaped(
         self, tmp_path: Path, contract: Contract
     ) -> None:
-        save_image(tmp_path / "in" / os.fsdecode(b"caf\xe9.png"))
+        save_picture(tmp_path / "in" / os.fsdecode(b"caf\xe9.png"))
         records = open_records(tmp_path / "in", contract)
         assert records.ids == ["caf\\xe9.png"]
         assert records.read(0, 1)[2] == {}
 
     def test_digest_changes_with_the_files(self, tmp_path: Path, contract: Contract) -> None:
-        save_image(tmp_path / "in" / "a.png")
+        save_picture(tmp_path / "in" / "a.png")
         before = open_records(tmp_path / "in", contract).digest
         assert open_records(tmp_path / "in", contract).digest == before
         os.utime(tmp_path / "in" / "a.png", ns=(1, 1))
         touched = open_records(tmp_path / "in", contract).digest
-        save_image(tmp_path / "in" / "b.png")
+        save_picture(tmp_path / "in" / "b.png")
         assert len({before, touched, open_records(tmp_path / "in", contract).digest}) == 3
 
     def test_path_without_images_is_refused(self, tmp_path: Path, contract: Contract) -> None:

@@ -17,6 +17,7 @@ from tests.helpers.costly_onnx import STOPPED
 from tests.helpers.hostile_manifests import MANIFESTS
 from tests.helpers.hostile_onnx import REFUSED
 from tests.helpers.onnx_builders import OUTSIDE
+from tests.helpers.pictures import save_picture
 from tests.helpers.release_samples import write_release
 from tiprdc.errors import DataError, ModelError, TiprdcError
 from tiprdc.runtime.extractor import Extractor
@@ -150,7 +151,7 @@ def test_picture_of_200_megapixels_fails_alone(folder: Path) -> None:
     bomb = folder / "in" / "bomb.png"
     bomb.parent.mkdir()
     Image.new("1", (14_000, 14_000)).save(bomb)
-    Image.new("RGB", (9, 9)).save(folder / "in" / "good.png")
+    save_picture(folder / "in" / "good.png")
     records = open_records(bomb.parent, Extractor.load(release).contract)
     _, rows, failed = records.read(0, 2)
     assert rows.tolist() == [1]

@@ -32,8 +32,9 @@ def extract(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Images: a folder, an image, or a file with one path a line. Texts: a .txt with"
-            " one text a line, or a .csv or .tsv. Tables: a .csv or .tsv.",
+            help="Pictures: a folder (every file in it and its subfolders), a picture, or a .txt"
+            " with one path a line. Texts: a .txt with one text a line, or a .csv or .tsv."
+            " Tables: a .csv or .tsv.",
         ),
     ],
     output: Annotated[
@@ -71,20 +72,25 @@ def extract(
         _print_error("Interrupted. Run the same command again to resume after the last part.")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        _print_json(result, output, extractor.contract.model_sha256)
+        _print_json(result, output, extractor.contract.model_sha256, records.notes)
     else:
         _print_summary(result, output, extractor.contract.features)
+        for note in records.notes:
+            _print_error(note)
     if result.failures:
         raise typer.Exit(SOME_FAILED)
 
 
-def _print_json(result: ExtractionResult, output: Path, model_sha256: str) -> None:
+def _print_json(
+    result: ExtractionResult, output: Path, model_sha256: str, notes: tuple[str, ...]
+) -> None:
     terminal.print_json(
         {
             "output": str(output),
             "records": result.records,
             "failed": [asdict(failure) for failure in result.failures],
             "reused": result.reused,
+            "notes": notes,
             "seconds": round(result.seconds, 3),
             "model_sha256": model_sha256,
         }
