@@ -91,7 +91,7 @@ class ClusterConfig(Settings, frozen=True, kw_only=True):
     start_seconds: Annotated[
         int,
         Meta(
-            ge=10, le=3600,
+            ge=30, le=3600,
             description="Seconds that a local Ray may take to start; it is tried twice.",
         ),
     ] = 60  # fmt: skip

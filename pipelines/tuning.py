@@ -38,7 +38,7 @@ from pipelines.environment import environment
 from pipelines.observability.progress import console, run
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.params import load
-from pipelines.search import pareto, trial
+from pipelines.search import pareto, state, trial
 from pipelines.search.space import TuneConfig, check, space
 from pipelines.search.trial_table import TrialTable
 from pipelines.search.tune_callback import FIGURES, POINT, TableCallback, sampled_point
@@ -187,7 +187,7 @@ class _Search:
         tuning = ray_tune.TuneConfig(
             search_alg=sampler, num_samples=self.config.trials, reuse_actors=True
         )
-        return self._fit(name, tuning, {})
+        return self._fit(name, tuning, {}, self.config.trials)
 
     def repeat(self, near: pd.DataFrame, name: str) -> pd.DataFrame:
         """Run these settings with further seeds."""
@@ -199,10 +199,13 @@ class _Search:
         self.table.total += len(points)
         console.print(f"tune: {len(points)} further trials, for settings near the front")
         tuning = ray_tune.TuneConfig(reuse_actors=True)
-        return self._fit(name, tuning, {POINT: ray_tune.grid_search(points)})
+        grid = {POINT: ray_tune.grid_search(points)}
+        return self._fit(name, tuning, grid, len(points))
 
-    def _fit(self, name: str, tuning: ray_tune.TuneConfig, points: dict[str, Any]) -> pd.DataFrame:
-        tuner = self._restore(self.storage.of(name), points)
+    def _fit(
+        self, name: str, tuning: ray_tune.TuneConfig, points: dict[str, Any], trials: int
+    ) -> pd.DataFrame:
+        tuner = self._restore(name, points)
         resumed = tuner is not None
         self.table.monitor.log_event("started", {"resumed": resumed}, run=name)
         if tuner is None:
@@ -221,12 +224,27 @@ class _Search:
         pending = {"TUNE_MAX_PENDING_TRIALS_PG": str(max_parallel(self.demand))}
         with environment(pending):
             results = tuner.fit()
+        if len(results) < trials:
+            raise ClusterError(
+                "tune", f"the search ended after {len(results)} of {trials} trials",
+                hint=f"delete {self.storage.of(name)} and run the same command again: the search"
+                " starts anew",
+            )  # fmt: skip
         metrics = [results[i].metrics for i in range(len(results)) if not results[i].error]
         rows = [row for row in metrics if row and row.get("state") == trial.FINISHED]
         return pd.DataFrame(rows)
 
-    def _restore(self, folder: str, points: dict[str, Any]) -> ray_tune.Tuner | None:
-        if not ray_tune.Tuner.can_restore(folder):
+    def _restore(self, name: str, points: dict[str, Any]) -> ray_tune.Tuner | None:
+        """The search as it was killed; None if it has to start anew."""
+        if not state.is_started(self.storage, name):
+            return None
+        folder = self.storage.of(name)
+        if damaged := state.damaged_file(self.storage, name, sampled=not points):
+            console.print(
+                f"tune: starting anew: a file of the state in {folder} is missing or cut off"
+                f" ({damaged})",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
             return None
         tuner = ray_tune.Tuner.restore(
             folder, self.trainable, resume_unfinished=True, resume_errored=True,

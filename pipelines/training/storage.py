@@ -52,6 +52,22 @@ class Storage:
         """Whether the run has a folder."""
         return self._is_there(self._path(run))
 
+    def files(self, run: str) -> list[str]:
+        """Names of the files in the run's folder; [] if it has none."""
+        inside = FileSelector(self._path(run), allow_not_found=True)
+        found = self._files.get_file_info(inside)
+        return sorted(str(info.base_name) for info in found if info.type == FileType.File)
+
+    def read(self, run: str, name: str) -> bytes:
+        """Content of a file in the run's folder.
+
+        Raises:
+            OSError: There is none, or storage does not answer.
+        """
+        with self._files.open_input_stream(f"{self._path(run)}/{name}") as stream:
+            content: bytes = stream.read()
+        return content
+
     def forget(self, run: str) -> None:
         """Delete the run; a failure is ignored."""
         try:

@@ -1,0 +1,107 @@
+"""A search resumes from a whole state only, and is complete only with all its trials."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray import tune as ray_tune
+
+from pipelines import tuning
+from pipelines.search.state import damaged_file, is_started
+from pipelines.training.storage import Storage
+from tiprdc.errors import ClusterError
+
+SEARCH = "tune-0"
+STAMP = "2026-11-29_16-44-32"
+SAMPLED = {
+    "tuner.pkl": pickle.dumps({"a": list(range(99))}),
+    f"experiment_state-{STAMP}.json": json.dumps({"trials": list(range(99))}).encode(),
+    f"search_gen_state-{STAMP}.json": json.dumps({"seed": 0, "b": "c" * 99}).encode(),
+    f"searcher-state-{STAMP}.pkl": pickle.dumps([b"." * 500, "." * 500]),
+}
+GRID = {
+    **{name: SAMPLED[name] for name in list(SAMPLED)[:2]},
+    f"basic-variant-state-{STAMP}.json": b'{"number": 4}',
+}
+
+
+def storage_with(folder: Path, files: dict[str, bytes]) -> Storage:
+    (folder / SEARCH / "a trial").mkdir(parents=True)
+    for name, data in files.items():
+        (folder / SEARCH / name).write_bytes(data)
+    return Storage(str(folder))
+
+
+@pytest.mark.parametrize(("files", "sampled"), [(SAMPLED, True), (GRID, False)])
+def test_whole_state_can_resume(tmp_path: Path, files: dict[str, bytes], sampled: bool) -> None:
+    storage = storage_with(tmp_path, files)
+    assert is_started(storage, SEARCH)
+    assert damaged_file(storage, SEARCH, sampled=sampled) is None
+
+
+CUTS: dict[str, Callable[[bytes], bytes]] = {
+    "half": lambda data: data[: len(data) // 2],
+    "last byte": lambda data: data[:-1],
+    "empty": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(
+    ("files", "name"), [*((SAMPLED, n) for n in SAMPLED), *((GRID, n) for n in GRID)]
+)
+def test_file_that_is_cut_off_is_named(
+    tmp_path: Path, files: dict[str, bytes], name: str, cut: str
+) -> None:
+    storage = storage_with(tmp_path, {**files, name: CUTS[cut](files[name])})
+    assert damaged_file(storage, SEARCH, sampled=files is SAMPLED) == name
+
+
+@pytest.mark.parametrize("name", list(SAMPLED)[2:])
+def test_file_that_is_missing_is_named(tmp_path: Path, name: str) -> None:
+    """Tune would go on with a new sampler and count the trials that the old one made."""
+    files = {key: data for key, data in SAMPLED.items() if key != name}
+    missing = damaged_file(storage_with(tmp_path, files), SEARCH, sampled=True)
+    assert missing == name.replace(STAMP, "*")
+
+
+@pytest.mark.parametrize("name", list(SAMPLED)[:2])
+def test_search_without_a_snapshot_has_not_started(tmp_path: Path, name: str) -> None:
+    files = {key: data for key, data in SAMPLED.items() if key != name}
+    assert not is_started(storage_with(tmp_path, files), SEARCH)
+    assert not is_started(Storage(str(tmp_path)), "tune-1")
+
+
+def test_file_of_an_earlier_session_is_looked_at_too(tmp_path: Path) -> None:
+    """Tune takes the newest by the clock of the machine that wrote it."""
+    old = "searcher-state-2026-11-28_00-00-00.pkl"
+    storage = storage_with(tmp_path, {**SAMPLED, old: b"\x80"})
+    assert damaged_file(storage, SEARCH, sampled=True) == old
+
+
+@pytest.mark.parametrize("made", [0, 5, 39])
+def test_search_with_fewer_trials_than_asked_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: int
+) -> None:
+    class Tuner:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def fit(self) -> Sequence[Any]:
+            return [SimpleNamespace(metrics={}, error=None)] * made
+
+    monkeypatch.setattr(ray_tune, "Tuner", Tuner)
+    monkeypatch.setattr(tuning, "max_parallel", lambda demand: 1)
+    search: Any = object.__new__(tuning._Search)
+    monitor = SimpleNamespace(log_event=lambda *_, **__: True)
+    search.storage, search.trainable, search.demand = Storage(str(tmp_path)), None, {}
+    search.table, search.callback = SimpleNamespace(monitor=monitor), None
+    with pytest.raises(ClusterError, match=f"ended after {made} of 40 trials") as raised:
+        search._fit(SEARCH, ray_tune.TuneConfig(), {}, 40)
+    assert f"delete {tmp_path}/{SEARCH}" in raised.value.hint
+    assert search._fit(SEARCH, ray_tune.TuneConfig(), {}, made).empty
