@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from tiprdc.formats.manifest import MODEL, VARIANTS, Contract, artifact_of, read
 from tiprdc.formats.release_statement import AUDIT, CARD, MANIFEST
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import Git
-from tiprdc.registry.signing import load_private
+from tiprdc.registry.signing import load_private, tracked_private_keys
 
 Stage = Literal["staging", "prod"]
 """Lifecycle stages."""
@@ -65,6 +66,16 @@ def tree(git: Git) -> Iterator[str]:
         names = [sanitize(line[3:]) for line in changed[:_SHOWN]]
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         yield f"Git: not committed: {', '.join(names)}{more}: `git add` and `git commit`, or undo"
+
+
+def private_keys(git: Git) -> Iterator[str]:
+    """No private key is in Git: whoever clones the repository could sign with it."""
+    with contextlib.suppress(ReleaseError):
+        for name in map(sanitize, tracked_private_keys(git)):
+            yield (
+                f"Git: {name} is a private key: `git rm {shlex.quote(name)}`, commit, and make"
+                " another key, because the history keeps this one"
+            )
 
 
 def identity(git: Git) -> Iterator[str]:

@@ -20,6 +20,7 @@ from pipelines.release.checks import (
     git_remote,
     graph,
     identity,
+    private_keys,
     signing_key,
     tree,
     unknown_variants,
@@ -110,6 +111,7 @@ def plan_release(root: Path, request: ReleaseRequest) -> ReleasePlan:
     ]
     for check in (
         tree(git),
+        private_keys(git),
         identity(git),
         unknown_variants(variants, request.without),
         graph(root, artifacts),

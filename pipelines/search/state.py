@@ -14,8 +14,8 @@ from pipelines.training.storage import Storage
 
 TUNER = "tuner.pkl"
 TRIALS = "experiment_state-*.json"
-_SAMPLED = ("search_gen_state-*.json", "searcher-state-*.pkl")
-_GRID = ("basic-variant-state-*.json",)
+_SAMPLED: tuple[str, ...] = ("search_gen_state-*.json", "searcher-state-*.pkl")
+_GRID: tuple[str, ...] = ("basic-variant-state-*.json",)
 
 
 def is_started(storage: Storage, search: str) -> bool:

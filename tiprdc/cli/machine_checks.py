@@ -13,15 +13,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from tiprdc.errors import TiprdcError
+from tiprdc.errors import ReleaseError, TiprdcError
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import MODEL
 from tiprdc.registry import git_command
+from tiprdc.registry.git import Git
+from tiprdc.registry.signing import is_private_key, tracked_private_keys
 
 State = Literal["ok", "warning", "problem"]
 
@@ -31,8 +34,6 @@ EXTRAS = {"torch": "train", "ray": "cluster", "dvc": "pull", "gto": "pull", "onn
 """Package -> the extra that brings it."""
 _AMPLE_SPACE = 5 * 2**30
 _MIN_SPACE = 2**29
-_PEM_HEADER = b"-----BEGIN"
-_MAX_KEY_BYTES = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +102,20 @@ def space(folder: Path) -> Iterator[Check]:
 
 def keys(folder: Path) -> Iterator[Check]:
     """Check that private keys are readable by their owner alone and not in Git, and trust files."""
-    tracked = set((run_git("ls-files", "-z", folder=folder) or "").split("\0"))
+    tracked: list[str] = []
+    with suppress(ReleaseError):
+        tracked = tracked_private_keys(Git(folder))
+    for name in map(sanitize, tracked):
+        yield Check(
+            subject="key", state="problem", result=f"{name} is a private key and is in Git",
+            hint=f"make a new key, git rm --cached {name}; the history still contains this key",
+        )  # fmt: skip
     for path in sorted(folder.iterdir()):
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _MAX_KEY_BYTES:
-            continue
-        name, mode = sanitize(path.name), stat.S_IMODE(path.stat().st_mode)
-        if _is_private(path):
-            yield _private_key(path, name, mode, tracked)
-        elif path.name.endswith(".trust.json"):
-            writable = bool(mode & 0o022)
+        name = sanitize(path.name)
+        if path.name not in tracked and is_private_key(path):
+            yield _private_key(path, name)
+        elif path.name.endswith(".trust.json") and path.is_file():
+            writable = bool(path.stat().st_mode & 0o022)
             yield Check(
                 subject="trust", state="problem" if writable else "ok",
                 result=f"other users can change {name}" if writable
@@ -164,21 +170,8 @@ def _pins(file: Path) -> dict[str, str]:
     return {name.strip().lower(): pin.strip() for name, _, pin in split if pin}
 
 
-def _is_private(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except OSError:
-        return False
-    return head.startswith(_PEM_HEADER) and b"PRIVATE KEY" in head
-
-
-def _private_key(path: Path, name: str, mode: int, tracked: set[str]) -> Check:
-    if path.name in tracked:
-        return Check(
-            subject="key", state="problem", result=f"{name} is a private key and is in Git",
-            hint=f"make a new key, git rm --cached {name}; the history still contains this key",
-        )  # fmt: skip
+def _private_key(path: Path, name: str) -> Check:
+    mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         return Check(
             subject="key", state="problem", result=f"other users can read {name} ({mode:04o})",

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from tiprdc.errors import ConfigError, ReleaseError
 from tiprdc.formats.envelope import PAYLOAD_TYPE, Envelope, Signature, Signer
 from tiprdc.formats.files import read_json, sanitize
+from tiprdc.registry.git import Git
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 TRUST_VERSION = 1
 _TRUST = f'{{"trust_version": {TRUST_VERSION}, "keys": [{{"name", "public_key", "expires"}}]}}'
+_PEM_HEAD_BYTES = 64
 _KEYGEN = "make one with `tiprdc keygen`"
 
 
@@ -143,15 +145,17 @@ def generate(name: str, key_file: Path, trust_file: Path, expires: date | None =
         name: The owner, as pullers will see it.
         key_file: New file, mode 0600; never overwritten.
         trust_file: New file.
-        expires: Last day of the public key; None: no end.
+        expires: Last day (UTC) of the public key; None: no end.
 
     Returns:
         The key's id.
 
     Raises:
-        ConfigError: A file exists already, or cannot be written.
+        ConfigError: A file exists already or cannot be written, or the private file would be in a
+            Git work tree.
     """
     _require_packages()
+    _refuse_work_tree(key_file)
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -174,6 +178,43 @@ def generate(name: str, key_file: Path, trust_file: Path, expires: date | None =
     _write_new(trust_file, trust.encode(), 0o644)
     _write_new(key_file, pem, 0o600)
     return _public_key(public).keyid
+
+
+def is_private_key(path: Path) -> bool:
+    """Whether a file begins as a private key in PEM does; False if it cannot be read."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as file:
+            head = file.read(_PEM_HEAD_BYTES)
+    except OSError:
+        return False
+    return head.startswith(b"-----BEGIN") and b"PRIVATE KEY" in head.partition(b"\n")[0]
+
+
+def tracked_private_keys(git: Git) -> list[str]:
+    """Paths of private keys among the files that Git tracks, relative to the repository's folder.
+
+    Raises:
+        ReleaseError: It is no repository.
+    """
+    root = Path(git("rev-parse", "--show-toplevel").rstrip("\n"))
+    names = git("ls-files", "-z", "--full-name", ":/").split("\0")
+    return [name for name in names if name and is_private_key(root / name)]
+
+
+def _refuse_work_tree(key_file: Path) -> None:
+    """A key beside code is committed sooner or later, and a release needs a clean tree."""
+    try:
+        inside = Git(key_file.absolute().parent)("rev-parse", "--is-inside-work-tree")
+    except ReleaseError:
+        # No repository, no such folder, or no git.
+        return
+    if inside.strip() == "true":
+        raise ConfigError(
+            str(key_file), "it would be in a Git work tree", "a file outside of every repository",
+            f"-o {Path('~', key_file.name)}",
+        )  # fmt: skip
 
 
 def load_private(path: Path) -> Ed25519PrivateKey:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,6 +239,20 @@ def test_folder_without_git_is_refused(lab: Lab) -> None:
     (lab.project / ".git").rename(lab.folder / "git")
     with pytest.raises(RefusedError, match="run this in a Git repository"):
         plan_release(lab.project, MINOR)
+
+
+@pytest.mark.parametrize("name", ["release.pem", "keys/of us/signing"])
+def test_private_key_in_git_is_a_reason_and_its_hint_works(lab: Lab, name: str) -> None:
+    path = lab.project / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    shutil.copyfile(lab.key, path)
+    lab.git("add", "-f", name)
+    lab.git("commit", "-qm", "a key")
+    (reason,) = reasons(lab)
+    assert f"{name} is a private key" in reason
+    lab.git(*shlex.split(reason.split("`")[1])[1:])
+    lab.git("commit", "-qm", "no key")
+    assert plan_release(lab.project, MINOR)
 
 
 def test_every_reason_is_listed_at_once(lab: Lab, tmp_path: Path) -> None:

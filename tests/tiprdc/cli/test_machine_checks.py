@@ -187,6 +187,11 @@ def test_permissions_of_keys_and_trust_files_are_checked(clone: Path) -> None:
     assert {f.state for f in machine_checks.keys(clone)} == {"ok"}
     git(clone, "add", "-f", "mine")
     assert "is in Git" in single(machine_checks.keys(clone), "key").result
+    git(clone, "rm", "-q", "--cached", "mine")
+    (clone / "deep" / "er").mkdir(parents=True)
+    key.rename(clone / "deep" / "er" / "mine")
+    git(clone, "add", "-f", "deep")
+    assert single(machine_checks.keys(clone), "key").result.startswith("deep/er/mine is a private")
 
 
 def test_ray_address_is_checked(listening: int) -> None:

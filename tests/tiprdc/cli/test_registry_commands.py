@@ -110,6 +110,18 @@ def test_keygen_makes_key_and_trust_file(
     assert "already exists" in err
 
 
+@pytest.mark.parametrize("day", ["2020-01-01", "31.12.2030", "2030-02-30", "tomorrow", ""])
+def test_keygen_refuses_a_last_day_that_is_over_or_no_date(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], day: str
+) -> None:
+    words = ("keygen", "the team", "-o", str(tmp_path / "release.pem"), "--expires", day)
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert "--expires" in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_foreign_text_cannot_rewrite_a_terminal(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
+import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -290,3 +292,21 @@ def test_bare_install_names_the_missing_package(
         generate("us", tmp_path / "k", tmp_path / "t")
     with pytest.raises(ConfigError, match="is not installed"):
         load_private(tmp_path / "us.pem")
+
+
+def test_key_is_made_outside_of_every_work_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    repository = tmp_path / "clone"
+    (repository / "keys").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    for folder in (repository, repository / "keys"):
+        with pytest.raises(ConfigError, match="in a Git work tree"):
+            generate("us", folder / "release.pem", folder / "trust")
+        assert list(folder.glob("*e*.pem")) == []
+    monkeypatch.chdir(repository)
+    with pytest.raises(ConfigError, match="in a Git work tree") as raised:
+        generate("us", Path("release.pem"), Path("trust"))
+    assert raised.value.hint == "-o ~/release.pem"
+    assert generate("us", tmp_path / "release.pem", tmp_path / "trust")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,26 +10,36 @@ import typer
 from rich.text import Text
 
 from tiprdc.cli import terminal
+from tiprdc.errors import ConfigError
 from tiprdc.registry.signing import generate
 
 
 def keygen(
     name: Annotated[str, typer.Argument(help="Owner of the key, as pullers will see it.")],
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="KEY", help="New file for the private key.")
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="KEY",
+            help="New file for the private key, outside of every repository.",
+        ),
     ],
     expires: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Last day on which signatures are accepted."),
+        typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC) on which signatures are accepted."),
     ] = None,
 ) -> None:
     """Make an Ed25519 key pair: keep KEY, give KEY.trust.json to those who pull."""
+    last_day, today = expires and expires.date(), datetime.now(UTC).date()
+    if last_day and last_day < today:
+        raise ConfigError("--expires", f"{last_day} is over", f"{today} (today) or later")
     trust = out.with_name(f"{out.name}.trust.json")
-    key_id = generate(name, out, trust, expires.date() if expires else None)
+    key_id = generate(name, out, trust, last_day)
     console = terminal.console()
     terminal.say(
         console,
-        Text(f"Private key {key_id[:16]} in {out}: keep it out of Git, readable only by you."),
+        Text(f"Private key {key_id[:16]} in {out}: keep it there, readable only by you."),
     )
     terminal.say(
         console, Text(f"Public key in {trust}: give it to pullers through a channel they trust.")
