@@ -22,12 +22,13 @@ STAMP = "2026-11-29_16-44-32"
 SAMPLED = {
     "tuner.pkl": pickle.dumps({"a": list(range(99))}),
     f"experiment_state-{STAMP}.json": json.dumps({"trials": list(range(99))}).encode(),
-    f"search_gen_state-{STAMP}.json": json.dumps({"seed": 0, "b": "c" * 99}).encode(),
+    # As Tune writes it: a pickle.
+    f"search_gen_state-{STAMP}.json": pickle.dumps({"seed": 0, "b": "c" * 99}),
     f"searcher-state-{STAMP}.pkl": pickle.dumps([b"." * 500, "." * 500]),
 }
 GRID = {
     **{name: SAMPLED[name] for name in list(SAMPLED)[:2]},
-    f"basic-variant-state-{STAMP}.json": b'{"number": 4}',
+    f"basic-variant-state-{STAMP}.json": pickle.dumps({"number": 4}),
 }
 
 
