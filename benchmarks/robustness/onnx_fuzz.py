@@ -40,9 +40,11 @@ from typing import IO, Annotated, Any
 import numpy as np
 import typer
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from numpy.typing import NDArray
 
 from benchmarks.robustness.onnx_mutants import mutants
 from tiprdc.errors import ModelError
+from tiprdc.sandbox.model_info import TEXT, TensorInfo
 from tiprdc.sandbox.worker import drop_privileges
 
 ROOT = Path(__file__).parents[2]
@@ -200,20 +202,28 @@ def _next(source: IO[bytes]) -> bytes | None:
 
 def _outcome(data: bytes) -> bytes:
     from tiprdc.runtime.session import open_session
+    from tiprdc.sandbox.noise import with_constant_noise
     from tiprdc.sandbox.validator import inspect_model
 
     try:
-        info = inspect_model(data, "mutant")
+        info, graph, content = inspect_model(data, "mutant")
     except (ModelError, MemoryError):
         return b"r"
     except Exception:
         return b"!"
-    x = np.ones([info.batch or 2, *(size or 3 for size in info.input_shape)], info.input_dtype)
+    feed = {tensor.name: _ones(tensor) for tensor in info.inputs}
     try:
-        open_session(data, untrusted=True).run(None, {info.input_name: x})
+        open_session(content, untrusted=True).run(None, feed)
+        open_session(with_constant_noise(graph).SerializeToString(), untrusted=True).run(None, feed)
     except Exception:
         return b"s"
     return b"o"
+
+
+def _ones(tensor: TensorInfo) -> NDArray[Any]:
+    """Two records, or as many as the batch holds, of ones."""
+    shape = [tensor.batch or 2, *(size or 3 for size in tensor.shape or ())]
+    return np.full(shape, "a", object) if tensor.dtype == TEXT else np.ones(shape, tensor.dtype)
 
 
 def openings(log: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from hypothesis.strategies import DrawFn
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from tiprdc.sandbox.validator import OPERATORS
+from tiprdc.sandbox.operators import OPERATORS
 
 NUMBERS = (0, 1, -1, 2, 3, 7, 127, 255, 2**15, -(2**31), 2**31 - 1, 2**40, -(2**62), 2**63 - 1)
 """Sizes and indices that often cause errors."""

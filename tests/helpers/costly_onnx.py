@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+from onnx import TensorProto, numpy_helper
 
 from tests.helpers.onnx_builders import (
     Model,
     graph,
+    input_of,
     int64s,
+    ml_graph,
+    modified,
     node,
+    tree,
 )
 
 LOADED = "onnxruntime does not load it|onnx's checker refuses it|fails when it runs it"
 MEMORY = "MiB of memory|onnxruntime does not load it|fails when it runs it|features, or no space"
+TREES = f"{LOADED}|crashed on it|needs more than 3 s|not finite"
 
 # Files that pass the validator and are stopped when loaded or run, by the limits or by their
 # result. The models get ten records [10, 4].
@@ -155,6 +161,29 @@ STOPPED: dict[str, tuple[Model, str]] = {
     ),
     "records in reverse, twice": (
         graph(node("Concat", ["x", "x"], ["z"], axis=0)), "features for 10 records",
+    ),
+    "an input of texts": (input_of(TensorProto.STRING), f"{LOADED}|checker"),
+    "a tree whose child is itself": (tree(children=0), TREES),
+    "a tree with a child that is not there": (tree(children=2**31), TREES),
+    "a tree of negative columns": (tree(column=-(2**31)), TREES),
+    "a tree of a column that is not there": (tree(column=2**31), TREES),
+    "a tree with fewer values than nodes": (tree(values=1), TREES),
+    "a linear classifier with fewer weights than columns": (
+        ml_graph(
+            node(
+                "LinearClassifier", ["x"], ["l", "z"], domain="ai.onnx.ml", coefficients=[1.0],
+                intercepts=[1.0] * 1000, classlabels_ints=[0, 1],
+            )
+        ),
+        f"{LOADED}|crashed on it|features",
+    ),
+    "an old operator set that cannot be converted": (
+        modified(lambda m: (
+            setattr(m.opset_import[0], "version", 7),
+            m.graph.initializer.append(numpy_helper.from_array(np.ones(3, np.float32), "b")),
+            m.graph.node.add().CopyFrom(
+                node("BatchNormalization", ["z", "b", "b", "b", "b"], ["y"], spatial=0)))),
+        "cannot convert the operator 'BatchNormalization' from operator set 7 to 11",
     ),
     "shapes that do not fit": (
         graph(node("MatMul", ["x", "v"], ["z"]), tensors={"v": np.ones((5, 3), np.float32)}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
 from tests.helpers.onnx_builders import (
@@ -146,7 +147,6 @@ REFUSED: dict[str, tuple[Model, str]] = {
         "without a shape|checker",
     ),
     "an input with 9 axes": (input_dims(*[1] * 9), "with 9 axes"),
-    "an input of texts": (input_of(TensorProto.STRING), "of type 8|checker"),
     "an input of complex numbers": (input_of(TensorProto.COMPLEX64), "of type 14"),
     "an input of no type": (input_of(99), "of type 99|checker"),
     "an input that is a sequence": (
@@ -154,14 +154,80 @@ REFUSED: dict[str, tuple[Model, str]] = {
         "is no tensor|checker",
     ),
     "no input": (modified(lambda m: m.graph.ClearField("input")), "0 inputs"),
-    "two inputs": (
+    "an input twice": (
+        modified(lambda m: m.graph.input.append(m.graph.input[0])), "the input 'x' twice",
+    ),
+    "an input with a batch of its own": (
         modified(lambda m: m.graph.input.append(helper.make_tensor_value_info("y", 1, [1, 1]))),
-        r"2 inputs \('x', 'y'\)",
+        "different batch sizes",
+    ),
+    "two inputs of 2^40 together": (
+        modified(
+            lambda m: [m.graph.input.append(
+                helper.make_tensor_value_info(name, 1, ["batch", 2**20])) for name in "ab"]
+        ),
+        "inputs of more numbers",
+    ),
+    "5,000 inputs": (
+        modified(
+            lambda m: m.graph.input.extend(
+                helper.make_tensor_value_info(f"x{n}", 1, ["batch", 1]) for n in range(5000)
+            )
+        ),
+        "5001 inputs",
     ),
     "no output": (modified(lambda m: m.graph.ClearField("output")), "0 outputs"),
-    "two outputs": (
-        modified(lambda m: m.graph.output.append(helper.make_tensor_value_info("w", 1, [4, 3]))),
-        "2 outputs",
+    "an output twice": (
+        modified(lambda m: m.graph.output.append(m.graph.output[0])), "an output twice",
+    ),
+    "an output from nowhere beside another": (
+        modified(lambda m: m.graph.output.append(helper.make_tensor_value_info("w9", 1, [4, 3]))),
+        "nothing makes the output 'w9'",
+    ),
+    "1,000 outputs": (
+        modified(
+            lambda m: m.graph.output.extend(
+                helper.make_tensor_value_info("x", 1, ["batch", 4]) for _ in range(1000)
+            )
+        ),
+        "1001 outputs",
+    ),
+    "a network's operator in scikit-learn's domain": (
+        lambda: base(
+            [node("If", ["x"], ["z"], domain="ai.onnx.ml")], domains=("", "ai.onnx.ml")
+        ).SerializeToString(),
+        "the operator 'If'",
+    ),
+    "maps of scikit-learn": (
+        lambda: base(
+            [node("DictVectorizer", ["x"], ["z"], domain="ai.onnx.ml", int64_vocabulary=[1])],
+            domains=("", "ai.onnx.ml"),
+        ).SerializeToString(),
+        "the operator 'DictVectorizer'",
+    ),
+    "texts in raw bytes": (
+        modified(lambda m: m.graph.initializer[0].CopyFrom(
+            onnx.TensorProto(name="w", dims=[1], data_type=8, raw_data=b"a" * 9))),
+        "in raw bytes",
+    ),
+    "fewer texts than declared": (
+        modified(lambda m: m.graph.initializer[0].CopyFrom(
+            onnx.TensorProto(name="w", dims=[2**40], data_type=8, string_data=[b"a"]))),
+        "fewer texts",
+    ),
+    "Upsample in a new operator set": (
+        graph(node("Upsample", ["x", "w"], ["z"])), "the operator 'Upsample'",
+    ),
+    "an old Upsample without end": (
+        modified(lambda m: (
+            setattr(m.opset_import[0], "version", 7),
+            m.graph.node[0].CopyFrom(node("Upsample", ["x"], ["z"], scales=[float("inf")])))),
+        "not finite",
+    ),
+    "an old If": (
+        modified(lambda m: (
+            setattr(m.opset_import[0], "version", 8), m.graph.node[0].CopyFrom(branch("If")))),
+        "the operator 'If'",
     ),
     "operator set 3": (
         modified(lambda m: setattr(m.opset_import[0], "version", 3)), "operator set 3",

@@ -56,6 +56,27 @@ def graph(*nodes: NodeProto, tensors: dict[str, Any] | None = None) -> Model:
 node = helper.make_node
 
 
+def ml_graph(*nodes: NodeProto) -> Model:
+    """Nodes of scikit-learn's domain on x."""
+    return lambda: bytes(base(list(nodes), domains=("", "ai.onnx.ml")).SerializeToString())
+
+
+def tree(*, children: int = 1, column: int = 0, values: int = 3) -> Model:
+    """A tree of one branch and two leaves; both children of the branch are `children` or 2."""
+    other = 2 if children == 1 else children
+    return ml_graph(
+        node(
+            "TreeEnsembleRegressor", ["x"], ["z"], domain="ai.onnx.ml", n_targets=1,
+            nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2],
+            nodes_featureids=[column, 0, 0], nodes_values=[0.5] * values,
+            nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
+            nodes_truenodeids=[children, 0, 0], nodes_falsenodeids=[other, 0, 0],
+            target_treeids=[0, 0], target_nodeids=[1, 2], target_ids=[0, 0],
+            target_weights=[1.0, 2.0],
+        )
+    )  # fmt: skip
+
+
 def external(location: str, field: str = "location") -> Model:
     def change(model: ModelProto) -> None:
         tensor = model.graph.initializer[0]

@@ -30,7 +30,11 @@ class AuditRequest:
         person, split: Columns of the person and of the split, or None.
         modality: auto: inferred from the model's input.
         pixels, size: Range and size in pixels of the model's pictures.
+        layout, channels: Layout (nchw, nhwc) and order of channels (rgb, bgr) of its pictures.
         tokenizer: tokenizer.json of a text model; None: the one next to the model.
+        length: Tokens of a text, for a text model that leaves it open.
+        output: The output that is sent; None: the only one, or the only vector.
+        pooling: What becomes of an output for each token: mean, cls or none.
         seed: Seed of the split into attackers' people.
     """
 
@@ -45,7 +49,12 @@ class AuditRequest:
     modality: Literal["auto", "image", "table", "text"] = "auto"
     pixels: str | None = None
     size: int | None = None
+    layout: str | None = None
+    channels: str | None = None
     tokenizer: Path | None = None
+    length: int | None = None
+    output: str | None = None
+    pooling: str | None = None
     seed: int = 0
 
 

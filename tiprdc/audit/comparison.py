@@ -20,7 +20,7 @@ from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
 from tiprdc.audit.foreign_inputs import load_evidence
 from tiprdc.audit.ledger import ledger_for
 from tiprdc.audit.metrics import mean_kept
-from tiprdc.audit.protocol import attack
+from tiprdc.audit.protocol import attack, check_models
 from tiprdc.audit.run import make_plan
 from tiprdc.audit.scoring import Scored
 from tiprdc.formats.audit_report import Estimate
@@ -100,6 +100,8 @@ def compare(
     pair = load_evidence(request, lambda share: progress("read", share))
     lean = structs.replace(config, reconstruction=False, alternatives=False)
     plans = [make_plan(lean, evidence, MORE_PEOPLE) for evidence in pair]
+    for evidence in pair:
+        check_models(evidence, InProcess())
     for plan, evidence in zip(plans, pair, strict=True):
         ledger_for(request.data).record_audit(plan, digest_of(evidence.test))
     scored = [

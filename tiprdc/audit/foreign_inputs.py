@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from tiprdc.audit.audit_request import AuditRequest, option_names_in_errors
 from tiprdc.audit.evidence import Evidence, digest_of
-from tiprdc.audit.foreign_model import ForeignModel, InputAdapter, infer_modality, picture_adapter
-from tiprdc.audit.foreign_records import fit_reader, read_records, reader_config
+from tiprdc.audit.foreign_model import Adapter, ForeignModel, infer_modality
+from tiprdc.audit.foreign_output import choose_output
+from tiprdc.audit.foreign_pictures import picture_adapter
+from tiprdc.audit.foreign_records import read_records, reader_config
+from tiprdc.audit.foreign_tables import fit_columns, table_adapter
+from tiprdc.audit.foreign_texts import fit_texts, text_adapter
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.splits import SHARES, check_class_sizes, split_people
 from tiprdc.datasets.manifest import ManifestReader
@@ -48,20 +54,34 @@ def load_evidence(
     first = models[request.models[0]]
     contract = _adjacent_contract(request.models[0], first)
     modality = _modality(request, first, contract)
-    adapters, size = _adapters(request, models, modality)
+    runs = {path: choose_output(model, request, modality) for path, model in models.items()}
+    pictures, size = _pictures(request, models) if modality == "image" else ({}, _UNUSED_SIZE)
     with option_names_in_errors():
-        reader = ManifestReader(reader_config(request, modality, size, contract))
+        reader = ManifestReader(reader_config(request, modality, size, first, contract))
         index = reader.index()
         named = index.records["split"].tolist() if request.split else None
         split = split_people(index.records["person"].tolist(), request.seed, named)
         for attribute in index.attributes:
             check_class_sizes(index.records, split, attribute)
         train = index.records[split == "attacker-train"]
-        fitted = fit_reader(request, reader, train, first, contract)
+        fitted = _fit(request, reader, index, train, first, contract)
         x, readable = read_records(reader, index.records, fitted, progress)
-    schema, parts = _split_records(request, reader.modality, index, fitted, split, x, readable)
-    foreign = [ForeignModel(path, models[path], adapters[path]) for path in request.models]
-    return tuple(_evidence(schema, parts, model) for model in foreign)
+    adapters: dict[Path, Adapter] = {
+        path: pictures.get(path) or _adapter(model, fitted, modality)
+        for path, model in models.items()
+    }
+    if modality == "table":
+        # Every record, so that a number that is too large is found before any attack.
+        for adapter in adapters.values():
+            adapter(x)
+    foreign = [ForeignModel(p, models[p], adapters[p], runs[p]) for p in request.models]
+    return tuple(
+        _evidence(
+            *_split_records(request, reader.modality, index, fitted, split, x, readable, model),
+            model,
+        )
+        for model in foreign
+    )
 
 
 def _evidence(schema: Schema, parts: Mapping[str, Records], model: Model) -> Evidence:
@@ -92,17 +112,11 @@ def _modality(request: AuditRequest, model: ModelInfo, contract: Contract | None
     return infer_modality(model)
 
 
-def _adapters(
-    request: AuditRequest, models: Mapping[Path, ModelInfo], modality: Modality
-) -> tuple[dict[Path, InputAdapter], int]:
-    """The input adapter of each model, and the side of pictures in pixels."""
-    if modality != "image":
-        adapters = {path: InputAdapter(dtype=model.input_dtype) for path, model in models.items()}
-        return adapters, _UNUSED_SIZE
-    pairs = {
-        path: picture_adapter(model, request.pixels, request.size)
-        for path, model in models.items()
-    }  # fmt: skip
+def _pictures(
+    request: AuditRequest, models: Mapping[Path, ModelInfo]
+) -> tuple[dict[Path, Adapter], int]:
+    """The adapter of each model for pictures, and their side in pixels."""
+    pairs = {path: picture_adapter(model, request) for path, model in models.items()}
     sizes = {size for _, size in pairs.values()}
     if len(sizes) > 1:
         raise ModelError(
@@ -110,6 +124,31 @@ def _adapters(
             "models that take the same records",
         )  # fmt: skip
     return {path: adapter for path, (adapter, _) in pairs.items()}, sizes.pop()
+
+
+def _fit(
+    request: AuditRequest,
+    reader: ManifestReader,
+    index: Index,
+    train: pd.DataFrame,
+    model: ModelInfo,
+    contract: Contract | None,
+) -> Fitted:
+    """Preparation of the records: from the release's manifest.json where there is one."""
+    if reader.modality == "table":
+        return fit_columns(reader, index.records, train, model, contract)
+    if reader.modality == "text":
+        return fit_texts(request, model)
+    fitted, decoding = reader.fit(train), contract.input.decoding if contract else None
+    background = decoding.background if decoding else fitted.background
+    return replace(
+        fitted, background=background,
+        notes=(*fitted.notes, f"Transparent pixels were shown on {background}."),
+    )  # fmt: skip
+
+
+def _adapter(model: ModelInfo, fitted: Fitted, modality: Modality) -> Adapter:
+    return text_adapter(model, fitted) if modality == "text" else table_adapter(model, fitted)
 
 
 def _split_records(
@@ -120,6 +159,7 @@ def _split_records(
     split: NDArray[np.str_],
     x: NDArray[np.generic],
     readable: NDArray[np.bool_],
+    model: ForeignModel,
 ) -> tuple[Schema, dict[str, Records]]:
     """The schema, and the readable records by split."""
     records = Records(
@@ -143,15 +183,13 @@ def _split_records(
         people={name: len(np.unique(part.person)) for name, part in parts.items()},
         records={name: len(part) for name, part in parts.items()},
         unreadable=unreadable,
-        notes=(*index.notes, *fitted.notes, *_notes(request, parts, unreadable, fitted)),
+        notes=(*index.notes, *fitted.notes, *_notes(request, parts, unreadable), *model.notes()),
         digest=hashlib.sha256(digests.encode()).hexdigest(),
     )
     return schema, parts
 
 
-def _notes(
-    request: AuditRequest, parts: Mapping[str, Records], unreadable: int, fitted: Fitted
-) -> Iterator[str]:
+def _notes(request: AuditRequest, parts: Mapping[str, Records], unreadable: int) -> Iterator[str]:
     if "extractor-train" in parts:
         yield f"Column {request.split!r} names the people that the model was trained on."
     else:
@@ -163,10 +201,5 @@ def _notes(
         "There is no unprotected extractor to compare with: the raw record is the positive control,"
         " and the effect of the protection is not known."
     )
-    if request.pixels:
-        yield (
-            f"Pictures were given to the model as {request.pixels}; transparent pixels were shown"
-            f" on {fitted.background}."
-        )
     if unreadable:
         yield f"{unreadable:,} records could not be used and were left out."

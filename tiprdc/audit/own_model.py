@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
+from tiprdc.audit.batch_check import Batches, check_batches
 from tiprdc.errors import ModelError
 from tiprdc.runtime.session import open_session, seed_noise
+from tiprdc.sandbox import noise
 
 BATCH = 512
 """Most records of one run of the model."""
@@ -28,6 +32,13 @@ class Model(Protocol):
 
         Raises:
             ModelError: The file cannot be run on such records.
+        """
+
+    def check_batches(self, x: NDArray[Any]) -> None:
+        """Check on some records that features do not depend on the other records of a batch.
+
+        Raises:
+            ModelError: They do, or the file cannot be run on such records.
         """
 
 
@@ -62,16 +73,63 @@ class OwnModel:
         """
         seed_noise(_noise_seed(self.content, x))
         parts = np.array_split(x, max(1, -(-len(x) // BATCH)))
-        try:
-            session = open_session(self.content, untrusted=not optimised)
-            z = [session.run(["z"], {"x": np.ascontiguousarray(part)})[0] for part in parts]
-        except Exception as error:  # onnxruntime's errors have no common base class
-            reason = str(error).strip().splitlines()[0][:200]
-            raise ModelError(
-                "ONNX file", reason, f"one that turns x {list(x.shape[1:])} {x.dtype} into z",
-                "run `dvc repro -f export`",
-            ) from None  # fmt: skip
-        return np.concatenate(z).reshape(len(x), -1).astype(np.float32)
+        z = _run(self.content, parts, optimised=optimised)
+        return z.reshape(len(x), -1).astype(np.float32)
+
+    @property
+    def name(self) -> str:
+        """The file, for messages."""
+        return "ONNX file"
+
+    @property
+    def batch(self) -> int | None:
+        """Our exports take any number of records."""
+        return None
+
+    @property
+    def noise(self) -> tuple[bool, bool]:
+        """Whether it draws random numbers, and whether it fixes their seed."""
+        nodes = _parse(self.content).graph.node
+        return any(map(noise.is_random, nodes)), any(map(noise.has_seed, nodes))
+
+    def features_by_batch(
+        self, x: NDArray[Any], batches: Batches, *, constant_noise: bool
+    ) -> NDArray[np.float32]:
+        """Features of these rows of x, batch by batch, one row each."""
+        content = self.content
+        if constant_noise:
+            content = noise.with_constant_noise(_parse(content)).SerializeToString()
+        return _run(content, [x[list(rows)] for rows in batches], optimised=True)
+
+    def check_batches(self, x: NDArray[Any]) -> None:
+        """Check on some records that features do not depend on the other records of a batch."""
+        check_batches(self, x)
+
+
+def _parse(content: bytes) -> ModelProto:
+    try:
+        return ModelProto.FromString(content)
+    # protobuf's DecodeError, which onnx does not pass on as a class.
+    except Exception as error:
+        raise ModelError(
+            "ONNX file", f"no ONNX model, or one that was cut short ({type(error).__name__})",
+            "a whole ONNX file", "run `dvc repro -f export`",
+        ) from None  # fmt: skip
+
+
+def _run(content: bytes, parts: Sequence[NDArray[Any]], *, optimised: bool) -> NDArray[np.float32]:
+    """Features of each part, joined."""
+    try:
+        session = open_session(content, untrusted=not optimised)
+        z = [session.run(["z"], {"x": np.ascontiguousarray(part)})[0] for part in parts]
+    except Exception as error:  # onnxruntime's errors have no common base class
+        reason = str(error).strip().splitlines()[0][:200]
+        shape, dtype = list(parts[0].shape[1:]), parts[0].dtype
+        raise ModelError(
+            "ONNX file", reason, f"one that turns x {shape} {dtype} into z",
+            "run `dvc repro -f export`",
+        ) from None  # fmt: skip
+    return np.concatenate(z)
 
 
 def _noise_seed(model: bytes, x: NDArray[Any]) -> int:

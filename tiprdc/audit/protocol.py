@@ -18,6 +18,7 @@ from tiprdc.attacks import reconstruction
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import measures, tasks
 from tiprdc.audit.alternatives import AlternativeScore, collect_alternatives, submit_alternatives
+from tiprdc.audit.batch_check import sample_rows
 from tiprdc.audit.code_counts import collect_counts, submit_counts
 from tiprdc.audit.curve_fitting import collect_curves, submit_curves
 from tiprdc.audit.curves import CurveCounts
@@ -60,6 +61,18 @@ class Results:
     reconstruction: dict[str, dict[str, float]] | None
     measures: measures.MeasuresByFamily
     pictures: dict[str, NDArray[np.uint8]]
+
+
+def check_models(evidence: Evidence, executor: Executor) -> None:
+    """Check that every model gives a record the same features in every batch.
+
+    Raises:
+        ModelError: One does not, or a file cannot be run on these records.
+        DataError: The records do not match a file's inputs.
+    """
+    x = evidence.train.x[sample_rows(len(evidence.train))]
+    models = evidence.models.values()
+    executor.get([executor.submit(tasks.check_batches, model, x) for model in models])
 
 
 def attack(plan: Plan, evidence: Evidence, executor: Executor, timeout: float) -> Results:

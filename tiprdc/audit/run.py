@@ -24,7 +24,7 @@ from tiprdc.audit.metrics import mean_kept, mean_loss
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import RECORD_PEOPLE, attacks_made, most_people, policy_of
 from tiprdc.audit.pools import pools_of
-from tiprdc.audit.protocol import Results, attack
+from tiprdc.audit.protocol import Results, attack, check_models
 from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude
 from tiprdc.datasets.schema import Schema
@@ -149,9 +149,11 @@ def run(
         ledger: Counts uses of attacker-test.
 
     Raises:
-        ModelError: A file cannot be run on these records.
+        ModelError: A file cannot be run on these records, or its features of a record depend on
+            the other records of a batch.
     """
     start, noted = time.monotonic(), plan.sha256
+    check_models(evidence, executor)
     reuse = ledger.record_audit(plan, digest_of(evidence.test))
     scored = Scored(plan, evidence, attack(plan, evidence, executor, most_seconds))
     judged = {name: scored.attribute_report(name) for name in plan.private}

@@ -61,6 +61,15 @@ def extract(model: Model, x: NDArray[Any]) -> NDArray[np.float32]:
     return model.features(x)
 
 
+def check_batches(model: Model, x: NDArray[Any]) -> None:
+    """Check on some records that features do not depend on the other records of a batch.
+
+    Raises:
+        ModelError: They do.
+    """
+    model.check_batches(x)
+
+
 def extract_views(model: Model, seed: int, *x: NDArray[Any]) -> NDArray[np.float32]:
     """Features `[VIEWS * N, D]` of the changed copies of N pictures, one kind of copy at a time."""
     copies = views(np.concatenate(x), seed)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,15 +87,54 @@ def set_length(tokenizer: str, length: int | None, where: str) -> str:
     if length is None and not (parsed.padding and parsed.padding.get("length")):
         raise DataError(
             where,
-            "the tokenizer does not pad to a fixed length",
+            "the tokenizer does not pad to a fixed length, and the model takes any",
             "a tokenizer that pads, or a model of fixed length",
+            "give the number of tokens of a text, e.g. --length 128",
         )
     if length is not None:
-        padding = {"pad_id": 0, "pad_token": PADDING} | (parsed.padding or {})
+        padding = _usual_padding(parsed) | (parsed.padding or {})
         options = ("pad_id", "pad_token", "pad_type_id", "direction")
         parsed.enable_truncation(length)
         parsed.enable_padding(length=length, **{k: padding[k] for k in options if k in padding})
     return str(parsed.to_str())
+
+
+@dataclass(frozen=True)
+class Padding:
+    """What a tokenizer pads with.
+
+    Args:
+        token: Id of the padding token.
+        left: Whether padding stands before the text.
+    """
+
+    token: int
+    left: bool
+
+    def mask(self, ids: NDArray[Any]) -> NDArray[np.int64]:
+        """1 for tokens and 0 for padding, for ids `[N, T]`.
+
+        A padding token inside a text, which spells it out, is a token.
+        """
+        is_text = ids != self.token
+        ordered = is_text if self.left else is_text[:, ::-1]
+        reached = np.logical_or.accumulate(ordered, axis=1)
+        return (reached if self.left else reached[:, ::-1]).astype(np.int64)
+
+
+def padding(tokenizer: str) -> Padding:
+    """The padding of a tokenizer that pads, given as JSON."""
+    stated = Tokenizer.from_str(tokenizer).padding or {}
+    return Padding(int(stated.get("pad_id", 0)), stated.get("direction") == "left")
+
+
+def _usual_padding(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Padding token of a tokenizer that states none."""
+    for name in (PADDING, "<pad>", "<|pad|>", "<PAD>"):
+        number = tokenizer.token_to_id(name)
+        if number is not None:
+            return {"pad_id": number, "pad_token": name}
+    return {"pad_id": 0, "pad_token": PADDING}
 
 
 def encode(tokenizer: str, texts: Sequence[str]) -> NDArray[np.int32]:

@@ -1,62 +1,77 @@
-"""Facts about a validated ONNX file: its input, its output and its size."""
+"""Facts about a validated ONNX file: its inputs, its outputs and its size."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+import msgspec
 
 Shape = tuple[int | None, ...]
 """Sizes of a tensor; None is a size that the file leaves open."""
+TEXT = "str"
+"""`TensorInfo.dtype` of texts."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelInfo:
-    """Input, output and size of a validated model.
+class TensorInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An input or output.
+
+    Args:
+        name: Its name in the graph.
+        dtype: numpy's name of its type: uint8, int8, int32, int64, float16, float32, float64, bool
+            or str.
+        batch: Fixed batch size, or None for any.
+        shape: Sizes for one record, without the batch; None if the file declares nothing.
+    """
+
+    name: str
+    dtype: str
+    batch: int | None
+    shape: Shape | None
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Inputs, outputs and size of a validated model.
 
     Args:
         sha256: Digest of the file.
         size: Size of the file in bytes.
-        opset: Version of ONNX's own operators.
+        opset: Version of ONNX's own operators in the file.
+        opset_run: Version that it is run with: an old one is converted.
         nodes: Number of nodes, at least 1.
         parameters: Number of values in initialisers and constants.
         operators: Names of the operators used, sorted.
-        batch: Fixed batch size, or None for any.
-        input_name: Name of the only input.
-        input_dtype: numpy's name of its type: uint8, int32, int64, float16, float32 or float64.
-        input_shape: Shape of one record, without the batch.
-        output_name: Name of the only output.
-        output_dtype: numpy's name of its type.
-        output_shape: Shape of one record's features as declared, without the batch; None if the
-            file declares nothing.
+        inputs, outputs: At least one of each.
+        is_random: Whether it draws random numbers when it runs.
+        seeded: Whether it fixes the seed of random numbers.
     """
 
     sha256: str
     size: int
     opset: int
+    opset_run: int
     nodes: int
     parameters: int
     operators: tuple[str, ...]
-    batch: int | None
-    input_name: str
-    input_dtype: str
-    input_shape: Shape
-    output_name: str
-    output_dtype: str
-    output_shape: Shape | None
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    is_random: bool
+    seeded: bool
+
+    @property
+    def batch(self) -> int | None:
+        """Fixed batch size of the inputs, or None for any."""
+        return self.inputs[0].batch
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""
-        return asdict(self)
+        built: dict[str, Any] = msgspec.to_builtins(self)
+        return built
 
     @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> ModelInfo:
+    def from_json(cls, raw: object) -> ModelInfo:
         """From JSON types.
 
         Raises:
-            TypeError: A field is missing or unknown.
+            msgspec.ValidationError: A field is missing, unknown or of another type.
         """
-        names = {field.name for field in fields(cls)}
-        if set(raw) != names:
-            raise TypeError("other fields than those of ModelInfo")
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        return cls(**plain)
+        return msgspec.convert(raw, cls)

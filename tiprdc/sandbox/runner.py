@@ -2,7 +2,7 @@
 
     from tiprdc.sandbox import runner
 
-    info = runner.validate(Path("model.onnx"))   # ModelInfo: input, output, sizes, sha256
+    info = runner.validate(Path("model.onnx"))   # ModelInfo: inputs, outputs, sizes, sha256
     z = runner.run(Path("model.onnx"), x)        # float32 [N, ...], finite, one row a record
 
 Both refuse a file with a `ModelError` that states the reason, what is allowed and, where there is
@@ -14,8 +14,8 @@ The steps:
    copied to a private folder. `ModelInfo.sha256` is the digest of the bytes validated and run.
 2. A separate process reads them (worker.py): without our environment, with limits on memory, time
    and written bytes, and without the right to open any file or socket.
-3. There the graph is validated (validator.py): one input, one output, operators of an allow-list,
-   no external data, functions, loops, branches, custom domains or absurd sizes.
+3. There the graph is validated (validator.py): inputs and outputs that are tensors, operators of an
+   allow-list, no external data, functions, loops, branches, custom domains or absurd sizes.
 4. Only then, still in that process, onnxruntime loads the model and runs it on the records.
 
 Records go in and features come out as .npy files; nothing is ever unpickled. A crash, a time-out,
@@ -35,17 +35,21 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.errors import DataError, ModelError, check_range
+from tiprdc.errors import ModelError, check_range
 from tiprdc.formats.files import read_bytes, sanitize
 from tiprdc.sandbox import worker
+from tiprdc.sandbox.execution import Feed, Run
+from tiprdc.sandbox.feeding import cast_records
 from tiprdc.sandbox.model_info import ModelInfo
 
 _START = (
@@ -90,67 +94,58 @@ def validate(path: Path, *, limits: Limits | None = None) -> ModelInfo:
         limits: Resource limits; None: the defaults.
 
     Returns:
-        Its input, output and size.
+        Its inputs, outputs and size.
 
     Raises:
         ModelError: It is refused, does not load, crashes, or exceeds a limit.
     """
-    info, _ = _run_worker(path, None, 1, limits or Limits())
+    info, _ = _run_worker(path, (), None, limits or Limits())
     return info
 
 
 def run(
-    path: Path, x: NDArray[Any], *, batch: int = 64, limits: Limits | None = None
+    path: Path,
+    x: NDArray[Any] | Feed,
+    how: Run | None = None,
+    *,
+    info: ModelInfo | None = None,
+    limits: Limits | None = None,
 ) -> NDArray[np.float32]:
     """Features of records by an untrusted file, in a process with limits.
 
-    A model with a fixed batch size gets whole batches; the last one is padded.
+    A model with a fixed batch size gets whole batches; shorter ones are padded.
 
     Args:
         path: The file; it is validated first, as by `validate`.
-        x: Records `[N, *shape]`, N >= 1, of a type that casts to the model's without loss.
-        batch: Batch size, 1 to 4096, where the model leaves it open.
+        x: Records `[N, *shape]`, N >= 1, of a type that casts to the model's without loss; by
+            input where there are several.
+        how: Output, batches and pooling; None: the only output, in batches of 64.
+        info: Of an earlier `validate`, whose file this must be; None: any.
         limits: Resource limits for all records together; None: the defaults.
 
     Returns:
-        `[N, ...]`, finite, in the order of the records, cast to float32.
+        `[N, ...]`, finite, in the order of the records (or of `how.batches`), cast to float32.
 
     Raises:
-        DataError: The records do not match the model's input.
+        DataError: The records do not match the model's inputs.
         ModelError: As `validate`; or features are not finite, or not one row a record.
     """
-    check_range("batch", batch, 1, 4096)
-    limits = limits or Limits()
-    info = validate(path, limits=limits)
-    x = _cast_records(x, info, sanitize(str(path)))
-    info_now, z = _run_worker(path, x, batch, limits)
-    if info_now != info:
-        raise ModelError(sanitize(str(path)), "the file changed while it was read")
+    how = how or Run()
+    check_range("batch", how.batch, 1, 4096)
+    where, limits = sanitize(str(path)), limits or Limits()
+    expected = info or validate(path, limits=limits)
+    if not how.output and len(expected.outputs) > 1:
+        raise ModelError(where, f"{len(expected.outputs)} outputs", "the name of one")
+    feed = cast_records(x, expected, where)
+    info_now, z = _run_worker(path, feed, how, limits)
+    if info_now != expected:
+        raise ModelError(where, "the file changed while it was read")
     assert z is not None
     return z
 
 
-def _cast_records(x: NDArray[Any], info: ModelInfo, where: str) -> NDArray[Any]:
-    if len(x) == 0:
-        raise DataError(where, "no records", "at least one")
-    expected, actual = info.input_shape, x.shape[1:]
-    if len(expected) != len(actual) or any(
-        e is not None and e != a for e, a in zip(expected, actual, strict=True)
-    ):
-        shape = " x ".join("any" if size is None else str(size) for size in expected)
-        given = f"records of {' x '.join(map(str, actual))}"
-        raise DataError(where, given, f"what the model takes, {shape}")
-    if not np.can_cast(x.dtype, info.input_dtype, casting="safe"):
-        raise DataError(
-            where, f"records of type {x.dtype}",
-            f"a type that casts to {info.input_dtype} without loss",
-            "convert the records as in the model's training",
-        )  # fmt: skip
-    return x.astype(info.input_dtype, copy=False)
-
-
 def _run_worker(
-    path: Path, x: NDArray[Any] | None, batch: int, limits: Limits
+    path: Path, x: Sequence[NDArray[Any]], how: Run | None, limits: Limits
 ) -> tuple[ModelInfo, NDArray[np.float32] | None]:
     """Run the worker process and read its answer, which is not trusted either."""
     where = sanitize(str(path))
@@ -159,17 +154,19 @@ def _run_worker(
     with tempfile.TemporaryDirectory(prefix="tiprdc-") as name:
         folder = Path(name)
         (folder / worker.MODEL).write_bytes(data)
-        if x is not None:
-            np.save(folder / worker.RECORDS, np.ascontiguousarray(x), allow_pickle=False)
+        for number, values in enumerate(x):
+            np.save(folder / worker.records_file(number), values, allow_pickle=False)
         job = {
             "where": where, "memory": limits.memory, "seconds": limits.seconds,
-            "output": limits.output, "most_features": limits.features, "batch": batch,
-            "run": x is not None,
+            "output": limits.output, "most_features": limits.features, "inputs": len(x),
+            "run": None if how is None else msgspec.to_builtins(how),
         }  # fmt: skip
         (folder / worker.JOB).write_text(json.dumps(job))
         _start_and_wait(folder, where, limits)
         info = _read_answer(folder / worker.ANSWER, where)
-        return info, None if x is None else _read_features(folder / worker.FEATURES, len(x), where)
+        if how is None:
+            return info, None
+        return info, _read_features(folder / worker.FEATURES, how.count(len(x[0])), where)
 
 
 def _check_platform(where: str) -> None:
@@ -201,7 +198,7 @@ def _start_and_wait(folder: Path, where: str, limits: Limits) -> None:
         given = f"it needs more than {limits.seconds:g} s, or was killed"
         raise ModelError(where, given, "a model within the limit", "raise Limits.seconds")
     if code < 0:
-        given = f"onnxruntime crashed on it ({signal.Signals(-code).name})"
+        given = f"onnx or onnxruntime crashed on it ({signal.Signals(-code).name})"
         raise ModelError(where, given, "a model that onnxruntime runs")
     if code > 0:
         raise ModelError(where, f"the process that reads it ended with exit code {code}")
@@ -216,7 +213,7 @@ def _read_answer(path: Path, where: str) -> ModelInfo:
         return ModelInfo.from_json(answer["info"])
     except ModelError:
         raise
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (msgspec.ValidationError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelError(where, "no answer from the process that reads it") from error
 
 

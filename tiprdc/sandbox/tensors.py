@@ -20,6 +20,8 @@ DTYPES: dict[int, str] = {
     TensorProto.UINT32: "uint32", TensorProto.UINT64: "uint64", TensorProto.BOOL: "bool",
 }  # fmt: skip
 """ONNX's type numbers -> numpy's names, for the types that a file may contain."""
+TEXT_TYPE = TensorProto.STRING
+"""Texts: labels of classes and categories in scikit-learn's pipelines."""
 _FIELDS = {
     "float32": "float_data", "float64": "double_data", "int64": "int64_data",
     "uint32": "uint64_data", "uint64": "uint64_data",
@@ -57,6 +59,8 @@ def _check_tensor(tensor: TensorProto, where: str) -> int:
             where, f"{name} lies in another file", "one file with everything in it",
             "save it again with `onnx.save(model, path, save_as_external_data=False)`",
         )  # fmt: skip
+    if tensor.data_type == TEXT_TYPE:
+        return _check_texts(tensor, name, where)
     if tensor.data_type not in DTYPES:
         raise refusal(where, f"{name} of type {tensor.data_type}", "numbers of 8 to 64 bits")
     if tensor.HasField("segment"):
@@ -70,6 +74,16 @@ def _check_tensor(tensor: TensorProto, where: str) -> int:
     if dtype.startswith("float") and _has_nan(tensor, dtype):
         raise refusal(where, f"{name} holds NaN", "numbers")
     return count
+
+
+def _check_texts(tensor: TensorProto, name: str, where: str) -> int:
+    if tensor.HasField("raw_data") or tensor.HasField("segment"):
+        raise refusal(where, f"{name} of type 8 in raw bytes", "texts")
+    if any(size < 0 for size in tensor.dims) or len(tensor.dims) > 16:
+        raise refusal(where, f"{name} with impossible sizes", "sizes of at least 0")
+    if math.prod(map(int, tensor.dims)) != len(tensor.string_data):
+        raise refusal(where, f"{name} holds more or fewer texts than declared", "as declared")
+    return len(tensor.string_data)
 
 
 def _stored_count(tensor: TensorProto, dtype: str) -> float:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from msgspec import structs
-from onnx import TensorProto, helper
 
 from tests.helpers.known_leak import write_columns_model, write_table
 from tiprdc.audit import standalone
@@ -230,48 +229,3 @@ def test_two_models_are_compared_on_the_same_people(
     assert "Of what the raw record tells of the tasks, the first keeps" in out
     paired = document["attributes"]["gender"]["paired"]
     assert paired["low"] <= paired["difference"] <= paired["high"]
-
-
-def picture_model(path: Path, kind: int, *, last: bool = False) -> None:
-    """z = mean of the red channel, the mean over rows of all."""
-    shape = ["n", 16, 16, 3] if last else ["n", 3, 16, 16]
-    nodes = [
-        helper.make_node("Cast", ["image"], ["a"], to=TensorProto.FLOAT),
-        helper.make_node("Flatten", ["a"], ["z"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "pictures",
-        [helper.make_tensor_value_info("image", kind, shape)],
-        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 768])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    path.write_bytes(model.SerializeToString())
-
-
-@pytest.mark.parametrize(
-    ("pixels", "last", "white"),
-    [("0..255", False, 255), ("0..1", False, 1), ("-1..1", True, 1), ("imagenet", False, None)],
-)
-def test_pictures_are_converted_to_the_range_and_layout_of_the_model(
-    tmp_path: Path, pixels: str, last: bool, white: float | None
-) -> None:
-    from tiprdc.audit.foreign_model import ForeignModel, picture_adapter
-    from tiprdc.sandbox import runner
-
-    picture_model(tmp_path / "m.onnx", TensorProto.FLOAT, last=last)
-    info = runner.validate(tmp_path / "m.onnx")
-    with pytest.raises(ConfigError, match="give the range to which pictures were scaled"):
-        picture_adapter(info, None, None)
-    adapter, size = picture_adapter(info, pixels, None)
-    assert size == 16
-    x = np.zeros((2, 3, 16, 16), np.uint8)
-    x[1] = 255
-    x[1, 0] = 0
-    z = ForeignModel(tmp_path / "m.onnx", info, adapter).features(x)
-    assert z.shape == (2, 768)
-    red = z[1].reshape((16, 16, 3) if last else (3, 16, 16))[..., 0] if last else z[1][:256]
-    black = z[0].min()
-    assert np.allclose(red, black)
-    if white is not None:
-        assert np.isclose(z[1].max(), white)

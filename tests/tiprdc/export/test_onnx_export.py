@@ -20,6 +20,7 @@ import torch
 from onnx import numpy_helper
 from tokenizers import Tokenizer
 
+from tiprdc.audit.own_model import OwnModel
 from tiprdc.datasets.schema import Column, Modality, Schema, read_split, write_schema
 from tiprdc.datasets.tokenizer import encode, train_tokenizer, vocabulary_size
 from tiprdc.errors import ConfigError, ModelError
@@ -179,6 +180,7 @@ def test_file_applies_noise_and_levels_without_a_seed(tmp_path: Path, channel: s
     x = np.random.default_rng(0).integers(256, size=(500, 3, 16, 16), dtype=np.uint8)
     assert check_parity(extractor, path, x, ExportConfig()).max_abs <= 1e-4
 
+    OwnModel(path.read_bytes()).check_batches(x[:32])
     model = onnx.load(path)
     noises = [node for node in model.graph.node if node.op_type.startswith("Random")]
     assert len(noises) == ("release_noise" in settings)

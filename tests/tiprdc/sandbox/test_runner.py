@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiprdc.errors import ConfigError, DataError, ModelError
 from tiprdc.runtime.session import open_session
 from tiprdc.sandbox import runner
+from tiprdc.sandbox.execution import Run
 from tiprdc.sandbox.runner import Limits
 
 X = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
@@ -50,16 +51,18 @@ def model(tmp_path: Path) -> Path:
 
 def test_validate_describes_the_file(model: Path) -> None:
     info = runner.validate(model)
-    assert (info.input_name, info.input_dtype, info.input_shape) == ("x", "float32", (4,))
-    assert (info.output_name, info.output_dtype, info.output_shape) == ("z", "float32", (3,))
+    (x,), (z,) = info.inputs, info.outputs
+    assert (x.name, x.dtype, x.batch, x.shape) == ("x", "float32", None, (4,))
+    assert (z.name, z.dtype, z.batch, z.shape) == ("z", "float32", None, (3,))
     assert (info.batch, info.opset, info.nodes, info.parameters) == (None, 20, 2, 12)
+    assert (info.opset_run, info.is_random, info.seeded) == (20, False, False)
     assert info.operators == ("Cast", "MatMul")
     assert info.size == model.stat().st_size
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
 def test_features_equal_those_of_onnxruntime(model: Path, batch: int) -> None:
-    z = runner.run(model, X, batch=batch)
+    z = runner.run(model, X, Run(batch=batch))
     np.testing.assert_allclose(z, open_session(model).run(None, {"x": X})[0], rtol=1e-6)
 
 

@@ -105,9 +105,42 @@ def audit(
         int | None,
         typer.Option(help="Side of the pictures in pixels, if the model leaves it open."),
     ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="Layout of the model's pictures: nchw (channels first) or nhwc (channels last)."
+            " Default: the axis of which the model says that it has 3 numbers."
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            help="Order of the model's channels: rgb, or bgr for models trained on OpenCV's"
+            " pictures. Default: rgb."
+        ),
+    ] = None,
     tokenizer: Annotated[
         Path | None,
         typer.Option(help="tokenizer.json of a text model. Default: the one next to the model."),
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(help="Tokens of a text, cut and padded, if the text model leaves it open."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Output of the model that is sent. Default: the only one, or the only one with one"
+            " vector a record.",
+        ),
+    ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            help="What is sent of an output with one vector a token: mean over the tokens, cls (the"
+            " first token's), or none (all of them)."
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed that splits the people into attackers' and test people.")
@@ -156,8 +189,11 @@ def audit(
         models=tuple(models), data=data, root=root, private=tuple(private),
         utility=tuple(utility or ()), x=tuple(x or ()), person=person, split=split,
         modality=cast(Literal["auto", "image", "table", "text"], modality),
-        pixels=pixels, size=size, tokenizer=tokenizer, seed=seed,
+        pixels=pixels, size=size, layout=layout, channels=channels, tokenizer=tokenizer,
+        length=length, output=output, pooling=pooling, seed=seed,
     )  # fmt: skip
+    if length is not None:
+        check_range("--length", length, 1, 4096)
     check_range("--seconds", seconds, 10, 1_000_000)
     signer = make_signer(key) if key else None
     config = _config(policy, budget, seed)
