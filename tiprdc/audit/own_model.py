@@ -107,14 +107,16 @@ class OwnModel:
 
 
 def _parse(content: bytes) -> ModelProto:
+    model = ModelProto()
     try:
-        return ModelProto.FromString(content)
+        model.ParseFromString(content)
     # protobuf's DecodeError, which onnx does not pass on as a class.
     except Exception as error:
         raise ModelError(
             "ONNX file", f"no ONNX model, or one that was cut short ({type(error).__name__})",
             "a whole ONNX file", "run `dvc repro -f export`",
         ) from None  # fmt: skip
+    return model
 
 
 def _run(content: bytes, parts: Sequence[NDArray[Any]], *, optimised: bool) -> NDArray[np.float32]:
