@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
+import logging
 import os
 import stat
 import warnings
@@ -44,6 +45,8 @@ _SIGNATURES = (
     *(b"P%d" % n for n in range(1, 7)), b"Pf", b"Py",
 )  # fmt: skip
 _HEAD = 32
+# Else Pillow's warnings about a file go to standard error, without its name.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class ImageError(Exception):

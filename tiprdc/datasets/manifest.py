@@ -13,6 +13,7 @@ import pandas as pd
 from msgspec import Meta
 
 from tiprdc.datasets import manifest_images, manifest_inputs
+from tiprdc.datasets.image_columns import find_pictures, has_bytes
 from tiprdc.datasets.image_paths import is_path
 from tiprdc.datasets.images import BACKGROUNDS
 from tiprdc.datasets.manifest_inputs import PREFIX, guess_modality
@@ -167,7 +168,10 @@ class ManifestReader(Reader):
         table, config = source.table, self.config
         self._require_columns(source)
         inputs = list(config.x) or self._other_columns(table)
-        if config.modality == "auto":
+        pictures = find_pictures(table[inputs[0]]) if len(inputs) == 1 else None
+        if pictures is not None and config.modality in ("auto", "image"):
+            table, self.modality = table.assign(**{inputs[0]: pictures}), "image"
+        elif config.modality == "auto":
             self.modality = guess_modality(table[inputs])
         columns: dict[str, pd.Series[str]] = {"record": self._record_names(table, inputs)}
         numbers = pd.Series(range(len(table))).astype(str)
@@ -179,7 +183,7 @@ class ManifestReader(Reader):
             class_numbers = {name: number for number, name in enumerate(attribute.classes)}
             columns[attribute.name] = table[attribute.name].str.strip().map(class_numbers)
         columns |= {f"{PREFIX}{name}": table[name] for name in inputs}
-        records = pd.DataFrame({name: values.to_numpy() for name, values in columns.items()})
+        records = pd.DataFrame({name: values.array for name, values in columns.items()})
         notes: list[str] = []
         if self.modality == "image":
             records, notes = manifest_images.find_images(records, self.root, self.section)
@@ -235,7 +239,7 @@ class ManifestReader(Reader):
 
     def _record_names(self, table: pd.DataFrame, inputs: Sequence[str]) -> pd.Series[str]:
         rows = table.index.to_series()
-        if self.modality != "image":
+        if self.modality != "image" or has_bytes(table[inputs[0]]):
             return rows
         paths: pd.Series[str] = table[inputs[0]]
         return paths.where(paths.map(is_path, na_action="ignore").eq(True)).fillna(rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tiprdc.datasets.image_columns import has_bytes
 from tiprdc.datasets.image_paths import FIRST, is_path, refuse_wrong_root, resolve_paths
 from tiprdc.datasets.images import ImageError, read_image
 from tiprdc.datasets.manifest_inputs import input_columns
@@ -18,7 +19,7 @@ from tiprdc.errors import DataError
 
 
 def find_images(records: pd.DataFrame, root: Path, section: str) -> tuple[pd.DataFrame, list[str]]:
-    """Find the files of an index of pictures.
+    """Find the files of an index of pictures; one that holds them itself stays as it is.
 
     Args:
         records: The index, with one input column of paths.
@@ -32,8 +33,10 @@ def find_images(records: pd.DataFrame, root: Path, section: str) -> tuple[pd.Dat
         DataError: The root is not a folder or has less than half of the files, a cell is no path, a
             path leads out of the root or means several files, or two people have one image.
     """
-    _require_root(root, section)
     (column,) = input_columns(records)
+    if has_bytes(records[column]):
+        return records, []
+    _require_root(root, section)
     cells = records[column].dropna()
     names = records["record"][cells.index]
     _refuse_contents(cells, f"{section}.x")
@@ -105,21 +108,23 @@ def _refuse_two_people(
 
 
 def read_images(records: pd.DataFrame, fitted: Fitted, root: Path, section: str) -> Batch:
-    """Read image files; one that cannot be used is marked as not readable, with the reason.
+    """Read image files, or their bytes; what cannot be used is not readable, with the reason.
 
     Raises:
         DataError: The root is not a folder on this machine.
     """
-    _require_root(root, section)
     (name,) = input_columns(records)
+    if not has_bytes(records[name]):
+        _require_root(root, section)
     x = np.zeros((len(records), *fitted.shape), dtype=np.uint8)
     reasons: dict[int, str] = {}
-    for row, path in enumerate(records[name]):
-        if pd.isna(path):
-            reasons[row] = "no path"
+    for row, cell in enumerate(records[name]):
+        if pd.isna(cell):
+            reasons[row] = "an empty cell"
             continue
+        source = cell if isinstance(cell, bytes) else root / cell
         try:
-            x[row] = read_image(root / path, fitted.shape[-1], fitted.background)
+            x[row] = read_image(source, fitted.shape[-1], fitted.background)
         except ImageError as error:
             reasons[row] = str(error)
     readable = np.array([row not in reasons for row in range(len(records))], dtype=bool)

@@ -116,7 +116,7 @@ def test_unreadable_images_are_marked(tmp_path: Path) -> None:
     batch = reader.read(index.records, fitted)
     assert fitted.shape == (3, 8, 8)
     assert batch.readable.tolist() == [True, True, False, False, False]
-    assert batch.reasons == {2: "no such file", 3: "no path", 4: "a broken picture"}
+    assert batch.reasons == {2: "no such file", 3: "an empty cell", 4: "a broken picture"}
     assert batch.x[1, 0, :, 0].tolist() == [1] * 8
 
 
