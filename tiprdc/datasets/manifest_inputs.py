@@ -10,6 +10,7 @@ import pandas as pd
 
 from tiprdc.datasets import tokenizer
 from tiprdc.datasets.image_paths import SUFFIXES
+from tiprdc.datasets.rare_categories import drop_rare_categories
 from tiprdc.datasets.reader import Batch, Fitted
 from tiprdc.datasets.schema import Modality
 from tiprdc.datasets.tables import encode_column, fit_column
@@ -56,7 +57,7 @@ def fit_table(records: pd.DataFrame, where: str) -> Fitted:
         where: The key that names the columns, for messages.
 
     Raises:
-        DataError: A column is empty or holds free text.
+        DataError: A column is empty, holds free text or has no category that people share.
     """
     columns = tuple(
         fit_column(name.removeprefix(PREFIX), records[name], where)
@@ -64,7 +65,17 @@ def fit_table(records: pd.DataFrame, where: str) -> Fitted:
     )
     gaps = {c.name: int(records[PREFIX + c.name].isna().sum()) for c in columns}
     notes = [f"{n:,} missing in {name} (extractor-train)" for name, n in gaps.items() if n]
-    return Fitted(shape=(len(columns),), columns=columns, notes=tuple(notes))
+    common = tuple(
+        drop_rare_categories(c, records[PREFIX + c.name], records["person"], where) for c in columns
+    )
+    for column, kept in zip(columns, common, strict=True):
+        rare = len(column.categories) - len(kept.categories)
+        if rare:
+            notes.append(
+                f"{rare:,} categories of {column.name} of fewer than {tokenizer.MIN_PEOPLE} people "
+                "count as any other"
+            )
+    return Fitted(shape=(len(common),), columns=common, notes=tuple(notes))
 
 
 def read_texts(records: pd.DataFrame, fitted: Fitted) -> Batch:

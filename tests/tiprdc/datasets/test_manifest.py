@@ -11,10 +11,17 @@ import pytest
 from msgspec.structs import replace
 
 from tests.helpers.pictures import striped
+from tiprdc.datasets import rare_categories
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
 from tiprdc.datasets.manifest_inputs import guess_modality
 from tiprdc.datasets.schema import Attribute, Column
 from tiprdc.errors import ConfigError, DataError
+
+
+@pytest.fixture(autouse=True)
+def _few_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables of four people keep their categories."""
+    monkeypatch.setattr(rare_categories, "MIN_PEOPLE", 1)
 
 
 def write_table(path: Path, **changes: list[Any]) -> ManifestConfig:
@@ -97,6 +104,18 @@ def test_empty_x_without_other_columns_is_refused(tmp_path: Path) -> None:
 def test_missing_values_are_counted_in_a_note(tmp_path: Path) -> None:
     reader = ManifestReader(write_table(tmp_path))
     assert reader.fit(reader.index().records).notes == ("1 missing in town (extractor-train)",)
+
+
+def test_category_of_few_people_is_counted_in_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rare_categories, "MIN_PEOPLE", 2)
+    reader = ManifestReader(write_table(tmp_path))
+    records = reader.index().records
+    fitted = reader.fit(records)
+    assert fitted.columns[1].categories == ("x",)
+    assert reader.read(records, fitted).x[:, 1].tolist() == [0, 1, 0, 1]
+    assert fitted.notes[-1].startswith("1 categories of town of fewer than ")
 
 
 def test_unreadable_images_are_marked(tmp_path: Path) -> None:
