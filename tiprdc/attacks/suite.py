@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ ATTACKS: dict[str, Attack] = {
     )
 }
 """Every attribute-inference attack by its name in params.yaml."""
+_VALUE = re.compile(r"'.*'|\".*\"|[-+]?\b\d[\d.]*(e[-+]?\d+)?", re.DOTALL)
+"""Quotations and numbers in an error's text."""
 
 
 _RAW = {
@@ -219,7 +222,8 @@ def _classes_of(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    """The error in words; a library may quote a person's value, and the report is released."""
+    lines = _VALUE.sub("...", str(error)).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
