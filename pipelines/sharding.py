@@ -170,6 +170,8 @@ def _prepare(
     config: PrepareConfig, cluster: ClusterConfig, monitor: StageMonitor, out: Path
 ) -> Schema:
     plan = make_plan(config)
+    for note in (*plan.notes, *plan.fitted.notes):
+        console.print(note, markup=False)
     out.parent.mkdir(parents=True, exist_ok=True)
     whole = atomic_directory(out, replace=True, allow_links=True)
     with connect(cluster), whole as folder:

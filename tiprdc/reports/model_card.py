@@ -131,6 +131,7 @@ def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
         channel=wording.channel,
         information_bound=wording.information_bound,
         variant=wording.variant,
+        decoding=wording.decoding,
         listing=wording.listing,
         figure=figure,
     )

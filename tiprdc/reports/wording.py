@@ -54,6 +54,17 @@ def channel(contract: Contract) -> str:
     return f"each feature is {listing(steps)}" if steps else "features as they are"
 
 
+def decoding(contract: Contract) -> str:
+    """How a release's pictures become records; empty for other records."""
+    stated = contract.input.decoding
+    if stated is None:
+        return ""
+    return (
+        f"upright by their {stated.orientation.upper()}, transparent pixels on {stated.background},"
+        f" grey of 9 to 16 bits by its {stated.deep_grey}, stretched ({stated.resize})"
+    )
+
+
 def variant(contract: Contract) -> str:
     """The model that a variant was made of, and the difference of their features."""
     made = contract.variant

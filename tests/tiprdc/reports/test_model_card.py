@@ -17,6 +17,7 @@ from tokenizers import Tokenizer, models
 
 from tests.helpers.audit_project import write_project
 from tests.helpers.audit_samples import AUDITS, HOSTILE, image_audit
+from tiprdc.datasets.images import read_image
 from tiprdc.errors import ConfigError
 from tiprdc.reports.model_card import CardConfig, plain, write_card
 
@@ -105,14 +106,24 @@ def test_example_runs_on_model_of_same_contract(
     audit["features"] = [int(np.prod(audit["record"]))]
     audit["model_sha256"] = hashlib.sha256((release / "extractor.onnx").read_bytes()).hexdigest()
     text = card(tmp_path, audit)
-    Image.new("RGBA", (40, 50)).save(release / "picture.png")
+    picture = release / "picture.png"
+    noise = np.random.default_rng(0).integers(256, size=(300, 200, 4), dtype=np.uint8)
+    Image.fromarray(noise).save(picture)
     Tokenizer(models.WordLevel({"a": 1}, unk_token="a")).save(str(release / "tokenizer.json"))
     monkeypatch.chdir(release)
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert example
-    exec(compile(example[1], "model_card.md", "exec"), {})
+    code = compile(example[1], "model_card.md", "exec")
+    exec(code, variables := {})
     assert capsys.readouterr().out == f"(1, {audit['features'][0]})\n"
     assert f"{audit['model_sha256']}  extractor.onnx" in text
+    if name == "image":
+        assert "upright by their EXIF, transparent pixels on #ffffff" in text
+        side = audit["record"][-1]
+        np.testing.assert_array_equal(variables["x"][0], read_image(picture, side))
+        Image.fromarray(noise[..., :3]).save(picture, "JPEG")
+        exec(code, variables)
+        np.testing.assert_array_equal(variables["x"][0], read_image(picture, side))
 
 
 def _write_model(path: Path, element: int, record: list[int]) -> None:
