@@ -145,8 +145,10 @@ def _grey(image: Image.Image, *, bits: int, inverted: bool) -> Image.Image:
 def _on_background(image: Image.Image, background: str) -> Image.Image:
     if not image.has_transparency_data:
         return _convert(image, "RGB")
-    shown = _convert(image, "RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, background), shown).convert("RGB")
+    shown = image if image.mode == "RGBA" else _convert(image, "RGBA")
+    canvas = Image.new("RGB", image.size, background)
+    canvas.paste(shown, mask=shown)
+    return canvas
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:

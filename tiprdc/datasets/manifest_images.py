@@ -39,11 +39,11 @@ def find_images(records: pd.DataFrame, root: Path, section: str) -> tuple[pd.Dat
     _require_root(root, section)
     cells = records[column].dropna()
     names = records["record"][cells.index]
-    _refuse_contents(cells, f"{section}.x")
     paths = cells.tolist()
     _refuse_outside(names, paths, root, section)
     first = paths[:FIRST]
     if paths and len(resolve_paths(first, root).missing) == len(first):
+        _refuse_contents(cells, f"{section}.x")
         refuse_wrong_root(len(first), first, root, f"{section}.root")
     resolved = resolve_paths(paths, root)
     refuse_wrong_root(len(resolved.missing), paths, root, f"{section}.root")
@@ -57,11 +57,13 @@ def find_images(records: pd.DataFrame, root: Path, section: str) -> tuple[pd.Dat
         )
     _refuse_two_people(records["person"][cells.index], resolved.paths, names, section)
     other = sum(old != new for old, new in zip(paths, resolved.paths, strict=True))
-    found = records.assign(**{column: records[column]})
+    found = records.copy()
     found.loc[cells.index, column] = resolved.paths
-    return found, [f"{other:,} paths differ from their files in case, accents or slashes."] * (
-        other > 0
-    )
+    files = sorted(set(range(len(paths))) - set(resolved.missing))
+    # The name of a file can be shown, whatever it looks like.
+    found.loc[cells.index[files], "record"] = [resolved.paths[row] for row in files]
+    notes = [f"{other:,} paths differ from their files in case, accents or slashes."]
+    return found, notes if other else []
 
 
 def _refuse_contents(cells: pd.Series[str], where: str) -> None:

@@ -139,6 +139,51 @@ def test_unreadable_images_are_marked(tmp_path: Path) -> None:
     assert batch.x[1, 0, :, 0].tolist() == [1] * 8
 
 
+def test_column_of_pixels_is_refused_without_a_pixel(tmp_path: Path) -> None:
+    config = write_images(tmp_path, ["12 13 14", "15 16 17", "18 19 20"])
+    message = error_message(replace(config, modality="image", root=str(tmp_path)))
+    assert "prepare.manifest.x: 3 of 3 cells are no paths of files" in message
+    assert "12" not in message
+
+
+def test_files_without_an_ending_are_read_by_their_content(tmp_path: Path) -> None:
+    config = write_images(tmp_path, ["a", "b"])
+    (tmp_path / "images").mkdir()
+    for number, name in enumerate(("a", "b")):
+        striped((20, 30), (90 + number, 0, 0)).save(tmp_path / "images" / name, "PNG")
+    reader = ManifestReader(replace(config, modality="image"))
+    records = reader.index().records
+    assert records["record"].tolist() == ["a", "b"]
+    assert reader.read(records, reader.fit(records)).readable.all()
+
+
+def test_paths_of_another_system_are_found_and_counted(tmp_path: Path) -> None:
+    config = write_images(tmp_path, ["deep/a.png", "Zo\u00eb.png", "c.png"])
+    names = ["deep\\a.PNG", "Zoe\u0308.png", "c.png"]
+    lines = [f"{name},{sex}" for name, sex in zip(names, "fmf", strict=True)]
+    (tmp_path / "faces.csv").write_text("\n".join(["image,gender", *lines]), encoding="utf-8")
+    reader = ManifestReader(config)
+    index = reader.index()
+    assert index.records["record"].tolist() == ["deep/a.png", "Zo\u00eb.png", "c.png"]
+    assert index.notes[-1] == "2 paths differ from their files in case, accents or slashes."
+    assert reader.read(index.records, reader.fit(index.records)).readable.all()
+
+
+def test_path_of_several_files_is_refused(tmp_path: Path) -> None:
+    config = write_images(tmp_path, ["a.png", "A.png", "c.png"])
+    (tmp_path / "faces.csv").write_text("image,gender\na.PNG,f\nc.png,m\n")
+    assert "1 paths could mean several files: a.PNG" in error_message(config)
+
+
+def test_wrong_root_is_refused_before_any_picture_is_read(tmp_path: Path) -> None:
+    config = write_images(tmp_path, [f"{n}.png" for n in range(9)])
+    message = error_message(replace(config, root=str(tmp_path)))
+    assert f"prepare.manifest.root: 0 of the first 9 pictures are in {tmp_path}\n" in message
+    assert (
+        f"hint: the pictures are in {tmp_path}/images: set prepare.manifest.root to it" in message
+    )
+
+
 @pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd.png", "a/../../secret.png", "."])
 def test_path_outside_the_root_is_refused(tmp_path: Path, path: str) -> None:
     config = write_images(tmp_path, ["a.png", "b.png"])
