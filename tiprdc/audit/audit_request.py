@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tiprdc.datasets.dialect import Dialect
 from tiprdc.errors import TiprdcError
 
 SECTION = "prepare.manifest"
@@ -36,6 +37,7 @@ class AuditRequest:
         output: The output that is sent; None: the only one, or the only vector.
         pooling: What becomes of an output for each token: mean, cls or none.
         seed: Seed of the split into attackers' people.
+        dialect: How the manifest is written, if it is a text file.
     """
 
     models: tuple[Path, ...]
@@ -56,6 +58,7 @@ class AuditRequest:
     output: str | None = None
     pooling: str | None = None
     seed: int = 0
+    dialect: Dialect = field(default_factory=Dialect)
 
 
 @contextmanager

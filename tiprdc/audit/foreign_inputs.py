@@ -57,7 +57,8 @@ def load_evidence(
     runs = {path: choose_output(model, request, modality) for path, model in models.items()}
     pictures, size = _pictures(request, models) if modality == "image" else ({}, _UNUSED_SIZE)
     with option_names_in_errors():
-        reader = ManifestReader(reader_config(request, modality, size, first, contract))
+        config = reader_config(request, modality, size, first, contract)
+        reader = ManifestReader(config, numbers_only=True)
         index = reader.index()
         named = index.records["split"].tolist() if request.split else None
         split = split_people(index.records["person"].tolist(), request.seed, named)

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiprdc.audit.audit_request import SECTION, AuditRequest
-from tiprdc.audit.foreign_tables import input_columns
+from tiprdc.audit.foreign_tables import input_columns, text_columns
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from tiprdc.datasets.names import ADD_HEADER, list_names, looks_like_record
 from tiprdc.datasets.reader import Fitted, count_reasons
 from tiprdc.datasets.schema import Modality
-from tiprdc.datasets.table_files import first_names, read_table
+from tiprdc.datasets.table_files import Source, first_names, read_source
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract
 from tiprdc.sandbox.model_info import ModelInfo
@@ -47,30 +48,40 @@ def reader_config(
     if not x and modality == "table" and contract:
         x = tuple(column.name for column in contract.columns)
     elif modality == "table":
-        x = tuple(input_columns(model, x, _column_names(request)))
+        x = tuple(input_columns(model, x, map(str, _read_manifest(request).table.columns)))
     if not x and modality != "table":
         x = (_usual_input_column(request, modality),)
+    columns = contract.columns if contract else ()
+    categories = {column.name for column in columns if column.categories}
+    texts = set() if contract else text_columns(model, x)
     root = request.root or request.data.parent
     return ManifestConfig(
         path=str(request.data), root=str(root), modality=modality, x=x, private=request.private,
         utility=request.utility, person=request.person, split=request.split, size=size,
+        encoding=request.dialect.encoding, delimiter=request.dialect.delimiter,
+        decimal=request.dialect.decimal, quotes=request.dialect.quotes,
+        categorical=tuple(name for name in x if name in categories | texts),
     )  # fmt: skip
 
 
 def _usual_input_column(request: AuditRequest, modality: Modality) -> str:
     usual = ("image", "picture", "path", "file") if modality == "image" else ("text", "post")
-    names = _column_names(request)
+    source = _read_manifest(request)
+    columns = {str(name): source.table[name] for name in source.table.columns}
     for name in usual:
-        if name in names:
+        if name in columns:
             return name
+    shown = not source.has_header or not looks_like_record(columns.items())
     raise ConfigError(
         "--x", f"no column is named, and none is called {' or '.join(usual)}",
-        f"the column of the {modality}s: one of {', '.join(names[:30])}",
+        f"the column of the {modality}s" + (f": one of {list_names(columns)}" if shown else ""),
+        "" if shown else f"the file seems to have no header: {ADD_HEADER}",
     )  # fmt: skip
 
 
-def _column_names(request: AuditRequest) -> list[str]:
-    return [str(name) for name in read_table(request.data, f"{SECTION}.path").columns]
+def _read_manifest(request: AuditRequest) -> Source:
+    key = f"{SECTION}."
+    return read_source(request.data, f"{key}path", request.dialect, key)
 
 
 def read_records(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,7 +79,7 @@ def table_adapter(model: ModelInfo, fitted: Fitted) -> TableAdapter:
     return TableAdapter(columns=fitted.columns, inputs=inputs)
 
 
-def input_columns(model: ModelInfo, stated: Sequence[str], available: Sequence[str]) -> list[str]:
+def input_columns(model: ModelInfo, stated: Sequence[str], available: Iterable[str]) -> list[str]:
     """The columns that the inputs of a model name, in their order; empty for a matrix.
 
     Args:
@@ -112,6 +112,12 @@ def input_columns(model: ModelInfo, stated: Sequence[str], available: Sequence[s
     return [columns[_plain(tensor.name)] for tensor in model.inputs]
 
 
+def text_columns(model: ModelInfo, columns: Sequence[str]) -> set[str]:
+    """Those of some columns that the model takes as texts."""
+    texts = {_plain(tensor.name) for tensor in model.inputs if tensor.dtype == TEXT}
+    return {name for name in columns if _plain(name) in texts}
+
+
 def fit_columns(
     reader: ManifestReader,
     records: pd.DataFrame,
@@ -132,9 +138,8 @@ def fit_columns(
         DataError: A column is text where the model takes numbers, or there are more or fewer
             columns than the model takes.
     """
-    texts = {_plain(tensor.name) for tensor in model.inputs if tensor.dtype == TEXT}
-    text_columns = [name for name in _inputs(train) if _plain(name[len(PREFIX) :]) in texts]
-    numbers = train.drop(columns=text_columns)
+    texts = text_columns(model, [name[len(PREFIX) :] for name in _inputs(train)])
+    numbers = train.drop(columns=[f"{PREFIX}{name}" for name in texts])
     fitted = reader.fit(numbers) if _inputs(numbers) else Fitted(shape=(0,))
     if contract:
         columns = _contract_columns(contract)

@@ -1,11 +1,13 @@
 """Encodes the values of one table column as the numbers that an extractor takes, without pandas.
 
-`prepare` (with pandas) and devices (without) parse texts differently, but both encode with these
-two functions, so an extractor gets the same numbers in training and on a device.
+`prepare` (with pandas) and devices (without) read numbers and encode columns with these functions,
+so an extractor gets the same numbers in training and on a device.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -13,6 +15,24 @@ from numpy.typing import ArrayLike, NDArray
 
 MISSING = ("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL")
 """Texts that mean a missing value in a file."""
+_NUMBER = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+_MAX_NUMBER = float(np.finfo(np.float32).max)
+
+
+def parse_number(text: str, decimal: str = ".") -> float:
+    """The number that a text is; NaN if it is none, or is beyond float32.
+
+    Narrower than Python's float: no underscores, no digits of other scripts, no words.
+
+    Args:
+        text: A cell.
+        decimal: What separates decimals, `.` or `,`. With a comma, a text with a point is no
+            number: it may separate thousands.
+    """
+    if decimal == ",":
+        text = text.replace(".", " ").replace(",", ".")
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return number if abs(number) <= _MAX_NUMBER else math.nan
 
 
 def encode_numbers(values: ArrayLike, mean: float) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ The input is a column of image paths, a column of texts, or the columns of a tab
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -13,17 +14,21 @@ import pandas as pd
 from msgspec import Meta
 
 from tiprdc.datasets import manifest_images, manifest_inputs
+from tiprdc.datasets.attribute_classes import read_attribute, refuse_gaps, require_text
+from tiprdc.datasets.column_kinds import is_categorical
+from tiprdc.datasets.dialect import Decimals, Dialect, QuoteRule, check_dialect
 from tiprdc.datasets.image_columns import find_pictures, has_bytes
 from tiprdc.datasets.image_paths import is_path
 from tiprdc.datasets.images import BACKGROUNDS
-from tiprdc.datasets.manifest_inputs import PREFIX, guess_modality
+from tiprdc.datasets.manifest_inputs import PREFIX
+from tiprdc.datasets.modality import guess_modality
+from tiprdc.datasets.names import refuse_absent_column, refuse_absent_field
 from tiprdc.datasets.reader import RESERVED, Batch, Fitted, Index, Reader
-from tiprdc.datasets.schema import Attribute, Modality
-from tiprdc.datasets.table_files import Source, read_table, require_columns
-from tiprdc.errors import ConfigError, DataError
+from tiprdc.datasets.schema import Modality
+from tiprdc.datasets.table_files import Source, read_source
+from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.settings import Settings
 
-MAX_CLASSES = 50
 UTILITY = "Attributes that stand for unknown tasks; one that is also private counts as private."
 """Description of `utility` in the settings of a published data set."""
 
@@ -35,8 +40,29 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
 
     path: Annotated[
         str,
-        Meta(description="CSV or TSV (also .gz, .xz) or Parquet file, UTF-8, one row a record."),
+        Meta(description="CSV or TSV (also .gz, .xz) or Parquet file, one row a record."),
     ] = "data/example/manifest.csv"
+    encoding: Annotated[
+        str, Meta(description="Encoding of a text file: utf-8, utf-16, cp1252 or another.")
+    ] = "utf-8"
+    delimiter: Annotated[
+        str | None,
+        Meta(
+            description="What separates fields: one letter such as ; or |, or tab; null: a comma "
+            "in .csv, a tabulator in .tsv.",
+        ),
+    ] = None
+    decimal: Annotated[
+        Decimals, Meta(description="What separates the decimals of a table's numbers.")
+    ] = "."
+    quotes: Annotated[
+        QuoteRule,
+        Meta(
+            description="Quotation marks. enclose: around fields, which may have line breaks. "
+            "literal: letters like others, and each line is a row. auto: enclose, but a file in "
+            "which they would swallow rows is refused.",
+        ),
+    ] = "auto"
     root: Annotated[
         str, Meta(description="Folder that picture paths are relative to; DVC watches it.")
     ] = "data/example"
@@ -51,6 +77,13 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
             "table; empty: a table of all columns without another role.",
         ),
     ] = ("image",)
+    categorical: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Input columns of a table whose values are categories even if they look "
+            "like numbers, such as postcodes.",
+        ),
+    ] = ()
     private: Annotated[
         tuple[str, ...],
         Meta(min_length=1, description="Columns to hide, 2 to 50 classes each."),
@@ -106,11 +139,26 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
                 )  # fmt: skip
         if self.modality in ("image", "text") and len(self.x) != 1:
             raise ConfigError(f"{where}.x", list(self.x), f"one column for {self.modality}")
+        check_dialect(self.dialect, f"{where}.")
+        for name in self.categorical:
+            if self.x and name not in self.x:
+                raise ConfigError(
+                    f"{where}.categorical", f"{name!r}, which is not an input", "columns of x",
+                    suggestion(name, self.x),
+                )  # fmt: skip
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All attribute columns, each once."""
         return tuple(dict.fromkeys((*self.private, *self.utility)))
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the file is written, if it is a text file."""
+        return Dialect(
+            delimiter=self.delimiter, encoding=self.encoding, decimal=self.decimal,
+            quotes=self.quotes,
+        )  # fmt: skip
 
 
 def check_labels(where: str, private: Sequence[str], utility: Sequence[str]) -> None:
@@ -150,6 +198,7 @@ class ManifestReader(Reader):
         config: Which column is what.
         section: The section of params.yaml, for messages.
         load: Returns the table; called once, on the driver. None reads the file at `config.path`.
+        numbers_only: Whether a column of categories is of no use, so that no message advises it.
     """
 
     def __init__(
@@ -157,11 +206,15 @@ class ManifestReader(Reader):
         config: ManifestConfig,
         section: str = "prepare.manifest",
         load: Callable[[], Source] | None = None,
+        *,
+        numbers_only: bool = False,
     ) -> None:
+        self._numbers_only = numbers_only
         self.config, self.section, self.load = config, section, load
         self.path = Path(config.path).resolve()
         self.root = Path(config.root).resolve()
         self.modality: Modality = "table" if config.modality == "auto" else config.modality
+        self._categorical: frozenset[str] = frozenset()
 
     def index(self) -> Index:
         source = self.load() if self.load else self._read_file()
@@ -172,13 +225,17 @@ class ManifestReader(Reader):
         if pictures is not None and config.modality in ("auto", "image"):
             table, self.modality = table.assign(**{inputs[0]: pictures}), "image"
         elif config.modality == "auto":
-            self.modality = guess_modality(table[inputs])
+            self.modality = guess_modality(table[inputs], self.root, self.section)
+        if self.modality == "table":
+            self._categorical = self._find_categorical(table, inputs)
+        elif self.modality == "text" or pictures is None:
+            require_text(table, inputs[0], f"{self.section}.x")
         columns: dict[str, pd.Series[str]] = {"record": self._record_names(table, inputs)}
         numbers = pd.Series(range(len(table))).astype(str)
         columns["person"] = self._column_or_default(table, "person", numbers)
         if config.split and source.has_official_split:
             columns["split"] = self._column_or_default(table, "split", pd.Series(dtype=str))
-        attributes = [self._attribute(table, name) for name in config.labels]
+        attributes = [read_attribute(table, name, self._key_of(name)) for name in config.labels]
         for attribute in attributes:
             class_numbers = {name: number for number, name in enumerate(attribute.classes)}
             columns[attribute.name] = table[attribute.name].str.strip().map(class_numbers)
@@ -200,30 +257,62 @@ class ManifestReader(Reader):
             return Fitted(shape=shape, background=BACKGROUNDS[config.background])
         if self.modality == "text":
             return manifest_inputs.fit_texts(records, config.vocabulary, config.length)
-        return manifest_inputs.fit_table(records, f"{self.section}.x")
+        where = f"{self.section}.x"
+        return manifest_inputs.fit_table(records, where, self._categorical, config.decimal)
 
     def read(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
         if self.modality == "image":
             return manifest_images.read_images(records, fitted, self.root, self.section)
         if self.modality == "text":
             return manifest_inputs.read_texts(records, fitted)
-        return manifest_inputs.read_columns(records, fitted)
+        return manifest_inputs.read_columns(records, fitted, self.config.decimal)
+
+    @property
+    def _settings_key(self) -> str:
+        """Prefix of the keys that say how the file is read; published data sets have none."""
+        prefix = ManifestConfig.params_key
+        return f"{prefix}." if self.section == prefix else ""
+
+    @property
+    def _hint_keys(self) -> tuple[str, str]:
+        """Keys of the decimal mark and of the categorical columns; empty where there is none."""
+        key = self._settings_key
+        return key and f"{key}decimal", "" if self._numbers_only else key and f"{key}categorical"
 
     def _read_file(self) -> Source:
-        table = read_table(self.path, f"{self.section}.path")
-        table.index = pd.Index([f"row {row + 1}" for row in range(len(table))])
-        notes = () if self.config.person else ("No person column: each record is a person.",)
-        return Source(table=table, notes=notes)
+        where = f"{self.section}.path"
+        source = read_source(self.path, where, self.config.dialect, self._settings_key)
+        source.table.index = pd.Index([f"row {row + 1}" for row in range(len(source.table))])
+        alone = () if self.config.person else ("No person column: each record is a person.",)
+        return replace(source, notes=(*alone, *source.notes))
 
     def _require_columns(self, source: Source) -> None:
         config = self.config
         columns = {"x": config.x, "private": config.private, "utility": config.utility}
+        columns["categorical"] = config.categorical
         columns["person"] = (config.person,) if config.person else ()
         has_split = config.split and source.has_official_split
         columns["split"] = (config.split,) if config.split and has_split else ()
-        available = [str(name) for name in source.table.columns]
+        available = {str(name): source.table[name] for name in source.table.columns}
         for key, names in columns.items():
-            require_columns(names, available, self.path.name, f"{self.section}.{key}")
+            for name in names:
+                where = f"{self.section}.{key}"
+                if source.has_header:
+                    refuse_absent_field(name, available, self.path.name, where)
+                else:
+                    refuse_absent_column(name, available, self.path.name, where)
+
+    def _find_categorical(self, table: pd.DataFrame, inputs: Sequence[str]) -> frozenset[str]:
+        """Input columns that have categories; the others have numbers."""
+        where, decimal = f"{self.section}.x", self.config.decimal
+        for name in inputs:
+            require_text(table, name, where)
+        return frozenset(
+            name
+            for name in inputs
+            if name in self.config.categorical
+            or is_categorical(name, table[name], where, decimal, self._hint_keys)
+        )
 
     def _other_columns(self, table: pd.DataFrame) -> list[str]:
         used = {*self.config.labels, self.config.person, self.config.split}
@@ -251,39 +340,11 @@ class ManifestReader(Reader):
         name = getattr(self.config, key)
         if name is None:
             return default
-        self._refuse_gaps(table, name, key)
+        require_text(table, name, f"{self.section}.{key}")
+        refuse_gaps(table, name, f"{self.section}.{key}")
         values: pd.Series[str] = table[name]
         return values.str.strip()
 
-    def _attribute(self, table: pd.DataFrame, name: str) -> Attribute:
-        key = "private" if name in self.config.private else "utility"
-        self._refuse_gaps(table, name, key)
-        classes = set(table[name].str.strip())
-        if not 2 <= len(classes) <= MAX_CLASSES:
-            raise DataError(
-                f"{self.section}.{key}",
-                f"{name!r} has {len(classes):,} {'class' if len(classes) == 1 else 'classes'}",
-                f"2 to {MAX_CLASSES} classes",
-                f"add a column that groups {name!r} (under 30 or not, say) and name that column"
-                if len(classes) > 1
-                else "everybody has the same class, so there is nothing to learn: name another",
-            )
-        return Attribute(name=name, classes=tuple(_sort_classes(classes)))
-
-    def _refuse_gaps(self, table: pd.DataFrame, name: str, key: str) -> None:
-        gaps = int(table[name].isna().sum())
-        if gaps:
-            raise DataError(
-                f"{self.section}.{key}",
-                f"{name!r} is empty or NaN in {gaps:,} of {len(table):,} rows",
-                "a value in every row",
-                "fill these rows in or delete them",
-            )
-
-
-def _sort_classes(classes: set[str]) -> list[str]:
-    """By value where all are numbers, else by name."""
-    try:
-        return sorted(classes, key=lambda name: (float(name), name))
-    except ValueError:
-        return sorted(classes)
+    def _key_of(self, label: str) -> str:
+        key = "private" if label in self.config.private else "utility"
+        return f"{self.section}.{key}"

@@ -5,27 +5,18 @@ Input columns of an index are named `x:NAME`, so that none collides with an attr
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
 from tiprdc.datasets import tokenizer
-from tiprdc.datasets.image_paths import SUFFIXES
+from tiprdc.datasets.attribute_classes import count_spellings
 from tiprdc.datasets.rare_categories import drop_rare_categories
 from tiprdc.datasets.reader import Batch, Fitted
-from tiprdc.datasets.schema import Modality
 from tiprdc.datasets.tables import encode_column, fit_column
 
 PREFIX = "x:"
-
-
-def guess_modality(inputs: pd.DataFrame) -> Modality:
-    """Several columns are a table; one is images, texts or a table, depending on its values."""
-    if inputs.shape[1] > 1:
-        return "table"
-    sample = inputs.iloc[:, 0].dropna().head(1000)
-    if sample.str.lower().str.endswith(SUFFIXES).mean() > 0.9:
-        return "image"
-    return "text" if sample.str.strip().str.contains(r"\s").mean() > 0.5 else "table"
 
 
 def input_columns(records: pd.DataFrame) -> list[str]:
@@ -49,20 +40,27 @@ def fit_texts(records: pd.DataFrame, vocabulary: int, length: int) -> Fitted:
     return Fitted(shape=(length,), tokenizer=trained, vocabulary_size=size)
 
 
-def fit_table(records: pd.DataFrame, where: str) -> Fitted:
+def fit_table(
+    records: pd.DataFrame, where: str, categorical: Collection[str], decimal: str
+) -> Fitted:
     """Fit every input column.
 
     Args:
         records: Rows of the index.
         where: The key that names the columns, for messages.
+        categorical: Names of the columns that have categories.
+        decimal: What separates the decimals of numbers.
 
     Raises:
         DataError: A column is empty, holds free text or has no category that people share.
     """
     columns = tuple(
-        fit_column(name.removeprefix(PREFIX), records[name], where)
+        fit_column(
+            name.removeprefix(PREFIX), records[name], where,
+            categorical=name.removeprefix(PREFIX) in categorical, decimal=decimal,
+        )
         for name in input_columns(records)
-    )
+    )  # fmt: skip
     gaps = {c.name: int(records[PREFIX + c.name].isna().sum()) for c in columns}
     notes = [f"{n:,} missing in {name} (extractor-train)" for name, n in gaps.items() if n]
     common = tuple(
@@ -75,6 +73,9 @@ def fit_table(records: pd.DataFrame, where: str) -> Fitted:
                 f"{rare:,} categories of {column.name} of fewer than {tokenizer.MIN_PEOPLE} people "
                 "count as any other"
             )
+        repeats = count_spellings(kept.categories)
+        if repeats:
+            notes.append(f"{repeats:,} categories of {kept.name} differ from others in spelling")
     return Fitted(shape=(len(common),), columns=common, notes=tuple(notes))
 
 
@@ -85,7 +86,7 @@ def read_texts(records: pd.DataFrame, fitted: Fitted) -> Batch:
     return Batch(x=x, readable=x[:, 0] > 0)
 
 
-def read_columns(records: pd.DataFrame, fitted: Fitted) -> Batch:
+def read_columns(records: pd.DataFrame, fitted: Fitted, decimal: str) -> Batch:
     """Encode the columns of a table; every row is readable."""
-    encoded = [encode_column(c, records[PREFIX + c.name]) for c in fitted.columns]
+    encoded = [encode_column(c, records[PREFIX + c.name], decimal) for c in fitted.columns]
     return Batch(x=np.stack(encoded, axis=1), readable=np.ones(len(records), dtype=bool))

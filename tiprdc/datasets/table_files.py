@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pandas as pd
-import pyarrow as pa
 
 from tiprdc.datasets.column_encoding import MISSING
+from tiprdc.datasets.delimited import read_delimited, refuse_invalid_rows
+from tiprdc.datasets.dialect import SEPARATORS, Dialect
+from tiprdc.datasets.names import list_names, refuse_absent_column
+from tiprdc.datasets.parquet_columns import read_parquet
+from tiprdc.datasets.text_encoding import UTF8, Location, decode, encoding_hint, is_unicode
 from tiprdc.errors import DataError, suggestion
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_COMPRESSIONS = (".gz", ".xz")
-_FILE_TYPES = "a .csv or .tsv file (also .gz or .xz), or a .parquet file, in UTF-8"
+_OPENERS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+_FILE_TYPES = "a .csv or .tsv file (also .gz or .xz), or a .parquet file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,43 +29,51 @@ class Source:
     """The tabular files of a data set, read before any record is opened.
 
     Args:
-        table: One row a record, all columns text. The index names the records in messages.
+        table: One row a record, all columns text; columns of Parquet that are no text hold
+            `NotText`. The index names the records in messages.
         notes: Remarks about the files for the report.
         has_official_split: Whether the column of official splits, where one is named, is used.
+        has_header: Whether the names of the columns are a line of a text file, which may be a
+            record.
     """
 
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
     has_official_split: bool = True
+    has_header: bool = False
 
 
-def read_table(path: Path, where: str) -> pd.DataFrame:
+def read_source(path: Path, where: str, dialect: Dialect | None = None, key: str = "") -> Source:
     """Read a table with all columns as text, missing where the file has nothing, NA or NaN.
 
     Args:
         path: The file.
         where: The key that names it, for messages.
+        dialect: How a text file is written; None: commas or tabulators, in UTF-8.
+        key: Prefix of the keys of the dialect, for hints; empty where it has none.
 
     Raises:
-        DataError: The file does not exist, is of an unknown type, empty or broken, or has two
-            columns of one name.
+        DataError: The file does not exist, is of an unknown type, empty or broken, has rows of
+            different lengths, or two columns of one name.
     """
     if not path.is_file():
         _refuse_absent(path, where, _FILE_TYPES)
     endings = [ending.lower() for ending in path.suffixes]
-    kind = endings[-2] if endings[-1:] and endings[-1] in _COMPRESSIONS and endings[1:] else ""
+    kind = endings[-2] if endings[-1:] and endings[-1] in _OPENERS and endings[1:] else ""
     kind = kind or (endings[-1] if endings else "")
     if kind == ".parquet" and endings[-1] == kind:
-        table = _read_parquet(path, where)
-    elif kind in _SEPARATORS:
-        table = _read_text(path, _SEPARATORS[kind], where)
+        source = Source(table=read_parquet(path, where))
+    elif kind in SEPARATORS:
+        source = _read_text(path, kind, dialect or Dialect(), Location(where, path.name, key))
     else:
         raise DataError(
             where, f"{path.name} is of an unknown type", _FILE_TYPES, "convert the file"
         )
-    if table.empty:
-        _refuse_empty(path, where)
-    return table
+    if source.table.empty:
+        raise DataError(
+            where, f"{path.name} is empty", "a header and at least one row", "add rows to the file"
+        )
+    return source
 
 
 def read_lines(path: Path, where: str) -> list[str]:
@@ -78,14 +88,17 @@ def read_lines(path: Path, where: str) -> list[str]:
     """
     if not path.is_file():
         _refuse_absent(path, where, "a text file in UTF-8")
-    try:
-        # Only a line feed ends a line: tweets contain Unicode's other separators.
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        _refuse_encoding(path, where, f"byte {error.start + 1:,}")
+    data, location = path.read_bytes(), Location(where, path.name)
+    # Only a line feed ends a line: tweets contain Unicode's other separators.
+    text = decode(data, UTF8, location).replace("\r\n", "\n")
     if not text.strip():
         raise DataError(where, f"{path.name} is empty", "at least one line", "copy the file again")
-    return text.removesuffix("\n").split("\n")
+    lines = text.removesuffix("\n").split("\n")
+    if not is_unicode(text):
+        number = next(n for n, line in enumerate(lines, start=1) if not is_unicode(line))
+        given = f"{path.name}, line {number:,}, is not UTF-8"
+        raise DataError(where, given, "text in UTF-8", encoding_hint(data, location))
+    return lines
 
 
 def require_columns(names: Iterable[str], available: Iterable[str], file: str, where: str) -> None:
@@ -102,10 +115,7 @@ def require_columns(names: Iterable[str], available: Iterable[str], file: str, w
     """
     columns = list(available)
     for name in names:
-        if name not in columns:
-            listed = ", ".join(columns[:30]) + (", ..." if len(columns) > 30 else "")
-            near = suggestion(name, columns)
-            raise DataError(where, f"{file} has no column {name!r}", f"one of {listed}", near)
+        refuse_absent_column(name, columns, file, where)
 
 
 def refuse_duplicates(images: Iterable[str], file: str, where: str) -> None:
@@ -127,103 +137,35 @@ def refuse_duplicates(images: Iterable[str], file: str, where: str) -> None:
 
 def first_names(names: Iterable[str]) -> str:
     """The first five of these names, and the number of the others, for messages."""
-    listed = list(names)
-    return ", ".join(listed[:5]) + (f" and {len(listed) - 5:,} more" if len(listed) > 5 else "")
+    return list_names(names, 5)
 
 
-def _read_text(path: Path, separator: str, where: str) -> pd.DataFrame:
-    options: dict[str, Any] = {
-        "sep": separator,
-        "dtype": str,
-        "encoding": "utf-8",
-        "keep_default_na": False,
-        "skipinitialspace": True,
-    }
+def _read_text(path: Path, ending: str, dialect: Dialect, location: Location) -> Source:
     try:
-        header = pd.read_csv(path, header=None, nrows=1, **options)
-        names = [str(name).strip() for name in header.iloc[0]]
-        _refuse_bad_names(names, path, where)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table: pd.DataFrame = pd.read_csv(
-                path, header=0, names=names, index_col=False, na_values=list(MISSING), **options
-            )
-        return table
-    except pd.errors.EmptyDataError:
-        _refuse_empty(path, where)
-    except UnicodeDecodeError as error:
-        _refuse_encoding(path, where, f"byte {error.start:,} of a block")
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        # pandas names line and field numbers here, never a field's content.
-        longer = isinstance(error, pd.errors.ParserWarning)
-        reason = "longer than the header" if longer else str(error).strip().rpartition("error: ")[2]
-        raise DataError(
-            where,
-            f"{path.name} has rows of unequal length ({reason})",
-            "the same number of fields in every row",
-            "quote fields that contain the separator, a line break or a quote",
-        ) from None
+        data = _OPENERS.get(path.suffix.lower(), bytes)(path.read_bytes())
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error):
         raise DataError(
-            where, f"{path.name} is truncated or corrupt", hint="copy the file again"
+            location.where, f"{path.name} is truncated or corrupt", hint="copy the file again"
         ) from None
-
-
-def _read_parquet(path: Path, where: str) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (pa.ArrowException, OSError):
+    except OSError as error:
         raise DataError(
-            where, f"{path.name} is not a readable Parquet file", _FILE_TYPES, "copy the file again"
-        ) from None
-    names = [str(name) for name in table.columns]
-    _refuse_bad_names(names, path, where)
-    columns = [_as_text(table[column]) for column in table.columns]
-    return pd.DataFrame(dict(zip(names, columns, strict=True)))
+            location.where, f"{path.name} cannot be read ({type(error).__name__})",
+            hint="check its permissions",
+        ) from None  # fmt: skip
+    table = read_delimited(data, dialect.separator(ending), dialect, location)
+    refuse_invalid_rows(table, data, location)
+    columns = {name: _present(pd.Series(table.column(name), dtype="str")) for name in table.names}
+    spanning = f"{table.multiline:,} rows span several lines, between quotation marks."
+    return Source(
+        table=pd.DataFrame(columns), notes=(spanning,) if table.rowlike else (), has_header=True
+    )
 
 
-def _as_text(values: pd.Series[Any]) -> pd.Series[str]:
-    """The texts that a CSV would contain: 1, not 1.0, for whole numbers in a column with gaps."""
-    present = values.dropna()
-    whole = pd.api.types.is_float_dtype(values) and bool((present == present.round()).all())
-    text = (values.astype("Int64") if whole else values).astype(str).str.strip()
-    return text.where(values.notna() & ~text.isin(MISSING))
-
-
-def _refuse_bad_names(names: list[str], path: Path, where: str) -> None:
-    if "" in names:
-        raise DataError(
-            where,
-            f"column {names.index('') + 1} of {path.name} has no name",
-            "a different name for each column",
-            "name or delete it (pandas writes such a column unless index=False)",
-        )
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError(
-            where,
-            f"{path.name} has two columns named {repeated[0]!r}",
-            "a different name for each column",
-            "rename or delete one",
-        )
+def _present(values: pd.Series[str]) -> pd.Series[str]:
+    return values.where(~values.str.strip().isin(MISSING))
 
 
 def _refuse_absent(path: Path, where: str, expected: str) -> NoReturn:
     near = suggestion(path.name, [p.name for p in path.parent.glob("*") if p.is_file()])
     given = f"{path} is a folder" if path.is_dir() else f"{path} does not exist"
     raise DataError(where, given, expected, near or "check the path")
-
-
-def _refuse_encoding(path: Path, where: str, first: str) -> NoReturn:
-    raise DataError(
-        where,
-        f"{path.name} is not UTF-8 (first at {first})",
-        "text in UTF-8",
-        "convert it: iconv -f latin1 -t utf-8 OLD > NEW",
-    ) from None
-
-
-def _refuse_empty(path: Path, where: str) -> NoReturn:
-    raise DataError(
-        where, f"{path.name} is empty", "a header and at least one row", "add rows to the file"
-    )

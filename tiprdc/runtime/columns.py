@@ -12,15 +12,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.datasets.column_encoding import MISSING, encode_categories, encode_numbers
-from tiprdc.errors import DataError, suggestion
+from tiprdc.datasets.column_encoding import (
+    MISSING,
+    encode_categories,
+    encode_numbers,
+    parse_number,
+)
+from tiprdc.datasets.names import refuse_absent_column
+from tiprdc.errors import DataError
 from tiprdc.formats.manifest import InputColumn
-
-_MAX_NUMBER = float(np.finfo(np.float32).max)
 
 
 def encode_columns(
-    columns: Sequence[InputColumn], table: Mapping[str, Sequence[object]]
+    columns: Sequence[InputColumn], table: Mapping[str, Sequence[object]], decimal: str = "."
 ) -> tuple[NDArray[np.float32], dict[int, str]]:
     """Encode B rows of texts or numbers.
 
@@ -28,6 +32,7 @@ def encode_columns(
         columns: Input columns of the release, in order.
         table: Column name -> B values; None, NaN or a text of `MISSING` is a missing value. Other
             columns are ignored.
+        decimal: What separates the decimals of numbers that are texts.
 
     Returns:
         `[B, F]` float32; and row -> the first column in which it has no valid number. The encoded
@@ -36,7 +41,7 @@ def encode_columns(
     Raises:
         DataError: A column is absent, or the columns differ in length.
     """
-    require_columns(columns, table)
+    _require_columns(columns, table)
     lengths = {len(table[column.name]) for column in columns}
     if len(lengths) > 1:
         raise DataError("table", "its columns are of different lengths")
@@ -48,7 +53,7 @@ def encode_columns(
             texts = (None if value is None else str(value) for value in values)
             x[:, position] = encode_categories(texts, column.categories)
             continue
-        numbers = [_parse_number(value) for value in values]
+        numbers = [_parse_number(value, decimal) for value in values]
         x[:, position] = encode_numbers(numbers, column.mean)
         for row, (value, number) in enumerate(zip(values, numbers, strict=True)):
             if value is not None and math.isnan(number):
@@ -56,18 +61,9 @@ def encode_columns(
     return x, invalid
 
 
-def require_columns(columns: Sequence[InputColumn], table: Mapping[str, object]) -> None:
-    """Refuse a table that lacks a column.
-
-    Raises:
-        DataError: Lists the columns of the table, and suggests the nearest.
-    """
+def _require_columns(columns: Sequence[InputColumn], table: Mapping[str, object]) -> None:
     for column in columns:
-        if column.name not in table:
-            raise DataError(
-                "table", f"no column {column.name!r}", f"one of {', '.join(list(table)[:30])}",
-                suggestion(column.name, table),
-            )  # fmt: skip
+        refuse_absent_column(column.name, table, "the table", "table")
 
 
 def is_missing(value: object) -> bool:
@@ -77,11 +73,6 @@ def is_missing(value: object) -> bool:
     return value is None or value != value  # only NaN differs from itself
 
 
-def _parse_number(value: object) -> float:
+def _parse_number(value: object, decimal: str) -> float:
     """A number within float32, or NaN."""
-    try:
-        # Python also reads 1_000, which is not a number in a table.
-        number = math.nan if "_" in str(value) else float(str(value))
-    except ValueError:
-        return math.nan
-    return number if abs(number) <= _MAX_NUMBER else math.nan
+    return parse_number(str(value), decimal if isinstance(value, str) else ".")

@@ -17,14 +17,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tiprdc.datasets.dialect import SEPARATORS, Dialect
 from tiprdc.datasets.images import ImageError
+from tiprdc.datasets.text_encoding import is_unicode
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import Contract
-from tiprdc.runtime.columns import encode_columns, is_missing, require_columns
+from tiprdc.runtime.columns import encode_columns, is_missing
 from tiprdc.runtime.extractor import ExtractorInput
 from tiprdc.runtime.image_files import image_decoder, list_images
-from tiprdc.runtime.text_files import SEPARATORS, CsvTable, is_unicode, read_lines, row_numbers
+from tiprdc.runtime.text_files import CsvTable, read_lines, row_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,12 @@ class RecordSource(ABC):
 
 
 def open_records(
-    path: Path, contract: Contract, *, column: str | None = None, id_column: str | None = None
+    path: Path,
+    contract: Contract,
+    *,
+    column: str | None = None,
+    id_column: str | None = None,
+    dialect: Dialect | None = None,
 ) -> RecordSource:
     """Open the records at a path for a release.
 
@@ -81,6 +88,7 @@ def open_records(
         contract: Of the release.
         column: For texts in a table, the column of texts.
         id_column: In a table, the column of the records' names; else they are numbered from 1.
+        dialect: How a text file is written; None: as its ending says, in UTF-8.
 
     Raises:
         DataError: There are no such records at the path.
@@ -100,8 +108,8 @@ def open_records(
         if column is not None:
             given = f"{sanitize(column)!r}, but the release takes the columns of a table"
             raise ConfigError("--column", given, "only for a release that takes texts")
-        return TableRecords(path, contract, id_column)
-    return TextRecords(path, column, id_column)
+        return TableRecords(path, contract, id_column, dialect or Dialect())
+    return TextRecords(path, column, id_column, dialect or Dialect())
 
 
 class ImageRecords(RecordSource):
@@ -134,22 +142,24 @@ class ImageRecords(RecordSource):
 class TextRecords(RecordSource):
     """One text a line, or one a row in a column of a table."""
 
-    def __init__(self, path: Path, column: str | None, id_column: str | None) -> None:
+    def __init__(
+        self, path: Path, column: str | None, id_column: str | None, dialect: Dialect
+    ) -> None:
         if path.suffix.lower() in SEPARATORS:
             if column is None:
                 raise ConfigError("--column", "not given", "the column that contains the texts")
-            table = CsvTable(path)
+            table = CsvTable(path, dialect)
             self._texts, self._invalid = table.column(column), dict(table.invalid)
             self.ids = table.ids(id_column)
         else:
-            self._texts, self._invalid = read_lines(path), {}
+            self._texts, self._invalid = read_lines(path, dialect), {}
             self.ids = row_numbers(len(self._texts))
         for row, text in enumerate(self._texts):
             if is_missing(text):
                 self._invalid.setdefault(row, "an empty text")
             elif not is_unicode(text):
                 self._invalid.setdefault(row, "not UTF-8")
-        self.digest = _digest([column or "", id_column or "", sha256(path)])
+        self.digest = _digest([column or "", id_column or "", repr(dialect), sha256(path)])
 
     def read(self, start: int, stop: int) -> RecordBatch:
         rows = [row for row in range(start, min(stop, len(self))) if row not in self._invalid]
@@ -161,18 +171,19 @@ class TextRecords(RecordSource):
 class TableRecords(RecordSource):
     """Rows of a table with the input columns of a release."""
 
-    def __init__(self, path: Path, contract: Contract, id_column: str | None) -> None:
+    def __init__(
+        self, path: Path, contract: Contract, id_column: str | None, dialect: Dialect
+    ) -> None:
         if path.suffix.lower() not in SEPARATORS:
             raise DataError(sanitize(str(path)), "not a table", "a .csv or .tsv file")
-        table = CsvTable(path)
-        require_columns(contract.columns, dict.fromkeys(table.names, ()))
+        table = CsvTable(path, dialect)
+        columns = {column.name: table.column(column.name) for column in contract.columns}
         self.ids = table.ids(id_column)
         self._invalid = dict(table.invalid)
-        columns = {column.name: table.column(column.name) for column in contract.columns}
-        self._x, invalid_numbers = encode_columns(contract.columns, columns)
+        self._x, invalid_numbers = encode_columns(contract.columns, columns, dialect.decimal)
         for row, name in invalid_numbers.items():
             self._invalid.setdefault(row, f"{sanitize(name)} is not a number")
-        self.digest = _digest([id_column or "", sha256(path)])
+        self.digest = _digest([id_column or "", repr(dialect), sha256(path)])
 
     def read(self, start: int, stop: int) -> RecordBatch:
         valid = (row for row in range(start, min(stop, len(self))) if row not in self._invalid)

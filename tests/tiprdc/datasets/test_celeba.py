@@ -196,8 +196,8 @@ def test_other_encoding_is_refused(tmp_path: Path) -> None:
     config = write_layout(tmp_path)
     path = tmp_path / "list_attr_celeba.txt"
     path.write_bytes(path.read_bytes().replace(b"Male", b"M\xe4le"))
-    assert "list_attr_celeba.txt is not UTF-8 (first at byte 32)" in error_message(config)
-    assert "iconv -f latin1 -t utf-8" in error_message(config)
+    assert "list_attr_celeba.txt, line 2, is not UTF-8" in error_message(config)
+    assert "iconv -f cp1252 -t utf-8" in error_message(config)
 
 
 def test_absent_or_empty_folders_are_refused(tmp_path: Path) -> None:

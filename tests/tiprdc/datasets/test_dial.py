@@ -151,8 +151,8 @@ def test_other_encoding_and_empty_file_are_refused(tmp_path: Path, file: str) ->
     config = write_layout(tmp_path)
     (tmp_path / file).write_bytes(b"caf\xe9\n")
     message = error_message(config)
-    assert f"{file} is not UTF-8 (first at byte 4)" in message
-    assert "iconv -f latin1 -t utf-8" in message
+    assert f"{file}, line 1, is not UTF-8" in message
+    assert "iconv -f cp1252 -t utf-8" in message
     (tmp_path / file).write_bytes(b"\n \n")
     assert f"{file} is empty" in error_message(config)
 

@@ -174,7 +174,7 @@ def test_absent_file_and_other_encoding_are_refused(tmp_path: Path) -> None:
     config = write_layout(tmp_path)
     path = tmp_path / "lfw_attributes.txt"
     path.write_bytes(path.read_bytes().replace(b"Aaron", b"A\xe4ron"))
-    assert "lfw_attributes.txt is not UTF-8" in error_message(config)
+    assert "lfw_attributes.txt, line 3, is not UTF-8" in error_message(config)
     path.unlink()
     assert "lfw_attributes.txt does not exist" in error_message(config)
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
 from tests.helpers.pictures import striped
 from tiprdc.datasets import rare_categories
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
-from tiprdc.datasets.manifest_inputs import guess_modality
 from tiprdc.datasets.schema import Attribute, Column
 from tiprdc.errors import ConfigError, DataError
 
@@ -229,21 +230,6 @@ def test_texts_become_tokens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "modality"),
-    [
-        ({"x": ["a.jpg", "b/c.PNG", None]}, "image"),
-        ({"x": ["two words", "three words here"]}, "text"),
-        ({"x": ["1", "2"]}, "table"),
-        ({"x": ["small", "large"]}, "table"),
-        ({"x": ["a.jpg"], "y": ["a.jpg"]}, "table"),
-        ({"x": [None]}, "table"),
-    ],
-)
-def test_modality_is_guessed_from_the_columns(columns: dict[str, list[str]], modality: str) -> None:
-    assert guess_modality(pd.DataFrame(columns, dtype="str")) == modality
-
-
-@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"private": ("gendre",)}, "prepare.manifest.private: people.csv has no column 'gendre'"),
@@ -330,3 +316,69 @@ def test_example_of_the_repository_is_read() -> None:
     assert reader.modality == "image"
     assert batch.readable.sum() == 240
     assert [a.name for a in index.attributes] == ["skin_tone", "glasses", "facial_hair"]
+
+
+def write_parquet(path: Path, **columns: Any) -> ManifestConfig:
+    labels = {"gender": ["f", "m"] * 20, "rich": ["a", "a", "b", "b"] * 10}
+    pq.write_table(pa.table({**labels, **columns}), path / "people.parquet")
+    return ManifestConfig(
+        path=str(path / "people.parquet"), root=str(path), private=("gender",), utility=("rich",),
+        split=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["x", "private", "utility", "person"])
+def test_bytes_are_no_text_of_any_column(tmp_path: Path, key: str) -> None:
+    config = write_parquet(tmp_path, age=range(40), blob=[b"secret"] * 40)
+    value: Any = "blob" if key == "person" else ("age", "blob") if key == "x" else ("blob",)
+    message = error_message(replace(config, **{"x": ("age",), key: value}))
+    assert f"prepare.manifest.{key}: 'blob' contains bytes" in message
+    assert "secret" not in message
+
+
+def test_unused_column_that_is_no_text_is_ignored(tmp_path: Path) -> None:
+    config = write_parquet(tmp_path, age=range(40), blob=[b"secret"] * 40)
+    assert len(ManifestReader(replace(config, x=("age",))).index().records) == 40
+
+
+@pytest.mark.parametrize("row", ["{n},f,late,41,36.5", "{n},f,f,41,36.5", "{n},f,late,x,y"])
+def test_first_record_without_header_is_in_no_message(tmp_path: Path, row: str) -> None:
+    config = write_table(tmp_path)
+    lines = [row.format(n=f"somebody-{n}") for n in range(20)]
+    (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")
+    message = error_message(replace(config, x=()))
+    assert "seems to have no header" in message
+    assert not any(cell in message for cell in ("somebody", "36.5", "'f'", "late"))
+
+
+def test_stated_dialect_is_read(tmp_path: Path) -> None:
+    rows = "\n".join(f"{'fm'[n % 2]};{n % 3 % 2};{n},5;caf\u00e9" for n in range(12))
+    (tmp_path / "people.csv").write_bytes(f"gender;rich;age;town\n{rows}\n".encode("cp1252"))
+    config = ManifestConfig(
+        path=str(tmp_path / "people.csv"), x=("age", "town"), private=("gender",),
+        utility=("rich",), split=None, encoding="cp1252", delimiter=";", decimal=",",
+        categorical=("town",),
+    )  # fmt: skip
+    reader = ManifestReader(config)
+    records = reader.index().records
+    fitted = reader.fit(records)
+    assert fitted.columns[0].mean == 6.0
+    assert fitted.columns[1].categories == ("caf\u00e9",)
+    assert reader.read(records, fitted).x[1].tolist() == [1.5, 0]
+
+
+def test_odd_value_outside_extractor_train_is_asked_about_too(tmp_path: Path) -> None:
+    message = error_message(write_table(tmp_path, age=[20, 30, 40, "90+"]))
+    assert "column 'age' is not plainly one thing: 3 numbers and 1 numbers with other" in message
+
+
+def test_pixels_in_a_column_of_paths_are_in_no_message(tmp_path: Path) -> None:
+    config = write_images(tmp_path, ["a.png", "b.png"])
+    pixels = " ".join(["17"] * 200)
+    (tmp_path / "faces.csv").write_text(f"image,gender\na.png,f\n../{pixels},m\n")
+    message = error_message(replace(config, modality="image"))
+    assert "row 2" in message
+    assert "17 17" not in message
+    (tmp_path / "faces.csv").write_text(f"image,gender\na.png,f\n{pixels},m\n")
+    records = ManifestReader(replace(config, modality="image")).index().records
+    assert records["record"].tolist() == ["a.png", "row 2"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tiprdc.datasets.table_files import read_table
+from tiprdc.datasets.table_files import read_source
 from tiprdc.errors import DataError
 
 GOOD = b"name,age\nann,3\nbob,4\n"
@@ -32,7 +32,7 @@ GOOD = b"name,age\nann,3\nbob,4\n"
 )
 def test_text_files_of_every_type_are_read(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
-    table = read_table(tmp_path / name, "path")
+    table = read_source(tmp_path / name, "path").table
     assert table.to_dict("list") == {"name": ["ann", "bob"], "age": ["3", "4"]}
 
 
@@ -48,7 +48,7 @@ def test_parquet_gives_the_texts_of_a_csv(tmp_path: Path) -> None:
         }
     )
     table.to_parquet(tmp_path / "a.parquet")
-    read = read_table(tmp_path / "a.parquet", "path")
+    read = read_source(tmp_path / "a.parquet", "path").table
     as_lists = read.astype(object).where(read.notna(), None).to_dict("list")
     assert as_lists == {
         "n": ["1", "2", "3"],
@@ -62,7 +62,7 @@ def test_parquet_gives_the_texts_of_a_csv(tmp_path: Path) -> None:
 
 def test_missing_values_are_recognized(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n,NA\nnan,N/A\nnone,?\n")
-    table = read_table(tmp_path / "a.csv", "path")
+    table = read_source(tmp_path / "a.csv", "path").table
     assert table["a"].isna().tolist() == [True, True, False]
     assert table["b"].isna().tolist() == [True, True, False]
 
@@ -73,13 +73,15 @@ def test_missing_values_are_recognized(tmp_path: Path) -> None:
         ("a.csv", b"", "a.csv is empty"),
         ("a.csv", b"name,age\n", "a.csv is empty"),
         ("a.csv", b"\n\n", "a.csv is empty"),
-        ("a.csv", "n\nJos\xe9\n".encode("latin1"), "iconv -f latin1 -t utf-8"),
-        ("a.csv", GOOD.decode().encode("utf-16"), "not UTF-8"),
+        ("a.csv", "n\nJos\xe9\n".encode("latin1"), "line 2 is not UTF-8"),
+        ("a.csv", "n\nJos\xe9\n".encode("latin1"), "iconv -f cp1252 -t utf-8"),
+        ("a.csv", GOOD.decode().encode("utf-16"), "UTF-16, not UTF-8"),
         ("a.csv", b"a,b,a\n1,2,3\n", "two columns named 'a'"),
         ("a.csv", b",b\n1,2\n", "column 1 of a.csv has no name"),
-        ("a.csv", b"a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
-        ("a.csv", b"a,b\n1,2,3\n1,2,3\n", "longer than the header"),
-        ("a.csv", b'a,b\n"1,2\n3,4\n', "quote fields that contain the separator"),
+        ("a.csv", b"a,b\n1,2\n1,2,3\n", "line 3 has 3 fields, and the header has 2"),
+        ("a.csv", b"a,b\n1\n1,2\n1,2,3\n", "line 2 has 1 field, and the header has 2 (1 more"),
+        ("a.csv", b"a,b\n1,2,3\n1,2,3\n", "quote fields that contain the separator"),
+        ("a.csv", b'a,b\n"1,2\n3,4\n', "lines 2 to 3: a field begins with a quotation mark"),
         ("a.csv.gz", gzip.compress(GOOD * 99)[:30], "truncated or corrupt"),
         ("a.csv.gz", GOOD, "truncated or corrupt"),
         ("a.csv.xz", lzma.compress(GOOD * 99)[:50], "truncated or corrupt"),
@@ -96,7 +98,7 @@ def test_broken_file_is_refused_with_the_reason(
 ) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError) as error:
-        read_table(tmp_path / name, "prepare.manifest.path")
+        read_source(tmp_path / name, "prepare.manifest.path")
     message = str(error.value)
     assert message.startswith("prepare.manifest.path: ")
     assert words in message
@@ -108,9 +110,9 @@ def test_absent_file_is_refused_with_a_suggestion(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"lables.csv does not exist(.|\n)*did you mean 'labels.csv'"
     ):
-        read_table(tmp_path / "lables.csv", "path")
+        read_source(tmp_path / "lables.csv", "path")
 
 
 def test_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a folder"):
-        read_table(tmp_path, "path")
+        read_source(tmp_path, "path")

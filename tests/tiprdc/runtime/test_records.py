@@ -197,7 +197,7 @@ class TestTexts:
         assert list(records.ids) == ["ann", "bob", "row 3", "row 4"]
         assert [f.reason for f in failures.values()] == [
             "an empty text",
-            "3 fields, and the header has 2",
+            "line 6 has 3 fields, and the header has 2",
         ]
         with pytest.raises(ConfigError, match="--column: not given"):
             open_records(path, contract)
@@ -217,16 +217,17 @@ class TestRows:
         assert isinstance(x, np.ndarray)
         assert (x.tolist(), positions.tolist()) == ([[30, 1, 20]], [0])
         reasons = {f.id: f.reason for f in failures.values()}
-        assert reasons == {"bob": "age is not a number", "cy": "not UTF-8"}
+        assert reasons == {"bob": "age is not a number", "cy": "line 4 is not UTF-8"}
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             ("age,jobs,hours\n1,a,2\n", "no column 'job'"),
-            ("age,job,hours\n", "no row"),
-            ("age,job,hours,age\n1,a,2,3\n", "two columns of one name"),
-            ("", "no row"),
-            (f"age,job,hours\n1,{'a' * 200_000},2\n", "line 2: field larger than field limit"),
+            ("age,job,hours\n", "in.csv is empty"),
+            ("age,job,hours,age\n1,a,2,3\n", "two columns named 'age'"),
+            ("", "in.csv is empty"),
+            ('age,job,hours\n1,"a,2\n', "line 2: a field begins with a quotation mark"),
+            ("age;job;hours\n1;a;2\n", 'set --delimiter to ";"'),
         ],
     )  # fmt: skip
     def test_broken_table_is_refused(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 from rich.text import Text
 
-from tiprdc.cli import terminal
+from tiprdc.cli import dialect_options, terminal
 from tiprdc.cli.commands.inspect import show_audit, summary
 from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.progress import Progress
@@ -142,6 +142,10 @@ def audit(
             " first token's), or none (all of them)."
         ),
     ] = None,
+    encoding: dialect_options.Encoding = "utf-8",
+    delimiter: dialect_options.Delimiter = None,
+    decimal: dialect_options.Decimal = ".",
+    quotes: dialect_options.Quotes = "auto",
     seed: Annotated[
         int, typer.Option(help="Seed that splits the people into attackers' and test people.")
     ] = 0,
@@ -191,6 +195,7 @@ def audit(
         modality=cast(Literal["auto", "image", "table", "text"], modality),
         pixels=pixels, size=size, layout=layout, channels=channels, tokenizer=tokenizer,
         length=length, output=output, pooling=pooling, seed=seed,
+        dialect=dialect_options.make_dialect(encoding, delimiter, decimal, quotes),
     )  # fmt: skip
     if length is not None:
         check_range("--length", length, 1, 4096)

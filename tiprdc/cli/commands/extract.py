@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from tiprdc.cli import terminal
+from tiprdc.cli import dialect_options, terminal
 from tiprdc.cli.progress import Progress
 from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
@@ -46,6 +46,10 @@ def extract(
     id_column: Annotated[
         str | None, typer.Option("--id", help="Column of record names; default: row numbers.")
     ] = None,
+    encoding: dialect_options.Encoding = "utf-8",
+    delimiter: dialect_options.Delimiter = None,
+    decimal: dialect_options.Decimal = ".",
+    quotes: dialect_options.Quotes = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Extract the features of images, texts or table rows with a release, into one file.
@@ -61,8 +65,11 @@ def extract(
     from tiprdc.runtime.records import open_records
 
     check_output(output)
+    dialect = dialect_options.make_dialect(encoding, delimiter, decimal, quotes)
     extractor = Extractor.load(release, threads=threads)
-    records = open_records(source, extractor.contract, column=column, id_column=id_column)
+    records = open_records(
+        source, extractor.contract, column=column, id_column=id_column, dialect=dialect
+    )
     try:
         with Progress("record", lines=False) as progress:
             progress.add("records", len(records))
