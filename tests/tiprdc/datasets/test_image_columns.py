@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from tests.helpers.pictures import striped
 from tiprdc.datasets.image_columns import find_pictures, has_bytes
 from tiprdc.datasets.images import read_image
 from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
-from tiprdc.datasets.table_files import Source
+from tiprdc.errors import DataError
 
 
 def jpeg(shade: int) -> bytes:
@@ -77,15 +79,18 @@ def test_other_columns_hold_no_pictures(array: pa.Array) -> None:
     assert find_pictures(pd.Series(NAMES, dtype="str")) is None
 
 
-def test_manifest_reader_reads_pictures_in_a_column(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["bytes", "structs"])
+def test_manifest_reader_reads_pictures_in_parquet(tmp_path: Path, kind: str) -> None:
     files = [jpeg(shade) for shade in range(10, 250, 30)] + [b"\xff\xd8broken"]
-    column = pa.chunked_array([struct([*files], path=[f"{n}.jpg" for n in range(9)])])
-    table = pd.DataFrame({"image": pd.arrays.ArrowExtensionArray(column), "sex": list("fmfmfmfmf")})
-    table.index = pd.Index([f"row {n + 1}" for n in range(9)])
+    column = struct([*files], path=[f"{n}.jpg" for n in range(9)])
+    image = column if kind == "structs" else pa.array(files)
+    sex = pa.array(list("fmfmfmfmf"))
+    pq.write_table(pa.table({"image": image, "sex": sex}), tmp_path / "people.parquet")
     config = ManifestConfig(
-        root=str(tmp_path / "nowhere"), private=("sex",), utility=(), split=None, size=8
-    )
-    reader = ManifestReader(config, load=lambda: Source(table=table))
+        path=str(tmp_path / "people.parquet"), root=str(tmp_path / "nowhere"),
+        private=("sex",), utility=(), split=None, size=8,
+    )  # fmt: skip
+    reader = ManifestReader(config)
     records = reader.index().records
     assert reader.modality == "image"
     assert records["record"].tolist()[8] == "row 9"
@@ -94,3 +99,6 @@ def test_manifest_reader_reads_pictures_in_a_column(tmp_path: Path) -> None:
     batch = reader.read(shuffled, reader.fit(shuffled))
     assert batch.reasons == {0: "a broken picture"}
     np.testing.assert_array_equal(batch.x[8], read_image(files[0], 8))
+    with pytest.raises(DataError) as error:
+        ManifestReader(replace(config, modality="text")).index()
+    assert "JFIF" not in str(error.value)
