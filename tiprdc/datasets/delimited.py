@@ -70,8 +70,11 @@ def read_delimited(
     """
     text = decode(data, dialect.encoding, location)
     table = _parse(text, separator, dialect.quotes, location)
-    if len(table.names) == 1 or table.invalid:
-        _refuse_other_separator(text, separator, location)
+    if not all(map(is_unicode, table.names)):
+        given = f"{location.file}, the line of the header {_NOT_UTF8}"
+        raise DataError(location.where, given, "text in UTF-8", encoding_hint(data, location))
+    if dialect.delimiter is None and (len(table.names) == 1 or table.invalid):
+        _refuse_other_separator(text, separator, table.names, location)
     if not table.rows:
         given = f"{location.file} is empty"
         raise DataError(
@@ -244,17 +247,19 @@ def _literal_hint(text: str, separator: str, location: Location) -> str:
     return f"{hint} if quotation marks are letters of the texts" if location.key else hint
 
 
-def _refuse_other_separator(text: str, separator: str, location: Location) -> None:
-    """Refuse a file that another separator divides into rows of one length."""
-    for other in _CANDIDATES:
-        widths = _widths(text, other, "enclose")
-        if other != separator and len(widths) == 1 and widths.pop() > 1:
+def _refuse_other_separator(
+    text: str, separator: str, names: Sequence[str], location: Location
+) -> None:
+    """Refuse a file that another separator divides into rows, or whose header has one alone."""
+    for other in (mark for mark in _CANDIDATES if mark != separator):
+        widths = _widths(text, other, "enclose") or _widths(text, other, "literal")
+        if (len(widths) == 1 and max(widths) > 1) or (len(names) == 1 and other in names[0]):
             shown = TAB if other == "\t" else f'"{other}"'
             raise DataError(
                 location.where,
-                f"the fields of {location.file} are separated by {shown}",
+                f"the fields of {location.file} seem to be separated by {shown}",
                 TAB if separator == "\t" else f'"{separator}"',
-                location.set_to("delimiter", shown, "write the file with this separator"),
+                location.set_to("delimiter", shown, "write the file with the expected separator"),
             )
 
 

@@ -89,5 +89,6 @@ def refuse_absent_field(
 
 
 def _is_value(name: str, values: Iterable[object]) -> bool:
-    """Whether a field of the first line is a number, or occurs again below it."""
-    return parse_number(name) == parse_number(name) or any(name == value for value in values)
+    """Whether a field of the first line is a number, has several parts, or recurs below it."""
+    is_number = parse_number(name) == parse_number(name)
+    return is_number or bool(set(name) & set(";|\t")) or any(name == value for value in values)

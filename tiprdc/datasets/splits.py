@@ -179,9 +179,11 @@ def _targets(
         return {"train": train, "test": _OFFICIAL["test"]}
     known = [*_OFFICIAL, *SPLITS]
     unknown = sorted(names - set(known))
+    present = ", ".join(sorted(names & set(known))) or "no split"
+    others = f" and {len(unknown):,} other value{'s' * (len(unknown) > 1)}" if unknown else ""
     raise DataError(
         where,
-        f"the column contains the splits {', '.join(repr(name) for name in sorted(names)[:6])}",
+        f"the column contains {present}{others}",
         f"train, test and, if there is one, val; or all of {', '.join(SPLITS)}",
         suggestion(unknown[0], known) if unknown else "name no column, to divide people at random",
     )

@@ -131,6 +131,16 @@ def test_file_of_two_encodings_is_not_advised_to_be_converted() -> None:
     assert "the other lines are UTF-8: correct or delete these" in str(error.value)
 
 
+def test_header_in_another_encoding_is_refused() -> None:
+    message = refusal("who,Gr\u00f6\u00dfe\nann,1\n".encode("cp1252"))
+    assert "the line of the header is not UTF-8" in message
+    assert "set prepare.manifest.encoding to cp1252" in message
+
+
+def test_stated_separator_is_believed() -> None:
+    assert read("a;b\n1;2\n", delimiter=",").rows == [["1;2"]]
+
+
 def test_utf8_read_as_another_encoding_is_refused() -> None:
     data = "who,town\nann,M\u00fcnchen\n".encode()
     assert "set prepare.manifest.encoding to utf-8" in refusal(data, encoding="cp1252")
@@ -147,6 +157,7 @@ def test_file_that_is_no_text_is_refused() -> None:
         "somebody-0,f,f,41,36.5\nsomebody-1,m,f,40,36.1\n",
         "somebody-0,f,f,x\nsomebody-1,f,m,y\n",
         "somebody-0,,3\nsomebody-1,m,4\n",
+        "f,somebody-0,f\nm,somebody-1,f\n",
     ],
 )
 def test_first_record_of_a_file_without_header_is_not_shown(text: str) -> None:
@@ -154,6 +165,12 @@ def test_first_record_of_a_file_without_header_is_not_shown(text: str) -> None:
     assert "seems to have no header" in message
     assert "add a first line with the names of the columns" in message
     assert not any(cell in message for cell in ("somebody", "'f'", "41", "36.5"))
+
+
+def test_records_of_another_separator_are_not_shown_as_a_name() -> None:
+    message = refusal('somebody-0;f;"36.5\nsomebody-1;m;"36,1\n')
+    assert 'set prepare.manifest.delimiter to ";"' in message
+    assert "somebody" not in message
 
 
 @pytest.mark.parametrize(

@@ -79,11 +79,11 @@ def test_people_without_a_fixed_split_are_divided_as_if_alone() -> None:
 def test_empty_split_is_refused_unless_it_may_be_empty() -> None:
     fixed = ["", *SPLITS]
     assert assign_splits(people(5), SHARES, 0, fixed, may_be_empty=True)[1:].tolist() == [*SPLITS]
-    with pytest.raises(DataError, match="contains the splits ''"):
+    with pytest.raises(DataError, match="extractor-train and 1 other value"):
         assign_splits(people(5), SHARES, 0, fixed)
     with pytest.raises(DataError, match="1 person is in two splits"):
         assign_splits(["a", "b", "a"], SHARES, 0, ["", "", SPLITS[0]], may_be_empty=True)
-    with pytest.raises(DataError, match="contains the splits '', 'tset'"):
+    with pytest.raises(DataError, match="no split and 2 other values"):
         assign_splits(people(2), SHARES, 0, ["", "tset"], may_be_empty=True)
 
 
@@ -108,6 +108,13 @@ def test_unknown_official_splits_are_refused(names: tuple[str, ...], words: str)
     with pytest.raises(DataError) as error:
         assign_splits(people(len(names)), SHARES, 0, names)
     assert words in str(error.value)
+
+
+def test_values_of_a_column_that_has_no_splits_are_not_shown() -> None:
+    with pytest.raises(DataError) as error:
+        assign_splits(people(2), SHARES, 0, ["ann@example.org", "bob@example.org"])
+    assert "contains no split and 2 other values" in str(error.value)
+    assert "example.org" not in str(error.value)
 
 
 def test_small_classes_are_named_with_their_counts() -> None:
