@@ -32,6 +32,7 @@ class AuditRequest:
         modality: auto: inferred from the model's input.
         pixels, size: Range and size in pixels of the model's pictures.
         layout, channels: Layout (nchw, nhwc) and order of channels (rgb, bgr) of its pictures.
+        background: Colour that transparent pixels are shown on: white, grey or black.
         tokenizer: tokenizer.json of a text model; None: the one next to the model.
         length: Tokens of a text, for a text model that leaves it open.
         output: The output that is sent; None: the only one, or the only vector.
@@ -53,6 +54,7 @@ class AuditRequest:
     size: int | None = None
     layout: str | None = None
     channels: str | None = None
+    background: str = "white"
     tokenizer: Path | None = None
     length: int | None = None
     output: str | None = None

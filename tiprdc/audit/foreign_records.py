@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,7 @@ def reader_config(
     return ManifestConfig(
         path=str(request.data), root=str(root), modality=modality, x=x, private=request.private,
         utility=request.utility, person=request.person, split=request.split, size=size,
+        background=cast(Literal["white", "grey", "black"], request.background),
         encoding=request.dialect.encoding, delimiter=request.dialect.delimiter,
         decimal=request.dialect.decimal, quotes=request.dialect.quotes,
         categorical=tuple(name for name in x if name in categories | texts),

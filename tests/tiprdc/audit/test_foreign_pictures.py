@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from tiprdc.audit.audit_request import AuditRequest
+from tiprdc.audit.audit_request import AuditRequest, option_names_in_errors
 from tiprdc.audit.foreign_model import ForeignModel
 from tiprdc.audit.foreign_pictures import picture_adapter
+from tiprdc.audit.foreign_records import reader_config
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.sandbox import runner
 from tiprdc.sandbox.execution import Run
@@ -116,3 +117,13 @@ def test_blue_comes_first_where_the_model_takes_bgr(shape: tuple[int, ...]) -> N
         assert by_channel.mean(axis=(0, 2, 3)).tolist() == [float(c == blue) for c in range(3)]
     with pytest.raises(ConfigError, match="--channels"):
         picture_adapter(info(shape), request(pixels="0..1", channels="gbr"))
+
+
+def test_background_of_transparent_pixels_is_an_option() -> None:
+    asked = request(x=("image",), background="black")
+    assert reader_config(asked, "image", 16, info(FIRST), None).background == "black"
+    with pytest.raises(
+        ConfigError, match=r"--background: red\n  expected: one of white, grey, black"
+    ):
+        with option_names_in_errors():
+            reader_config(request(x=("image",), background="red"), "image", 16, info(FIRST), None)

@@ -119,6 +119,13 @@ def audit(
             " pictures. Default: rgb."
         ),
     ] = None,
+    background: Annotated[
+        str,
+        typer.Option(
+            help="Colour that transparent pixels of pictures are shown on: white, grey or black."
+            " A release's manifest.json states its own."
+        ),
+    ] = "white",
     tokenizer: Annotated[
         Path | None,
         typer.Option(help="tokenizer.json of a text model. Default: the one next to the model."),
@@ -193,8 +200,8 @@ def audit(
         models=tuple(models), data=data, root=root, private=tuple(private),
         utility=tuple(utility or ()), x=tuple(x or ()), person=person, split=split,
         modality=cast(Literal["auto", "image", "table", "text"], modality),
-        pixels=pixels, size=size, layout=layout, channels=channels, tokenizer=tokenizer,
-        length=length, output=output, pooling=pooling, seed=seed,
+        pixels=pixels, size=size, layout=layout, channels=channels, background=background,
+        tokenizer=tokenizer, length=length, output=output, pooling=pooling, seed=seed,
         dialect=dialect_options.make_dialect(encoding, delimiter, decimal, quotes),
     )  # fmt: skip
     if length is not None:
