@@ -27,7 +27,8 @@ from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.celeba import CelebaConfig, celeba_reader
 from tiprdc.datasets.dial import DialConfig, dial_reader
 from tiprdc.datasets.lfw import LfwConfig, lfw_reader
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from tiprdc.datasets.manifest import ManifestReader
+from tiprdc.datasets.manifest_config import ManifestConfig
 from tiprdc.datasets.reader import Fitted, Reader, count_reasons
 from tiprdc.datasets.schema import (
     SPLITS,

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tiprdc.audit.audit_request import SECTION, AuditRequest
 from tiprdc.audit.foreign_tables import input_columns, text_columns
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from tiprdc.datasets.manifest import ManifestReader
+from tiprdc.datasets.manifest_config import ManifestConfig
 from tiprdc.datasets.names import ADD_HEADER, list_names, looks_like_record
 from tiprdc.datasets.reader import Fitted, count_reasons
 from tiprdc.datasets.schema import Modality

@@ -20,7 +20,8 @@ import pandas as pd
 from msgspec import Meta
 
 from tiprdc.datasets.image_paths import list_images
-from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader, check_labels
+from tiprdc.datasets.manifest import ManifestReader
+from tiprdc.datasets.manifest_config import UTILITY, ManifestConfig, check_labels
 from tiprdc.datasets.table_files import (
     Source,
     first_names,

@@ -30,7 +30,8 @@ from typing import Annotated, ClassVar, Literal
 import pandas as pd
 from msgspec import Meta
 
-from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader, check_labels
+from tiprdc.datasets.manifest import ManifestReader
+from tiprdc.datasets.manifest_config import UTILITY, ManifestConfig, check_labels
 from tiprdc.datasets.table_files import Source, read_lines
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.settings import Settings

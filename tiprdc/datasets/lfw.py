@@ -27,7 +27,8 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from tiprdc.datasets.image_paths import list_images
-from tiprdc.datasets.manifest import UTILITY, ManifestConfig, ManifestReader, check_labels
+from tiprdc.datasets.manifest import ManifestReader
+from tiprdc.datasets.manifest_config import UTILITY, ManifestConfig, check_labels
 from tiprdc.datasets.table_files import (
     Source,
     first_names,

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from tests.helpers.pictures import striped
 from tiprdc.datasets.image_columns import find_pictures, has_bytes
 from tiprdc.datasets.images import read_image
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from tiprdc.datasets.manifest import ManifestReader
+from tiprdc.datasets.manifest_config import ManifestConfig
 from tiprdc.errors import DataError
 
 

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from tests.helpers.pictures import striped
 from tiprdc.datasets import rare_categories
-from tiprdc.datasets.manifest import ManifestConfig, ManifestReader
+from tiprdc.datasets.manifest import ManifestReader
+from tiprdc.datasets.manifest_config import ManifestConfig
 from tiprdc.datasets.schema import Attribute, Column
 from tiprdc.errors import ConfigError, DataError
 
