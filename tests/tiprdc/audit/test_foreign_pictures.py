@@ -122,10 +122,6 @@ def test_blue_comes_first_where_the_model_takes_bgr(shape: tuple[int, ...]) -> N
 def test_background_of_transparent_pixels_is_an_option() -> None:
     asked = request(x=("image",), background="black")
     assert reader_config(asked, "image", 16, info(FIRST), None).background == "black"
-    with (
-        pytest.raises(
-            ConfigError, match=r"--background: red\n  expected: one of white, grey, black"
-        ),
-        option_names_in_errors(),
-    ):
-        reader_config(request(x=("image",), background="red"), "image", 16, info(FIRST), None)
+    wrong = request(x=("image",), background="red")
+    with pytest.raises(ConfigError, match="--background: red"), option_names_in_errors():
+        reader_config(wrong, "image", 16, info(FIRST), None)
