@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.auditor.tables import write_table
 from benchmarks.csv_rows import append
 from tiprdc.attacks.suite import SUITE_VERSION
-from tiprdc.audit.config import PolicyConfig
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.small_audit import FAST_ATTACKS, AuditSetup, audit_fixture
 

@@ -13,12 +13,11 @@ from typing import Literal
 import numpy as np
 from msgspec import structs
 
-from tiprdc.audit.audit_request import MORE_PEOPLE, AuditRequest
+from tiprdc.audit.audit_request import MORE_PEOPLE
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.evidence import digest_of
+from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
-from tiprdc.audit.foreign_inputs import load_evidence
-from tiprdc.audit.ledger import ledger_for
+from tiprdc.audit.ledger import user_ledger
 from tiprdc.audit.metrics import mean_kept
 from tiprdc.audit.protocol import attack, check_models
 from tiprdc.audit.run import make_plan
@@ -77,7 +76,7 @@ class Comparison:
 
 
 def compare(
-    request: AuditRequest,
+    pair: tuple[Evidence, ...],
     config: AuditConfig,
     tolerance: float,
     out: Path,
@@ -87,7 +86,7 @@ def compare(
     """Attack both models and write `comparison.json`.
 
     Args:
-        request: Two files and the data.
+        pair: Of two files on the same people.
         config: Attacks, effort and policy.
         tolerance: Largest difference that still counts as not leakier.
         out: Folder for `comparison.json`.
@@ -95,15 +94,14 @@ def compare(
         timeout: Seconds for each model; attacks unfinished then count as failed.
 
     Raises:
-        ModelError, DataError, ConfigError: As an audit does.
+        ModelError, DataError: As an audit does.
     """
-    pair = load_evidence(request, lambda share: progress("read", share))
     lean = structs.replace(config, reconstruction=False, alternatives=False)
     plans = [make_plan(lean, evidence, MORE_PEOPLE) for evidence in pair]
     for evidence in pair:
         check_models(evidence, InProcess())
     for plan, evidence in zip(plans, pair, strict=True):
-        ledger_for(request.data).record_audit(plan, digest_of(evidence.test))
+        user_ledger().record_audit(plan, digest_of(evidence.test))
     scored = [
         Scored(
             plan, evidence, attack(plan, evidence, InProcess(_prefixed(progress, name)), timeout)

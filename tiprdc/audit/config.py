@@ -2,57 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from tiprdc.attacks.measure import FAMILIES
 from tiprdc.attacks.suite import ATTACKS, attack_named, raw_attacks
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.settings import MAX_SEED, Settings
-
-
-class PolicyConfig(Settings, frozen=True, kw_only=True):
-    """The rule that decides PASS or FAIL (`audit.policy`)."""
-
-    params_key: ClassVar[str] = "audit.policy"
-
-    margin: Annotated[
-        float,
-        Meta(
-            ge=0.001, le=0.5,
-            description="Distance that the upper bound of balanced accuracy may have from the "
-            "baseline.",
-        ),
-    ] = 0.10  # fmt: skip
-    against: Annotated[
-        Literal["prior", "floor"],
-        Meta(
-            description="Baseline. prior: the best guess without features. floor: what true "
-            "utility labels alone reveal.",
-        ),
-    ] = "prior"
-    confidence: Annotated[
-        float, Meta(ge=0.8, le=0.9999, description="Confidence of each one-sided bound.")
-    ] = 0.95
-    min_people: Annotated[
-        int,
-        Meta(ge=20, le=10_000_000, description="Fewest people of each class in attacker-test."),
-    ] = 200
-    attacker_people: Annotated[
-        Literal["auto"] | Annotated[int, Meta(ge=100, le=10_000_000_000)],
-        Meta(
-            description="People of the attacker that a PASS must withstand: learning curves are "
-            "extrapolated to them. auto: ten times those of the audit's own attackers.",
-        ),
-    ] = "auto"
-    certificate: Annotated[
-        bool,
-        Meta(
-            description="Whether a PASS needs a certificate: a bound on every attacker, which "
-            "only features of few values have.",
-        ),
-    ] = False
 
 
 class AuditConfig(Settings, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ Source: Dwork et al., "The reusable holdout" (2015), for why it matters.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,9 +63,19 @@ class Ledger:
         return Reuse(test_digest=test_digest, plans=len(plans), models=len(models))
 
 
-def ledger_for(data: Path) -> Ledger:
-    """The ledger of a manifest, in the same folder: it counts the use of these people."""
-    return Ledger(data.with_name(f"{data.name}.audits.jsonl"))
+def user_ledger() -> Ledger:
+    """The user's own ledger, of all data: lines are told apart by the digest of the test people.
+
+    Not beside the data, where a new file would change the folder that `prepare` watches.
+
+    Source: the XDG Base Directory Specification, for the place.
+    """
+    state = os.environ.get("XDG_STATE_HOME", "")
+    folder = Path(state) if Path(state).is_absolute() else Path("~/.local/state")
+    try:
+        return Ledger(folder.expanduser() / "tiprdc" / "audits.jsonl")
+    except RuntimeError:  # no home
+        return Ledger(None)
 
 
 def _entry(text: bytes) -> dict[str, object]:

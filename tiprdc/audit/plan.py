@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiprdc.attacks.suite import ATTACKS
-from tiprdc.audit.config import PolicyConfig
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.errors import ConfigError
 from tiprdc.formats.audit_plan import REPRESENTATIONS, Plan, Policy, Pool, Representation
 

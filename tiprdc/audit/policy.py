@@ -1,15 +1,59 @@
-"""Reads a release policy: the keys of `audit.policy`, alone in a YAML file."""
+"""The rule that decides PASS or FAIL (`audit.policy`), and the YAML file of these keys alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
-from tiprdc.audit.config import PolicyConfig
+from msgspec import Meta
+
 from tiprdc.errors import ConfigError
-from tiprdc.settings import convert
+from tiprdc.settings import Settings, convert
 
 MAX_BYTES = 100_000
+
+
+class PolicyConfig(Settings, frozen=True, kw_only=True):
+    """The rule that decides PASS or FAIL (`audit.policy`)."""
+
+    params_key: ClassVar[str] = "audit.policy"
+
+    margin: Annotated[
+        float,
+        Meta(
+            ge=0.001, le=0.5,
+            description="Distance that the upper bound of balanced accuracy may have from the "
+            "baseline.",
+        ),
+    ] = 0.10  # fmt: skip
+    against: Annotated[
+        Literal["prior", "floor"],
+        Meta(
+            description="Baseline. prior: the best guess without features. floor: what true "
+            "utility labels alone reveal.",
+        ),
+    ] = "prior"
+    confidence: Annotated[
+        float, Meta(ge=0.8, le=0.9999, description="Confidence of each one-sided bound.")
+    ] = 0.95
+    min_people: Annotated[
+        int,
+        Meta(ge=20, le=10_000_000, description="Fewest people of each class in attacker-test."),
+    ] = 200
+    attacker_people: Annotated[
+        Literal["auto"] | Annotated[int, Meta(ge=100, le=10_000_000_000)],
+        Meta(
+            description="People of the attacker that a PASS must withstand: learning curves are "
+            "extrapolated to them. auto: ten times those of the audit's own attackers.",
+        ),
+    ] = "auto"
+    certificate: Annotated[
+        bool,
+        Meta(
+            description="Whether a PASS needs a certificate: a bound on every attacker, which "
+            "only features of few values have.",
+        ),
+    ] = False
 
 
 def read_policy(path: Path) -> PolicyConfig:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tiprdc.audit.audit_request import MORE_PEOPLE, AuditRequest
 from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
-from tiprdc.audit.foreign_inputs import load_evidence
 from tiprdc.audit.foreign_model import sha256_of
-from tiprdc.audit.ledger import ledger_for
+from tiprdc.audit.ledger import user_ledger
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.writer import write
 from tiprdc.formats.audit_report import AuditReport
@@ -19,6 +19,7 @@ from tiprdc.reports.page import write_report
 
 def run_standalone_audit(
     request: AuditRequest,
+    evidence: Evidence,
     config: AuditConfig,
     out: Path,
     progress: ProgressCallback,
@@ -29,6 +30,7 @@ def run_standalone_audit(
 
     Args:
         request: The file and the data.
+        evidence: What `load_evidence` read of them.
         config: Attacks, effort and policy.
         out: Folder for the report.
         progress: Called with the progress.
@@ -36,18 +38,16 @@ def run_standalone_audit(
         signer: Signs `audit.intoto.json`; None: it is not signed.
 
     Raises:
-        ModelError: The file is refused, or cannot be run on these records.
-        DataError, ConfigError: The data do not match the request.
+        ModelError: The file cannot be run on these records, or its features depend on the batch.
+        DataError: Fewer people than the policy needs.
     """
-    (evidence,) = load_evidence(request, lambda share: progress("read", share))
     plan = make_plan(config, evidence, MORE_PEOPLE)
 
     def recompute_digests() -> Digests:
         # The records stay in memory; only the file can have changed.
         return Digests(sha256_of(request.models[0]), None, evidence.schema.digest)
 
-    ledger = ledger_for(request.data)
-    result = run(plan, evidence, InProcess(progress), timeout, recompute_digests, ledger)
+    result = run(plan, evidence, InProcess(progress), timeout, recompute_digests, user_ledger())
     write(result, out, name=request.models[0].name, signer=signer)
     write_report(out, None)
     return result.report

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,6 +25,19 @@ from tiprdc.errors import TiprdcError
 
 USER_ERROR = 2
 """Exit code of an error that the user can fix."""
+CRASH = 70
+"""Exit code of a fault of this program (EX_SOFTWARE of sysexits.h): 1 is the verdict FAIL."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as of shells."""
+_AUDIT = (
+    "jinja2", "onnx", "pandas", "pyarrow", "yaml", "safetensors", "sklearn", "scipy", "tokenizers",
+    "torch", "torchmetrics", "torchvision",
+)  # fmt: skip
+EXTRAS = {
+    **dict.fromkeys(_AUDIT, "audit"), "cryptography": "verify", "securesystemslib": "verify",
+    "dvc": "pull", "gto": "pull",
+}  # fmt: skip
+"""Module -> the extra that brings it, for commands that are not in the bare install."""
 
 _HELP = """Run and audit extractors: models whose features hide a private attribute.
 
@@ -71,5 +85,30 @@ def app() -> None:
     try:
         _commands()
     except TiprdcError as error:
-        Console(stderr=True, highlight=False).print(Text(str(error)), soft_wrap=True)
-        sys.exit(USER_ERROR)
+        _refuse(str(error))
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            _crash()
+        _refuse(
+            f"{error.name}: not installed\n  expected: the extra [{extra}]\n"
+            f'  hint: pip install "tiprdc[{extra}]"'
+        )
+    except SystemExit as ended:
+        # Click ends with 1 on an interrupt, which would be a verdict.
+        if isinstance(ended.__context__, typer.Abort):
+            sys.exit(INTERRUPTED)
+        raise
+    except Exception:
+        _crash()
+
+
+def _refuse(message: str) -> NoReturn:
+    Console(stderr=True, highlight=False).print(Text(message), soft_wrap=True)
+    sys.exit(USER_ERROR)
+
+
+def _crash() -> NoReturn:
+    """A fault of ours: its traceback, and an exit code that no verdict has."""
+    traceback.print_exc()
+    sys.exit(CRASH)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from tiprdc.audit.config import PolicyConfig
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.formats.audit_report import Estimate
 from tiprdc.formats.numbers import percent
 from tiprdc.selftest.faults import FAULTS

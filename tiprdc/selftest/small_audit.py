@@ -18,10 +18,11 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from tiprdc.attacks.base import Kind
-from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.executor import Executor, InProcess
 from tiprdc.audit.ledger import Ledger
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.audit.protocol import attack
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.audit.scoring import Scored

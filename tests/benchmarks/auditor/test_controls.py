@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.auditor import controls
 from tiprdc.attacks.suite import SUITE_VERSION
-from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.datasets.schema import SPLITS
 
 PEOPLE = dict(zip(SPLITS, (4, 120, 40, 80), strict=True))

@@ -23,8 +23,9 @@ from pipelines.cluster import ClusterConfig
 from tests.helpers.audit_project import DECODING
 from tests.helpers.known_leak import write_model
 from tiprdc.audit import tasks
-from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.own_model import OwnModel
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.datasets.schema import DTYPES, Modality, Schema
 from tiprdc.errors import DataError, ModelError
 from tiprdc.formats import audit_schema

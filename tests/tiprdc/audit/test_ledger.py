@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from msgspec.structs import replace
 
 from tests.tiprdc.audit.test_verdict import PLAN
 from tiprdc.audit.evidence import digest_of
-from tiprdc.audit.ledger import Ledger
+from tiprdc.audit.ledger import Ledger, user_ledger
 from tiprdc.datasets.schema import Records
 from tiprdc.formats.audit_report import Reuse
 
@@ -60,3 +61,13 @@ def test_digest_covers_records_labels_and_persons() -> None:
         Records(x.reshape(3, 2, 1), {"u": u}, person),
     ]
     assert len({digest, *map(digest_of, others)}) == 6
+
+
+def test_ledger_of_the_user_is_in_their_state_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert user_ledger().path == tmp_path / "tiprdc" / "audits.jsonl"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_ledger().path == tmp_path / ".local" / "state" / "tiprdc" / "audits.jsonl"

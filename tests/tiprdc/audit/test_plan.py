@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from tests.helpers.audit_samples import PASS_MODEL
 from tests.helpers.release_project import audit_report
-from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.plan import Job, jobs_of, mandatory_runs, policy_of
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.formats.audit_plan import REPRESENTATIONS, Policy
 
 SAMPLE = audit_report(AuditConfig(), PASS_MODEL).plan

@@ -14,7 +14,8 @@ from tests.helpers.audit_project import manifest
 from tests.helpers.audit_samples import PASS_MODEL, image_audit
 from tests.helpers.release_project import audit_report
 from tiprdc.audit import release_gate
-from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.audit.release_gate import parity_blockers, release_blockers, variant_blockers
 from tiprdc.formats.audit_plan import digest
 from tiprdc.formats.manifest import Contract, Variant, parse_contract

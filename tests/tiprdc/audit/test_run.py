@@ -14,11 +14,12 @@ from msgspec import structs
 from tests.helpers.known_leak import write_model
 from tiprdc.attacks import membership
 from tiprdc.audit import protocol, tasks
-from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.own_model import OwnModel
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.audit.run import Digests, make_plan, run
 from tiprdc.datasets.schema import Schema, read_split
 from tiprdc.errors import ConfigError

@@ -17,7 +17,9 @@ from msgspec import structs
 from tests.helpers.known_leak import write_columns_model, write_table
 from tiprdc.audit import standalone
 from tiprdc.audit.audit_request import AuditRequest
-from tiprdc.audit.config import AuditConfig, PolicyConfig
+from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.foreign_inputs import load_evidence
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.cli.main import app
 from tiprdc.errors import ConfigError, DataError, ModelError
 from tiprdc.formats import audit_schema
@@ -48,7 +50,10 @@ def request_(tmp_path: Path) -> AuditRequest:
 
 def audit(request: AuditRequest, config: AuditConfig = CONFIG, out: str = "report") -> AuditReport:
     folder = request.data.with_name(out)
-    return standalone.run_standalone_audit(request, config, folder, lambda label, share: None)
+    (evidence,) = load_evidence(request)
+    return standalone.run_standalone_audit(
+        request, evidence, config, folder, lambda label, share: None
+    )
 
 
 def test_model_that_hides_passes_and_the_page_describes_it(request_: AuditRequest) -> None:
@@ -173,7 +178,7 @@ def test_exit_code_follows_the_verdict(
     words = (
         str(request_.models[0]), "--data", str(request_.data), "--private", "gender",
         "--utility", "task", "--person", "who", "--policy", str(policy),
-        "-o", str(folder / "out"), "--json",
+        "-o", str(folder / "out"), "--json", "--replace",
     )  # fmt: skip
     code, out, _ = run(capsys, *words)
     assert code == 0
@@ -212,7 +217,7 @@ def test_two_models_are_compared_on_the_same_people(
     monkeypatch.setattr(
         "tiprdc.audit.config.AuditConfig", lambda **changes: structs.replace(CONFIG, **changes)
     )
-    monkeypatch.setattr("tiprdc.audit.config.PolicyConfig", lambda: CONFIG.policy)
+    monkeypatch.setattr("tiprdc.audit.policy.PolicyConfig", lambda: CONFIG.policy)
     folder = request_.data.parent
     paths = [str(folder / name) for name in ("a.onnx", "b.onnx")]
     for path, weights in zip(paths, (first, second), strict=True):

@@ -14,9 +14,9 @@ from msgspec import structs
 
 from tiprdc.attacks import suite
 from tiprdc.attacks.base import Attack
-from tiprdc.audit.config import PolicyConfig
 from tiprdc.audit.estimate import estimate_from_counts
 from tiprdc.audit.executor import TIMED_OUT, InProcess, failure
+from tiprdc.audit.policy import PolicyConfig
 from tiprdc.audit.verdict import conclude
 from tiprdc.formats.audit_report import Verdict
 from tiprdc.selftest.faults import FAULTS

@@ -12,6 +12,7 @@ from rich.text import Text
 from tiprdc.cli import dialect_options, terminal
 from tiprdc.cli.commands.inspect import show_audit, summary
 from tiprdc.cli.commands.self_test import self_test
+from tiprdc.cli.output_folder import check_output
 from tiprdc.cli.progress import Progress
 from tiprdc.errors import ConfigError, check_range
 from tiprdc.formats import numbers
@@ -21,6 +22,8 @@ from tiprdc.registry.signing import make_signer
 if TYPE_CHECKING:
     from tiprdc.audit.audit_request import AuditRequest
     from tiprdc.audit.config import AuditConfig
+    from tiprdc.audit.evidence import Evidence
+    from tiprdc.audit.policy import PolicyConfig
     from tiprdc.statistics.paired import PairedDifference
 
 ANSWERS = {"NOT LEAKIER": 0, "LEAKIER": 1, "UNDECIDED": 2}
@@ -176,6 +179,9 @@ def audit(
         Path | None,
         typer.Option("--sign", metavar="KEY", help="Sign audit.intoto.json with this key."),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an earlier report in the folder of --out.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     check_auditor: Annotated[
         bool,
@@ -190,10 +196,10 @@ def audit(
     """Attack a model's features and report whether private attributes can be inferred.
 
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or the audit could not run. With --compare 0: not
-    leakier, 1: leakier, 2: undecided.
+    leakier, 1: leakier, 2: undecided. 70: a fault of tiprdc itself, 130: interrupted.
     """
     from tiprdc.audit.audit_request import AuditRequest
-    from tiprdc.audit.standalone import run_standalone_audit
+    from tiprdc.audit.policy import PolicyConfig, read_policy
 
     _check(models, compare=compare, modality=modality, seed=seed, tolerance=tolerance)
     request = AuditRequest(
@@ -208,11 +214,16 @@ def audit(
         check_range("--length", length, 1, 4096)
     check_range("--seconds", seconds, 10, 1_000_000)
     signer = make_signer(key) if key else None
-    config = _config(policy, budget, seed)
+    criteria = read_policy(policy) if policy else PolicyConfig()
+    check_output(out, "comparison.json" if compare else "audit.json", replace=replace)
     if compare:
-        raise typer.Exit(_compare(request, config, tolerance, out, seconds, as_json=as_json))
+        answer = _compare(request, criteria, budget, tolerance, out, seconds, as_json=as_json)
+        raise typer.Exit(answer)
     with Progress() as progress:
-        run_standalone_audit(request, config, out, progress, seconds, signer)
+        evidence, config = _prepare(request, criteria, budget, progress)
+        from tiprdc.audit.standalone import run_standalone_audit
+
+        run_standalone_audit(request, evidence[0], config, out, progress, seconds, signer)
     report = read_audit(out / "audit.json")
     page = str(out / "index.html")
     if as_json:
@@ -239,19 +250,22 @@ def _check(
     check_range("--seed", seed, 0, 2**31 - 1)
 
 
-def _config(policy: Path | None, budget: int, seed: int) -> AuditConfig:
-    from tiprdc.audit.config import AuditConfig, PolicyConfig
-    from tiprdc.audit.policy import read_policy
+def _prepare(
+    request: AuditRequest, criteria: PolicyConfig, budget: int, progress: Progress
+) -> tuple[tuple[Evidence, ...], AuditConfig]:
+    """What is audited and how; files and data are refused before torch is loaded, for seconds."""
+    from tiprdc.audit.foreign_inputs import load_evidence
 
-    return AuditConfig(
-        policy=read_policy(policy) if policy else PolicyConfig(),
-        budget=budget, sample_seed=seed,
-    )  # fmt: skip
+    evidence = load_evidence(request, lambda share: progress("read", share))
+    from tiprdc.audit.config import AuditConfig
+
+    return evidence, AuditConfig(policy=criteria, budget=budget, sample_seed=request.seed)
 
 
 def _compare(
     request: AuditRequest,
-    config: AuditConfig,
+    criteria: PolicyConfig,
+    budget: int,
     tolerance: float,
     out: Path,
     seconds: int,
@@ -259,11 +273,12 @@ def _compare(
     as_json: bool,
 ) -> int:
     """Compare two models; the exit code of the answer."""
-    from tiprdc.audit.comparison import FILE
-    from tiprdc.audit.comparison import compare as compare_models
-
     with Progress() as progress:
-        comparison = compare_models(request, config, tolerance, out, progress, seconds)
+        pair, config = _prepare(request, criteria, budget, progress)
+        from tiprdc.audit.comparison import FILE
+        from tiprdc.audit.comparison import compare as compare_models
+
+        comparison = compare_models(pair, config, tolerance, out, progress, seconds)
     if as_json:
         terminal.print_json(asdict(comparison))
         return ANSWERS[comparison.answer]
