@@ -33,6 +33,7 @@ from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import SCHEMA_VERSION, AuditReport, SplitSize
 
 BEYOND = "attackers with more people, more computing time or knowledge from elsewhere"
+LOW_ORDER = "digits of low order: what rounding the features to two decimals would take away"
 _UNTRIED = {
     "worst_people": "the people who are recognised best: every figure is an average over people",
     "linkability": "linkability: whether two records of one person can be joined by their features",
@@ -229,6 +230,8 @@ def _not_tried(
         measured = measures.get(family, "not in audit.measures")
         if isinstance(measured, str):
             yield f"{question} ({measured})"
+    if not any(isinstance(counts, np.ndarray) for counts in results.counts.values()):
+        yield LOW_ORDER
     yield BEYOND
 
 

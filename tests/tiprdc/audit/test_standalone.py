@@ -69,6 +69,9 @@ def test_model_that_hides_passes_and_the_page_describes_it(request_: AuditReques
     jsonschema.validate(json.loads((folder / "audit.json").read_text()), schema)
     page = (folder / "index.html").read_text()
     assert "trained on are not known" in page
+    assert "neither in training" not in page
+    assert "did not finish" not in page
+    assert "Every number is a balanced accuracy" not in page
     assert "there is no unprotected extractor" in page
     assert "dvc repro" not in page
 
