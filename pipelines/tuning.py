@@ -44,6 +44,7 @@ from pipelines.search.trial_table import TrialTable
 from pipelines.search.tune_callback import FIGURES, POINT, TableCallback, sampled_point
 from pipelines.training.config import TrainConfig
 from pipelines.training.run import PROJECT, check_labels, code_digest
+from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.errors import ClusterError, ConfigError
@@ -95,16 +96,18 @@ def _tune(
     name = _search_name(config, base, schema)
     storage = Storage(cluster.storage)
     searches = (name, f"{name}-seeds")
-    if not resume:
+    with hold(storage, name):
+        if not resume:
+            _forget(storage, searches)
+        with connect(cluster), TrialTable(name, config, monitor) as table:
+            data = _read_data(config, base, shards)
+            search = _Search(config, base, data, table, storage, cluster)
+            rows = search.sample(searches[0])
+            if config.seeds > 1 and not rows.empty:
+                near = pareto.pareto_candidates(rows, config.near)
+                rows = pd.concat([rows, search.repeat(near, searches[1])], ignore_index=True)
+            _write_front(rows, config, out, monitor, storage.of(name))
         _forget(storage, searches)
-    with connect(cluster), TrialTable(name, config, monitor) as table:
-        search = _Search(config, base, _read_data(config, base, shards), table, storage, cluster)
-        rows = search.sample(searches[0])
-        if config.seeds > 1 and not rows.empty:
-            near = pareto.pareto_candidates(rows, config.near)
-            rows = pd.concat([rows, search.repeat(near, searches[1])], ignore_index=True)
-        _write_front(rows, config, out, monitor, storage.of(name))
-    _forget(storage, searches)
 
 
 def _read_data(config: TuneConfig, base: TrainConfig, shards: Path) -> trial.TrialData:

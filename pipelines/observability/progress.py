@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from pipelines.observability.stage_process import end_now, supervised
 from tiprdc.errors import TiprdcError
 
 T = TypeVar("T")
@@ -35,9 +36,15 @@ console = Console(stderr=True)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; an error that the user can fix is printed without a traceback, exit code 2."""
+    """Run a stage; an error that the user can fix is printed without a traceback, exit code 2.
+
+    After Ctrl-C it ends within seconds, exit code 130.
+    """
     try:
-        main()
+        with supervised():
+            main()
+    except KeyboardInterrupt:
+        end_now()
     except TiprdcError as error:
         _exit_with(str(error))
     except OSError as error:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from pipelines.ray_errors import exception_chain
 from pipelines.training.checkpoints import checkpoint_writer
 from pipelines.training.config import ROLES, Role, TrainConfig
 from pipelines.training.record_server import RemoteRecords
+from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
 from pipelines.training.workers import scaling, worker_context, worker_env
 from tiprdc.attacks.cross_fitting import cross_fit
@@ -109,32 +111,48 @@ def _train(
         )
         for role, settings in plan.items()
     }
-    with (
-        connect(cluster),
-        Progress("epoch") as progress,
-        ThreadPoolExecutor(_runs_at_once(cluster, len(roles))) as pool,
-    ):
-        queue = Queue(actor_options=on_driver_node())
-        shared = {
-            "schema": schema,
-            "queue": queue,
-            "patience": cluster.patience,
-            "checkpoint_every": cluster.checkpoint_every,
-            "remote_records": RemoteRecords.start(shards) if cluster.shards == "streamed" else None,
-        }
-        for role in plan:
-            progress.add(role, config.epochs(role))
-        fits = {
-            role: pool.submit(_fit, {**settings, **shared}, cluster, storage)
-            for role, settings in plan.items()
-        }
-        receiver = EventReceiver(queue, monitor, runs)
-        progress.follow(receiver, fits.values())
-        for role, fit in fits.items():
-            _save_checkpoint(fit.result(), out / role)
-    _write_curves(out, curves, roles)
-    for settings in plan.values():
-        storage.forget(settings["name"])
+    names = [settings["name"] for settings in plan.values()]
+    with hold(storage, *names):
+        with (
+            connect(cluster),
+            Progress("epoch") as progress,
+            _threads(_runs_at_once(cluster, len(roles))) as pool,
+        ):
+            queue = Queue(actor_options=on_driver_node())
+            shared = {
+                "schema": schema,
+                "queue": queue,
+                "patience": cluster.patience,
+                "checkpoint_every": cluster.checkpoint_every,
+                "remote_records": RemoteRecords.start(shards)
+                if cluster.shards == "streamed"
+                else None,
+            }
+            for role in plan:
+                progress.add(role, config.epochs(role))
+            fits = {
+                role: pool.submit(_fit, {**settings, **shared}, cluster, storage)
+                for role, settings in plan.items()
+            }
+            receiver = EventReceiver(queue, monitor, runs)
+            progress.follow(receiver, fits.values())
+            for role, fit in fits.items():
+                _save_checkpoint(fit.result(), out / role)
+        _write_curves(out, curves, roles)
+        for name in names:
+            storage.forget(name)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that are not waited for after an error: the end of Ray ends what they wait for."""
+    pool = ThreadPoolExecutor(number)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _runs_at_once(cluster: ClusterConfig, runs: int) -> int:
