@@ -37,7 +37,8 @@ NAMES = ("files", "read", "refused", "crashes", "lost", "surprises")
 FAULTS = ("crashes", "lost", "surprises")
 REASONS = re.compile(
     r"a broken picture|not a picture|an empty file|of one colour|more than [\d,]+ pixels"
-    r"|grey of more than 16 bits, .*|16-bit colours with one transparent colour"
+    r"|grey of more than 16 bits, .*|grey whose upper 4 bits are empty: .*"
+    r"|16-bit colours with one transparent colour"
     r"|colours of mode [A-Z]+, which are not read|an? (HEIC|AVIF) picture: install .*"
     r"|of a format that is not read \([A-Za-z 0-9]+\): convert it to PNG"
 )

@@ -45,6 +45,7 @@ _SIGNATURES = (
     *(b"P%d" % n for n in range(1, 7)), b"Pf", b"Py",
 )  # fmt: skip
 _HEAD = 32
+_EMPTY_BITS = 4
 # Else Pillow's warnings about a file go to standard error, without its name.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -57,7 +58,8 @@ def read_image(source: Path | bytes, size: int, background: str = WHITE) -> NDAr
     """Read one picture, turned upright by its EXIF and stretched to a square, bilinearly.
 
     Any mode becomes RGB. Transparent pixels are shown on the background. Grey of 9 to 16 bits keeps
-    its upper 8 bits; grey of more bits, or floating-point, has no known scale and is refused.
+    its upper 8 bits; grey of more bits, floating-point, or with empty upper bits has no known scale
+    and is refused.
 
     Args:
         source: The file, or its bytes.
@@ -135,6 +137,9 @@ def _has_deep_colours(image: Image.Image) -> bool:
 
 def _grey(image: Image.Image, *, bits: int, inverted: bool) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
+    # 12 bits in a file of 16 would be read as almost black.
+    if values.max() < 2 ** (bits - _EMPTY_BITS):
+        raise ImageError(f"grey whose upper {_EMPTY_BITS} bits are empty: its scale is not known")
     # A fully transparent grey level is stated in the picture's own bits.
     alpha = np.where(values == image.info.get("transparency", -1), 0, 255)
     levels = ((2**bits - 1 - values if inverted else values) >> (bits - 8)).clip(0, 255)

@@ -99,6 +99,11 @@ def test_16_bit_grey_keeps_its_upper_bits(kind: str) -> None:
     assert set(image.ravel().tolist()) == {0, 0x80}
 
 
+@pytest.mark.parametrize("high", [255, 4095])
+def test_grey_of_fewer_bits_than_its_file_says_is_refused(high: int) -> None:
+    assert "upper 4 bits are empty" in reason(data_of(Image.fromarray(grey16(0, high))))
+
+
 def test_white_is_zero_in_a_tiff_that_says_so() -> None:
     image = read_image(data_of(Image.fromarray(grey16()), "TIFF", tiffinfo={262: 0}), 8)
     assert set(image.ravel().tolist()) == {0xFF, 0x7F}
