@@ -67,7 +67,7 @@ def is_categorical(
 
     Args:
         name: The column's name.
-        values: Its texts over all records `[N]`, missing where there is none.
+        values: Its texts over all records `[N]`, missing where there is none; or numbers.
         where: The key that names the column, for messages.
         decimal: What separates the decimals of numbers.
         keys: Of the settings of the decimal mark and of categorical columns, for hints; each is
@@ -77,6 +77,8 @@ def is_categorical(
         DataError: It is empty, or not plainly one of the two: counts the kinds of values and shows
             none.
     """
+    if pd.api.types.is_numeric_dtype(values):
+        return False
     kinds = count_kinds(values, decimal)
     column = f"column {show_name(name)!r}"
     if not kinds:

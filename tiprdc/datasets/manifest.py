@@ -25,6 +25,7 @@ from tiprdc.datasets.names import refuse_absent_column, refuse_absent_field
 from tiprdc.datasets.reader import Batch, Fitted, Index, Reader
 from tiprdc.datasets.schema import Modality
 from tiprdc.datasets.table_files import Source, read_source
+from tiprdc.datasets.vectors import expand_vectors
 from tiprdc.errors import DataError
 
 
@@ -67,6 +68,7 @@ class ManifestReader(Reader):
         elif config.modality == "auto":
             self.modality = guess_modality(table[inputs], self.root, self.section)
         if self.modality == "table":
+            table, inputs = expand_vectors(table, inputs, self.root, f"{self.section}.x")
             self._categorical = self._find_categorical(table, inputs)
         elif self.modality == "text" or pictures is None:
             require_text(table, inputs[0], f"{self.section}.x")

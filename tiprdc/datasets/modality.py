@@ -11,6 +11,7 @@ from tiprdc.datasets.image_paths import SUFFIXES
 from tiprdc.datasets.names import show_name
 from tiprdc.datasets.parquet_columns import is_text
 from tiprdc.datasets.schema import Modality
+from tiprdc.datasets.vectors import are_vector_files, is_list_of_numbers
 from tiprdc.errors import DataError
 
 _LONGEST_PATH = 200
@@ -30,7 +31,16 @@ def guess_modality(inputs: pd.DataFrame, root: Path, section: str) -> Modality:
     Raises:
         DataError: The values of one column are not plainly one of the three.
     """
-    if inputs.shape[1] > 1 or not is_text(inputs.iloc[:, 0]):
+    if inputs.shape[1] > 1:
+        return "table"
+    column = repr(show_name(str(inputs.columns[0])))
+    if is_list_of_numbers(inputs.iloc[:, 0]):
+        raise DataError(
+            f"{section}.modality", f"column {column} contains lists of numbers",
+            "image, table or text, if it is not plain",
+            f"set {section}.modality to table to read each list as a vector",
+        )  # fmt: skip
+    if not is_text(inputs.iloc[:, 0]) or are_vector_files(inputs.iloc[:, 0].dropna()):
         return "table"
     sample = inputs.iloc[:, 0].dropna().head(1000)
     if sample.empty:
@@ -49,7 +59,6 @@ def guess_modality(inputs: pd.DataFrame, root: Path, section: str) -> Modality:
     elif is_spaced and len(sample) >= _FEWEST and different < len(sample) / 4:
         found, hint = f"{different:,} different texts", f"set {section}.modality to text or table"
     if found:
-        column = repr(show_name(str(inputs.columns[0])))
         raise DataError(
             f"{section}.modality", f"column {column} is not plainly one thing: {found} in its first"
             f" {len(sample):,} values", "image for paths, text for texts, table for categories or"

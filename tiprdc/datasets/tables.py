@@ -62,7 +62,9 @@ def encode_column(
 
 
 def parse_numbers(values: pd.Series[str], decimal: str = ".") -> NDArray[np.float64]:
-    """Numbers of these texts, NaN where a value is missing or not a number."""
+    """Numbers of these texts, NaN where a value is missing or not a number; numbers as they are."""
+    if pd.api.types.is_numeric_dtype(values):
+        return np.asarray(values, dtype=np.float64)
     codes, texts = pd.factorize(values)
     numbers = np.array([*(parse_number(str(text), decimal) for text in texts), np.nan])
     return numbers[codes]

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from tiprdc.runtime.columns import encode_columns, is_missing
 from tiprdc.runtime.extractor import ExtractorInput
 from tiprdc.runtime.image_files import image_decoder, list_images
 from tiprdc.runtime.text_files import CsvTable, read_lines, row_numbers
+
+_NOT_FINITE = "a number that is missing, infinite or beyond float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,8 @@ def open_records(
 
     Args:
         path: For images a folder, an image, or a .txt that lists paths line by line, relative to
-            the list; for texts a .txt with one a line, or a .csv or .tsv; for tables .csv or .tsv.
+            the list; for texts a .txt with one a line, or a .csv or .tsv; for tables .csv, .tsv,
+            or a .npy of numbers `[N, F]` in the order of the release's columns.
         contract: Of the release.
         column: For texts in a table, the column of texts.
         id_column: In a table, the column of the records' names; else they are numbered from 1.
@@ -104,6 +107,8 @@ def open_records(
             raise ConfigError(option, given, "only with a .csv or .tsv of texts or rows")
     if contract.modality == "image":
         return ImageRecords(path, contract)
+    if contract.modality == "table" and path.suffix.lower() == ".npy":
+        return ArrayRecords(path, contract)
     if contract.modality == "table":
         if column is not None:
             given = f"{sanitize(column)!r}, but the release takes the columns of a table"
@@ -175,7 +180,7 @@ class TableRecords(RecordSource):
         self, path: Path, contract: Contract, id_column: str | None, dialect: Dialect
     ) -> None:
         if path.suffix.lower() not in SEPARATORS:
-            raise DataError(sanitize(str(path)), "not a table", "a .csv or .tsv file")
+            raise DataError(sanitize(str(path)), "not a table", "a .csv, .tsv or .npy file")
         table = CsvTable(path, dialect)
         columns = {column.name: table.column(column.name) for column in contract.columns}
         self.ids = table.ids(id_column)
@@ -198,6 +203,42 @@ def _file_state(file: Path) -> str:
     except (OSError, ValueError):
         return "absent"
     return f"{status.st_size} {status.st_mtime_ns}" if stat.S_ISREG(status.st_mode) else "no file"
+
+
+class ArrayRecords(RecordSource):
+    """Rows of a .npy file of numbers, one for each input column of a release."""
+
+    def __init__(self, path: Path, contract: Contract) -> None:
+        where, width = sanitize(str(path)), len(contract.columns)
+        named = [column.name for column in contract.columns if column.categories]
+        if named:
+            given = f"numbers, but the release takes categories of {sanitize(named[0])!r}"
+            raise DataError(where, given, "a .csv or .tsv file")
+        self._array = _open_array(path, where)
+        if self._array.ndim != 2 or self._array.shape[1] != width or not len(self._array):
+            given = f"an array of shape {list(self._array.shape)}"
+            raise DataError(where, given, f"numbers [N, {width}], as the release's columns")
+        self.ids = row_numbers(len(self._array))
+        self.digest = _digest([sha256(path)])
+
+    def read(self, start: int, stop: int) -> RecordBatch:
+        with np.errstate(over="ignore"):
+            x = np.array(self._array[start:stop], dtype=np.float32)
+        finite = np.isfinite(x).all(axis=1)
+        reasons = dict.fromkeys((start + np.flatnonzero(~finite)).tolist(), _NOT_FINITE)
+        failures = _failures(reasons, self.ids, start, stop)
+        return RecordBatch(x[finite], start + np.flatnonzero(finite), failures)
+
+
+def _open_array(path: Path, where: str) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        given = f"cannot be read ({type(error).__name__})"
+        raise DataError(where, given, "a .npy file of numbers") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise DataError(where, "it holds no array of numbers", "a .npy file of numbers")
+    return array
 
 
 def _failures(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.helpers.pictures import save_picture
 from tests.helpers.release_samples import write_release
@@ -236,3 +237,32 @@ class TestRows:
         (tmp_path / "in.csv").write_text(text)
         with pytest.raises(DataError, match=message):
             open_records(tmp_path / "in.csv", contract)
+
+
+@pytest.mark.parametrize("contract", ["table"], indirect=True)
+class TestArrays:
+    def test_rows_are_read_in_the_order_of_the_columns(
+        self, tmp_path: Path, contract: Contract
+    ) -> None:
+        columns = tuple(replace(column, categories=()) for column in contract.columns)
+        numeric = replace(contract, input=replace(contract.input, columns=columns))
+        x = np.arange(12.0).reshape(4, 3)
+        x[1, 2], x[3, 0] = np.nan, 1e39
+        np.save(tmp_path / "in.npy", x)
+        records = open_records(tmp_path / "in.npy", numeric)
+        rows, positions, failures = records.read(0, 9)
+        assert isinstance(rows, np.ndarray)
+        assert (rows.dtype, positions.tolist()) == (np.float32, [0, 2])
+        np.testing.assert_array_equal(rows, x[[0, 2]])
+        assert [failure.id for failure in failures.values()] == ["2", "4"]
+        for array in (x[0], x[:, :2], x[:0], x.astype(str)):
+            np.save(tmp_path / "in.npy", array)
+            with pytest.raises(DataError, match=r"numbers \[N, 3\]|no array of numbers"):
+                open_records(tmp_path / "in.npy", numeric)
+
+    def test_release_with_categories_takes_no_array(
+        self, tmp_path: Path, contract: Contract
+    ) -> None:
+        np.save(tmp_path / "in.npy", np.zeros((2, 3)))
+        with pytest.raises(DataError, match="takes categories of 'job'"):
+            open_records(tmp_path / "in.npy", contract)

@@ -34,7 +34,7 @@ def extract(
             metavar="INPUT",
             help="Pictures: a folder (every file in it and its subfolders), a picture, or a .txt"
             " with one path a line. Texts: a .txt with one text a line, or a .csv or .tsv."
-            " Tables: a .csv or .tsv.",
+            " Tables: a .csv, a .tsv, or a .npy of numbers.",
         ),
     ],
     output: Annotated[
