@@ -17,6 +17,7 @@ from tiprdc.datasets.names import ADD_HEADER, list_names, looks_like_record
 from tiprdc.datasets.reader import Fitted, count_reasons
 from tiprdc.datasets.schema import Modality
 from tiprdc.datasets.table_files import Source, first_names, read_source
+from tiprdc.datasets.vectors import collapse_vectors
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract
 from tiprdc.sandbox.model_info import ModelInfo
@@ -48,7 +49,8 @@ def reader_config(
     """
     x = request.x
     if not x and modality == "table" and contract:
-        x = tuple(column.name for column in contract.columns)
+        names = [column.name for column in contract.columns]
+        x = collapse_vectors(names, set(_read_manifest(request).table.columns))
     elif modality == "table":
         x = tuple(input_columns(model, x, map(str, _read_manifest(request).table.columns)))
     if not x and modality != "table":

@@ -17,6 +17,7 @@ import pandas as pd
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from tiprdc.datasets.names import show_name
 from tiprdc.datasets.schema import SPLITS, Attribute, Split
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.settings import Settings
@@ -125,7 +126,7 @@ def refuse_few_people(
         DataError: Names the classes, the splits and the counts.
     """
     too_small = [
-        f"{attribute.name} {attribute.classes[number]!r}: {count:,} in {name}"
+        f"{show_name(attribute.name)} {show_name(attribute.classes[number])!r}: {count:,} in {name}"
         for attribute in attributes
         for name in SPLITS
         for number, count in enumerate(_people_by_class(records[split == name], attribute))

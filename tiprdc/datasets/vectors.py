@@ -7,7 +7,9 @@ released and read on devices as a table is.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +26,7 @@ from tiprdc.errors import DataError
 SUFFIX = ".npy"
 MOST_NUMBERS = 4096
 """Numbers of a vector: a release describes each as a column."""
+_ELEMENT = re.compile(r"(.+)\[\d+\]")
 _MAX_NUMBER = float(np.finfo(np.float32).max)
 
 
@@ -62,6 +65,21 @@ def expand_vectors(
                           axis=1)  # fmt: skip
         names += columns
     return table, names
+
+
+def collapse_vectors(names: Iterable[str], available: Container[str]) -> tuple[str, ...]:
+    """Names of input columns with one for each vector, where the data have the vector alone.
+
+    Args:
+        names: Columns of a release, of a vector as NAME[0], NAME[1] and on.
+        available: Columns of the data.
+    """
+    bases = ((name, _ELEMENT.fullmatch(name)) for name in names)
+    collapsed = (
+        match[1] if match and name not in available and match[1] in available else name
+        for name, match in bases
+    )
+    return tuple(dict.fromkeys(collapsed))
 
 
 def is_list_of_numbers(values: pd.Series[Any]) -> bool:

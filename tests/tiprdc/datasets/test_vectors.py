@@ -12,6 +12,7 @@ import pytest
 
 from tiprdc.datasets.manifest import ManifestReader
 from tiprdc.datasets.manifest_config import ManifestConfig
+from tiprdc.datasets.vectors import collapse_vectors
 from tiprdc.errors import DataError
 
 VECTORS = np.random.default_rng(0).normal(size=(8, 3))
@@ -55,6 +56,13 @@ def test_files_become_columns(tmp_path: Path, modality: str) -> None:
     records = reader.index().records
     x = reader.read(records, reader.fit(records)).x
     np.testing.assert_array_equal(x, VECTORS.astype(np.float32))
+
+
+def test_columns_of_a_release_mean_the_vector_where_the_data_have_it() -> None:
+    names = ["age", "emb[0]", "emb[1]"]
+    assert collapse_vectors(names, {"age", "emb"}) == ("age", "emb")
+    assert collapse_vectors(names, {"age", "emb[0]", "emb[1]"}) == tuple(names)
+    assert collapse_vectors(names, {"age"}) == tuple(names)
 
 
 def test_lists_are_asked_about_unless_the_modality_is_stated(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tests.helpers.pictures import save_picture
 from tests.helpers.release_samples import write_release
+from tiprdc.datasets.dialect import Dialect
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract, read_contract
 from tiprdc.runtime.records import open_records
@@ -266,3 +267,28 @@ class TestArrays:
         np.save(tmp_path / "in.npy", np.zeros((2, 3)))
         with pytest.raises(DataError, match="takes categories of 'job'"):
             open_records(tmp_path / "in.npy", contract)
+
+
+@pytest.mark.parametrize("contract", ["table"], indirect=True)
+class TestDialects:
+    def test_table_of_another_program_is_read_as_stated(
+        self, tmp_path: Path, contract: Contract
+    ) -> None:
+        path = tmp_path / "in.csv"
+        path.write_bytes("age;job;hours\n30,5;State-gov;20\n1.000;other;1\n".encode("utf-16"))
+        with pytest.raises(DataError, match="set --encoding to utf-16"):
+            open_records(path, contract)
+        dialect = Dialect(encoding="utf-16", delimiter=";", decimal=",")
+        x, _, failures = open_records(path, contract, dialect=dialect).read(0, 2)
+        assert isinstance(x, np.ndarray)
+        assert x.tolist() == [[30.5, 1, 20]]
+        assert [failure.reason for failure in failures.values()] == ["age is not a number"]
+
+    def test_digest_changes_with_the_dialect(self, tmp_path: Path, contract: Contract) -> None:
+        path = tmp_path / "in.csv"
+        path.write_text("age,job,hours\n30,other,20\n")
+        stated = Dialect(quotes="literal")
+        digests = {
+            open_records(path, contract, dialect=dialect).digest for dialect in (None, stated)
+        }
+        assert len(digests) == 2
