@@ -25,6 +25,7 @@ from tiprdc.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
 _TIMEOUT_SECONDS = 10.0
+_HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Tune's own tables, which verbose=0 does not silence: ours are in search/trial_table.py.
@@ -35,8 +36,8 @@ _DEFAULTS = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # Ctrl-C ends the stage; with Tune's own handler a search would return as if it were complete.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # Without it every task that needs no GPU warns that this will change in some later Ray.
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Without it a task to which no GPU was assigned sees, and uses, every GPU of its machine.
+    _HIDE_GPUS: "1",
     # A worker imports torch first; on a busy machine that has taken longer than Ray's own 60 s.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
     # How often Train looks for a report; a worker waits for it, so 2 s would be the shortest epoch.
@@ -234,7 +235,9 @@ def _start_local(config: ClusterConfig) -> None:
 def _join_cluster(address: str, config: ClusterConfig) -> None:
     if address != "auto":
         _check_address(address)
-    variables = {"GLOO_SOCKET_IFNAME": config.network_interface} if config.network_interface else {}
+    variables = {_HIDE_GPUS: os.environ[_HIDE_GPUS]}
+    if config.network_interface:
+        variables["GLOO_SOCKET_IFNAME"] = config.network_interface
     try:
         ray.init(
             address=address,

@@ -32,6 +32,7 @@ from msgspec.structs import replace
 from ray import tune as ray_tune
 from ray.tune.search.optuna import OptunaSearch
 
+from pipelines.assigned import assigned_device, assigned_threads
 from pipelines.cluster import ClusterConfig, connect, max_parallel
 from pipelines.defaults import training, tuning
 from pipelines.environment import environment
@@ -271,7 +272,10 @@ def _run_trial(
     """In a worker: one trial, which reports each epoch and its result to Tune."""
     point = sampled_point(configuration, config.seed)
     try:
-        figures = trial.run(point, config, base, data, point["seed"], _report_epoch)
+        figures = trial.run(
+            point, config, base, data, point["seed"], _report_epoch,
+            device=assigned_device(), threads=assigned_threads(),
+        )  # fmt: skip
     except Exception as error:
         ray_tune.report({"error": type(error).__name__})
         raise

@@ -37,7 +37,8 @@ UNPROTECTED = "train-unprotected"
 """The stage that runs `stages/train.py` for the unprotected extractor alone."""
 OF_VARIANTS = ("audit", "card", "export")
 NO_DEPS = (
-    "pipelines/artifacts.py", "pipelines/cluster.py", "pipelines/environment.py",
+    "pipelines/artifacts.py", "pipelines/assigned.py", "pipelines/cluster.py",
+    "pipelines/environment.py",
     "pipelines/local_ray.py", "pipelines/observability", "pipelines/params.py",
     "pipelines/ray_errors.py", "pipelines/ray_tasks.py", "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip

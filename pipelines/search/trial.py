@@ -33,6 +33,7 @@ from tiprdc.training.worker import WorkerContext
 
 FINISHED, DIVERGED, HOPELESS = "finished", "diverged", "hopeless"
 """States in which a trial ends by itself."""
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ def run(
     data: TrialData,
     seed: int,
     report_epoch: Callable[[Mapping[str, float]], None] = lambda losses: None,
+    *,
+    device: torch.device = _CPU,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Train, then attack the features, unless training stops early (`early_stop.py`).
 
@@ -121,6 +125,8 @@ def run(
         data: The records; `with_predictions` if the objective has `cross_fit`.
         seed: Of the weights, the order of the data and the attackers.
         report_epoch: Called with the mean losses of each epoch.
+        device: Where the extractor is trained.
+        threads: Cores that it may use.
 
     Returns:
         `advantage` (of the strongest attack, over all private attributes) and `utility` (mean
@@ -129,12 +135,11 @@ def run(
         `finished`, `diverged` or `hopeless`. A trial that stopped early has an advantage of 1, and
         0 for utility and kept.
     """
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     began = time.perf_counter()
     schema = data.schema
     objective, extractor, schedule = trial_settings(point, config, base)
     private = {name: schema.classes(name) for name in schema.private}
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(
         objective,
         extractor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -9,6 +10,10 @@ import torch
 
 def attack_device() -> torch.device:
     """A GPU where this process sees one, else the CPU."""
+    # So Ray hides the GPUs from a task that has none; CUDA, once asked, would find none in the
+    # next task of the same process either.
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return torch.device("cpu")
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
