@@ -18,7 +18,10 @@ from typing import Any, NamedTuple, Protocol
 from pipelines.observability.progress import console
 from pipelines.observability.stage_monitor import StageMonitor, uninformed_score
 from pipelines.observability.train_metrics import Figures, club_figures, loss_figures
+from tiprdc.objectives.privacy_budget import LARGEST
 from tiprdc.training.objective_config import ObjectiveConfig
+
+_AT_LIMIT = 0.95
 
 
 class Queue(Protocol):
@@ -81,6 +84,7 @@ class EventReceiver:
         runs: Mapping[str, Run],
     ) -> None:
         self.queue, self.monitor, self.runs = queue, monitor, runs
+        self._multiplier: dict[str, float] = {}
 
     def get(self, block: bool = True, timeout: float | None = None) -> tuple[str, int]:
         """Process the next event; returns (run, epochs done).
@@ -144,3 +148,18 @@ class EventReceiver:
         fields = {name: value for name, value in summary.items() if name != "epoch"}
         name, number = self.runs[run].name, int(summary["epoch"])
         self.monitor.log_event("epoch", fields, run=name, number=number)
+        # Epochs of the head have none.
+        self._multiplier[run] = summary.get("multiplier", self._multiplier.get(run, 0.0))
+        if number == self.runs[run].epochs and self._multiplier[run] > _AT_LIMIT * LARGEST:
+            self._warn_of_budget(run)
+
+    def _warn_of_budget(self, run: str) -> None:
+        """The weight of hiding rose as far as it can: more leaks than the budget allows."""
+        budget = self.runs[run].objective.budget
+        self.monitor.log_event("budget not reached", {"budget": budget}, run=self.runs[run].name)
+        console.print(
+            f"{run}: train.objective.budget ({budget:g}) was not reached: the weight of hiding ended"
+            " at its largest value. Fewer train.extractor.features leak less; more people, or a"
+            " larger budget, need less weight.",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip

@@ -21,7 +21,7 @@ from statistics import NormalDist
 import torch
 from torch import Tensor, nn
 
-_MIN, _MAX = 0.05, 20.0
+_MIN, LARGEST = 0.05, 20.0
 _HEADROOM = 4.5
 """Ratio of the squared correlation that fresh attackers reach to that of the kernel adversary with
 memory: roughly, on generated faces (docs/method.md)."""
@@ -54,7 +54,7 @@ class PrivacyBudget(nn.Module):
         """
         error = (r2.detach() / self.allowed[attribute] - 1).clamp(-1, 1)
         multiplier = self.multiplier[attribute]
-        multiplier.copy_((multiplier * torch.exp(self.rate * error)).clamp(_MIN, _MAX))
+        multiplier.copy_((multiplier * torch.exp(self.rate * error)).clamp(_MIN, LARGEST))
 
 
 def allowed_r2(budget: float, classes: int) -> float:

@@ -127,6 +127,29 @@ def test_waiting_for_storage_is_printed_once_an_epoch(
     assert event["error"] == "No space left on device"
 
 
+@pytest.mark.parametrize(("last", "warned"), [(20.0, True), (4.0, False)])
+def test_a_budget_that_was_not_reached_is_said_at_the_end(
+    wired: tuple[EventSender, EventReceiver, StageMonitor],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    last: float,
+    warned: bool,
+) -> None:
+    sender, receiver, _ = wired
+    for epoch, multiplier in enumerate((20.0, last), 1):
+        sender.send("epoch", epoch, summary={**SUMMARY, "epoch": epoch, "multiplier": multiplier})
+        receiver.get(timeout=1)
+    # Epochs of the head have no multiplier.
+    without = {name: value for name, value in SUMMARY.items() if name != "multiplier"}
+    for epoch in (3, 4):
+        assert "was not reached" not in capsys.readouterr().err
+        sender.send("epoch", epoch, summary={**without, "epoch": epoch})
+        receiver.get(timeout=1)
+    assert ("train.objective.budget (0.06) was not reached" in capsys.readouterr().err) == warned
+    events = [line["event"] for line in read(tmp_path / "train.jsonl")]
+    assert ("budget not reached" in events) == warned
+
+
 def test_report_has_means_over_the_steps_since_the_last(
     wired: tuple[EventSender, EventReceiver, StageMonitor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
