@@ -158,8 +158,8 @@ class EventReceiver:
         budget = self.runs[run].objective.budget
         self.monitor.log_event("budget not reached", {"budget": budget}, run=self.runs[run].name)
         console.print(
-            f"{run}: train.objective.budget ({budget:g}) was not reached: the weight of hiding ended"
-            " at its largest value. Fewer train.extractor.features leak less; more people, or a"
-            " larger budget, need less weight.",
+            f"{run}: train.objective.budget ({budget:g}) was not reached: the weight of hiding"
+            " ended at its largest value. Fewer train.extractor.features leak less; more people, or"
+            " a larger budget, need less weight.",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
