@@ -2,7 +2,7 @@
 
 A device may send one record at a time; an audit asks for many at once. Its verdict is about what is
 sent only if both give the same features. So some records are asked alone, in batches of several
-sizes and in other orders.
+sizes, that of the attacks among them, and in other orders.
 
 Noise is replaced by a constant for this, so that two calls can be compared. Noise itself is then
 checked with copies of one record: those of one batch must vary as those of different batches do,
@@ -42,6 +42,10 @@ class BatchModel(Protocol):
     @property
     def batch(self) -> int | None:
         """Fixed batch size, or None for any."""
+
+    @property
+    def attack_batch(self) -> int:
+        """Records that attacks ask for at once."""
 
     @property
     def noise(self) -> tuple[bool, bool]:
@@ -85,7 +89,7 @@ def check_batches(model: BatchModel, x: NDArray[Any]) -> None:
 
 
 def _check_neighbours(model: BatchModel, x: NDArray[Any]) -> None:
-    orders = list(_orders(len(x), model.batch or RECORDS))
+    orders = [*_orders(len(x), model.batch or RECORDS), _one_batch(len(x), model.attack_batch)]
     alone = tuple((row,) for row in range(len(x)))
     batches = (*alone, *(batch for order in orders for batch in order))
     z = model.features_by_batch(x, batches, constant_noise=True).astype(np.float64)
@@ -111,8 +115,8 @@ def _check_neighbours(model: BatchModel, x: NDArray[Any]) -> None:
         raise ModelError(
             model.name,
             "features of a record depend on the other records of its batch: alone and among others"
-            f" they differ by up to {largest:.2g} (feature {column}, standard deviation"
-            f" {scale:.2g})",
+            f" they differ by up to {largest:.4g} (feature {column}, standard deviation"
+            f" {scale:.4g})",
             f"the same features in every batch, to {TOLERANCE:.0%} of a standard deviation",
             "reduce, normalise and scale over a record's own numbers, not over the batch (batch"
             " normalisation in evaluation mode, static quantisation)",
@@ -128,6 +132,11 @@ def _orders(count: int, most: int) -> Iterator[Batches]:
             yield tuple(
                 tuple(order[start : start + size].tolist()) for start in range(0, count, size)
             )
+
+
+def _one_batch(count: int, size: int) -> Batches:
+    """All rows, again and again, in one batch of this size."""
+    return (tuple((np.arange(max(size, 1)) % count).tolist()),)
 
 
 def _check_noise(model: BatchModel, x: NDArray[Any]) -> None:

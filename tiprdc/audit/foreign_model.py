@@ -64,6 +64,11 @@ class ForeignModel:
         return self.info.batch
 
     @property
+    def attack_batch(self) -> int:
+        """Records that attacks ask for at once."""
+        return self.info.batch or self.run.batch
+
+    @property
     def noise(self) -> tuple[bool, bool]:
         """Whether it draws random numbers, and whether it fixes their seed."""
         return self.info.is_random, self.info.seeded

@@ -87,6 +87,11 @@ class OwnModel:
         return None
 
     @property
+    def attack_batch(self) -> int:
+        """Records that attacks ask for at once."""
+        return BATCH
+
+    @property
     def noise(self) -> tuple[bool, bool]:
         """Whether it draws random numbers, and whether it fixes their seed."""
         nodes = _parse(self.content).graph.node

@@ -67,6 +67,12 @@ DEPENDENT: dict[str, Nodes] = {
         [*ONES, node("CumSum", ["o", "i"], ["c"]), node("Add", ["x", "c"], ["z"])],
         {"i": np.int64(0)},
     ),
+    "the mean, in batches of more than 32 alone": (
+        [node("ReduceMean", ["x", "a"], ["m"]), node("Shape", ["x"], ["s"]),
+         node("Gather", ["s", "i"], ["n"]), node("Greater", ["n", "l"], ["c"]),
+         node("Where", ["c", "m", "x"], ["y"]), node("Add", ["y", "x"], ["z"])],
+        {**ZERO, "i": np.int64(0), "l": np.int64(32)},
+    ),
     "noise as strong as the batch": (
         [node("ReduceMean", ["x", "a"], ["m"]), node("RandomNormalLike", ["x"], ["n"], scale=0.3),
          node("Mul", ["n", "m"], ["z"])], ZERO,

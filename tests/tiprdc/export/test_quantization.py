@@ -18,6 +18,7 @@ import torch
 from msgspec import structs
 
 from tests.helpers.release_samples import write_release
+from tiprdc.audit.own_model import OwnModel
 from tiprdc.datasets.schema import Column, Modality, Schema, read_schema, read_split
 from tiprdc.errors import ConfigError, DataError, ModelError
 from tiprdc.export.build import build, build_variant
@@ -132,6 +133,7 @@ def test_variant_is_smaller_and_close(
     quantize(source, target, variant, x[:64])
     assert compare_features(file_features(source), file_features(target), x).mean_abs < mean
     assert target.stat().st_size < share * source.stat().st_size
+    OwnModel(target.read_bytes()).check_batches(x[:32])
 
 
 def test_variant_beyond_the_tolerance_is_refused(
@@ -174,6 +176,7 @@ def test_variant_keeps_noise_and_levels(tmp_path: Path) -> None:
         noises = [n for n in onnx.load(target).graph.node if n.op_type == "RandomNormalLike"]
         assert len(noises) == 1
         assert not [a for a in noises[0].attribute if a.name == "seed"]
+        OwnModel(target.read_bytes()).check_batches(x[:32])
         session = open_session(target)
         z, again = (session.run(["z"], {"x": x})[0] for _ in range(2))
         assert len(np.unique(z)) <= 8

@@ -322,6 +322,8 @@ def _compare(
         " difference (Newcombe), for all attributes together; p: exact paired test (McNemar)."
     )
     terminal.say(console, Text(note, style="dim"))
+    for text_note in dict.fromkeys(note for evidence in pair for note in evidence.schema.notes):
+        terminal.say(console, Text(f"Note: {text_note}", style="dim"))
     terminal.say(console, Text.assemble("Comparison: ", (str(out / FILE), "bold")))
     return ANSWERS[comparison.answer]
 
