@@ -163,7 +163,18 @@ def fit_columns(
             f"as many as the model takes: {model.inputs[0].shape}",
             "name them in its order with --x",
         )  # fmt: skip
-    return replace(fitted, columns=columns, shape=(len(columns),))
+    return replace(
+        fitted, columns=columns, shape=(len(columns),), notes=tuple(_gaps(records, columns))
+    )
+
+
+def _gaps(records: pd.DataFrame, columns: Sequence[Column]) -> Iterator[str]:
+    """What a model got in place of missing values."""
+    for column in columns:
+        missing = int(records[PREFIX + column.name].isna().sum())
+        if missing:
+            what = "an empty text" if column.categories else "the column's mean"
+            yield f"{missing:,} missing values of {column.name} were given to the model as {what}."
 
 
 def _inputs(records: pd.DataFrame) -> list[str]:

@@ -27,6 +27,7 @@ def request_(tmp_path: Path) -> AuditRequest:
     rng = np.random.default_rng(0)
     table = pd.DataFrame({
         "sex": rng.integers(2, size=PEOPLE), "unused": "x",
+        "city": rng.choice(["Rome", "Oslo"], PEOPLE),
         "job title": rng.choice(["clerk", "01", "nurse"], PEOPLE),
         "age": rng.integers(20, 60, PEOPLE), "income": rng.normal(30, 1, PEOPLE).round(3),
     })  # fmt: skip
@@ -117,9 +118,9 @@ def test_input_of_several_columns_beside_others_is_refused(request_: AuditReques
 
 
 def test_text_where_the_model_takes_numbers_is_refused(request_: AuditRequest) -> None:
-    write(request_.models[0], [node("Concat", ["job_title", "age"], ["z"], axis=1)],
-          {"job_title": (F, [1]), "age": (F, [1])})  # fmt: skip
-    with pytest.raises(DataError, match="column 'job title' contains text"):
+    write(request_.models[0], [node("Concat", ["city", "age"], ["z"], axis=1)],
+          {"city": (F, [1]), "age": (F, [1])})  # fmt: skip
+    with pytest.raises(DataError, match="column 'city' contains text"):
         load(request_)
 
 
@@ -173,3 +174,14 @@ def test_several_vectors_need_a_choice(request_: AuditRequest) -> None:
         load(request_, x=("age", "income"))
     evidence = load(request_, x=("age", "income"), output="a")
     assert (evidence.models["released"].features(evidence.train.x) < 0).all()
+
+
+def test_what_replaces_missing_values_is_said(request_: AuditRequest) -> None:
+    write_pipeline(request_.models[0])
+    data = pd.read_csv(request_.data)
+    data.loc[[3, 4], "income"] = None
+    data.loc[5, "job title"] = None
+    data.to_csv(request_.data, index=False)
+    notes = load(request_).schema.notes
+    assert "2 missing values of income were given to the model as the column's mean." in notes
+    assert "1 missing values of job title were given to the model as an empty text." in notes
