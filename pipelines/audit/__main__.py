@@ -18,6 +18,7 @@ from pipelines.observability.progress import console
 from pipelines.observability.progress import run as run_stage
 from pipelines.params import load
 from tiprdc.audit.config import AuditConfig
+from tiprdc.cli.exit_codes import no_verdict_by_accident
 from tiprdc.errors import ModelError
 from tiprdc.formats.audit_report import EXIT_CODE
 from tiprdc.registry import pull
@@ -78,7 +79,10 @@ def command(
         typer.Option("--sign", metavar="KEY", help="Sign audit.intoto.json with this key."),
     ] = None,
 ) -> None:
-    """Audit a release on Ray with the settings of params.yaml. Exit code 0, 1 or 2."""
+    """Audit a release on Ray with the settings of params.yaml.
+
+    Exit code 0: PASS, 1: FAIL, 2: inconclusive, or no audit was possible. 70: a crash.
+    """
     signer = make_signer(key) if key else None
     report = audit(
         load("audit", AuditConfig),
@@ -98,4 +102,5 @@ def command(
 
 
 if __name__ == "__main__":
-    run_stage(lambda: typer.run(command))
+    with no_verdict_by_accident():
+        run_stage(lambda: typer.run(command))

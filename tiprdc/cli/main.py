@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from typing import Annotated, NoReturn
 
 import typer
@@ -21,14 +20,9 @@ from tiprdc.cli.commands.lineage import lineage
 from tiprdc.cli.commands.pull import pull
 from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.commands.verify import verify
+from tiprdc.cli.exit_codes import USER_ERROR, no_verdict_by_accident
 from tiprdc.errors import TiprdcError
 
-USER_ERROR = 2
-"""Exit code of an error that the user can fix."""
-CRASH = 70
-"""Exit code of a fault of this program (EX_SOFTWARE of sysexits.h): 1 is the verdict FAIL."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as of shells."""
 _AUDIT = (
     "jinja2", "onnx", "pandas", "pyarrow", "yaml", "safetensors", "sklearn", "scipy", "tokenizers",
     "torch", "torchmetrics", "torchvision",
@@ -82,33 +76,21 @@ def _root(
 
 def app() -> None:
     """Entry point: an error that the user can fix gives a message and exit code 2."""
-    try:
-        _commands()
-    except TiprdcError as error:
-        _refuse(str(error))
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
-            _crash()
-        _refuse(
-            f"{error.name}: not installed\n  expected: the extra [{extra}]\n"
-            f'  hint: pip install "tiprdc[{extra}]"'
-        )
-    except SystemExit as ended:
-        # Click ends with 1 on an interrupt, which would be a verdict.
-        if isinstance(ended.__context__, typer.Abort):
-            sys.exit(INTERRUPTED)
-        raise
-    except Exception:
-        _crash()
+    with no_verdict_by_accident():
+        try:
+            _commands()
+        except TiprdcError as error:
+            _refuse(str(error))
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").split(".")[0])
+            if extra is None:
+                raise
+            _refuse(
+                f"{error.name}: not installed\n  expected: the extra [{extra}]\n"
+                f'  hint: pip install "tiprdc[{extra}]"'
+            )
 
 
 def _refuse(message: str) -> NoReturn:
     Console(stderr=True, highlight=False).print(Text(message), soft_wrap=True)
     sys.exit(USER_ERROR)
-
-
-def _crash() -> NoReturn:
-    """A fault of ours: its traceback, and an exit code that no verdict has."""
-    traceback.print_exc()
-    sys.exit(CRASH)

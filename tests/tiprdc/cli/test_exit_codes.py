@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tiprdc.cli import main
+from tiprdc.cli import exit_codes, main
+
+ROOT = Path(__file__).parents[3]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
@@ -25,12 +28,12 @@ def run(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
 def test_crash_is_no_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
-    assert run(monkeypatch, error) == main.CRASH
+    assert run(monkeypatch, error) == exit_codes.CRASH
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_interrupt_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, KeyboardInterrupt()) == main.INTERRUPTED
+    assert run(monkeypatch, KeyboardInterrupt()) == exit_codes.INTERRUPTED
 
 
 @pytest.mark.parametrize("module", ["torch", "scipy.stats", "pandas", "onnx"])
@@ -38,7 +41,7 @@ def test_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str
 ) -> None:
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)
-    assert run(monkeypatch, error) == main.USER_ERROR
+    assert run(monkeypatch, error) == exit_codes.USER_ERROR
     err = capsys.readouterr().err
     assert 'pip install "tiprdc[audit]"' in err
     assert "Traceback" not in err
@@ -46,7 +49,7 @@ def test_missing_extra_is_named(
 
 def test_missing_module_of_ours_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ModuleNotFoundError("No module named 'tiprdc.nothing'", name="tiprdc.nothing")
-    assert run(monkeypatch, error) == main.CRASH
+    assert run(monkeypatch, error) == exit_codes.CRASH
 
 
 def test_commands_without_the_extra_say_what_to_install() -> None:
@@ -60,3 +63,16 @@ def test_commands_without_the_extra_say_what_to_install() -> None:
         )
         assert ended.returncode == 2
         assert 'hint: pip install "tiprdc[audit]"' in ended.stderr
+
+
+def test_crash_of_an_audit_on_ray_is_no_verdict(tmp_path: Path) -> None:
+    script = (
+        "import runpy, sys; import pipelines.audit.run as run; run.audit = lambda *a, **k: 1 / 0;"
+        f"sys.argv = ['audit', '.', '--out', {str(tmp_path)!r}];"
+        "runpy.run_module('pipelines.audit', run_name='__main__')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == exit_codes.CRASH
+    assert "ZeroDivisionError" in ended.stderr
