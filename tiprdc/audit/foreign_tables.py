@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tiprdc.datasets.manifest import ManifestReader
 from tiprdc.datasets.manifest_inputs import PREFIX
+from tiprdc.datasets.names import list_names, refuse_absent_column
 from tiprdc.datasets.reader import Fitted
 from tiprdc.datasets.schema import Column
 from tiprdc.errors import DataError, ModelError
@@ -143,6 +144,9 @@ def fit_columns(
     fitted = reader.fit(numbers) if _inputs(numbers) else Fitted(shape=(0,))
     if contract:
         columns = _contract_columns(contract)
+        available = [name[len(PREFIX) :] for name in _inputs(records)]
+        for column in columns:
+            refuse_absent_column(column.name, available, "the input", "--x")
         return replace(fitted, columns=columns, shape=(len(columns),))
     by_name = {column.name: column for column in fitted.columns}
     for column in fitted.columns:
@@ -159,7 +163,7 @@ def fit_columns(
     columns = tuple(by_name[name] for name in names)
     if not _by_column(model) and model.inputs[0].shape not in ((len(columns),), (None,)):
         raise DataError(
-            "--x", f"{len(columns)} columns ({', '.join(names)})",
+            "--x", f"{len(columns)} columns ({list_names(names)})",
             f"as many as the model takes: {model.inputs[0].shape}",
             "name them in its order with --x",
         )  # fmt: skip

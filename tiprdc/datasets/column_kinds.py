@@ -114,8 +114,10 @@ def _hint(
     if decimal_key and marked and set(count_kinds(values, other)) == {NUMBER}:
         return f'set {decimal_key} to "{other}"'
     correct = "write NA for a number that is missing" if kinds[NUMBER] else "write plain numbers"
-    state = f"; or name {show_name(name)!r} in {categorical_key} if its values are categories"
-    return correct + (state if categorical_key else "")
+    if not categorical_key:
+        return f"{correct}, or leave the column out"
+    state = f"name {show_name(name)!r} in {categorical_key} if its values are categories"
+    return f"{correct}; or {state}"
 
 
 def _kind(text: str, decimal: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -22,6 +23,7 @@ from tiprdc.errors import DataError
 _CANDIDATES = (",", ";", "\t", "|")
 _MOST_LETTERS = 2**24
 """Letters of one field; Python's own limit is shorter than a long text."""
+_EXCEL = re.compile(r"sep=.?[\r\n]", re.IGNORECASE)
 _NOT_UTF8 = "is not UTF-8"
 _LONG = 5
 """Lines that look like rows in one field from which it is refused in any file."""
@@ -69,6 +71,11 @@ def read_delimited(
             file is empty, or its header has a name twice or an empty one.
     """
     text = decode(data, dialect.encoding, location)
+    if _EXCEL.match(text):
+        raise DataError(
+            location.where, f"line 1 of {location.file} is a note for Excel (sep=)",
+            "a header in the first line", "delete line 1",
+        )  # fmt: skip
     table = _parse(text, separator, dialect.quotes, location)
     if not all(map(is_unicode, table.names)):
         given = f"{location.file}, the line of the header {_NOT_UTF8}"

@@ -12,6 +12,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper
 
 from tests.helpers.onnx_builders import node
+from tests.helpers.release_samples import write_release
 from tiprdc.audit.audit_request import AuditRequest
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.foreign_inputs import load_evidence
@@ -185,3 +186,10 @@ def test_what_replaces_missing_values_is_said(request_: AuditRequest) -> None:
     notes = load(request_).schema.notes
     assert "2 missing values of income were given to the model as the column's mean." in notes
     assert "1 missing values of job title were given to the model as an empty text." in notes
+
+
+def test_column_of_the_release_that_x_leaves_out_is_named(request_: AuditRequest) -> None:
+    release = write_release(request_.data.parent / "release", "table")
+    asked = replace(request_, models=(release / "extractor.onnx",), x=("age",))
+    with pytest.raises(DataError, match="--x: the input has no column 'job'"):
+        load_evidence(asked)

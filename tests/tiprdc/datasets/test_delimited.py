@@ -137,6 +137,10 @@ def test_header_in_another_encoding_is_refused() -> None:
     assert "set prepare.manifest.encoding to cp1252" in message
 
 
+def test_line_for_excel_is_named() -> None:
+    assert "delete line 1" in refusal("sep=;\r\nwho;mood\r\nann;glad\r\n")
+
+
 def test_stated_separator_is_believed() -> None:
     assert read("a;b\n1;2\n", delimiter=",").rows == [["1;2"]]
 
