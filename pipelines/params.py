@@ -6,6 +6,7 @@ would be false. `tiprdc.settings` checks names, types and ranges.
 
 from __future__ import annotations
 
+import importlib
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,6 +77,18 @@ def load(
     values = sections[section] or {}
     _refuse_moved(section, values)
     return convert(cls, _fill(values, auto, section, {}), section)
+
+
+def check_all(path: Path = Path("params.yaml")) -> None:
+    """Refuse a params file with a fault in any section.
+
+    Raises:
+        ConfigError: The first fault.
+    """
+    # By name: a stage that checks all sections does not depend on the code behind them.
+    check = importlib.import_module("pipelines.params_check")
+    for fault in check.faults(path):
+        raise fault
 
 
 def read(path: Path) -> Mapping[str, Any]:

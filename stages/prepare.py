@@ -6,11 +6,13 @@ from pathlib import Path
 
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.progress import run
-from pipelines.params import load
+from pipelines.params import check_all, load
 from pipelines.sharding import PrepareConfig, prepare
 
 
 def main() -> None:
+    # It is the first stage: a typo in the last one's section is found now.
+    check_all()
     prepare(
         load("prepare", PrepareConfig),
         load("cluster", ClusterConfig),

@@ -1,0 +1,61 @@
+"""Checks every section of params.yaml, before the first stage runs for hours.
+
+python -m pipelines.params_check      prints the faults; exit code 2 if there is one
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pipelines.defaults import training, tuning
+from pipelines.observability.progress import USER_ERROR, console, run
+from pipelines.params import load, read
+from pipelines.params_schema import SECTIONS, settings_class
+from tiprdc.errors import ConfigError
+
+_RECORDS = (("image", 100_000), ("image", 1_000), ("text", 10_000), ("table", 10_000))
+"""Modality and number of records: what `auto` stands for is known only after `prepare`."""
+
+
+def faults(path: Path = Path("params.yaml")) -> Iterator[ConfigError]:
+    """The first fault of each section of the file.
+
+    A value is a fault if it is one for every kind of records.
+
+    Raises:
+        ConfigError: The file is no YAML.
+    """
+    stated = read(path)
+    for section in SECTIONS:
+        if section in stated and (fault := _fault(section, path)):
+            yield fault
+
+
+def _fault(section: str, path: Path) -> ConfigError | None:
+    found = None
+    for modality, records in _RECORDS:
+        schema: Any = SimpleNamespace(modality=modality, records={"extractor-train": records})
+        auto = {**training(schema), **tuning(schema)}
+        try:
+            load(section, settings_class(section), path, auto=auto)
+        except ConfigError as error:
+            found = found or error
+        else:
+            return None
+    return found
+
+
+def main() -> None:
+    """Refuse params.yaml with every fault."""
+    texts = [str(fault) for fault in faults()]
+    if texts:
+        console.print("\n".join(texts), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(USER_ERROR)
+
+
+if __name__ == "__main__":
+    run(main)
