@@ -6,6 +6,7 @@ metadata, git and dvc run as commands. No address, key or password is printed.
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import stat
@@ -16,8 +17,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tiprdc.errors import ReleaseError, TiprdcError
 from tiprdc.formats.files import sanitize
@@ -140,6 +142,23 @@ def release(folder: Path) -> Iterator[Check]:
         else:
             digest = extractor.contract.model_sha256[:12]
             yield Check(subject="release", state="ok", result=f"{MODEL} {digest} opens")
+
+
+def project(folder: Path) -> Iterator[Check]:
+    """Run the project's own checks, if the folder is a clone of it and Ray is installed."""
+    if not (folder / "pipelines" / "doctor.py").is_file() or find_spec("ray") is None:
+        return
+    # In a process of its own: it imports torch and Ray, of which one may be broken.
+    listed = run_command(sys.executable, "-m", "pipelines.doctor", folder=folder, seconds=120)
+    if listed is None:
+        yield Check(
+            subject="settings", state="problem", result="the project's own checks do not run",
+            hint="run `python -m pipelines.doctor` to see why",
+        )  # fmt: skip
+        return
+    for check in json.loads(listed):
+        sanitized: dict[str, Any] = {key: sanitize(value) for key, value in check.items()}
+        yield Check(**sanitized)
 
 
 def _version(name: str, pin: str | None) -> Check:

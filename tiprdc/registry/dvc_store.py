@@ -70,6 +70,8 @@ def fetch(repo: Any, file: ReleasedFile, into: Path) -> None:
 def provenance(repo: Any) -> dict[str, dict[str, dict[str, str]]]:
     """Stage -> deps and outs -> path -> digest, as dvc.lock has them at a revision.
 
+    Only stages of the project's own graph: benchmarks have graphs of theirs.
+
     Raises:
         ReleaseError: DVC cannot read it.
     """
@@ -80,6 +82,7 @@ def provenance(repo: Any) -> dict[str, dict[str, dict[str, str]]]:
                 "outs": {sanitize(str(o.def_path)): _hash(o) for o in stage.outs},
             }
             for stage in repo.index.stages
+            if stage.path_in_repo == "dvc.yaml"
         }
 
 

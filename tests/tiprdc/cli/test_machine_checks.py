@@ -18,6 +18,8 @@ from tests.tiprdc.cli.test_main import run
 from tiprdc.cli import git_checks, machine_checks, network_checks
 from tiprdc.cli.machine_checks import Check
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +194,34 @@ def test_permissions_of_keys_and_trust_files_are_checked(clone: Path) -> None:
     key.rename(clone / "deep" / "er" / "mine")
     git(clone, "add", "-f", "deep")
     assert single(machine_checks.keys(clone), "key").result.startswith("deep/er/mine is a private")
+
+
+def test_settings_and_folder_of_ray_are_checked_in_a_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(machine_checks.project(tmp_path)) == []
+    for name in ("pipelines", "tiprdc"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    assert {c.subject: c.state for c in machine_checks.project(tmp_path)} == {
+        "settings": "ok", "ray folder": "ok",
+    }  # fmt: skip
+    (tmp_path / "params.yaml").write_text(text.replace("retries: 3", "retries: -3"))
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp/" + "long/" * 20)
+    settings, ray = machine_checks.project(tmp_path)
+    assert (settings.state, ray.state) == ("problem", "problem")
+    assert settings.result.startswith("cluster.retries: -3")
+    assert "too long for Ray's sockets" in ray.result
+    assert ray.hint == "unset RAY_TMPDIR, or set it to one"
+
+
+def test_project_whose_checks_do_not_run_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "doctor.py").write_text("raise ValueError")
+    (check,) = machine_checks.project(tmp_path)
+    assert (check.state, check.hint) == ("problem", "run `python -m pipelines.doctor` to see why")
 
 
 def test_ray_address_is_checked(listening: int) -> None:

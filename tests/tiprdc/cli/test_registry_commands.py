@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.release import lifecycle
-from tests.helpers.release_project import Lab
+from tests.helpers.release_project import Lab, release
 from tests.tiprdc.cli.test_main import run
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.formats.envelope import encode_json
@@ -64,6 +64,21 @@ def test_lineage_traces_a_release_to_its_code(lab: Lab, capsys: pytest.CaptureFi
     assert code == 0
     assert origin["revision"] in out
     assert "not checked (--trust KEYS)" in out
+
+
+def test_lineage_leaves_out_graphs_of_other_folders(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = lab.project / "benchmarks"
+    folder.mkdir()
+    (folder / "dvc.yaml").write_text(
+        "stages:\n  cell:\n    cmd: x\n    outs: [y: {cache: false}]\n"
+    )
+    lab.git("add", "-A")
+    lab.git("commit", "-qm", "a benchmark")
+    assert release(lab, bump="minor", push=True) == ["extractor@v0.3.0"]
+    _, out, _ = run(capsys, "lineage", str(lab.origin), "extractor@v0.3.0", "--json")
+    assert set(json.loads(out)["stages"]) == {"export", "audit", "card"}
 
 
 def test_lineage_names_the_broken_link(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

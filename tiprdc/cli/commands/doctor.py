@@ -28,8 +28,9 @@ def doctor(
 ) -> None:
     """Check this machine: packages, Git and DVC remotes, keys, a release, Ray, network, disk space.
 
-    Nothing is changed. A warning matters only to some uses; a problem stops something. Each comes
-    with the step that helps. Exit code 0 without problems, 1 with problems.
+    In a clone of the project also its settings. Nothing is changed. A warning matters only to some
+    uses; a problem stops something. Each comes with the step that helps. Exit code 0 without
+    problems, 1 with problems.
     """
     if not path.is_dir():
         raise DataError(str(path), "no such folder", "a clone of the project, or a release")
@@ -56,6 +57,7 @@ def _run_checks(folder: Path) -> Iterator[Check]:
     yield from network_checks.dvc(folder)
     yield from machine_checks.keys(folder)
     yield from machine_checks.release(folder)
+    yield from machine_checks.project(folder)
     yield from network_checks.ray()
     yield from network_checks.network()
     yield from machine_checks.space(folder)

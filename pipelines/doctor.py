@@ -1,0 +1,53 @@
+"""What `tiprdc doctor` checks of a clone of the project, as JSON on standard output.
+
+python -m pipelines.doctor
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipelines.local_ray import temporary_folder
+from pipelines.params_check import faults
+from tiprdc.errors import TiprdcError
+
+Check = dict[str, str]
+"""`subject`, `state`, `result` and `hint`, as tiprdc/cli/machine_checks.py has them."""
+
+
+def checks() -> Iterator[Check]:
+    """Check params.yaml, and where Ray keeps its files."""
+    yield from _settings(Path("params.yaml"))
+    try:
+        folder = temporary_folder()
+    except TiprdcError as error:
+        yield _problem("ray folder", error)
+    else:
+        yield {"subject": "ray folder", "state": "ok", "result": f"{folder}/ray"}
+
+
+def _settings(path: Path) -> Iterator[Check]:
+    found: list[TiprdcError] = []
+    try:
+        found.extend(faults(path))
+    except TiprdcError as error:
+        found.append(error)
+    yield from (_problem("settings", fault) for fault in found)
+    if not found:
+        yield {"subject": "settings", "state": "ok", "result": f"every section of {path} is valid"}
+
+
+def _problem(subject: str, error: TiprdcError) -> Check:
+    expected = f"expected: {error.expected}" if error.expected else ""
+    hint = error.hint or expected
+    return {
+        "subject": subject, "state": "problem", "result": f"{error.where}: {error.given}",
+        "hint": hint,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    json.dump(list(checks()), sys.stdout)
