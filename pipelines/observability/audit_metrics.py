@@ -56,6 +56,7 @@ def report_verdict(monitor: StageMonitor, report: AuditReport, artifact: str) ->
         monitor.set(
             "audit_verdict", float(report.verdict == verdict), artifact=artifact, verdict=verdict
         )
+    monitor.metrics.alarming = report.verdict != "PASS"
     monitor.set("audit_time_seconds", time.time(), artifact=artifact)
     for name, result in report.attributes.items():
         labels = {"artifact": artifact, "attribute": name}

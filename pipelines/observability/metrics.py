@@ -11,10 +11,12 @@ Labels are names from the settings, never a person's value, and their number is 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 from prometheus_client import (
@@ -24,6 +26,7 @@ from prometheus_client import (
     start_http_server,
     write_to_textfile,
 )
+from prometheus_client.registry import Collector
 
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.progress import console
@@ -34,6 +37,8 @@ MOST_SERIES = 500
 _MOST_CHARACTERS = 64
 _SECONDS_BETWEEN_WRITES = 10.0
 _PUSH_SECONDS = 5.0
+_SCRAPES_AFTER, _MOST_SECONDS_AFTER = 2, 60.0
+"""For how long a port is served after a bad end."""
 
 
 @dataclass(frozen=True)
@@ -189,10 +194,14 @@ def metric_and_labels(figure: str, run: str) -> tuple[str, dict[str, str]]:
 
 
 class Metrics:
-    """Metrics of one stage, in a registry of its own."""
+    """Metrics of one stage, in a registry of its own.
+
+    `alarming` is set for an end that an alert must see although nothing was raised.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.alarming = False
         self._gauges: dict[str, Gauge] = {}
         self._series: dict[str, set[tuple[str, ...]]] = {}
 
@@ -242,8 +251,10 @@ def _serve(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
         return
     where = f"{config.metrics_host}:{config.metrics_port}"
     try:
+        served, scrapes = CollectorRegistry(), _Scrapes(metrics.registry)
+        served.register(scrapes)
         server, thread = start_http_server(
-            config.metrics_port, config.metrics_host, registry=metrics.registry
+            config.metrics_port, config.metrics_host, registry=served
         )
     except OSError as error:
         raise ClusterError(
@@ -253,10 +264,36 @@ def _serve(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
     console.print(f"metrics: http://{where}/metrics", highlight=False)
     try:
         yield
+        if metrics.alarming:
+            scrapes.wait()
+    except Exception:
+        scrapes.wait()
+        raise
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Scrapes(Collector):
+    """Counts how often Prometheus reads the metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry, self.count = registry, 0
+
+    def collect(self) -> Iterator[Any]:
+        """Every metric."""
+        self.count += 1
+        yield from self.registry.collect()
+
+    def wait(self) -> None:
+        """Wait for two scrapes more, so that alerts see the end; not where nobody ever came."""
+        if not self.count:
+            return
+        last, deadline = self.count + _SCRAPES_AFTER, time.monotonic() + _MOST_SECONDS_AFTER
+        console.print(f"metrics: served until {_SCRAPES_AFTER} scrapes more", highlight=False)
+        while self.count < last and time.monotonic() < deadline:
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -4,9 +4,11 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,46 @@ def test_metrics_are_served_only_while_the_stage_runs() -> None:
         assert samples["tiprdc_stage_done_ratio", "protected", "train"] == 0.25
     with pytest.raises(OSError, match="refused"):
         fetch(url)
+
+
+@pytest.mark.parametrize("end", ["raised", "verdict"])
+def test_bad_end_is_served_for_two_scrapes_more(end: str) -> None:
+    port = free_port()
+    url, seen = f"http://127.0.0.1:{port}/metrics", []
+    ended = threading.Event()
+
+    def stage() -> None:
+        with monitor_stage("audit", ClusterConfig(log="", metrics_port=port)) as monitor:
+            fetch(url)
+            monitor.metrics.alarming = True
+            ended.set()
+            if end == "raised":
+                raise DataError("shards", "damaged")
+
+    thread = threading.Thread(target=_quietly, args=(stage,))
+    thread.start()
+    ended.wait()
+    while thread.is_alive():
+        with suppress(OSError):
+            seen.append(figures(fetch(url))["tiprdc_stage_running", "audit"])
+        time.sleep(0.2)
+    assert len(seen) >= 2
+    assert seen[-1] == 0
+    thread.join()
+
+
+def _quietly(stage: Callable[[], None]) -> None:
+    with suppress(DataError):
+        stage()
+
+
+def test_bad_end_is_not_waited_with_where_nobody_scrapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("waited"))
+    with (
+        pytest.raises(DataError),
+        monitor_stage("audit", ClusterConfig(log="", metrics_port=free_port())),
+    ):
+        raise DataError("shards", "damaged")
 
 
 def test_taken_port_is_refused_before_the_work() -> None:
