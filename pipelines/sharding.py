@@ -23,12 +23,12 @@ from pipelines.observability.progress import console, progress
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.ray_tasks import run_tasks
 from tiprdc.datasets.adult import AdultConfig, adult_reader
-from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
+from tiprdc.datasets.avatars.reader import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.celeba import CelebaConfig, celeba_reader
 from tiprdc.datasets.dial import DialConfig, dial_reader
 from tiprdc.datasets.lfw import LfwConfig, lfw_reader
-from tiprdc.datasets.manifest import ManifestReader
-from tiprdc.datasets.manifest_config import ManifestConfig
+from tiprdc.datasets.manifest.config import ManifestConfig
+from tiprdc.datasets.manifest.reader import ManifestReader
 from tiprdc.datasets.reader import Fitted, Reader, count_reasons
 from tiprdc.datasets.schema import (
     SPLITS,
@@ -44,7 +44,7 @@ from tiprdc.datasets.splits import (
     refuse_few_people,
     shuffle_people,
 )
-from tiprdc.datasets.table_files import first_names
+from tiprdc.datasets.tables.files import first_names
 from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.settings import MAX_SEED, Settings

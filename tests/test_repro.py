@@ -156,8 +156,8 @@ def test_changed_budget_keeps_the_unprotected_extractor(project: Project) -> Non
     ("file", "stages"),
     [
         ("tiprdc/objectives/jsd.py", {*TRAINING, "export", "export-variant@int8"}),
-        ("tiprdc/attacks/mlp.py", {*TRAINING, "audit", "audit-variant@int8"}),
-        ("tiprdc/datasets/avatars.py", {"prepare"}),
+        ("tiprdc/attacks/families/mlp.py", {*TRAINING, "audit", "audit-variant@int8"}),
+        ("tiprdc/datasets/avatars/reader.py", {"prepare"}),
         # The search's page has the same style.
         ("tiprdc/reports/templates/report.html", {"tune", "card", "card-variant@int8"}),
     ],

@@ -41,7 +41,7 @@ from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.run import AuditResult, Digests, make_plan, run
 from tiprdc.baselines.base import FitInputs, MethodsConfig
 from tiprdc.baselines.unprotected import Unprotected
-from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
+from tiprdc.datasets.avatars.reader import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.schema import SPLITS, Records, Schema
 from tiprdc.export.onnx_export import ExportConfig, export
 from tiprdc.statistics.binomial import lower_bound

@@ -27,8 +27,8 @@ import typer
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from benchmarks.robustness.table_files import MARK, TableFile, table_files
-from tiprdc.datasets.manifest import ManifestReader
-from tiprdc.datasets.manifest_config import ManifestConfig
+from tiprdc.datasets.manifest.config import ManifestConfig
+from tiprdc.datasets.manifest.reader import ManifestReader
 from tiprdc.errors import TiprdcError
 from tiprdc.runtime.text_files import CsvTable
 

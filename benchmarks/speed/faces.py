@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.speed.figures import show
-from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
+from tiprdc.datasets.avatars.reader import AvatarsConfig, AvatarsReader
 
 FIRST = 1000
 

@@ -28,7 +28,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 
 from benchmarks.speed.memory import peak_memory
-from tiprdc.datasets.avatars import AvatarsConfig, AvatarsReader
+from tiprdc.datasets.avatars.reader import AvatarsConfig, AvatarsReader
 
 ROOT = Path(__file__).parents[2]
 FACES, SIZE, LARGER = 200, 32, 10

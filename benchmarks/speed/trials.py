@@ -30,7 +30,7 @@ from ruamel.yaml import YAML
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.sharding import PrepareConfig, prepare
-from tiprdc.datasets.avatars import AvatarsConfig
+from tiprdc.datasets.avatars.reader import AvatarsConfig
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = 1200

@@ -17,7 +17,7 @@ import torch
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from tiprdc.attacks import reconstruction
+from tiprdc.attacks.measures import reconstruction
 from tiprdc.attacks.scoring import Score, score
 from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.audit.config import AuditConfig

@@ -21,11 +21,11 @@ from pipelines.sharding import (
 )
 from tests.helpers.pictures import striped
 from tiprdc.datasets.adult import AdultConfig
-from tiprdc.datasets.avatars import AvatarsConfig
+from tiprdc.datasets.avatars.reader import AvatarsConfig
 from tiprdc.datasets.celeba import CelebaConfig
 from tiprdc.datasets.dial import FILES, DialConfig
 from tiprdc.datasets.lfw import LfwConfig
-from tiprdc.datasets.manifest_config import ManifestConfig
+from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.schema import SPLITS, Records, encode_shard, read_schema, read_split
 from tiprdc.errors import ConfigError, DataError
 

@@ -226,7 +226,7 @@ def test_search_name_changes_with_the_code_of_attacks_and_trials(
     names = {tuning._search_name(TuneConfig(), BASE, schema)}
     assert names == {tuning._search_name(TuneConfig(), BASE, schema)}
     edited = (
-        "tiprdc/attacks/mlp.py",
+        "tiprdc/attacks/families/mlp.py",
         "tiprdc/attacks/cross_fitting.py",
         "pipelines/search/trial.py",
     )

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from tiprdc.attacks.bag_of_tokens import BagOfTokensAttack
 from tiprdc.attacks.base import Attack, kind_of
-from tiprdc.attacks.cnn import CnnAttack
-from tiprdc.attacks.gradient_boosting import GradientBoostingAttack
+from tiprdc.attacks.families.bag_of_tokens import BagOfTokensAttack
+from tiprdc.attacks.families.cnn import CnnAttack
+from tiprdc.attacks.families.gradient_boosting import GradientBoostingAttack
 from tiprdc.datasets.schema import Records
 from tiprdc.errors import DataError
 

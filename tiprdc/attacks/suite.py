@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.bag_of_tokens import BagOfTokensAttack
 from tiprdc.attacks.base import Attack, Attacker, TrainingSet, kind_of
-from tiprdc.attacks.cnn import CnnAttack
-from tiprdc.attacks.decensoring import DecensoringAttack
-from tiprdc.attacks.decoding import DecodingAttack
-from tiprdc.attacks.gradient_boosting import GradientBoostingAttack
-from tiprdc.attacks.gru import GruAttack
-from tiprdc.attacks.kernel import KernelAttack
-from tiprdc.attacks.logistic_regression import LogisticRegressionAttack
-from tiprdc.attacks.mlp import MlpAttack
-from tiprdc.attacks.moments import MomentsAttack
-from tiprdc.attacks.nearest_neighbours import NearestNeighboursAttack
-from tiprdc.attacks.quadratic import QuadraticAttack
-from tiprdc.attacks.recursive_features import RecursiveFeaturesAttack
-from tiprdc.attacks.residual import ResidualAttack
-from tiprdc.attacks.ridge import RidgeAttack
+from tiprdc.attacks.families.bag_of_tokens import BagOfTokensAttack
+from tiprdc.attacks.families.cnn import CnnAttack
+from tiprdc.attacks.families.decensoring import DecensoringAttack
+from tiprdc.attacks.families.decoding import DecodingAttack
+from tiprdc.attacks.families.gradient_boosting import GradientBoostingAttack
+from tiprdc.attacks.families.gru import GruAttack
+from tiprdc.attacks.families.kernel import KernelAttack
+from tiprdc.attacks.families.logistic_regression import LogisticRegressionAttack
+from tiprdc.attacks.families.mlp import MlpAttack
+from tiprdc.attacks.families.moments import MomentsAttack
+from tiprdc.attacks.families.nearest_neighbours import NearestNeighboursAttack
+from tiprdc.attacks.families.quadratic import QuadraticAttack
+from tiprdc.attacks.families.recursive_features import RecursiveFeaturesAttack
+from tiprdc.attacks.families.residual import ResidualAttack
+from tiprdc.attacks.families.ridge import RidgeAttack
 from tiprdc.attacks.stack import fit_stack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics.scores import balanced_accuracy

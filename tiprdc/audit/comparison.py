@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from msgspec import structs
 
-from tiprdc.audit.audit_request import MORE_PEOPLE
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
+from tiprdc.audit.foreign.request import MORE_PEOPLE
 from tiprdc.audit.ledger import user_ledger
 from tiprdc.audit.metrics import mean_kept
 from tiprdc.audit.protocol import attack, check_models

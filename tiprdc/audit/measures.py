@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks import linkability, membership, reconstruction
+from tiprdc.attacks.measures import linkability, membership, reconstruction
 from tiprdc.audit import tasks
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import failure

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks import reconstruction
+from tiprdc.attacks.measures import reconstruction
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import measures, tasks
 from tiprdc.audit.alternatives import AlternativeScore, collect_alternatives, submit_alternatives

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tiprdc.attacks import membership
+from tiprdc.attacks.measures import membership
 from tiprdc.audit import tasks
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import Executor

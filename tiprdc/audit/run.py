@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.attacks.reconstruction import MS_SSIM_PIXELS
+from tiprdc.attacks.measures.reconstruction import MS_SSIM_PIXELS
 from tiprdc.attacks.suite import ATTACKS, SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of, sample

@@ -9,8 +9,8 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
+from tiprdc.attacks.measures.worst_people import most_confident, subgroups
 from tiprdc.attacks.suite import AttackTrial
-from tiprdc.attacks.worst_people import most_confident, subgroups
 from tiprdc.audit.certificates import build_certificate, delta_of
 from tiprdc.audit.curves import build_curve, order_curves, people_of
 from tiprdc.audit.estimate import estimate_from_counts, kept

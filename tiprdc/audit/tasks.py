@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tiprdc.attacks import linkability, membership, reconstruction
 from tiprdc.attacks.base import TrainingSet
-from tiprdc.attacks.decoder import Decoder, token_presence
-from tiprdc.attacks.retrieval import retrieval
+from tiprdc.attacks.families.decoder import Decoder, token_presence
+from tiprdc.attacks.measures import linkability, membership, reconstruction
+from tiprdc.attacks.measures.retrieval import retrieval
 from tiprdc.attacks.suite import AttackTrial, try_attack, try_stack
 from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.pools import subset

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
-from tiprdc.datasets.dialect import Decimals, Dialect, QuoteRule, check_dialect
+from tiprdc.datasets.tables.dialect import Decimals, Dialect, QuoteRule, check_dialect
 
 Encoding = Annotated[
     str, typer.Option(help="Encoding of a text file: utf-8, utf-16, cp1252 or another.")

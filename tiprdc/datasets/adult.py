@@ -14,8 +14,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from tiprdc.datasets.manifest import ManifestReader
-from tiprdc.datasets.manifest_config import UTILITY, ManifestConfig
+from tiprdc.datasets.manifest.config import UTILITY, ManifestConfig
+from tiprdc.datasets.manifest.reader import ManifestReader
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.settings import Settings
 

@@ -30,9 +30,9 @@ from typing import Annotated, ClassVar, Literal
 import pandas as pd
 from msgspec import Meta
 
-from tiprdc.datasets.manifest import ManifestReader
-from tiprdc.datasets.manifest_config import UTILITY, ManifestConfig, check_labels
-from tiprdc.datasets.table_files import Source, read_lines
+from tiprdc.datasets.manifest.config import UTILITY, ManifestConfig, check_labels
+from tiprdc.datasets.manifest.reader import ManifestReader
+from tiprdc.datasets.tables.files import Source, read_lines
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.settings import Settings
 

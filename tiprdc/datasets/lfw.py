@@ -26,10 +26,10 @@ import pandas as pd
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from tiprdc.datasets.image_paths import list_images
-from tiprdc.datasets.manifest import ManifestReader
-from tiprdc.datasets.manifest_config import UTILITY, ManifestConfig, check_labels
-from tiprdc.datasets.table_files import (
+from tiprdc.datasets.manifest.config import UTILITY, ManifestConfig, check_labels
+from tiprdc.datasets.manifest.image_paths import list_images
+from tiprdc.datasets.manifest.reader import ManifestReader
+from tiprdc.datasets.tables.files import (
     Source,
     first_names,
     read_lines,

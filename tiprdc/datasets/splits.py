@@ -17,8 +17,8 @@ import pandas as pd
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from tiprdc.datasets.names import show_name
 from tiprdc.datasets.schema import SPLITS, Attribute, Split
+from tiprdc.datasets.tables.names import show_name
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.settings import Settings
 

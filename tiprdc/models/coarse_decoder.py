@@ -1,9 +1,9 @@
 """A decoder of the coarse content of a record, whose output the kernel adversary reads.
 
 An attacker with pairs of records and features learns to reconstruct records from features, without
-labels, and reads the attribute from the reconstruction (tiprdc/attacks/decoding.py). A record gives
-many numbers to learn from, a label one: this attack finds more than direct attacks on the same
-number of people. An adversary in training therefore needs the same reconstruction.
+labels, and reads the attribute from the reconstruction (tiprdc/attacks/families/decoding.py). A
+record gives many numbers to learn from, a label one: this attack finds more than direct attacks on
+the same number of people. An adversary in training therefore needs the same reconstruction.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.datasets.column_encoding import (
+from tiprdc.datasets.tables.column_encoding import (
     MISSING,
     encode_categories,
     encode_numbers,
     parse_number,
 )
-from tiprdc.datasets.names import refuse_absent_column
+from tiprdc.datasets.tables.names import refuse_absent_column
 from tiprdc.errors import DataError
 from tiprdc.formats.manifest import InputColumn
 

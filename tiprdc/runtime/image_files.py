@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.datasets.image_paths import FIRST, SUFFIXES, is_path, resolve_paths
 from tiprdc.datasets.images import is_picture, read_image
+from tiprdc.datasets.manifest.image_paths import FIRST, SUFFIXES, is_path, resolve_paths
 from tiprdc.errors import DataError
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.datasets.dialect import SEPARATORS, Dialect
 from tiprdc.datasets.images import ImageError
-from tiprdc.datasets.text_encoding import is_unicode
+from tiprdc.datasets.tables.dialect import SEPARATORS, Dialect
+from tiprdc.datasets.tables.text_encoding import is_unicode
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import Contract

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiprdc.datasets.delimited import read_delimited
-from tiprdc.datasets.dialect import Dialect
-from tiprdc.datasets.names import refuse_absent_field
-from tiprdc.datasets.text_encoding import Location, decode
+from tiprdc.datasets.tables.delimited import read_delimited
+from tiprdc.datasets.tables.dialect import Dialect
+from tiprdc.datasets.tables.names import refuse_absent_field
+from tiprdc.datasets.tables.text_encoding import Location, decode
 from tiprdc.errors import DataError
 from tiprdc.formats.files import sanitize
 

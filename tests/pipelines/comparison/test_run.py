@@ -25,7 +25,7 @@ from pipelines.params import load
 from pipelines.sharding import PrepareConfig
 from tiprdc.baselines.base import MethodsConfig
 from tiprdc.baselines.methods import METHODS
-from tiprdc.datasets.manifest_config import ManifestConfig
+from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from pipelines.search.space import TuneConfig
 from pipelines.search.trial import read_data, run
 from pipelines.training.config import TrainConfig
-from tiprdc.attacks.decensoring import DecensoringAttack
-from tiprdc.attacks.gradient_boosting import GradientBoostingAttack
+from tiprdc.attacks.families.decensoring import DecensoringAttack
+from tiprdc.attacks.families.gradient_boosting import GradientBoostingAttack
 from tiprdc.datasets.schema import Schema
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training.schedule_config import ScheduleConfig

@@ -10,11 +10,11 @@ import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from tiprdc.attacks import linkability as link
-from tiprdc.attacks.membership import auc, membership
-from tiprdc.attacks.reconstruction import picture_scores
-from tiprdc.attacks.retrieval import retrieval
-from tiprdc.attacks.worst_people import most_confident, subgroups
+from tiprdc.attacks.measures import linkability as link
+from tiprdc.attacks.measures.membership import auc, membership
+from tiprdc.attacks.measures.reconstruction import picture_scores
+from tiprdc.attacks.measures.retrieval import retrieval
+from tiprdc.attacks.measures.worst_people import most_confident, subgroups
 from tiprdc.datasets.schema import Column
 from tiprdc.formats.audit_report import Measure
 

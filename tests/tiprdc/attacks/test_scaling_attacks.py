@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tiprdc.attacks.base import Attacker, TrainingSet
+from tiprdc.attacks.families.moments import MomentsAttack
 from tiprdc.attacks.learning_curve import curve_sizes
-from tiprdc.attacks.moments import MomentsAttack
 from tiprdc.attacks.suite import ATTACKS, try_stack
 from tiprdc.models.views import VIEWS, views
 from tiprdc.selftest.fixtures import FIXTURES

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests.helpers.attack_trials import try_one
 from tiprdc.attacks import suite
 from tiprdc.attacks.base import Attacker, TrainingSet, kind_of
-from tiprdc.attacks.quadratic import MAX_MULTIPLIED, expand
+from tiprdc.attacks.families.quadratic import MAX_MULTIPLIED, expand
 from tiprdc.errors import ConfigError
 from tiprdc.selftest.fixtures import FIXTURES
 
@@ -227,7 +227,7 @@ def test_failed_attack_is_reported_not_raised(monkeypatch: pytest.MonkeyPatch) -
     def nan_posterior(self: Attacker, z: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.full((len(z), 2), np.nan)
 
-    monkeypatch.setattr("tiprdc.attacks.kernel.KernelAttacker.posterior", nan_posterior)
+    monkeypatch.setattr("tiprdc.attacks.families.kernel.KernelAttacker.posterior", nan_posterior)
     z = noise(np.random.default_rng(0), 20)
     assert "gives NaN" in try_one("kernel", (z, u), (z, u), 2).status
 

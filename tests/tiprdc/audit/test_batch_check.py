@@ -12,8 +12,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from tests.helpers.onnx_builders import int64s, node
 from tiprdc.audit.batch_check import sample_rows
-from tiprdc.audit.foreign_model import ForeignModel
-from tiprdc.audit.foreign_tables import TableAdapter
+from tiprdc.audit.foreign.model import ForeignModel
+from tiprdc.audit.foreign.tables import TableAdapter
 from tiprdc.audit.own_model import OwnModel
 from tiprdc.datasets.schema import Column
 from tiprdc.errors import ModelError

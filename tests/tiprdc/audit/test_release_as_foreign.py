@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.helpers.release_samples import weights, write_release
-from tiprdc.audit.audit_request import AuditRequest
-from tiprdc.audit.foreign_inputs import load_evidence
+from tiprdc.audit.foreign.inputs import load_evidence
+from tiprdc.audit.foreign.request import AuditRequest
 
 PEOPLE = 300
 RNG = np.random.default_rng(0)

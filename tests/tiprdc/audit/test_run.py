@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from tests.helpers.known_leak import write_model
-from tiprdc.attacks import membership
+from tiprdc.attacks.measures import membership
 from tiprdc.audit import protocol, tasks
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence

@@ -23,7 +23,7 @@ from tests.helpers.release_samples import (
 )
 from tiprdc.datasets.images import read_image
 from tiprdc.datasets.schema import Column
-from tiprdc.datasets.tables import encode_column
+from tiprdc.datasets.tables.columns import encode_column
 from tiprdc.errors import DataError, ModelError
 from tiprdc.formats.manifest import InputColumn
 from tiprdc.runtime.columns import encode_columns

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.helpers.pictures import save_picture
 from tests.helpers.release_samples import write_release
-from tiprdc.datasets.dialect import Dialect
+from tiprdc.datasets.tables.dialect import Dialect
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract, read_contract
 from tiprdc.runtime.records import open_records

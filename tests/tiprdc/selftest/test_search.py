@@ -8,8 +8,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
+from tiprdc.attacks.families.sklearn_attack import fit_estimator
 from tiprdc.attacks.scaling import flatten
-from tiprdc.attacks.sklearn_attack import fit_estimator
 from tiprdc.selftest.fixtures import FIXTURES
 
 LINEAR = LogisticRegression

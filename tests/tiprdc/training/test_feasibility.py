@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tiprdc.datasets.avatars import ATTRIBUTES, AvatarsConfig, draw_labels
+from tiprdc.datasets.avatars.reader import ATTRIBUTES, AvatarsConfig, draw_labels
 from tiprdc.datasets.schema import SPLITS, Attribute, Schema
 from tiprdc.training.feasibility import Pair, assess, entropy, infeasible, information
 

@@ -20,9 +20,9 @@ from tiprdc.formats.audit_report import EXIT_CODE, read_audit
 from tiprdc.registry.signing import make_signer
 
 if TYPE_CHECKING:
-    from tiprdc.audit.audit_request import AuditRequest
     from tiprdc.audit.config import AuditConfig
     from tiprdc.audit.evidence import Evidence
+    from tiprdc.audit.foreign.request import AuditRequest
     from tiprdc.audit.policy import PolicyConfig
     from tiprdc.statistics.paired import PairedDifference
 
@@ -198,7 +198,7 @@ def audit(
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or the audit could not run. With --compare 0: not
     leakier, 1: leakier, 2: undecided. 70: a fault of tiprdc itself, 130: interrupted.
     """
-    from tiprdc.audit.audit_request import AuditRequest
+    from tiprdc.audit.foreign.request import AuditRequest
     from tiprdc.audit.policy import PolicyConfig, read_policy
 
     _check(models, compare=compare, modality=modality, seed=seed, tolerance=tolerance)
@@ -221,7 +221,7 @@ def audit(
         raise typer.Exit(answer)
     with Progress() as progress:
         evidence, config = _prepare(request, criteria, budget, progress)
-        from tiprdc.audit.standalone import run_standalone_audit
+        from tiprdc.audit.foreign.standalone import run_standalone_audit
 
         run_standalone_audit(request, evidence[0], config, out, progress, seconds, signer)
     report = read_audit(out / "audit.json")
@@ -254,7 +254,7 @@ def _prepare(
     request: AuditRequest, criteria: PolicyConfig, budget: int, progress: Progress
 ) -> tuple[tuple[Evidence, ...], AuditConfig]:
     """What is audited and how; files and data are refused before torch is loaded, for seconds."""
-    from tiprdc.audit.foreign_inputs import load_evidence
+    from tiprdc.audit.foreign.inputs import load_evidence
 
     evidence = load_evidence(request, lambda share: progress("read", share))
     from tiprdc.audit.config import AuditConfig

@@ -1,0 +1,1 @@
+"""Further measures beside the attacks: none decides a verdict."""

@@ -1,0 +1,1 @@
+"""The audit of anybody's model, without a graph."""

@@ -1,0 +1,1 @@
+"""Generated faces: labels, parts, layers and the drawing of a face."""

@@ -1,0 +1,1 @@
+"""People's own data: a manifest of pictures, texts, tables or vectors."""
