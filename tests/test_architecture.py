@@ -8,6 +8,7 @@ import functools
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,7 @@ from typing import Any
 
 import grimp
 import pytest
+from dvc.utils.hydra import apply_overrides
 from msgspec import inspect
 from ruamel.yaml import YAML
 
@@ -164,6 +166,26 @@ def test_params_yaml_states_every_setting_with_its_default(
     config, default = load(section, kind, ROOT / "params.yaml", auto=auto), kind()
     others = {key for key in known if value_of(config, key) != value_of(default, key)}
     assert others == (OF_MANY_PICTURES if section == "train" else set())
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("train.seed=1", "  seed: 1"),
+        ("prepare.dataset=adult", "  dataset: adult"),
+        ("prepare.avatars.private=[glasses]", "    - glasses"),
+        ("export.variants=[int8]", "  - int8"),
+    ],
+)
+def test_dvc_changes_no_other_line_of_params_yaml(override: str, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", path)
+    apply_overrides(str(path), [override])
+    before, after = ((folder / "params.yaml").read_text() for folder in (ROOT, tmp_path))
+    changed = set(after.splitlines()) - set(before.splitlines())
+    assert changed <= {line, "  variants:"}
+    comments = [[row for row in text.splitlines() if "#" in row] for text in (before, after)]
+    assert comments[0] == comments[1]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
