@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipelines.cluster import ClusterConfig, connect, max_parallel
 from pipelines.observability.progress import console, progress
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
+from pipelines.prepare_summary import summary_lines
 from pipelines.ray_tasks import run_tasks
 from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.datasets.avatars.reader import AvatarsConfig, AvatarsReader
@@ -199,7 +200,11 @@ def _prepare(
             unreadable=len(unreadable),
             notes=(*plan.notes, *plan.fitted.notes, *notes),
         )
-        return write_schema(folder, schema, digests)
+        schema = write_schema(folder, schema, digests)
+    test = plan.split[rows] == "attacker-test"
+    for line in summary_lines(schema, plan.records.iloc[rows], test):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return schema
 
 
 def make_plan(config: PrepareConfig) -> Plan:

@@ -42,7 +42,8 @@ NO_DEPS = (
     "pipelines/artifacts.py", "pipelines/assigned.py", "pipelines/cluster.py",
     "pipelines/environment.py",
     "pipelines/local_ray.py", "pipelines/observability", "pipelines/params.py",
-    "pipelines/ray_errors.py", "pipelines/ray_tasks.py", "tiprdc/errors.py", "tiprdc/settings.py",
+    "pipelines/prepare_summary.py", "pipelines/ray_errors.py", "pipelines/ray_tasks.py",
+    "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip
 """Code that changes no result: paths, where a stage runs, progress, metrics and error texts."""
 

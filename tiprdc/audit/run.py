@@ -6,6 +6,7 @@ attacked. The same plan gives the same report.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -101,11 +102,14 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
     for name in schema.private:
         each = people[name] // schema.classes(name)
         if each < policy.min_people:
+            here = len(np.unique(evidence.test.person))
+            enough = math.ceil(here * policy.min_people / max(each, 1))
             raise DataError(
                 f"attacker-test, {name}",
                 f"{each:,} people of its rarest class",
                 f"at least {policy.min_people:,} (audit.policy.min_people)",
-                hint,
+                f"about {enough / here:.1f} times as many people would do ({enough:,} in"
+                f" attacker-test instead of {here:,}): {hint}",
             )
     pools = pools_of(evidence, config.sample_seed)
     return Plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -141,8 +142,9 @@ def test_mismatched_requests_are_refused(
 
 def test_too_few_people_are_refused(request_: AuditRequest) -> None:
     few = structs.replace(CONFIG, policy=PolicyConfig(min_people=500))
-    with pytest.raises(DataError, match="at least 500"):
+    with pytest.raises(DataError, match="at least 500") as refused:
         audit(request_, few)
+    assert re.search(r"about [\d.]+ times as many people would do \([\d,]+ in", str(refused.value))
 
 
 def test_invalid_model_is_refused(request_: AuditRequest) -> None:
