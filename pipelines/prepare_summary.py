@@ -9,8 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiprdc.datasets.schema import SPLITS, Schema
-from tiprdc.formats.files import sanitize
-from tiprdc.formats.numbers import count
 
 _KINDS = {"image": "pictures of {} numbers", "text": "texts of {} tokens", "table": "{} columns"}
 
@@ -26,20 +24,19 @@ def summary_lines(schema: Schema, records: pd.DataFrame, test: NDArray[np.bool_]
     kind = _KINDS[schema.modality].format(" x ".join(map(str, schema.shape)))
     people = sum(schema.people.values())
     yield (
-        f"prepare: {count(len(records))} records of {count(people)} people, {kind};"
-        f" {count(schema.unreadable)} left out"
+        f"prepare: {len(records):,} records of {people:,} people, {kind};"
+        f" {schema.unreadable:,} left out"
     )
-    yield "prepare: people " + ", ".join(f"{name} {count(schema.people[name])}" for name in SPLITS)
+    yield "prepare: people " + ", ".join(f"{name} {schema.people[name]:,}" for name in SPLITS)
     for name in (*schema.private, *schema.utility):
         classes = schema.attribute(name).classes
         everybody, tested = (_people(part, name, len(classes)) for part in (records, records[test]))
-        named = ", ".join(f"{one} {count(n)}" for one, n in zip(classes, everybody, strict=True))
+        named = ", ".join(f"{one} {n:,}" for one, n in zip(classes, everybody, strict=True))
         line = f"{'hide' if name in schema.private else 'task'} {name}: {named}"
         if name in schema.private:
-            line += (
-                f"; in attacker-test {count(min(tested))} of the rarest (audit.policy.min_people)"
-            )
-        yield sanitize(f"prepare: {line}")
+            line += f"; in attacker-test {min(tested):,} of the rarest (audit.policy.min_people)"
+        # Names of the data may hold characters that rewrite a terminal.
+        yield "prepare: " + "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def _people(records: pd.DataFrame, name: str, classes: int) -> list[int]:

@@ -42,7 +42,7 @@ from pipelines.params import load
 from pipelines.search import pareto, state, trial
 from pipelines.search.space import TuneConfig, check, space
 from pipelines.search.trial_table import TrialTable
-from pipelines.search.tune_callback import FIGURES, POINT, TableCallback, sampled_point
+from pipelines.search.tune_callback import POINT, TableCallback, restore_trials, sampled_point
 from pipelines.training.config import TrainConfig
 from pipelines.training.run import PROJECT, check_labels, code_digest
 from pipelines.training.run_lock import hold
@@ -71,7 +71,8 @@ def tune(
         cluster: Where this runs.
         shards: Folder of `prepare`; only this process reads it.
         out: Folder for the results.
-        resume: Whether to resume the same search if it was killed.
+        resume: Whether to resume the same search if it was killed, and to leave one that is
+            finished as it is.
 
     Raises:
         ConfigError: There is no utility attribute, or a choice that no trial could train with.
@@ -95,6 +96,13 @@ def _tune(
     check(config, base, schema)
     check_labels(base, shards, schema)
     name = _search_name(config, base, schema)
+    if resume and state.is_finished(out, name):
+        console.print(
+            f"tune: this search is finished; nothing is repeated: {out}/front.html and best.yaml"
+            " have its results (--no-resume repeats it)",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        return
     storage = Storage(cluster.storage)
     searches = (name, f"{name}-seeds")
     with hold(storage, name):
@@ -107,7 +115,7 @@ def _tune(
             if config.seeds > 1 and not rows.empty:
                 near = pareto.pareto_candidates(rows, config.near)
                 rows = pd.concat([rows, search.repeat(near, searches[1])], ignore_index=True)
-            _write_front(rows, config, out, monitor, storage.of(name))
+            _write_front(rows, config, out, monitor, storage.of(name), name)
         _forget(storage, searches)
 
 
@@ -121,7 +129,7 @@ def _read_data(config: TuneConfig, base: TrainConfig, shards: Path) -> trial.Tri
 
 
 def _write_front(
-    rows: pd.DataFrame, config: TuneConfig, out: Path, monitor: StageMonitor, folder: str
+    rows: pd.DataFrame, config: TuneConfig, out: Path, monitor: StageMonitor, folder: str, name: str
 ) -> None:
     if rows.empty:
         raise ClusterError(
@@ -133,6 +141,7 @@ def _write_front(
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_directory(out, replace=True, allow_links=True) as new:
         pareto.write(table, config, new)
+        state.mark_finished(new, name)
     monitor.set("tune_front_trials", int(table["front"].sum()))
     proposals = pareto.proposals(table, config)
     monitor.log_event("front", {"best": proposals})
@@ -254,14 +263,7 @@ class _Search:
             folder, self.trainable, resume_unfinished=True, resume_errored=True,
             param_space=points or None,
         )  # fmt: skip
-        before = tuner.get_results()
-        for i in range(len(before)):
-            metrics = before[i].metrics or {}
-            if "state" in metrics:
-                names = [*self.config.searched(), "seed"]
-                point = {name: metrics[name] for name in names}
-                figures = {name: metrics[name] for name in FIGURES}
-                self.table.restore(metrics["trial_id"], point, figures)
+        restore_trials(self.table, tuner.get_results(), self.config.searched())
         console.print(f"tune: resuming {folder}", highlight=False, soft_wrap=True)
         return tuner
 
@@ -304,7 +306,10 @@ def main(
     ] = None,
     params: Annotated[Path, typer.Option(help="File with the settings.")] = Path("params.yaml"),
     address: Annotated[str, typer.Option(help="RAY_ADDRESS: host:port, auto, or none.")] = "",
-    resume: Annotated[bool, typer.Option(help="Resume the same search if it was killed.")] = True,
+    resume: Annotated[
+        bool,
+        typer.Option(help="Resume the same search if it was killed; repeat none that is finished."),
+    ] = True,
 ) -> None:
     """Search settings of training: the Pareto front of privacy and utility.
 

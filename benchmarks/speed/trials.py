@@ -134,7 +134,7 @@ class _Search:
         _, log = process.communicate()
         if process.returncode:
             sys.exit(log)
-        numbers = [int(number) for number in re.findall(r"tune: trial (\d+) of", log)]
+        numbers = [int(number) for number in re.findall(r"tune: (\d+) of", log)]
         front = (self.folder / "out" / "front.csv").read_text().splitlines()
         return {
             "wall_seconds": time.monotonic() - start,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickletools
 from fnmatch import fnmatch
+from pathlib import Path
 
 from pipelines.training.storage import Storage
 
@@ -16,6 +17,21 @@ TUNER = "tuner.pkl"
 TRIALS = "experiment_state-*.json"
 _SAMPLED: tuple[str, ...] = ("search_gen_state-*.json", "searcher-state-*.pkl")
 _GRID: tuple[str, ...] = ("basic-variant-state-*.json",)
+
+
+FINISHED = "search.txt"
+"""File beside the results that names the search: settings, data and code in one digest."""
+
+
+def is_finished(out: Path, search: str) -> bool:
+    """Whether this folder has the results of exactly this search."""
+    path = out / FINISHED
+    return path.is_file() and path.read_text(encoding="utf-8").strip() == search
+
+
+def mark_finished(out: Path, search: str) -> None:
+    """Note that this folder has the results of this search."""
+    (out / FINISHED).write_text(f"{search}\n", encoding="utf-8")
 
 
 def is_started(storage: Storage, search: str) -> bool:

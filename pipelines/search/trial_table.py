@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,7 +76,7 @@ class TrialTable:
             trial: Its id.
             point: Setting -> value.
         """
-        number = self._rows[trial].number if trial in self._rows else len(self._rows) + 1
+        number = self._rows[trial].number if trial in self._rows else self._free_number()
         self._rows[trial] = _Row(number, point)
         self._update_metrics()
 
@@ -102,13 +103,29 @@ class TrialTable:
             counts = self.counts()
             ended = sum(counts[state] for state in _ENDED)
             text = _format_scores(figures) if state == FINISHED else state
-            console.print(f"tune: trial {ended} of {self.total}: {text}", highlight=False)
+            tried = ", ".join(f"{name} {_format(value)}" for name, value in row.point.items())
+            console.print(
+                f"tune: {ended} of {self.total} ended: trial {row.number}, {text}; {tried}",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
 
-    def restore(self, trial: str, point: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
-        """Add a trial that ended before the search was killed."""
-        self._rows[trial] = _Row(len(self._rows) + 1, point, figures["state"], figures=figures)
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def restore(
+        self, trial: str, number: int, point: Mapping[str, Any], figures: Mapping[str, Any]
+    ) -> None:
+        """Add a trial that ended before the search was killed, with the number that it had.
+
+        Trials that were running then start again with the numbers that are free, in order.
+        """
+        self._rows[trial] = _Row(number, point, figures["state"], figures=figures)
         self._log(trial)
         self._update_metrics()
+
+    def _free_number(self) -> int:
+        taken = {row.number for row in self._rows.values()}
+        return next(number for number in count(1) if number not in taken)
 
     def _log(self, trial: str) -> None:
         row = self._rows[trial]
@@ -123,8 +140,8 @@ class TrialTable:
 
     def _update_metrics(self) -> None:
         counts = self.counts()
-        for state, count in counts.items():
-            self.monitor.set("tune_trials", count, state=state)
+        for state, number in counts.items():
+            self.monitor.set("tune_trials", number, state=state)
         ended = sum(counts[state] for state in _ENDED)
         self.monitor.set_progress("trials", ended, self.total)
         seconds = [
@@ -142,7 +159,7 @@ class TrialTable:
 
     def table(self) -> Table:
         """The running trials and those that ended last."""
-        counts = ", ".join(f"{count} {state}" for state, count in self.counts().items() if count)
+        counts = ", ".join(f"{number} {state}" for state, number in self.counts().items() if number)
         table = Table(title=f"{self.total} trials: {counts}", box=box.SIMPLE_HEAD)
         names = list(self.config.searched())
         for head in ("trial", "state", *names, "advantage", "utility", "seconds"):

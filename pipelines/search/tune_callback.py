@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ray.tune import Callback
+from ray.tune import Callback, ResultGrid
 
 from pipelines.search.trial_table import FAILED, TrialTable
 
@@ -22,6 +22,23 @@ _latest: list[Callback] = []
 def sampled_point(configuration: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """The settings and the seed of a trial, from Tune's configuration of it."""
     return {"seed": seed, **configuration.get(POINT, configuration)}
+
+
+def restore_trials(table: TrialTable, results: ResultGrid, searched: Iterable[str]) -> None:
+    """Add the trials that ended before a search was killed to the table, with their numbers.
+
+    Args:
+        table: Has the trials of earlier searches of the same table.
+        results: Of all trials that were started, in that order.
+        searched: Settings that the search varies.
+    """
+    names, first = [*searched, "seed"], len(table) + 1
+    for number in range(len(results)):
+        metrics = results[number].metrics or {}
+        if "state" in metrics:
+            point = {name: metrics[name] for name in names}
+            figures = {name: metrics[name] for name in FIGURES}
+            table.restore(metrics["trial_id"], first + number, point, figures)
 
 
 class TableCallback(Callback):

@@ -19,10 +19,12 @@ from tiprdc.formats.audit_plan import REPRESENTATIONS
 from tiprdc.formats.audit_report import AuditReport, read_audit, read_audited
 from tiprdc.formats.manifest import Contract
 from tiprdc.reports import (
+    attack_wording,
     bounds_wording,
     charts,
     kept_wording,
     learning_curve,
+    measure_wording,
     verdict_wording,
     wording,
 )
@@ -95,6 +97,7 @@ def render(
         sure=wording.confidence(audit).replace(" %", _GLUED),
         measures=MEASURES,
         families=FAMILIES,
+        explained=measure_wording.EXPLAINED,
         decoders=DECODERS,
         representations=REPRESENTATIONS,
         axis_of=charts.attribute_axis,
@@ -124,6 +127,7 @@ def _environment() -> Environment:
         count=numbers.count,
         readable=wording.readable,
         attack_name=wording.attack_name,
+        worded=wording.worded,
         pretty=lambda value: json.dumps(_builtins(value), indent=2, ensure_ascii=False),
         flat=lambda value: list(flat(_builtins(value))),
     )
@@ -146,6 +150,10 @@ def _environment() -> Environment:
         curve_picture=learning_curve.picture,
         curve_table=learning_curve.table,
         reuse=wording.reuse,
+        attack_meaning=attack_wording.meaning,
+        alarms=measure_wording.alarms,
+        measure_value=measure_wording.value,
+        measure_bounds=measure_wording.bounds,
         listing=wording.listing,
         channel=wording.channel,
         information_bound=wording.information_bound,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tiprdc.formats.audit_bounds import CurvePoint, Projection
@@ -26,6 +27,17 @@ def confidence(audit: AuditReport) -> str:
 def readable(name: str) -> str:
     """A column's name as words: `skin_tone` -> `skin tone`."""
     return name.replace("_", " ").strip() or name
+
+
+def worded(text: str, audit: AuditReport) -> str:
+    """A text of an audit with the names of attributes, tasks and attacks as words."""
+    plan = audit.plan
+    names = {*audit.attributes, *audit.utility, *plan.attacks, *plan.probes, *plan.raw}
+    for name in sorted(names, key=len, reverse=True):
+        if "_" in name:
+            words = readable(name).replace("\\", r"\\")
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", words, text)
+    return text
 
 
 def attack_name(name: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,15 @@ def test_write_makes_table_page_chart_and_params_sections(tmp_path: Path) -> Non
     assert taken.objective.adversaries == 2
     assert taken.objective.privacy_weight == 0.9
     assert taken.extractor.family == "cnn"
+
+
+def test_page_names_its_axes_and_draws_no_limit_outside(tmp_path: Path) -> None:
+    config = TuneConfig(family=("cnn",), limits=(0.01, 0.1, 0.4))
+    rows = [{**row(0.9, 0.1, 0.8), "family": "cnn"}]
+    write(aggregate_seeds(pd.DataFrame(rows), config.searched()), config, tmp_path)
+    page = (tmp_path / "front.html").read_text()
+    assert "Balanced accuracy of unseen tasks</text>" in page
+    assert "Advantage of the strongest attack</text>" in page
+    assert page.count('class="limit"') == 1
+    places = re.findall(r'class="limit" x1="(-?[0-9.]+)%"', page)
+    assert 0 <= float(places[0]) <= 100

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from ray import tune as ray_tune
 
 from pipelines import tuning
-from pipelines.search.state import damaged_file, is_started
+from pipelines.cluster import ClusterConfig
+from pipelines.search.space import TuneConfig
+from pipelines.search.state import damaged_file, is_finished, is_started, mark_finished
+from pipelines.training.config import TrainConfig
 from pipelines.training.storage import Storage
+from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ClusterError
 
 SEARCH = "tune-0"
@@ -106,3 +112,49 @@ def test_search_with_fewer_trials_than_asked_is_no_success(
         search._fit(SEARCH, ray_tune.TuneConfig(), {}, 40)
     assert f"delete {tmp_path}/{SEARCH}" in raised.value.hint
     assert search._fit(SEARCH, ray_tune.TuneConfig(), {}, made).empty
+
+
+class StartedError(Exception):
+    """The search starts Ray."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "starts"),
+    [
+        ({}, {}, False),
+        ({}, {"resume": False}, True),
+        ({"trials": 3}, {}, True),
+        ({"budget": (0.1, 0.2)}, {}, True),
+    ],
+)
+def test_finished_search_is_not_repeated_unless_asked_or_changed(
+    changes: dict[str, Any], options: dict[str, Any], starts: bool, tmp_path: Path,
+    make_shards: Callable[..., Schema], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def connect(_: Any) -> None:
+        raise StartedError
+
+    schema = make_shards(tmp_path / "shards", "table", people=80)
+    config, base = TuneConfig(trials=2, features=(8,)), TrainConfig()
+    cluster = ClusterConfig(storage=str(tmp_path / "runs"), log="")
+    out = tmp_path / "out"
+    out.mkdir()
+    mark_finished(out, tuning._search_name(config, base, schema))
+    (out / "front.html").write_text("results")
+    monkeypatch.setattr(tuning, "connect", connect)
+    expected = pytest.raises(StartedError) if starts else nullcontext()
+    with expected:
+        tuning.tune(
+            structs.replace(config, **changes), base, cluster,
+            shards=tmp_path / "shards", out=out, **options,
+        )  # fmt: skip
+    assert (out / "front.html").read_text() == "results"
+    assert ("this search is finished" in capsys.readouterr().err) is not starts
+
+
+def test_results_of_another_search_are_not_taken_for_this_one(tmp_path: Path) -> None:
+    assert not is_finished(tmp_path, SEARCH)
+    mark_finished(tmp_path, SEARCH)
+    assert is_finished(tmp_path, SEARCH)
+    assert not is_finished(tmp_path, f"{SEARCH}0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -75,13 +76,16 @@ def test_trials_are_counted_printed_and_logged_once(
     # Killed without a report.
     assert table.counts()["failed"] == 3
     lines = capsys.readouterr().err.splitlines()
+    tried = "; seed 0, privacy_weight 0.123, budget 0.1, features 16"
     assert lines == [
-        "tune: trial 1 of 8: advantage 0.100, utility 0.800",
-        "tune: trial 2 of 8: failed", "tune: trial 3 of 8: diverged",
-        "tune: trial 4 of 8: hopeless", "tune: trial 5 of 8: failed",
-    ]  # fmt: skip
+        f"tune: 1 of 8 ended: trial 1, advantage 0.100, utility 0.800{tried}",
+        f"tune: 2 of 8 ended: trial 2, failed{tried}",
+        f"tune: 3 of 8 ended: trial 3, diverged{tried}",
+        f"tune: 4 of 8 ended: trial 4, hopeless{tried}",
+        f"tune: 5 of 8 ended: trial 5, failed{tried}",
+    ]
     again = StageMonitor("tune", ClusterConfig(log=str(tmp_path)))
-    TrialTable("tune-1", TuneConfig(), again).restore("a", POINT, RESULT)
+    TrialTable("tune-1", TuneConfig(), again).restore("a", 1, POINT, RESULT)
     logged = [line for line in read(tmp_path / "tune.jsonl") if line["event"] == "trial"]
     assert [line["run"] for line in logged] == [f"tune-1/{name}" for name in "abcde"]
     assert logged[0]["point"]["features"] == 16
@@ -94,6 +98,20 @@ def test_trial_that_starts_again_keeps_its_number(monitor: StageMonitor) -> None
     trials.start("a", "b", "a")
     trials.report("a", **RESULT)
     assert table.counts()["running"] == table.counts()["finished"] == 1
+
+
+def test_trials_keep_their_numbers_after_a_resume(
+    monitor: StageMonitor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = TrialTable("tune-1", TuneConfig(trials=5), monitor)
+    table.restore("a", 1, POINT, RESULT)
+    table.restore("d", 4, POINT, RESULT)
+    trials = Trials(table)
+    trials.start("b", "c", "e")
+    for name in ("e", "b", "c"):
+        trials.report(name, **RESULT)
+    numbers = re.findall(r"ended: trial (\d)", capsys.readouterr().err)
+    assert numbers == ["5", "2", "3"]
 
 
 def test_unpickled_callback_is_the_one_of_this_process(monitor: StageMonitor) -> None:

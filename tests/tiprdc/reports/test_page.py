@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.audit_parts import measure
 from tests.helpers.audit_project import write_project
 from tests.helpers.audit_samples import (
     AUDITS,
@@ -19,7 +20,10 @@ from tests.helpers.audit_samples import (
     table_audit,
     text_audit,
 )
+from tiprdc.attacks.suite import ATTACKS
+from tiprdc.audit.plan import STACK
 from tiprdc.errors import DataError
+from tiprdc.reports.attack_wording import MEANINGS
 from tiprdc.reports.axis import Axis
 from tiprdc.reports.page import write_report
 from tiprdc.reports.pictures import read_pictures
@@ -266,7 +270,7 @@ def test_pickled_pictures_are_refused(tmp_path: Path) -> None:
 
 def test_measures_show_baseline_and_reuse_is_shown(tmp_path: Path) -> None:
     text = page(tmp_path, image_audit()).text
-    for words in ("surest 5 %", "rank 1 among 812 people", "0.033 to 0.053", "0.001"):
+    for words in ("surest 5 %", "rank 1 among 812 people", "3.3 to 5.3 %", "0.1 %"):
         assert words in text
     assert "attacked by 3 different plans so far, on 2 models" in text
     assert "It was not counted how often" in page(tmp_path, bare_audit()).text
@@ -278,3 +282,37 @@ def test_page_of_foreign_model_describes_sandbox(tmp_path: Path) -> None:
     assert "run in a process with limits" in text
     assert "dvc repro" not in text
     assert "tiprdc audit MODEL.onnx" in text
+
+
+def test_exposed_people_stand_under_the_verdict(tmp_path: Path) -> None:
+    text = page(tmp_path, image_audit()).text
+    assert text.index("Two records of one person can be joined") < text.index("What is hidden")
+
+
+def test_every_attack_of_the_page_is_explained(tmp_path: Path) -> None:
+    text = page(tmp_path, image_audit()).text
+    assert "many small decision trees" in text
+    assert {*ATTACKS, STACK} == set(MEANINGS)
+
+
+def test_page_shows_no_name_with_an_underscore_but_in_code(tmp_path: Path) -> None:
+    audit = image_audit()
+    audit["reasons"] = ["skin_tone: gradient_boosting recognises it."]
+    audit["notes"] = ["hair_tone has 3 classes."]
+    audit["measures"]["worst_people"].append(measure("hair_tone: dark", 0.6, baseline=0.5))
+    html = page(tmp_path, audit)
+    shown = html.texts["body"][0]
+    for code in (*html.texts["pre"], *html.texts["code"]):
+        shown = shown.replace(code, "")
+    for name in ("skin_tone", "gradient_boosting", "hair_tone"):
+        assert name not in shown
+
+
+def test_label_floor_and_negative_loss_are_explained(tmp_path: Path) -> None:
+    audit = image_audit()
+    audit["attributes"]["skin_tone"]["floor"] = 0.53
+    text = page(tmp_path, audit).text
+    assert "The label floor is what somebody recognises who knows" in text
+    assert "A loss below 0 means" in text
+    audit["utility"]["hair_length"]["loss"] = 0.001
+    assert "A loss below 0 means" not in page(tmp_path, audit).text
