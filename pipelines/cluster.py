@@ -235,7 +235,7 @@ def _start_local(config: ClusterConfig) -> None:
 def _join_cluster(address: str, config: ClusterConfig) -> None:
     if address != "auto":
         _check_address(address)
-    variables = {_HIDE_GPUS: os.environ[_HIDE_GPUS]}
+    variables = {_HIDE_GPUS: os.environ.get(_HIDE_GPUS, _DEFAULTS[_HIDE_GPUS])}
     if config.network_interface:
         variables["GLOO_SOCKET_IFNAME"] = config.network_interface
     try:
