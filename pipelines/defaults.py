@@ -49,6 +49,16 @@ def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
     )
 
 
+def _unless_pca(of_pca: Any, value: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """`of_pca` if the file chooses principal components, which are not trained, else `value`."""
+
+    def choose(train: Mapping[str, Any]) -> Any:
+        chosen = of_pca if _given(train, "extractor", "family") == "pca" else value
+        return chosen(train) if callable(chosen) else chosen
+
+    return choose
+
+
 _SHARED = {
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
@@ -85,6 +95,13 @@ _FEW_PICTURES = {
     "objective.adversary_decoder": False,
     "schedule.epochs": 24,
 }  # fmt: skip
+# Nothing of the trunk is trained: an epoch measures it, and the head does the rest.
+_PCA = {
+    "extractor.features": 128, "extractor.head": _with_head(512, 0),
+    "extractor.release_noise": _with_head(0.4, 0.0),
+    "objective.cross_fit": False, "objective.adversary_decoder": False,
+    "schedule.epochs": 1,
+}  # fmt: skip
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": {"features": [24, 32, 64], "epochs": 3, "people": 4000},
     "text": {"features": [16, 24, 32], "epochs": 8, "people": 8000},
@@ -113,6 +130,7 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
         values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
         if records < _FEW:
             values |= _FEW_PICTURES
+        values |= {key: _unless_pca(of_pca, values[key]) for key, of_pca in _PCA.items()}
     values.setdefault("schedule.batch", _batch(records))
     return {f"{section}.{key}": value for key, value in values.items()}
 

@@ -29,8 +29,9 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
     family: Annotated[
         Family,
         Meta(
-            description="cnn, vgg16_bn or resnet18 for pictures, mlp for tables, bag, lstm or "
-            "transformer for text; auto: cnn, mlp or bag, by the data.",
+            description="cnn, pca (principal components, which are not trained), vgg16_bn or "
+            "resnet18 for pictures, mlp for tables, bag, lstm or transformer for text; auto: cnn, "
+            "mlp or bag, by the data.",
         ),
     ] = "auto"
     width: Annotated[

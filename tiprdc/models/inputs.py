@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Column, Modality, Schema
 
-GREY_LEVELS = 64.0
-"""Of 255: one unit of a normalised picture."""
+GREY_LEVELS, MIDDLE = 64.0, 127.5
+"""Of 255: one unit of a normalised picture, and its zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Picture(nn.Module):
     """uint8 `[B, C, H, W]` -> float32 `[B, C, H, W]` in about -2 to 2."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x.float() - 127.5) / GREY_LEVELS
+        return (x.float() - MIDDLE) / GREY_LEVELS
 
 
 class Columns(nn.Module):

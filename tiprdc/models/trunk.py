@@ -11,16 +11,17 @@ from tiprdc.models.cnn import Cnn
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.lstm import Lstm
 from tiprdc.models.mlp import Mlp
+from tiprdc.models.principal_components import PrincipalComponents
 from tiprdc.models.transformer import Transformer
 
-Family = Literal["auto", "cnn", "vgg16_bn", "resnet18", "mlp", "bag", "lstm", "transformer"]
+Family = Literal["auto", "cnn", "pca", "vgg16_bn", "resnet18", "mlp", "bag", "lstm", "transformer"]
 _FAMILIES: dict[str, tuple[Family, ...]] = {
-    "image": ("cnn", "vgg16_bn", "resnet18"),
+    "image": ("cnn", "pca", "vgg16_bn", "resnet18"),
     "table": ("mlp",),
     "text": ("bag", "lstm", "transformer"),
 }
 """Families for each kind of record; `auto` is the first."""
-Trunk: TypeAlias = Cnn | Backbone | Mlp | BagOfWords | Lstm | Transformer
+Trunk: TypeAlias = Cnn | PrincipalComponents | Backbone | Mlp | BagOfWords | Lstm | Transformer
 
 
 def resolve(family: Family, spec: InputSpec) -> Family:
@@ -70,6 +71,8 @@ def trunk(
         height, breadth = spec.shape[1:]
         if family in ("vgg16_bn", "resnet18"):
             return Backbone(family, cut, (height, breadth), out)
+        if family == "pca":
+            return PrincipalComponents(spec.shape[0], (height, breadth), out)
         return Cnn(spec.shape[0], (height, breadth), width, out)
     if family == "mlp":
         return Mlp(spec.columns, width, out)

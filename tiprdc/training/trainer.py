@@ -24,6 +24,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.training.batches import RecordBatches, epoch_batches, labels
 from tiprdc.training.codebook_fit import fit_codebook
+from tiprdc.training.components_fit import components_of, fit_components
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
 from tiprdc.training.head_config import HeadConfig
@@ -107,6 +108,8 @@ class Trainer:
         if extractor_config.head:
             # The head learns later: until then it is the identity.
             cast(Extractor, self.game.extractor).head.requires_grad_(False)
+        if components := components_of(self.game):
+            components.requires_grad_(False)
         # Convolutions are fastest in channels-last layout, and those of bf16 need it.
         self.game.to(worker.device).to(memory_format=torch.channels_last)
         self._optimiser = build_optimiser(self.game, schedule)
@@ -221,6 +224,8 @@ class Trainer:
     def _begin_epoch(self, records: RecordBatches) -> None:
         if self.game.config.cross_fit and self._targets is None:
             self._targets = out_of_fold_targets(self.game, records, self._cross_fit, self.seed)
+        if self.epoch == 0:
+            fit_components(self.game, records, self.seed)
         self._seed_epoch()
         self.game.train()
         self.game.kernel_adversary.reset_fit()
