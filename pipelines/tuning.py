@@ -47,6 +47,7 @@ from pipelines.training.config import TrainConfig
 from pipelines.training.run import PROJECT, check_labels, code_digest
 from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
+from tiprdc.cli.help_style import Command, application, examples
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.errors import ClusterError, ConfigError
 from tiprdc.formats.atomic import atomic_directory
@@ -97,11 +98,7 @@ def _tune(
     check_labels(base, shards, schema)
     name = _search_name(config, base, schema)
     if resume and state.is_finished(out, name):
-        console.print(
-            f"tune: this search is finished; nothing is repeated: {out}/front.html and best.yaml"
-            " have its results (--no-resume repeats it)",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        console.print(state.ALREADY.format(out), highlight=False, soft_wrap=True)
         return
     storage = Storage(cluster.storage)
     searches = (name, f"{name}-seeds")
@@ -288,10 +285,10 @@ def _report_epoch(losses: Mapping[str, float]) -> None:
     ray_tune.report(dict(losses))
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 
-@app.command()
+@app.command(cls=Command, epilog=examples("python pipelines/tuning.py --trials 100 --seeds 3"))
 def main(
     trials: Annotated[int | None, typer.Option(help="Number of settings to try.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a trial.")] = None,
@@ -300,7 +297,9 @@ def main(
     cpus_per_trial: Annotated[float | None, typer.Option(help="CPUs of a trial.")] = None,
     gpus_per_trial: Annotated[float | None, typer.Option(help="GPUs of a trial.")] = None,
     shards: Annotated[Path, typer.Option(help="Folder of `prepare`.")] = Path("artifacts/shards"),
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("reports/tuning"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path(
+        "reports/tuning"
+    ),
     storage: Annotated[
         str | None, typer.Option(help="Folder or URI that a killed search resumes from.")
     ] = None,

@@ -19,6 +19,7 @@ from pipelines.observability.progress import run as run_stage
 from pipelines.params import load
 from tiprdc.audit.config import AuditConfig
 from tiprdc.cli.exit_codes import no_verdict_by_accident
+from tiprdc.cli.help_style import Command, application, examples
 from tiprdc.errors import ModelError
 from tiprdc.formats.audit_report import EXIT_CODE
 from tiprdc.registry import pull
@@ -67,9 +68,19 @@ def _monitor_names(release: str) -> dict[str, str]:
     return {}
 
 
+app = application()
+
+
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "python -m pipelines.audit artifacts/release --unprotected artifacts/unprotected -o again",
+        "python -m pipelines.audit extractor@v1.2.0 -o again",
+    ),
+)
 def command(
     release: Annotated[str, typer.Argument(help="Folder of a release, or extractor@v1.2.0.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")],
     shards: Annotated[Path, typer.Option(help="Folder of `prepare`.")] = Path("artifacts/shards"),
     unprotected: Annotated[
         Path | None, typer.Option(help="Folder with unprotected.onnx; omit to skip it.")
@@ -103,4 +114,4 @@ def command(
 
 if __name__ == "__main__":
     with no_verdict_by_accident():
-        run_stage(lambda: typer.run(command))
+        run_stage(app)

@@ -5,6 +5,7 @@ Exit code 0: done. 1: refused, with every reason. 2: wrong usage.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,9 @@ from pipelines.release.checks import ARTIFACT, REMOTE, Stage
 from pipelines.release.plan import ReleaseRequest, plan_release
 from pipelines.release.publish import publish
 from tiprdc.cli import terminal
+from tiprdc.cli.help_style import Command, application, examples
 from tiprdc.errors import ReleaseError
+from tiprdc.formats.audit_report import read_audit
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import artifact_of
 from tiprdc.formats.release_statement import Release
@@ -31,9 +34,14 @@ from tiprdc.registry.versions import Bump, Registry
 
 REFUSED = 1
 
-_app = typer.Typer(
-    help=__doc__, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+_EXAMPLES = (
+    "python -m pipelines.release --bump minor --dry-run",
+    "python -m pipelines.release --bump minor --stage staging --sign ~/release.pem --push",
+    "python -m pipelines.release promote v1.2.0 --stage prod --sign ~/release.pem --push",
+    'python -m pipelines.release deprecate v1.1.0 --reason "it leaks" --push',
+    "python -m pipelines.release show v1.2.0",
 )
+_app = application(help=__doc__, epilog=examples(*_EXAMPLES))
 
 Name = Annotated[str, typer.Argument(metavar="VERSION", help="Such as v1.2.0.")]
 Key = Annotated[Path | None, typer.Option("--sign", metavar="KEY", help="Sign with this key.")]
@@ -73,19 +81,25 @@ def release(
     root = Path.cwd()
     plan = plan_release(root, request)
     releases = [part.release for part in plan.parts]
+    for part in plan.parts:
+        if part.envelope is not None:
+            _print(
+                f"{part.release.name} is registered at this commit already: no version rises."
+                " Commit a change to release another."
+            )
     if dry_run:
         names = ", ".join(release.name for release in releases)
         _print(f"All checks passed for {names}. Nothing was created (--dry-run).")
         return
     for tag in publish(root, request, plan):
-        _print(f"Tag {tag}{' here and on ' + REMOTE if push else ''}")
+        _print(f"Tag {tag}{_places(push)}")
     for release in releases:
         audit = release.audit
         _print(f"{release.name} is registered: {audit.verdict} by suite {audit.suite_version}.")
     _print_next_steps(releases, request)
 
 
-@_app.command()
+@_app.command(cls=Command)
 def promote(
     version: Name,
     stage: Annotated[Stage, typer.Option(help="Lifecycle stage that it enters.")],
@@ -95,10 +109,12 @@ def promote(
 ) -> None:
     """Move a version and its variants into a lifecycle stage; they replace the version in it."""
     tags = lifecycle.promote(Path.cwd(), version, stage, key, push, without or ())
-    _print_tags(tags)
+    _print_tags(tags, push)
+    for tag in tags:
+        _print(f"{tag.partition('#')[0]} {version} is in {stage}.")
 
 
-@_app.command()
+@_app.command(cls=Command)
 def deprecate(
     version: Name,
     reason: Annotated[str, typer.Option(help="Shown to everybody who pulls it.")],
@@ -106,10 +122,13 @@ def deprecate(
     variant: Variant = None,
 ) -> None:
     """Deprecate a version with its variants, or one variant: pulls are refused with the reason."""
-    _print_tags(lifecycle.deprecate(Path.cwd(), version, reason, push, variant))
+    tags = lifecycle.deprecate(Path.cwd(), version, reason, push, variant)
+    _print_tags(tags, push)
+    for tag in tags:
+        _print(f"{tag.removesuffix('!')} is deprecated: pulls are refused with the reason.")
 
 
-@_app.command()
+@_app.command(cls=Command)
 def reaudit(
     version: Name,
     audit: Annotated[Path, typer.Argument(help="audit.json of the version or of a variant of it.")],
@@ -117,10 +136,14 @@ def reaudit(
     push: Push = False,
 ) -> None:
     """Record a later audit of a version; without the verdict PASS, pulls are refused from then."""
-    _print_tags(lifecycle.reaudit(Path.cwd(), version, audit, push, key))
+    tags = lifecycle.reaudit(Path.cwd(), version, audit, push, key)
+    _print_tags(tags, push)
+    for tag in tags:
+        name = f"{tag.partition('+')[0]}@{version}"
+        _print(f"A later audit of {name} is recorded: {read_audit(audit).verdict}.")
 
 
-@_app.command()
+@_app.command(cls=Command)
 def history(variant: Variant = None, as_json: Json = False) -> None:
     """List every version: date, commit, its audit at release and later audits."""
     registry = _registry(variant)
@@ -131,7 +154,7 @@ def history(variant: Variant = None, as_json: Json = False) -> None:
     terminal.print_table(terminal.console(), head, rows)
 
 
-@_app.command()
+@_app.command(cls=Command)
 def show(
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
     variant: Variant = None,
@@ -158,11 +181,18 @@ def _registry(variant: str | None) -> Registry:
     return read_registry(Git(Path.cwd()), artifact_of(variant))
 
 
-def _print_tags(tags: list[str]) -> None:
+def _print_tags(tags: list[str], push: bool) -> None:
     for tag in tags:
-        _print(f"Tag {tag}")
+        _print(f"Tag {tag}{_places(push)}")
     if not tags:
-        _print("Nothing to do")
+        _print("Nothing to do: it is so already.")
+    elif not push:
+        names = shlex.join(tags)
+        _print(f"Nobody who pulls sees it before: git push {REMOTE} {names}")
+
+
+def _places(push: bool) -> str:
+    return f" here and on {REMOTE}" if push else " here"
 
 
 def _print_next_steps(releases: Sequence[Release], request: ReleaseRequest) -> None:

@@ -22,6 +22,11 @@ _GRID: tuple[str, ...] = ("basic-variant-state-*.json",)
 FINISHED = "search.txt"
 """File beside the results that names the search: settings, data and code in one digest."""
 
+ALREADY = (
+    "tune: this search is finished; nothing is repeated: {}/front.html and best.yaml have its"
+    " results (--no-resume repeats it)"
+)
+
 
 def is_finished(out: Path, search: str) -> bool:
     """Whether this folder has the results of exactly this search."""

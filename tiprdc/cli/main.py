@@ -20,7 +20,9 @@ from tiprdc.cli.commands.lineage import lineage
 from tiprdc.cli.commands.pull import pull
 from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.commands.verify import verify
+from tiprdc.cli.examples import EXAMPLES
 from tiprdc.cli.exit_codes import USER_ERROR, no_verdict_by_accident
+from tiprdc.cli.help_style import Command, application, examples
 from tiprdc.errors import TiprdcError
 
 _AUDIT = (
@@ -46,17 +48,13 @@ Attack any model:   tiprdc audit model.onnx --data people.csv --private gender
 Check this machine:   tiprdc doctor
 """
 
-_commands = typer.Typer(
-    help=_HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+_commands = application(help=_HELP, no_args_is_help=True)
 
 _COMMANDS = (audit, doctor, extract, inspect, keygen, lineage, pull, self_test, verify)
 
 for _command in _COMMANDS:
-    _commands.command()(_command)
+    _name = _command.__name__.replace("_", "-")
+    _commands.command(_name, cls=Command, epilog=examples(*EXAMPLES[_name]))(_command)
 
 
 def _version(requested: bool) -> None:

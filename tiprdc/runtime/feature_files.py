@@ -29,22 +29,22 @@ def check_output(path: Path) -> None:
         ConfigError: Another ending, no pyarrow for Parquet, or no folder that can be written to.
     """
     if path.suffix not in SUFFIXES:
-        raise ConfigError("--output", str(path), f"a name that ends in {' or '.join(SUFFIXES)}")
+        raise ConfigError("--out", str(path), f"a name that ends in {' or '.join(SUFFIXES)}")
     if path.suffix == ".parquet":
         try:
             import pyarrow as pa  # noqa: F401
         except ImportError:
             raise ConfigError(
-                "--output", "Parquet needs pyarrow, which is not installed",
+                "--out", "Parquet needs pyarrow, which is not installed",
                 hint="pip install pyarrow, or name a .npz file",
             ) from None  # fmt: skip
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         given = f"the folder {path.parent} cannot be made ({type(error).__name__})"
-        raise ConfigError("--output", given, hint="name another folder") from error
+        raise ConfigError("--out", given, hint="name another folder") from error
     if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ConfigError("--output", str(path), "a file in a folder that can be written to")
+        raise ConfigError("--out", str(path), "a file in a folder that can be written to")
 
 
 def write_features(

@@ -132,6 +132,9 @@ def test_session_of_a_releaser(
     assert (code, err) == (0, "")
     assert f"extractor@v0.1.0 is registered: PASS by suite {SUITE_VERSION}." in out
     assert "tiprdc pull REPO extractor --stage prod --trust KEYS -o DIR" in out
+    again = run("--bump", "minor", "--stage", "prod", "--sign", str(lab.key), "--push")
+    assert again[0] == 0
+    assert "extractor@v0.1.0 is registered at this commit already: no version rises." in again[1]
     code, out, _ = run("show")
     row = next(line for line in out.splitlines() if line.startswith("v0.1.0"))
     assert row.split() == [
@@ -150,7 +153,12 @@ def test_session_of_a_releaser(
     assert "it no longer passes" in run("history")[1]
     assert "FAIL (was PASS)" in run("show")[1]
     assert run("promote", "v0.1.0", "--stage", "prod")[0] == 1
-    assert run("deprecate", "v0.1.0", "--reason", "it leaks")[0] == 0
+    code, out, _ = run("deprecate", "v0.1.0", "--reason", "it leaks", "--push")
+    assert code == 0
+    assert out.splitlines() == [
+        "Tag extractor@v0.1.0! here and on origin",
+        "extractor@v0.1.0 is deprecated: pulls are refused with the reason.",
+    ]
     assert "deprecated: it leaks" in run("history")[1]
     lab.edit("code.txt", "x")
     code, out, err = run("--bump", "patch")
@@ -173,3 +181,20 @@ def test_reading_a_registry_needs_no_torch() -> None:
         cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert found.stdout.split() == []
+
+
+def test_change_that_is_not_pushed_names_the_step_that_pushes_it(
+    two: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(two, monkeypatch, "promote", "v0.2.0", "--stage", "prod") == 0
+    tag, push, state = capsys.readouterr().out.splitlines()
+    assert tag == "Tag extractor#prod#3 here"
+    assert state == "extractor v0.2.0 is in prod."
+    assert typed(two, monkeypatch, "promote", "v0.2.0", "--stage", "prod") == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    words = push.partition("git ")[2].replace("'", "").split()
+    two.git(*words)
+    assert in_stage(two, "prod") == "v0.2.0"
+    assert typed(two, monkeypatch, "deprecate", "v0.1.0", "--reason", "old") == 0
+    push = capsys.readouterr().out.splitlines()[1]
+    assert push.endswith("git push origin 'extractor@v0.1.0!'")

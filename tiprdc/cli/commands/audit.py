@@ -11,7 +11,6 @@ from rich.text import Text
 
 from tiprdc.cli import dialect_options, terminal
 from tiprdc.cli.commands.inspect import show_audit, summary
-from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.output_folder import check_output
 from tiprdc.cli.progress import Progress
 from tiprdc.errors import ConfigError, check_range
@@ -29,11 +28,6 @@ if TYPE_CHECKING:
 ANSWERS = {"NOT LEAKIER": 0, "LEAKIER": 1, "UNDECIDED": 2}
 """Exit code for each answer of a comparison."""
 MODALITIES = ("auto", "image", "table", "text")
-
-
-def _self_test(enabled: bool) -> None:
-    if enabled:
-        self_test()
 
 
 def audit(
@@ -64,7 +58,7 @@ def audit(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for audit.json and the HTML report.")
+        Path, typer.Option("-o", "--out", help="Folder for audit.json and the HTML report.")
     ] = Path("report"),
     compare: Annotated[
         bool,
@@ -183,15 +177,6 @@ def audit(
         bool, typer.Option("--replace", help="Replace an earlier report in the folder of --out.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    check_auditor: Annotated[
-        bool,
-        typer.Option(
-            "--self-test",
-            is_eager=True,
-            callback=_self_test,
-            help="Check the auditor itself on leaks of known size, like `tiprdc self-test`.",
-        ),
-    ] = False,
 ) -> None:
     """Attack a model's features and report whether private attributes can be inferred.
 

@@ -23,7 +23,7 @@ SOME_FAILED = 1
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 MAX_LISTED = 20
-"""Failed records that are printed; `OUTPUT.failed.csv` lists all of them."""
+"""Failed records that are printed; `OUT.failed.csv` lists all of them."""
 
 
 def extract(
@@ -37,9 +37,7 @@ def extract(
             " Tables: a .csv, a .tsv, or a .npy of numbers.",
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="File to write: .npz or .parquet.")
-    ],
+    output: Annotated[Path, typer.Option("-o", "--out", help="File to write: .npz or .parquet.")],
     batch: Annotated[int, typer.Option(min=1, max=65536, help="Records in a batch.")] = 64,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU cores to use.")] = 1,
     column: Annotated[str | None, typer.Option(help="Column of texts in a .csv or .tsv.")] = None,
@@ -55,7 +53,7 @@ def extract(
     """Extract the features of images, texts or table rows with a release, into one file.
 
     The file has the names of the records, their features and the sha256 of the model. Records that
-    cannot be read are listed with the reason in OUTPUT.failed.csv. A run that was stopped resumes
+    cannot be read are listed with the reason in OUT.failed.csv. A run that was stopped resumes
     when the same command is run again. Exit code 0 if all records have features, 1 if some could
     not be read, 2 if nothing could be done, 130 if it was interrupted.
     """

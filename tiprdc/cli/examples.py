@@ -1,0 +1,31 @@
+"""Examples at the end of `tiprdc COMMAND --help`; tests parse each of them."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "audit": (
+        "tiprdc audit model.onnx --data people.csv --private gender --utility income -o report",
+        "tiprdc audit model.onnx --data faces.csv --root faces --pixels 0..1 --private gender",
+        "tiprdc audit --compare a.onnx b.onnx --data people.csv --private gender -o compared",
+    ),
+    "doctor": ("tiprdc doctor", "tiprdc doctor release --json"),
+    "extract": (
+        "tiprdc extract release pictures -o features.npz",
+        "tiprdc extract release posts.csv --column text --id post -o features.parquet",
+    ),
+    "inspect": ("tiprdc inspect reports", "tiprdc inspect release --json"),
+    "keygen": ('tiprdc keygen "the privacy team" -o ~/release.pem --expires 2027-12-31',),
+    "lineage": (
+        "tiprdc lineage https://host/team/extractor.git extractor@v1.2.0 --trust KEYS.json",
+    ),
+    "pull": (
+        "tiprdc pull https://host/team/faces.git extractor --stage prod --trust KEYS.json -o new",
+        "tiprdc pull ../project extractor --version v1.2.0 --variant int8 -o release",
+    ),
+    "self-test": ("tiprdc self-test", "tiprdc self-test --full --json"),
+    "verify": (
+        "tiprdc verify release --trust KEYS.json",
+        "tiprdc verify report/audit.json --certificate",
+    ),
+}
+"""Command -> what to type."""
