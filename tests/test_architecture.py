@@ -43,7 +43,7 @@ NO_DEPS = (
     "pipelines/environment.py",
     "pipelines/local_ray.py", "pipelines/observability", "pipelines/params.py",
     "pipelines/prepare_summary.py", "pipelines/ray_errors.py", "pipelines/ray_tasks.py",
-    "tiprdc/errors.py", "tiprdc/settings.py",
+    "tiprdc/cli", "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip
 """Code that changes no result: paths, where a stage runs, progress, metrics and error texts."""
 

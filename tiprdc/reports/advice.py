@@ -49,10 +49,10 @@ def next_steps(audit: AuditReport, contract: Contract) -> Iterator[str]:
     if leaks:
         yield from _hide_more(contract)
     yield from _more_people(audit)
-    if not leaks:
+    if any(run.status != "ok" for a in attributes for run in a.attacks):
         yield (
-            "Where a reason above names an attack or a measure that did not finish: logs/ has the"
-            " error, and cluster.most_seconds the time limit."
+            "Without every attack there is no PASS: logs/audit.jsonl has the error of each that did"
+            " not finish, and cluster.most_seconds is the time limit."
         )
 
 
@@ -84,4 +84,9 @@ def _more_people(audit: AuditReport) -> Iterator[str]:
                 f"More people narrow the bounds: {sanitize(readable(name))} was tested on"
                 f" {count(attribute.people)}, and about {count(attribute.people_needed)} would"
                 " settle the strongest attack (prepare.shares.attacker_test)."
+            )
+        if attribute.strongest and not attribute.curves and not attribute.certificate:
+            yield (
+                f"More people in attacker-train give {sanitize(readable(name))} a learning curve,"
+                " which a PASS needs (prepare.shares.attacker_train)."
             )

@@ -55,10 +55,20 @@ def test_undecided_attack_names_how_many_people_would_settle_it(tmp_path: Path) 
     assert "was tested on 610, and about 5,200 would settle" in text
 
 
-def test_unfinished_attacks_lead_to_the_log_and_not_to_settings(tmp_path: Path) -> None:
-    text = "\n".join(lines(tmp_path, bare_audit()))
-    assert "logs/" in text
-    assert "train." not in text
+def test_unfinished_attacks_lead_to_the_log(tmp_path: Path) -> None:
+    audit = text_audit()
+    assert "logs/" not in "\n".join(lines(tmp_path / "all", audit))
+    audit["attributes"]["gender"]["attacks"][0].update(select=None, status="failed: killed")
+    assert "logs/" in "\n".join(lines(tmp_path / "some", audit))
+
+
+def test_too_few_people_for_a_learning_curve_lead_to_more_people(tmp_path: Path) -> None:
+    audit = text_audit()
+    audit["attributes"]["gender"]["curves"] = []
+    assert "More people in attacker-train give gender a learning curve" in "\n".join(
+        lines(tmp_path, audit)
+    )
+    assert "learning curve, which" not in "\n".join(lines(tmp_path / "bare", bare_audit()))
 
 
 def test_names_from_data_reach_no_terminal_as_control_codes(tmp_path: Path) -> None:
