@@ -53,6 +53,22 @@ class AttributeComparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaskComparison:
+    """What each model keeps of one unseen task. It decides nothing.
+
+    Args:
+        prior: Best guess without features, 0 to 1.
+        first, second: The probe on each model's features; None if none finished.
+        kept: Of each, the share of what the raw record tells; None where that tells nothing.
+    """
+
+    prior: float
+    first: Estimate | None
+    second: Estimate | None
+    kept: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The comparison of two models on the same people.
 
@@ -64,6 +80,7 @@ class Comparison:
         data_digest: Digest of the data.
         kept: Of each model, the mean share of what the raw record tells of the tasks; None without
             tasks. It decides nothing.
+        tasks: Each unseen task.
     """
 
     answer: Answer
@@ -73,6 +90,7 @@ class Comparison:
     data_digest: str
     kept: tuple[float | None, float | None]
     attributes: dict[str, AttributeComparison]
+    tasks: dict[str, TaskComparison]
 
 
 def compare(
@@ -136,6 +154,7 @@ def compare_scores(first: Scored, second: Scored, tolerance: float) -> Compariso
         data_digest=first.plan.data_digest,
         kept=(_kept(first), _kept(second)),
         attributes=attributes,
+        tasks={name: _compare_task(name, first, second) for name in first.plan.utility},
     )
 
 
@@ -169,6 +188,13 @@ def _compare_attribute(
             projected=projected, paired=paired,
         reasons=tuple(reasons),
     )  # fmt: skip
+
+
+def _compare_task(name: str, first: Scored, second: Scored) -> TaskComparison:
+    one, other = first.task_report(name), second.task_report(name)
+    return TaskComparison(
+        prior=one.prior, first=one.released, second=other.released, kept=(one.kept, other.kept)
+    )
 
 
 def _kept(scored: Scored) -> float | None:

@@ -19,6 +19,7 @@ from tiprdc.formats.audit_report import EXIT_CODE, read_audit
 from tiprdc.registry.signing import make_signer
 
 if TYPE_CHECKING:
+    from tiprdc.audit.comparison import TaskComparison
     from tiprdc.audit.config import AuditConfig
     from tiprdc.audit.evidence import Evidence
     from tiprdc.audit.foreign.request import AuditRequest
@@ -295,6 +296,12 @@ def _compare(
             for name, attribute in comparison.attributes.items()
         ],
     )
+    if comparison.tasks:
+        terminal.print_table(
+            console,
+            ("unseen task", "first", "second", "a guess", "first keeps, %", "second keeps, %"),
+            [_task_row(name, task) for name, task in comparison.tasks.items()],
+        )
     if None not in comparison.kept:
         shares = [numbers.percent(share, 0) for share in comparison.kept if share is not None]
         terminal.say(
@@ -311,6 +318,12 @@ def _compare(
         terminal.say(console, Text(f"Note: {text_note}", style="dim"))
     terminal.say(console, Text.assemble("Comparison: ", (str(out / FILE), "bold")))
     return ANSWERS[comparison.answer]
+
+
+def _task_row(name: str, task: TaskComparison) -> tuple[str, ...]:
+    rates = [None if e is None else e.balanced_accuracy for e in (task.first, task.second)]
+    cells = (*rates, task.prior, *task.kept)
+    return (name, *("none" if cell is None else numbers.points(cell) for cell in cells))
 
 
 def _difference(paired: PairedDifference | None) -> tuple[str, str, str]:

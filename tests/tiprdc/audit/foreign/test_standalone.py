@@ -235,6 +235,9 @@ def test_two_models_are_compared_on_the_same_people(
     assert exit_code == code
     document = json.loads((folder / "comparison.json").read_text())
     assert document["answer"] == answer
+    row = next(line for line in out.splitlines() if line.startswith("task "))
+    rates = [document["tasks"]["task"][which]["balanced_accuracy"] for which in ("first", "second")]
+    assert row.split()[1:4] == [*(f"{100 * rate:.1f}" for rate in rates), "50.0"]
     assert all(share <= 1.5 for share in document["kept"])
     assert "Of what the raw record tells of the tasks, the first keeps" in out
     paired = document["attributes"]["gender"]["paired"]
