@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tiprdc.formats.audit_report import AuditReport
+from tiprdc.formats.audit_report import AttributeReport, AuditReport
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract
 from tiprdc.formats.numbers import count
@@ -42,10 +42,7 @@ def next_steps(audit: AuditReport, contract: Contract) -> Iterator[str]:
         yield f"What speaks against a release, if anything: {RELEASE}"
         return
     attributes = audit.attributes.values()
-    leaks = any(
-        exposed(a) or projected_exposed(a) or any(c.projection.value > a.limit for c in a.curves)
-        for a in attributes
-    )
+    leaks = any(map(_leaks, attributes))
     if leaks:
         yield from _hide_more(contract)
     yield from _more_people(audit)
@@ -54,6 +51,18 @@ def next_steps(audit: AuditReport, contract: Contract) -> Iterator[str]:
             "Without every attack there is no PASS: logs/audit.jsonl has the error of each that did"
             " not finish, and cluster.most_seconds is the time limit."
         )
+
+
+def _leaks(attribute: AttributeReport) -> bool:
+    """Whether a figure is above the limit, so that more people alone would give no PASS."""
+    figures = [curve.projection.value for curve in attribute.curves]
+    if attribute.strongest:
+        figures.append(attribute.strongest.balanced_accuracy)
+    return (
+        exposed(attribute)
+        or projected_exposed(attribute)
+        or any(figure > attribute.limit for figure in figures)
+    )
 
 
 def _hide_more(contract: Contract) -> Iterator[str]:

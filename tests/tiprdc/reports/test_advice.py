@@ -76,3 +76,12 @@ def test_names_from_data_reach_no_terminal_as_control_codes(tmp_path: Path) -> N
     audit["reasons"] = ["x\x1b[31m\u202e"]
     audit["verdict"] = "FAIL"
     assert not any("\x1b" in line or "\u202e" in line for line in lines(tmp_path, audit))
+
+
+def test_attack_above_the_limit_needs_more_than_more_people(tmp_path: Path) -> None:
+    audit = text_audit()
+    audit["attributes"]["gender"]["curves"] = []
+    assert "hide more and keep less" not in "\n".join(lines(tmp_path / "below", audit))
+    audit["attributes"]["gender"]["limit"] = 0.54
+    text = "\n".join(lines(tmp_path / "above", audit))
+    assert text.index("hide more and keep less") < text.index("More people narrow the bounds")

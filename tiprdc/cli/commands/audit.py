@@ -270,12 +270,14 @@ def _compare(
         return ANSWERS[comparison.answer]
     console = terminal.console()
     style = ("bold red", "bold yellow", "bold green")[(1, 2, 0).index(ANSWERS[comparison.answer])]
-    reference = f" than the first, {request.models[0].name}"
-    text = (
-        f"The second model, {request.models[1].name}, is ",
-        (comparison.answer.lower(), style),
-        reference,
-    )
+    first, second = (model.name for model in request.models)
+    answer = (comparison.answer.lower(), style)
+    if comparison.answer == "UNDECIDED":
+        text: tuple[str | tuple[str, str], ...] = (
+            answer, f": whether the second model, {second}, is leakier than the first, {first}",
+        )  # fmt: skip
+    else:
+        text = (f"The second model, {second}, is ", answer, f" than the first, {first}")
     terminal.say(console, Text.assemble(*text))
     for attribute in comparison.attributes.values():
         for reason in attribute.reasons:
