@@ -62,8 +62,14 @@ def test_pulled_release_is_what_was_released(
     assert verify(target, read_trust(lab.trust)).release == verified.release
 
 
-@pytest.mark.parametrize("form", ["folder", "bare", "url", "shallow with tags"])
+@pytest.mark.parametrize("form", ["folder", "bare", "url", "shallow with tags", "mirror of tags"])
 def test_repository_may_be_folder_or_url(lab: Lab, target: Path, form: str) -> None:
+    if form == "mirror of tags":
+        mirror = lab.folder / "shallow"
+        lab.git("init", "-q", "--bare", str(mirror), at=lab.folder)
+        for _ in range(2):  # The second fetch finds nothing new.
+            lab.git("fetch", "-q", "--depth", "1", f"file://{lab.origin}",
+                    "refs/tags/extractor*:refs/tags/extractor*", at=mirror)  # fmt: skip
     if form == "shallow with tags":
         shallow = lab.folder / "shallow"
         lab.git("clone", "-q", "--depth", "1", f"file://{lab.origin}", str(shallow), at=lab.folder)
