@@ -237,7 +237,7 @@ def code_digest(*more: str, project: Path = PROJECT) -> str:
     """
     digest = hashlib.sha256()
     for path in (project / name for name in (*_CODE, *more)):
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(f"{file.relative_to(project)} ".encode() + file.read_bytes())
     return digest.hexdigest()
 

@@ -79,7 +79,7 @@ def settings(lab: Lab) -> None:
     """Another policy and fewer attacks than the audit had."""
     text = (lab.project / "params.yaml").read_text()
     text = text.replace("margin: 0.1\n", "margin: 0.05\n")
-    text = text.replace("    - kernel\n    - mlp\n    - decoding\n", "    - mlp\n", 1)
+    text = text.replace("  - kernel\n  - mlp\n  - decoding\n", "  - mlp\n", 1)
     lab.edit("params.yaml", text)
     lab.commit()
 

@@ -174,11 +174,3 @@ def test_exit_code_is_1_if_the_auditor_is_failed(
     code, out = command(capsys, monkeypatch)
     assert code == 1
     assert out.startswith("The auditor is broken: leak: the length of z")
-
-
-def test_self_test_option_needs_no_model(
-    capsys: pytest.CaptureFixture[str], monkeypatch: Patch
-) -> None:
-    code, out = command(capsys, monkeypatch, "--self-test", name="audit")
-    assert code == 0
-    assert out.startswith("All ")
