@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.helpers.small_project import ROOT, SMALL, copy_project, edit_params
 from tiprdc.formats.files import sha256
@@ -105,11 +106,13 @@ def test_release_folder_holds_extractor_and_manifest_only(project: Project) -> N
 
 def test_readme_example_runs_on_the_release(project: Project) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for name in ("a.jpg", "b.png"):
+        Image.linear_gradient("L").convert("RGB").save(project.folder / name)
     ended = subprocess.run(
         [sys.executable, "-c", example], cwd=project.folder, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
-    assert "(1, 16)" in ended.stdout
+    assert "(2, 16)" in ended.stdout
 
 
 def test_inspect_shows_audit_and_release(project: Project) -> None:
