@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiprdc.datasets.schema import SPLITS, Schema
+from tiprdc.datasets.tables.names import one_line
 
 _KINDS = {"image": "pictures of {} numbers", "text": "texts of {} tokens", "table": "{} columns"}
 
@@ -35,8 +36,7 @@ def summary_lines(schema: Schema, records: pd.DataFrame, test: NDArray[np.bool_]
         line = f"{'hide' if name in schema.private else 'task'} {name}: {named}"
         if name in schema.private:
             line += f"; in attacker-test {min(tested):,} of the rarest (audit.policy.min_people)"
-        # Names of the data may hold characters that rewrite a terminal.
-        yield "prepare: " + "".join(c if c.isprintable() else "\ufffd" for c in line)
+        yield f"prepare: {one_line(line)}"
 
 
 def _people(records: pd.DataFrame, name: str, classes: int) -> list[int]:

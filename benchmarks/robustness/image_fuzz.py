@@ -15,7 +15,6 @@ Each round writes a folder of pictures and broken ones with any ending, and list
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import re
 import tempfile
@@ -30,6 +29,7 @@ import numpy as np
 import typer
 
 from benchmarks.robustness.image_mutants import ENDINGS, mutant
+from benchmarks.robustness.outcomes import report
 from tiprdc.datasets.images import ImageError, read_image
 from tiprdc.runtime.image_files import list_images
 
@@ -58,13 +58,8 @@ def main(
     while time.monotonic() < end:
         counts += fuzz_round(seed, keep=keep)
         seed += 1
-    figures = {**{name: counts[name] for name in NAMES}, "rounds": f"seeds {start} to {seed - 1}"}
-    if as_json:
-        typer.echo(json.dumps(figures, indent=1))
-    else:
-        for name, value in figures.items():
-            typer.echo(f"{name:<12}{value}")
-    raise typer.Exit(int(any(counts[name] for name in FAULTS)))
+    rounds = f"seeds {start} to {seed - 1}"
+    report({**{name: counts[name] for name in NAMES}, "rounds": rounds}, FAULTS, as_json=as_json)
 
 
 def fuzz_round(seed: int, *, files: int = _FILES, keep: Path | None = None) -> Counter[str]:

@@ -21,7 +21,6 @@ privileges is counted.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import select
@@ -43,6 +42,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from numpy.typing import NDArray
 
 from benchmarks.robustness.onnx_mutants import mutants
+from benchmarks.robustness.outcomes import report
 from tiprdc.errors import ModelError
 from tiprdc.sandbox.model_info import TEXT, TensorInfo
 from tiprdc.sandbox.worker import drop_privileges
@@ -69,12 +69,7 @@ def main(
 ) -> None:
     """Run mutants for some time and print the counts of outcomes."""
     counts = fuzz(seconds, keep=keep, start=start)
-    if as_json:
-        typer.echo(json.dumps(counts, indent=1))
-    else:
-        for name, value in counts.items():
-            typer.echo(f"{name:<12}{value}")
-    raise typer.Exit(int(bool(counts["surprises"] or counts["opened"])))
+    report(counts, ("surprises", "opened"), as_json=as_json)
 
 
 def fuzz(seconds: float, *, keep: Path | None = None, start: int = 0) -> dict[str, Any]:

@@ -15,7 +15,6 @@ Each file is read as `prepare` reads a table and texts, and as a device reads te
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 import time
 from collections import Counter
@@ -26,6 +25,7 @@ from typing import Annotated, Literal
 import typer
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from benchmarks.robustness.outcomes import report
 from benchmarks.robustness.table_files import MARK, TableFile, table_files
 from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.manifest.reader import ManifestReader
@@ -64,13 +64,8 @@ def main(
     while time.monotonic() < end:
         seed(number)(execute)()
         number += 1
-    figures = {**{name: counts[name] for name in NAMES}, "rounds": f"seeds {start} to {number - 1}"}
-    if as_json:
-        typer.echo(json.dumps(figures, indent=1))
-    else:
-        for name, value in figures.items():
-            typer.echo(f"{name:<12}{value}")
-    raise typer.Exit(int(any(counts[name] for name in FAULTS)))
+    rounds = f"seeds {start} to {number - 1}"
+    report({**{name: counts[name] for name in NAMES}, "rounds": rounds}, FAULTS, as_json=as_json)
 
 
 def outcomes(file: TableFile) -> list[str]:

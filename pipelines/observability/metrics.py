@@ -11,12 +11,10 @@ Labels are names from the settings, never a person's value, and their number is 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 
 from prometheus_client import (
@@ -26,10 +24,10 @@ from prometheus_client import (
     start_http_server,
     write_to_textfile,
 )
-from prometheus_client.registry import Collector
 
 from pipelines.cluster import ClusterConfig
 from pipelines.observability.progress import console
+from pipelines.observability.scrapes import Scrapes
 from tiprdc.errors import ClusterError
 
 MOST_SERIES = 500
@@ -37,8 +35,6 @@ MOST_SERIES = 500
 _MOST_CHARACTERS = 64
 _SECONDS_BETWEEN_WRITES = 10.0
 _PUSH_SECONDS = 5.0
-_SCRAPES_AFTER, _MOST_SECONDS_AFTER = 2, 60.0
-"""For how long a port is served after a bad end."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +247,7 @@ def _serve(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
         return
     where = f"{config.metrics_host}:{config.metrics_port}"
     try:
-        served, scrapes = CollectorRegistry(), _Scrapes(metrics.registry)
+        served, scrapes = CollectorRegistry(), Scrapes(metrics.registry)
         served.register(scrapes)
         server, thread = start_http_server(
             config.metrics_port, config.metrics_host, registry=served
@@ -273,27 +269,6 @@ def _serve(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-class _Scrapes(Collector):
-    """Counts how often Prometheus reads the metrics."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry, self.count = registry, 0
-
-    def collect(self) -> Iterator[Any]:
-        """Every metric."""
-        self.count += 1
-        yield from self.registry.collect()
-
-    def wait(self) -> None:
-        """Wait for two scrapes more, so that alerts see the end; not where nobody ever came."""
-        if not self.count:
-            return
-        last, deadline = self.count + _SCRAPES_AFTER, time.monotonic() + _MOST_SECONDS_AFTER
-        console.print(f"metrics: served until {_SCRAPES_AFTER} scrapes more", highlight=False)
-        while self.count < last and time.monotonic() < deadline:
-            time.sleep(0.1)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tiprdc.objectives.privacy_budget import LARGEST
 from tiprdc.training.objective_config import ObjectiveConfig
 
 _AT_LIMIT = 0.95
+"""Share of the largest weight of hiding from which a training ended at it."""
 
 
 class Queue(Protocol):

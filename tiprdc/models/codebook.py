@@ -24,8 +24,6 @@ class Codebook(nn.Module):
     With w_k the prototypes and b_k half their squared norms, k is the nearest prototype; other w_k
     and b_k measure distance otherwise.
 
-    Before it is filled it passes features on as they are.
-
     Args:
         codes: K.
         width: D.
@@ -35,6 +33,7 @@ class Codebook(nn.Module):
     weights: Tensor
     offsets: Tensor
     is_filled = False
+    """Whether there are codes yet."""
 
     def __init__(self, codes: int, width: int) -> None:
         super().__init__()
@@ -49,7 +48,7 @@ class Codebook(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Prototype of each row `[B, D]`."""
-        return self.prototypes[self.number(z)] if self.is_filled else z
+        return self.prototypes[self.number(z)]
 
     @torch.no_grad()
     def fill(self, prototypes: Tensor, weights: Tensor, offsets: Tensor) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -28,8 +27,8 @@ class PrincipalComponents(nn.Module):
 
     Args:
         channels: C.
-        size: (H, W), each >= 16; averaged to at most 32 each.
-        out: Components, at most C x 32 x 32.
+        size: (H, W), each >= 16; averaged to at most `MAX_SIDE` each.
+        out: Components, at most as many as the small picture has numbers.
     """
 
     down: Tensor
@@ -37,12 +36,12 @@ class PrincipalComponents(nn.Module):
 
     def __init__(self, channels: int, size: tuple[int, int], out: int) -> None:
         super().__init__()
-        height, width = (min(side, MAX_SIDE) // _PATCH * _PATCH for side in size)
+        height, width = (min(side, MAX_SIDE) for side in size)
         self.register_buffer("down", _averages(size[0], height), persistent=False)
         self.register_buffer("across", _averages(size[1], width), persistent=False)
         self.out = nn.Linear(channels * height * width, out)
         self.local_width = channels * _PATCH**2
-        self.positions = height * width // _PATCH**2
+        self.positions = (height // _PATCH) * (width // _PATCH)
 
     def forward(self, x: Tensor) -> TrunkOutput:
         small = self.down @ x @ self.across.T
@@ -67,21 +66,13 @@ class PrincipalComponents(nn.Module):
                 "train.extractor.features", f"{features} principal components",
                 f"at most {most} of {len(x):,} pictures of {self.out.in_features:,} numbers",
             )  # fmt: skip
-        small = np.concatenate(
-            [self._small(part) for part in np.array_split(x, -(-len(x) // 1024))]
-        )
-        fitted = fit_alternative("pca", small, features, None, (), seed)
+        fitted = fit_alternative("pca", x, features, None, (), seed)
         scale = torch.from_numpy(1 / fitted.std)
         weight = torch.from_numpy(fitted.weight)
-        # `fitted` reads grey levels / 64; the network's pictures are shifted.
+        # It averages pictures as `forward` does, but does not shift them.
         shift = MIDDLE / GREY_LEVELS * weight.sum(0)
         self.out.weight.copy_((weight * scale).T)
         self.out.bias.copy_((shift - torch.from_numpy(fitted.mean + fitted.centre)) * scale)
-
-    def _small(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        pictures = torch.from_numpy(np.ascontiguousarray(x)).float()
-        small: NDArray[np.float32] = (self.down.cpu() @ pictures @ self.across.cpu().T).numpy()
-        return small
 
 
 def _averages(side: int, small: int) -> Tensor:

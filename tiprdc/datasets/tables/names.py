@@ -18,9 +18,14 @@ MOST_LETTERS = 40
 ADD_HEADER = "add a first line with the names of the columns"
 
 
+def one_line(text: str) -> str:
+    """A text without characters that break a line or rewrite a terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 def show_name(name: str) -> str:
     """A name on one line, cut to `MOST_LETTERS`."""
-    plain = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
+    plain = one_line(name)
     return plain if len(plain) <= MOST_LETTERS else plain[: MOST_LETTERS - 3] + "..."
 
 
