@@ -214,7 +214,11 @@ class Extractor(nn.Module):
 
     def features_before_release(self, x: Tensor) -> Tensor:
         """Features `[B, D]` before noise, levels or codes: a smooth function of the record."""
-        return self.channel.bound(self.leace(self.before_leace(x)))
+        return self.behind_trunk(self.whitened(x))
+
+    def behind_trunk(self, z0: Tensor) -> Tensor:
+        """The trunk's features `[B, D]` -> features `[B, D]` before noise, levels or codes."""
+        return self.channel.bound(self.leace(self.head(z0)))
 
     def before_leace(self, x: Tensor) -> Tensor:
         """Features `[B, D]` that LEACE is fitted on."""

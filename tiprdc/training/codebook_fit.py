@@ -21,8 +21,6 @@ from torch import Tensor
 from tiprdc.errors import ConfigError
 from tiprdc.models.codebook import Codebook
 from tiprdc.models.extractor import Extractor
-from tiprdc.models.views import views
-from tiprdc.training.batches import RecordBatches, chunks
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
 
@@ -50,51 +48,37 @@ def check_codes(codes: int, records: int) -> None:
         )  # fmt: skip
 
 
-def fit_codebook(game: Game, records: RecordBatches, device: torch.device, seed: int) -> None:
-    """Set the codes; does nothing to an extractor without a codebook.
+def codebook_of(game: Game) -> Codebook | None:
+    """The extractor's codebook, if it has one."""
+    return game.extractor.codebook if isinstance(game.extractor, Extractor) else None
+
+
+def fit_codebook(extractor: Extractor, codebook: Codebook, z0: Tensor, seed: int) -> None:
+    """Set the codes.
 
     Args:
-        game: In evaluation mode afterwards.
-        records: extractor-train.
-        device: Where the extractor is.
-        seed: Seed of k-means and of the copies.
+        extractor: In evaluation mode, trained but for its codes.
+        codebook: Its own.
+        z0: The trunk's features of extractor-train `[N, V, D]`; copies of a picture follow it.
+        seed: Seed of k-means.
     """
-    extractor = game.extractor
-    if not (isinstance(extractor, Extractor) and isinstance(extractor.codebook, Codebook)):
-        return
-    game.eval()
-    z = _features(extractor, records, device, seed)
+    z = batched_output(extractor.behind_trunk, z0.flatten(0, 1).cpu().numpy(), z0.device)
+    z = z.view(z0.shape)
     metric = agreement(z) if z.shape[1] > 1 else torch.eye(z.shape[2])
     records_z = z[:, 0]
-    q = records_z @ metric
-    codes = len(extractor.codebook.prototypes)
-    fitted = KMeans(codes, n_init=1, max_iter=_ROUNDS, random_state=seed).fit(q.numpy())
+    codes = len(codebook.prototypes)
+    q = (records_z @ metric).numpy()
+    fitted = KMeans(codes, n_init=1, max_iter=_ROUNDS, random_state=seed).fit(q)
     cell = torch.from_numpy(fitted.labels_).long()
     size = torch.bincount(cell, minlength=codes)
     sums = torch.zeros(codes, z.shape[2]).index_add_(0, cell, records_z)
     centres = torch.from_numpy(fitted.cluster_centers_).float()
     large = size >= FEWEST
-    extractor.codebook.fill(
-        (sums / size.clamp(min=1)[:, None])[large].to(device),
-        (centres @ metric.T)[large].to(device),
-        (centres.square().sum(1) / 2)[large].to(device),
+    codebook.fill(
+        (sums / size.clamp(min=1)[:, None])[large].to(z0.device),
+        (centres @ metric.T)[large].to(z0.device),
+        (centres.square().sum(1) / 2)[large].to(z0.device),
     )
-
-
-def _features(
-    extractor: Extractor, records: RecordBatches, device: torch.device, seed: int
-) -> Tensor:
-    """Features `[N, V, D]` of all records, and of copies of pictures."""
-    z: list[Tensor] = []
-    first = 0
-    for chunk in chunks(records):
-        copies = views(chunk.x, seed, first) if extractor.spec.modality == "image" else []
-        first += len(chunk.x)
-        features = [
-            batched_output(extractor.features_before_release, x, device) for x in (chunk.x, *copies)
-        ]
-        z.append(torch.stack(features, dim=1).cpu())
-    return torch.cat(z)
 
 
 def agreement(z: Tensor) -> Tensor:

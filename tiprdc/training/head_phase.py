@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tiprdc.distributed import BatchGroup, attach_group
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.head import Head
-from tiprdc.models.views import views
-from tiprdc.training.batches import CHUNK, RecordBatches, labels, step_size
-from tiprdc.training.features import batched_output
+from tiprdc.training.batches import RecordBatches, step_size
 from tiprdc.training.game import Game
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.head_training import (
@@ -30,6 +27,7 @@ from tiprdc.training.head_training import (
     build_head_optimiser,
     set_head_rate,
 )
+from tiprdc.training.trunk_features import trunk_features
 from tiprdc.training.worker import WorkerContext
 
 STEPS = 100
@@ -100,7 +98,7 @@ class HeadPhase:
         Yields:
             Each finished step.
         """
-        z0, u = self._cached(records)
+        z0, u = self.cached(records)
         self.networks.train()
         for number, batches in enumerate(self._batches(len(z0), epoch)):
             start = time.perf_counter()
@@ -130,34 +128,14 @@ class HeadPhase:
             rows = torch.from_numpy(rng.integers(records, size=(ADVERSARY_STEPS + 1, size)))
             yield [self.group.split(batch).to(self.worker.device) for batch in rows]
 
-    def _cached(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
-        """The trunk's features `[M, D]` and private attributes `[M, A]` of everybody and of copies.
-
-        Copies of pictures are further people to the head: without them its adversaries learn some
-        ten thousand people by heart.
-        """
+    def cached(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
+        """The trunk's features `[M, D]` and private attributes `[M, A]` of everybody and of copies;
+        computed once."""
         if self._cache is None:
-            self.game.eval()
-            rows = self.group.split(torch.arange(len(records))).numpy()
-            z0: list[Tensor] = []
-            u: list[Tensor] = []
-            parts = np.split(rows, np.arange(CHUNK, len(rows), CHUNK))
-            for part, chunk in zip(parts, records.batches(parts), strict=True):
-                copies = [self._trunk(x) for x in (chunk.x, *self._copies(chunk.x, int(part[0])))]
-                z0.append(torch.stack(copies, dim=1))
-                u.append(labels(chunk, self.game.private))
-            features, private = self.group.all_gather(torch.cat(z0), torch.cat(u))
-            self._cache = (
-                features.flatten(0, 1).to(self.worker.device),
-                private.repeat_interleave(features.shape[1], 0).to(self.worker.device),
+            self._cache = trunk_features(
+                self.game, records, self.seed, self.worker.device, self.group
             )
         return self._cache
-
-    def _trunk(self, x: NDArray[Any]) -> Tensor:
-        return batched_output(self.extractor.whitened, x, self.worker.device)
-
-    def _copies(self, x: NDArray[Any], first: int) -> list[NDArray[np.uint8]]:
-        return views(x, self.seed, first) if self.game.spec.modality == "image" else []
 
     def _others(self) -> dict[str, Tensor]:
         state = self.networks.state_dict()

@@ -23,7 +23,7 @@ from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.training.batches import RecordBatches, epoch_batches, labels
-from tiprdc.training.codebook_fit import fit_codebook
+from tiprdc.training.codebook_fit import codebook_of, fit_codebook
 from tiprdc.training.components_fit import components_of, fit_components
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
@@ -36,6 +36,7 @@ from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.optimiser import build_optimiser, set_rates
 from tiprdc.training.out_of_fold import CrossFit, no_cross_fit, out_of_fold_targets
 from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trunk_features import trunk_features
 from tiprdc.training.worker import SINGLE_WORKER, WorkerContext
 
 _HEAD = HeadConfig()
@@ -177,8 +178,22 @@ class Trainer:
         self.history.append(summary)
         if self.epoch == self.epochs:
             fit_leace(self.game, records, self.worker.device)
-            fit_codebook(self.game, records, self.worker.device, self.seed)
+            self._fit_codebook(records)
         return summary
+
+    def _fit_codebook(self, records: RecordBatches) -> None:
+        """Set the codes, if there are some, on the features that a head was trained on."""
+        codebook = codebook_of(self.game)
+        if codebook is None:
+            return
+        z0, _ = (
+            self.head_phase.cached(records)
+            if self.head_phase
+            else trunk_features(self.game, records, self.seed, self.worker.device, self.group)
+        )
+        self.game.eval()
+        extractor = cast(Extractor, self.game.extractor)
+        fit_codebook(extractor, codebook, z0.view(len(records), -1, z0.shape[1]), self.seed)
 
     def _trunk_steps(self, records: RecordBatches) -> Iterator[Step]:
         self._begin_epoch(records)

@@ -181,7 +181,7 @@ def test_head_is_trained_on_copies_of_pictures(tmp_path: Path) -> None:
     records = read_split(tmp_path, schema, "extractor-train")
     trainer = make(schema)
     phase = trainer.begin_head()
-    z0, u = phase._cached(records)
+    z0, u = phase.cached(records)
     trainer.game.eval()
     extractor = trainer.game.extractor
     assert isinstance(extractor, Extractor)

@@ -1,0 +1,59 @@
+"""The trunk's features of everybody, for what comes behind the trunk: head and codebook.
+
+Copies of pictures are further people: without them a head's adversaries learn some ten thousand
+people by heart, and a codebook does not know what changes between pictures of one face.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tiprdc.distributed import BatchGroup
+from tiprdc.models.extractor import Extractor
+from tiprdc.models.views import views
+from tiprdc.training.batches import CHUNK, RecordBatches, labels
+from tiprdc.training.features import batched_output
+from tiprdc.training.game import Game
+
+
+def trunk_features(
+    game: Game, records: RecordBatches, seed: int, device: torch.device, group: BatchGroup
+) -> tuple[Tensor, Tensor]:
+    """Run the trunk over everybody and over copies of pictures, each worker over its share.
+
+    Args:
+        game: Its extractor has a trunk; in evaluation mode afterwards.
+        records: extractor-train.
+        seed: Of the copies.
+        device: Where the extractor is, and the result.
+        group: The workers; each gets the whole result.
+
+    Returns:
+        Features `[N V, D]`, a record's copies behind it, and private attributes `[N V, A]`.
+    """
+    game.eval()
+    extractor = game.extractor
+    assert isinstance(extractor, Extractor)
+    rows = group.split(torch.arange(len(records))).numpy()
+    z0: list[Tensor] = []
+    u: list[Tensor] = []
+    parts = np.split(rows, np.arange(CHUNK, len(rows), CHUNK))
+    for part, chunk in zip(parts, records.batches(parts), strict=True):
+        versions = [chunk.x, *_copies(extractor, chunk.x, seed, int(part[0]))]
+        outputs = [batched_output(extractor.whitened, x, device) for x in versions]
+        z0.append(torch.stack(outputs, dim=1))
+        u.append(labels(chunk, game.private))
+    features, attributes = group.all_gather(torch.cat(z0), torch.cat(u))
+    copies = attributes.repeat_interleave(features.shape[1], 0)
+    return features.flatten(0, 1).to(device), copies.to(device)
+
+
+def _copies(
+    extractor: Extractor, x: NDArray[Any], seed: int, first: int
+) -> list[NDArray[np.uint8]]:
+    return views(x, seed, first) if extractor.spec.modality == "image" else []
