@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tiprdc.datasets.images import is_picture
+from tiprdc.datasets.tables.parquet_columns import arrow_storage, is_text
 
 _BYTES, _PATH = "bytes", "path"
 _SAMPLE = 100
@@ -27,12 +28,9 @@ def find_pictures(values: pd.Series[Any]) -> pd.Series[Any] | None:
         Bytes of files, as `pandas.ArrowDtype`; paths as text, of structs that hold paths alone;
         None if the column holds no pictures.
     """
-    if not isinstance(values.dtype, pd.ArrowDtype):
+    if is_text(values):
         return None
-    column = pa.chunked_array(values.array.__arrow_array__())
-    if isinstance(column.type, pa.BaseExtensionType):
-        storage = [chunk.storage for chunk in column.chunks]
-        column = pa.chunked_array(storage, column.type.storage_type)
+    column = arrow_storage(values)
     if pa.types.is_struct(column.type):
         paths = _field(column, _PATH)
         column = _field(column, _BYTES)
@@ -46,7 +44,7 @@ def find_pictures(values: pd.Series[Any]) -> pd.Series[Any] | None:
 
 def has_bytes(values: pd.Series[Any]) -> bool:
     """Whether a column of an index holds the files themselves, not paths."""
-    return isinstance(values.dtype, pd.ArrowDtype)
+    return not is_text(values)
 
 
 def _field(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray | None:

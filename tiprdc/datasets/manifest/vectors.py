@@ -19,15 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tiprdc.datasets.tables.column_encoding import MAX_NUMBER
 from tiprdc.datasets.tables.names import list_names, show_name
-from tiprdc.datasets.tables.parquet_columns import is_text
+from tiprdc.datasets.tables.parquet_columns import arrow_storage, is_text
 from tiprdc.errors import DataError
 
 SUFFIX = ".npy"
 MOST_NUMBERS = 4096
 """Numbers of a vector: a release describes each as a column."""
 _ELEMENT = re.compile(r"(.+)\[\d+\]")
-_MAX_NUMBER = float(np.finfo(np.float32).max)
 
 
 def expand_vectors(
@@ -86,7 +86,7 @@ def is_list_of_numbers(values: pd.Series[Any]) -> bool:
     """Whether a column of Parquet holds lists of numbers."""
     if is_text(values):
         return False
-    kind = _storage(values).type
+    kind = arrow_storage(values).type
     lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     numbers = (pa.types.is_floating, pa.types.is_integer)
     return any(one(kind) for one in lists) and any(one(kind.value_type) for one in numbers)
@@ -97,16 +97,8 @@ def are_vector_files(values: pd.Series[str]) -> bool:
     return len(values) > 0 and bool(values.str.lower().str.endswith(SUFFIX).all())
 
 
-def _storage(values: pd.Series[Any]) -> pa.ChunkedArray:
-    column = pa.chunked_array(values.array.__arrow_array__())
-    if isinstance(column.type, pa.BaseExtensionType):
-        storage = [chunk.storage for chunk in column.chunks]
-        column = pa.chunked_array(storage, column.type.storage_type)
-    return column
-
-
 def _from_lists(values: pd.Series[Any], name: str, where: str) -> NDArray[np.float64]:
-    column = _storage(values)
+    column = arrow_storage(values)
     if column.null_count:
         _refuse(name, f"has no vector in {column.null_count:,} of {len(column):,} rows", where)
     _check_lengths(set(pc.list_value_length(column).to_pylist()), name, where)
@@ -160,7 +152,7 @@ def _check_lengths(lengths: set[int], name: str, where: str) -> None:
 
 def _check_numbers(vectors: NDArray[np.float64], name: str, where: str) -> None:
     with np.errstate(invalid="ignore"):
-        unfit = int((~(np.abs(vectors) <= _MAX_NUMBER)).any(axis=1).sum())
+        unfit = int((~(np.abs(vectors) <= MAX_NUMBER)).any(axis=1).sum())
     if unfit:
         given = f"has numbers that are missing, infinite or beyond float32 in {unfit:,} rows"
         _refuse(name, given, where)

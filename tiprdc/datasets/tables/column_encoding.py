@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 MISSING = ("", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL")
 """Texts that mean a missing value in a file."""
 _NUMBER = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
-_MAX_NUMBER = float(np.finfo(np.float32).max)
+MAX_NUMBER = float(np.finfo(np.float32).max)
+"""The largest number that a record can hold."""
 
 
 def parse_number(text: str, decimal: str = ".") -> float:
@@ -32,7 +33,12 @@ def parse_number(text: str, decimal: str = ".") -> float:
     if decimal == ",":
         text = text.replace(".", " ").replace(",", ".")
     number = float(text) if _NUMBER.fullmatch(text) else math.nan
-    return number if abs(number) <= _MAX_NUMBER else math.nan
+    return number if abs(number) <= MAX_NUMBER else math.nan
+
+
+def is_number(text: str, decimal: str = ".") -> bool:
+    """Whether a text is a number within float32."""
+    return not math.isnan(parse_number(text, decimal))
 
 
 def encode_numbers(values: ArrayLike, mean: float) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from tiprdc.datasets.tables.column_encoding import parse_number
+from tiprdc.datasets.tables.column_encoding import is_number
 from tiprdc.datasets.tables.names import show_name
 from tiprdc.errors import DataError
 
@@ -131,9 +131,3 @@ def _kind(text: str, decimal: str) -> str:
     if len(plain) > _LONGEST:
         return WORD
     return next((kind for kind, one in _COMPILED.items() if one.fullmatch(plain)), WORD)
-
-
-def is_number(text: str, decimal: str = ".") -> bool:
-    """Whether a text is a number within float32."""
-    number = parse_number(text, decimal)
-    return number == number

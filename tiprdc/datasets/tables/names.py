@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tiprdc.datasets.tables.column_encoding import parse_number
+from tiprdc.datasets.tables.column_encoding import is_number
 from tiprdc.errors import DataError, suggestion
 
 MOST_NAMES = 30
@@ -95,5 +95,6 @@ def refuse_absent_field(
 
 def _is_value(name: str, values: Iterable[object]) -> bool:
     """Whether a field of the first line is a number, has several parts, or recurs below it."""
-    is_number = parse_number(name) == parse_number(name)
-    return is_number or bool(set(name) & set(";|\t")) or any(name == value for value in values)
+    return (
+        is_number(name) or bool(set(name) & set(";|\t")) or any(name == value for value in values)
+    )

@@ -61,6 +61,15 @@ def is_text(values: pd.Series[Any]) -> bool:
     return not isinstance(values.dtype, pd.ArrowDtype)
 
 
+def arrow_storage(values: pd.Series[Any]) -> pa.ChunkedArray:
+    """A column that is no text in Arrow's own types, those of extensions unwrapped."""
+    column = pa.chunked_array(values.array.__arrow_array__())
+    if isinstance(column.type, pa.BaseExtensionType):
+        storage = [chunk.storage for chunk in column.chunks]
+        column = pa.chunked_array(storage, column.type.storage_type)
+    return column
+
+
 def describe_type(values: pd.Series[Any]) -> str:
     """What a column that is no text contains, in words."""
     kind = values.dtype.pyarrow_dtype if isinstance(values.dtype, pd.ArrowDtype) else pa.string()
