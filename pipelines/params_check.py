@@ -12,10 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipelines.defaults import training, tuning
-from pipelines.observability.progress import USER_ERROR, console, run
+from pipelines.observability.progress import console, run
 from pipelines.params import load, read
 from pipelines.params_schema import SECTIONS, settings_class
-from tiprdc.errors import ConfigError
+from tiprdc.errors import USER_ERROR, ConfigError
 
 _RECORDS = (("image", 100_000), ("image", 1_000), ("text", 10_000), ("table", 10_000))
 """Modality and number of records: what `auto` stands for is known only after `prepare`."""

@@ -9,6 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+USER_ERROR = 2
+"""An error that the user can fix."""
+CRASH = 70
+"""A fault of this program (EX_SOFTWARE of sysexits.h): 1 is the verdict FAIL."""
+INTERRUPTED = 130
+"""Ctrl-C, as in shells."""
+
 
 class TiprdcError(ValueError):
     """An error that the user can fix; shown without a traceback.

@@ -22,13 +22,11 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 
 from pipelines.observability.stage_process import end_now, supervised
-from tiprdc.errors import TiprdcError
+from tiprdc.errors import USER_ERROR, TiprdcError
 
 T = TypeVar("T")
 EventT = TypeVar("EventT", covariant=True)
 
-USER_ERROR = 2
-"""Exit code when the user can fix it."""
 _SECONDS_BETWEEN_LINES = 10.0
 
 console = Console(stderr=True)

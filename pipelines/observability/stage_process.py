@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+from tiprdc.errors import INTERRUPTED
+
 _GRACE_SECONDS = 5.0
 _SECONDS_BETWEEN_LOOKS = 1.0
 _DONE = 0

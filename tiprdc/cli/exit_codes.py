@@ -9,12 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
-USER_ERROR = 2
-"""An error that the user can fix."""
-CRASH = 70
-"""A fault of this program (EX_SOFTWARE of sysexits.h): 1 is the verdict FAIL."""
-INTERRUPTED = 130
-"""Ctrl-C, as in shells."""
+from tiprdc.errors import CRASH, INTERRUPTED
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from tiprdc.cli.commands.pull import pull
 from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.commands.verify import verify
 from tiprdc.cli.examples import EXAMPLES
-from tiprdc.cli.exit_codes import USER_ERROR, no_verdict_by_accident
+from tiprdc.cli.exit_codes import no_verdict_by_accident
 from tiprdc.cli.help_style import Command, application, examples
-from tiprdc.errors import TiprdcError
+from tiprdc.errors import USER_ERROR, TiprdcError
 
 _AUDIT = (
     "jinja2", "onnx", "pandas", "pyarrow", "yaml", "safetensors", "sklearn", "scipy", "tokenizers",

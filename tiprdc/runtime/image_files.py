@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.datasets.images import is_picture, read_image
-from tiprdc.datasets.manifest.image_paths import FIRST, SUFFIXES, is_path, resolve_paths
+from tiprdc.datasets.manifest.image_paths import SUFFIXES, is_path, resolve_paths
 from tiprdc.errors import DataError
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.manifest import Contract
@@ -125,15 +125,14 @@ def _read_list(path: Path) -> list[ImageFile]:
     numbered = [(number, line.strip()) for number, line in enumerate(read_lines(path), start=1)]
     numbered = [(number, line) for number, line in numbered if line]
     lines = [line for _, line in numbered]
-    first = lines[:FIRST]
-    if len(resolve_paths(first, path.parent).missing) == len(first):
+    resolved = resolve_paths(lines, path.parent)
+    if resolved.none_found:
         raise DataError(
             sanitize(str(path)),
-            f"none of its first {len(first):,} lines names a file",
+            f"none of its first {len(resolved.missing):,} lines names a file",
             "one path of a picture a line, absolute or relative to the folder of the list",
             "move the list to the folder that its paths begin in",
         )
-    resolved = resolve_paths(lines, path.parent)
     ambiguous, missing = set(resolved.ambiguous), set(resolved.missing)
     files = []
     for position, (number, line) in enumerate(numbered):

@@ -254,6 +254,7 @@ def test_deps_of_the_reference_cover_its_imports() -> None:
         "pipelines/ray_errors.py", "pipelines/ray_tasks.py", "pipelines/prepare_summary.py",
         "pipelines/observability/progress.py", "pipelines/observability/stage_process.py",
         "pipelines/observability/event_log.py",
-        "pipelines/observability/metrics.py", "pipelines/observability/stage_monitor.py",
+        "pipelines/observability/metrics.py", "pipelines/observability/scrapes.py",
+        "pipelines/observability/stage_monitor.py",
         "tiprdc/errors.py", "tiprdc/settings.py",
     }  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tiprdc.cli import exit_codes, main
+from tiprdc import errors
+from tiprdc.cli import main
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,12 +29,12 @@ def run(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
 def test_crash_is_no_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
-    assert run(monkeypatch, error) == exit_codes.CRASH
+    assert run(monkeypatch, error) == errors.CRASH
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_interrupt_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, KeyboardInterrupt()) == exit_codes.INTERRUPTED
+    assert run(monkeypatch, KeyboardInterrupt()) == errors.INTERRUPTED
 
 
 @pytest.mark.parametrize("module", ["torch", "scipy.stats", "pandas", "onnx"])
@@ -41,7 +42,7 @@ def test_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str
 ) -> None:
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)
-    assert run(monkeypatch, error) == exit_codes.USER_ERROR
+    assert run(monkeypatch, error) == errors.USER_ERROR
     err = capsys.readouterr().err
     assert 'pip install "tiprdc[audit]"' in err
     assert "Traceback" not in err
@@ -49,7 +50,7 @@ def test_missing_extra_is_named(
 
 def test_missing_module_of_ours_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ModuleNotFoundError("No module named 'tiprdc.nothing'", name="tiprdc.nothing")
-    assert run(monkeypatch, error) == exit_codes.CRASH
+    assert run(monkeypatch, error) == errors.CRASH
 
 
 def test_commands_without_the_extra_say_what_to_install() -> None:
@@ -74,5 +75,5 @@ def test_crash_of_an_audit_on_ray_is_no_verdict(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert ended.returncode == exit_codes.CRASH
+    assert ended.returncode == errors.CRASH
     assert "ZeroDivisionError" in ended.stderr

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tiprdc.cli import dialect_options, terminal
 from tiprdc.cli.progress import Progress
+from tiprdc.errors import INTERRUPTED
 from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1
 """Exit code if some records have no features."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
 MAX_LISTED = 20
 """Failed records that are printed; `OUT.failed.csv` lists all of them."""
 

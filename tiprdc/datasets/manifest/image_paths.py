@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiprdc.errors import DataError, suggestion
@@ -23,7 +23,7 @@ SUFFIXES = (
 )  # fmt: skip
 """Endings, in small letters, by which a column of paths or a list of files is known as pictures."""
 FIRST = 300
-"""Paths that are looked up first: if all are missing, the others are not tried."""
+"""Paths after which the others are not tried if all are missing so far."""
 _SAMPLE = 20
 _MOST_FOLDERS = 200
 _MOST_FILES = 500_000
@@ -40,11 +40,13 @@ class ResolvedPaths:
         paths: Relative to the root, with the file's own name where it was found.
         missing: Positions of paths that name no file.
         ambiguous: Positions of paths that could name several files.
+        none_found: Whether all of the first `FIRST` paths are missing; the others were not tried.
     """
 
     paths: list[str]
     missing: list[int] = field(default_factory=list)
     ambiguous: list[int] = field(default_factory=list)
+    none_found: bool = False
 
 
 def is_path(cell: str) -> bool:
@@ -71,6 +73,8 @@ def resolve_paths(paths: Sequence[str], root: Path) -> ResolvedPaths:
             resolved.paths[position] = matches[0]
         else:
             (resolved.ambiguous if matches else resolved.missing).append(position)
+        if len(resolved.missing) == min(FIRST, len(paths)) == position + 1:
+            return replace(resolved, none_found=True)
     return resolved
 
 

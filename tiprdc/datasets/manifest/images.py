@@ -41,12 +41,11 @@ def find_images(records: pd.DataFrame, root: Path, section: str) -> tuple[pd.Dat
     names = records["record"][cells.index]
     paths = cells.tolist()
     _refuse_outside(names, paths, root, section)
-    first = paths[:FIRST]
-    if paths and len(resolve_paths(first, root).missing) == len(first):
-        _refuse_contents(cells, f"{section}.x")
-        refuse_wrong_root(len(first), first, root, f"{section}.root")
     resolved = resolve_paths(paths, root)
-    refuse_wrong_root(len(resolved.missing), paths, root, f"{section}.root")
+    if resolved.none_found:
+        _refuse_contents(cells, f"{section}.x")
+    tried = paths[:FIRST] if resolved.none_found else paths
+    refuse_wrong_root(len(resolved.missing), tried, root, f"{section}.root")
     if resolved.ambiguous:
         raise DataError(
             f"{section}.x",
