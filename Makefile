@@ -22,7 +22,7 @@ LOWEST ?= .venv-lowest
 # A worker a core: Ray's tests share one, and so do those of the whole graph (tests/conftest.py). The
 # durations of the last run stay in logs/tests/NAME.xml.
 PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup \
-  --no-loadscope-reorder --durations 25 $(PYTEST_OPTIONS) --junitxml logs/tests
+  --no-loadscope-reorder --max-worker-restart 0 --durations 25 $(PYTEST_OPTIONS) --junitxml logs/tests
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 

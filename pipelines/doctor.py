@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.local_ray import temporary_folder
-from pipelines.params_check import faults
+from pipelines.cluster.local_ray import temporary_folder
+from pipelines.params.check import faults
 from tiprdc.errors import TiprdcError
 
 Check = dict[str, str]

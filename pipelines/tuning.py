@@ -32,13 +32,13 @@ from msgspec.structs import replace
 from ray import tune as ray_tune
 from ray.tune.search.optuna import OptunaSearch
 
-from pipelines.assigned import assigned_device, assigned_threads
-from pipelines.cluster import ClusterConfig, connect, max_parallel
-from pipelines.defaults import training, tuning
-from pipelines.environment import environment
+from pipelines.cluster.assigned import assigned_device, assigned_threads
+from pipelines.cluster.connect import ClusterConfig, connect, max_parallel
+from pipelines.cluster.environment import environment
 from pipelines.observability.progress import console, run
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
-from pipelines.params import load
+from pipelines.params.defaults import training, tuning
+from pipelines.params.load import load
 from pipelines.search import pareto, state, trial
 from pipelines.search.space import TuneConfig, check, space
 from pipelines.search.trial_table import TrialTable

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pipelines.artifacts import artifact_from_argv
 from pipelines.audit.run import LEDGER, audit
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import run
-from pipelines.params import load
+from pipelines.params.load import load
 from tiprdc.audit.config import AuditConfig
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.artifacts import artifact_from_argv
 from pipelines.observability.progress import console, run
-from pipelines.params import load
+from pipelines.params.load import load
 from tiprdc.formats.audit_report import read_audit, read_audited
 from tiprdc.reports.advice import verdict_lines
 from tiprdc.reports.model_card import CardConfig, write_card

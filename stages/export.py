@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.artifacts import Artifact, artifact_from_argv
 from pipelines.observability.progress import run
-from pipelines.params import load
+from pipelines.params.load import load
 from tiprdc.export.build import build, build_variant
 from tiprdc.export.onnx_export import ExportConfig
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import run
-from pipelines.params import check_all, load
-from pipelines.sharding import PrepareConfig, prepare
+from pipelines.params.load import check_all, load
+from pipelines.preparation.sharding import PrepareConfig, prepare
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pipelines.cluster import ClusterConfig
-from pipelines.defaults import training
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import run
-from pipelines.params import load
+from pipelines.params.defaults import training
+from pipelines.params.load import load
 from pipelines.training.config import ROLES, TrainConfig
 from pipelines.training.run import train
 from tiprdc.datasets.schema import read_schema

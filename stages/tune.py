@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.cluster import ClusterConfig
-from pipelines.defaults import training, tuning
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import run
-from pipelines.params import load
+from pipelines.params.defaults import training, tuning
+from pipelines.params.load import load
 from pipelines.search.space import TuneConfig
 from pipelines.training.config import TrainConfig
 from pipelines.tuning import tune

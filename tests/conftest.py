@@ -48,7 +48,7 @@ def local_ray() -> Iterator[None]:
     """A Ray of this machine with 2 cores; `connect` inside it does nothing."""
     import ray
 
-    from pipelines.cluster import ClusterConfig, connect
+    from pipelines.cluster.connect import ClusterConfig, connect
 
     config = ClusterConfig(num_cpus=2)
     assert not ray.is_initialized()

@@ -23,9 +23,9 @@ from dvc.utils.hydra import apply_overrides
 from msgspec import inspect
 from ruamel.yaml import YAML
 
-from pipelines.defaults import training, tuning
-from pipelines.params import load
-from pipelines.params_schema import SECTIONS, settings_class
+from pipelines.params.defaults import training, tuning
+from pipelines.params.load import load
+from pipelines.params.schema import SECTIONS, settings_class
 from tests.helpers import lowest
 from tests.helpers.wheel import build_wheel
 from tiprdc.datasets.schema import Schema
@@ -39,10 +39,10 @@ UNPROTECTED = "train-unprotected"
 """The stage that runs `stages/train.py` for the unprotected extractor alone."""
 OF_VARIANTS = ("audit", "card", "export")
 NO_DEPS = (
-    "pipelines/artifacts.py", "pipelines/assigned.py", "pipelines/cluster.py",
-    "pipelines/environment.py",
-    "pipelines/local_ray.py", "pipelines/observability", "pipelines/params.py",
-    "pipelines/prepare_summary.py", "pipelines/ray_errors.py", "pipelines/ray_tasks.py",
+    "pipelines/artifacts.py", "pipelines/cluster/assigned.py", "pipelines/cluster/connect.py",
+    "pipelines/cluster/environment.py",
+    "pipelines/cluster/local_ray.py", "pipelines/observability", "pipelines/params/load.py",
+    "pipelines/preparation/summary.py", "pipelines/cluster/errors.py", "pipelines/cluster/tasks.py",
     "tiprdc/cli", "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip
 """Code that changes no result: paths, where a stage runs, progress, metrics and error texts."""

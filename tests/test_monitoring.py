@@ -26,7 +26,7 @@ FOLDER = ROOT / "monitoring"
 STAGE = """
 import sys, time
 from pathlib import Path
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import run
 from pipelines.observability.stage_monitor import monitor_stage
 

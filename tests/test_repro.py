@@ -140,7 +140,7 @@ def test_variant_has_its_own_release_audit_and_reports(project: Project) -> None
 
 def test_cluster_settings_and_observability_make_no_stage_stale(project: Project) -> None:
     files = (
-        "pipelines/cluster.py", "pipelines/observability/metrics.py",
+        "pipelines/cluster/connect.py", "pipelines/observability/metrics.py",
         "pipelines/observability/progress.py", "tiprdc/cli/main.py",
     )  # fmt: skip
     settings = {"cluster.num_cpus": 1, "cluster.storage": "elsewhere"}

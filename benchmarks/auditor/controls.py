@@ -31,7 +31,7 @@ from rich.console import Console
 from benchmarks.auditor.tables import put
 from benchmarks.csv_rows import append
 from pipelines.audit.ray_executor import RayExecutor
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster.connect import ClusterConfig, connect
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.evidence import Evidence, digest_of

@@ -15,11 +15,11 @@ import typer
 
 from benchmarks.comparison.reference import reference
 from benchmarks.comparison.settings import SHARDS, cell_file, comparison, listed
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster.connect import ClusterConfig, connect
 from pipelines.comparison.cell import Cell
 from pipelines.comparison.run import clear, run_cells
 from pipelines.observability.progress import run
-from pipelines.params import load
+from pipelines.params.load import load
 from tiprdc.baselines.methods import method_named
 from tiprdc.datasets.schema import read_schema
 

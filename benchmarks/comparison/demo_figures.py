@@ -25,10 +25,10 @@ from rich.table import Table
 
 from benchmarks.csv_rows import append
 from pipelines.audit.run import audit
-from pipelines.cluster import ClusterConfig, connect
-from pipelines.defaults import training
-from pipelines.params import load
-from pipelines.sharding import PrepareConfig, prepare
+from pipelines.cluster.connect import ClusterConfig, connect
+from pipelines.params.defaults import training
+from pipelines.params.load import load
+from pipelines.preparation.sharding import PrepareConfig, prepare
 from pipelines.training.config import TrainConfig
 from pipelines.training.run import train
 from tiprdc.audit.config import AuditConfig

@@ -16,11 +16,11 @@ from typing import Annotated
 import typer
 
 from benchmarks.comparison.settings import RESULTS, SHARDS, comparison, source
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster.connect import ClusterConfig, connect
 from pipelines.comparison.cell import Reference
 from pipelines.comparison.run import absent, make_shards, refer
 from pipelines.observability.progress import console, run
-from pipelines.params import load
+from pipelines.params.load import load
 
 
 def main(dataset: Annotated[str, typer.Option(help="A section of params.yaml.")]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pipelines.comparison.cell import ComparisonConfig
-from pipelines.defaults import training
-from pipelines.params import load, read
-from pipelines.sharding import PrepareConfig
+from pipelines.params.defaults import training
+from pipelines.params.load import load, read
+from pipelines.preparation.sharding import PrepareConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.settings import convert

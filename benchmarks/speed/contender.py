@@ -25,7 +25,7 @@ import torch
 import torch.distributed
 from torch import nn
 
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster.connect import ClusterConfig, connect
 from pipelines.training.workers import run
 from tiprdc.datasets.schema import Records
 from tiprdc.models.extractor import ExtractorConfig

@@ -21,8 +21,8 @@ from dvc_data.hashfile.hash import file_md5
 from msgspec.structs import replace
 
 from benchmarks.speed.figures import show
-from pipelines.params import load
-from pipelines.sharding import Plan, PrepareConfig, make_plan
+from pipelines.params.load import load
+from pipelines.preparation.sharding import Plan, PrepareConfig, make_plan
 from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import Records, encode_shard
 from tiprdc.models.inputs import InputSpec

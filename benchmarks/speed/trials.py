@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import read
-from pipelines.sharding import PrepareConfig, prepare
+from pipelines.preparation.sharding import PrepareConfig, prepare
 from tiprdc.datasets.avatars.reader import AvatarsConfig
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from pipelines.audit.run import LEDGER, audit
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import console
 from pipelines.observability.progress import run as run_stage
-from pipelines.params import load
+from pipelines.params.load import load
 from tiprdc.audit.config import AuditConfig
 from tiprdc.cli.exit_codes import no_verdict_by_accident
 from tiprdc.cli.help_style import Command, application, examples

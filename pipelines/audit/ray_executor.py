@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import ray
 
-from pipelines import ray_tasks
+from pipelines.cluster import tasks as ray_tasks
 from pipelines.observability.progress import Progress
 from tiprdc.audit.executor import TIMED_OUT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.audit.ray_executor import RayExecutor
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster.connect import ClusterConfig, connect
 from pipelines.observability.audit_metrics import AttackMetrics, report_verdict
 from pipelines.observability.stage_monitor import monitor_stage
 from tiprdc.audit.config import AuditConfig

@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipelines import sharding
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster.connect import ClusterConfig, connect
+from pipelines.cluster.tasks import run_tasks
 from pipelines.comparison import cell as one_cell
 from pipelines.comparison.cell import Cell, ComparisonConfig, Reference
 from pipelines.observability.progress import console, progress
-from pipelines.ray_tasks import run_tasks
-from pipelines.sharding import PrepareConfig, prepare
+from pipelines.preparation import sharding
+from pipelines.preparation.sharding import PrepareConfig, prepare
 from tiprdc.audit.config import AuditConfig
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.formats.atomic import atomic_file

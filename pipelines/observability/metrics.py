@@ -25,7 +25,7 @@ from prometheus_client import (
     write_to_textfile,
 )
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import console
 from pipelines.observability.scrapes import Scrapes
 from tiprdc.errors import ClusterError

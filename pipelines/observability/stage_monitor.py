@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import EventLog
 from pipelines.observability.metrics import Metrics, export_metrics, metric_and_labels
 from tiprdc.errors import TiprdcError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.artifacts import Artifact
-from pipelines.params import load
+from pipelines.params.load import load
 from tiprdc.errors import ReleaseError, TiprdcError
 from tiprdc.formats.files import read_json, sanitize, sha256
 from tiprdc.formats.manifest import MODEL, VARIANTS, Contract, artifact_of, read_contract

@@ -17,7 +17,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from pipelines.cluster import on_driver_node
+from pipelines.cluster.connect import on_driver_node
 from tiprdc.datasets.schema import Records, read_schema, read_split
 
 _AHEAD = 4

@@ -24,12 +24,12 @@ from msgspec.structs import asdict
 from ray.train import CheckpointConfig, ControllerError, FailureConfig, RunConfig
 from ray.util.queue import Queue
 
-from pipelines.cluster import ClusterConfig, connect, max_parallel, on_driver_node
+from pipelines.cluster.connect import ClusterConfig, connect, max_parallel, on_driver_node
+from pipelines.cluster.errors import exception_chain
 from pipelines.observability.progress import Progress, console
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.observability.train_events import EventReceiver, EventSender, Run
 from pipelines.observability.train_metrics import StepMetrics
-from pipelines.ray_errors import exception_chain
 from pipelines.training.checkpoints import checkpoint_writer
 from pipelines.training.config import ROLES, Role, TrainConfig
 from pipelines.training.record_server import RemoteRecords

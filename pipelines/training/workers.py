@@ -11,7 +11,7 @@ import ray.train.torch
 from ray.train import RunConfig, ScalingConfig
 from torch import nn
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from tiprdc.training.worker import WorkerContext
 
 Loop = Callable[[dict[str, Any], WorkerContext], None]

@@ -20,7 +20,7 @@ from msgspec import structs
 from onnx import TensorProto, helper, numpy_helper
 
 from pipelines.artifacts import Artifact
-from pipelines.params import load
+from pipelines.params.load import load
 from pipelines.release.plan import ReleaseRequest, plan_release
 from pipelines.release.publish import publish
 from tests.helpers.audit_parts import task

@@ -13,7 +13,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from pipelines.artifacts import Artifact, artifact_from_argv
-from pipelines.params import load
+from pipelines.params.load import load
 from pipelines.release import lifecycle
 from pipelines.release.checks import RefusedError
 from pipelines.release.plan import ReleaseRequest, plan_release

@@ -22,7 +22,7 @@ from msgspec import structs
 from ruamel.yaml import YAML
 
 from pipelines import tuning
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.search.space import TuneConfig
 from pipelines.training.config import TrainConfig

@@ -14,9 +14,9 @@ import pytest
 from benchmarks.robustness import training_faults
 from benchmarks.robustness.project import ROLES, Project
 from benchmarks.robustness.training_faults import FAULTS, FaultRun
-from pipelines.defaults import training
 from pipelines.observability.event_log import EventLog
-from pipelines.params import load
+from pipelines.params.defaults import training
+from pipelines.params.load import load
 from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import read_schema, read_split
 

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from pipelines.audit import __main__
 from pipelines.audit.__main__ import resolve
 from pipelines.audit.run import audit
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from tests.helpers.audit_project import DECODING
 from tests.helpers.known_leak import write_model
 from tiprdc.audit import tasks

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import ray_tasks
 from pipelines.audit.ray_executor import RayExecutor
+from pipelines.cluster import tasks as ray_tasks
 from tiprdc.audit.executor import InProcess
 from tiprdc.audit.tasks import FitRequest, fit
 from tiprdc.selftest.fixtures import FIXTURES

@@ -17,12 +17,12 @@ from ruamel.yaml import YAML
 
 from benchmarks.comparison import settings
 from benchmarks.comparison.settings import comparison
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.comparison import cell, run
 from pipelines.comparison.cell import Cell, ComparisonConfig, Reference
 from pipelines.comparison.run import absent, refer, run_cells
-from pipelines.params import load
-from pipelines.sharding import PrepareConfig
+from pipelines.params.load import load
+from pipelines.preparation.sharding import PrepareConfig
 from tiprdc.baselines.base import MethodsConfig
 from tiprdc.baselines.methods import METHODS
 from tiprdc.datasets.manifest.config import ManifestConfig
@@ -250,8 +250,9 @@ def test_deps_of_the_reference_cover_its_imports() -> None:
     }  # fmt: skip
     # Where it runs, what is shown, and error texts: no figure depends on them.
     assert missing == {
-        "pipelines/cluster.py", "pipelines/environment.py", "pipelines/local_ray.py",
-        "pipelines/ray_errors.py", "pipelines/ray_tasks.py", "pipelines/prepare_summary.py",
+        "pipelines/cluster/connect.py", "pipelines/cluster/environment.py",
+        "pipelines/cluster/local_ray.py", "pipelines/cluster/errors.py",
+        "pipelines/cluster/tasks.py", "pipelines/preparation/summary.py",
         "pipelines/observability/progress.py", "pipelines/observability/stage_process.py",
         "pipelines/observability/event_log.py",
         "pipelines/observability/metrics.py", "pipelines/observability/scrapes.py",

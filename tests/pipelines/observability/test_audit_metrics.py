@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.audit_metrics import AttackMetrics, report_verdict
 from pipelines.observability.event_log import read
 from pipelines.observability.stage_monitor import StageMonitor

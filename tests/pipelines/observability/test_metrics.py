@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability import metrics as module
 from pipelines.observability.metrics import METRICS, Metrics, export_metrics
 from pipelines.observability.stage_monitor import monitor_stage, uninformed_score

@@ -11,7 +11,7 @@ import torch
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability import train_metrics
 from pipelines.observability.event_log import read
 from pipelines.observability.stage_monitor import StageMonitor

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.params import load
+from pipelines.params.load import load
 from pipelines.release import __main__ as command
 from pipelines.release import lifecycle
 from tests.helpers.release_project import Lab, audit_report, release

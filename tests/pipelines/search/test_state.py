@@ -15,7 +15,7 @@ from msgspec import structs
 from ray import tune as ray_tune
 
 from pipelines import tuning
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.search.space import TuneConfig
 from pipelines.search.state import damaged_file, is_finished, is_started, mark_finished
 from pipelines.training.config import TrainConfig

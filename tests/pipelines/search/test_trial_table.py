@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.observability.stage_monitor import StageMonitor
 from pipelines.search.space import TuneConfig

@@ -15,7 +15,7 @@ import pytest
 from msgspec import structs
 from ruamel.yaml import YAML
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.training import run
 from pipelines.training.config import TrainConfig

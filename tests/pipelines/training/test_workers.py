@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster.connect import ClusterConfig
 from pipelines.training import workers
 from tiprdc.training.worker import WorkerContext
 

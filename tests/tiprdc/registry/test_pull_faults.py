@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.params import load
+from pipelines.params.load import load
 from pipelines.release import lifecycle
 from tests.helpers.release_project import Lab, audit_report
 from tiprdc.audit.config import AuditConfig

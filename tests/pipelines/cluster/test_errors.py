@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from ray import exceptions as ray_exceptions
 
-from pipelines.ray_errors import translate, unwrap
+from pipelines.cluster.errors import translate, unwrap
 from tiprdc.errors import ClusterError, DataError
 
 

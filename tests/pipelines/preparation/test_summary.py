@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.prepare_summary import summary_lines
+from pipelines.preparation.summary import summary_lines
 from tests.helpers.shards import make_shards
 from tiprdc.datasets.schema import SPLITS, read_split
 

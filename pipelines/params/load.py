@@ -86,7 +86,7 @@ def check_all(path: Path = Path("params.yaml")) -> None:
         ConfigError: The first fault.
     """
     # By name: a stage that checks all sections does not depend on the code behind them.
-    check = importlib.import_module("pipelines.params_check")
+    check = importlib.import_module("pipelines.params.check")
     for fault in check.faults(path):
         raise fault
 

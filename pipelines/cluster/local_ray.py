@@ -19,11 +19,11 @@ from typing import Any
 import psutil
 import ray
 
-from pipelines.environment import environment
-from pipelines.ray_errors import RUN_AGAIN
+from pipelines.cluster.environment import environment
+from pipelines.cluster.errors import RUN_AGAIN
 from tiprdc.errors import ClusterError
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _DASHBOARD_PORT, _UNUSED_PORT = 8265, 0
 _SOCKET_BYTES = 103 if sys.platform == "darwin" else 107
 """Longest path of a socket."""
@@ -160,12 +160,11 @@ def _patience(seconds: int) -> Iterator[None]:
 @contextmanager
 def _ends_what_it_leaves(folder: Path) -> Iterator[None]:
     """If the block fails, end the processes of the Ray that it began to start."""
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    before = {process.pid for process in _of_this_process(folder)}
     try:
         yield
     except BaseException:
-        new = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
-        left = [*new, *_of_session(folder)]
+        left = [process for process in _of_this_process(folder) if process.pid not in before]
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
@@ -176,6 +175,10 @@ def _ends_what_it_leaves(folder: Path) -> Iterator[None]:
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
         raise
+
+
+def _of_this_process(folder: Path) -> list[psutil.Process]:
+    return [*psutil.Process().children(recursive=True), *_of_session(folder)]
 
 
 def _of_session(folder: Path) -> Iterator[psutil.Process]:

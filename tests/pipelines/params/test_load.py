@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from pipelines import params
-from pipelines.params import MOVED, load
-from pipelines.params_schema import SCHEMA, SECTIONS, settings_class
+from pipelines.params import load as params
+from pipelines.params.load import MOVED, load
+from pipelines.params.schema import SCHEMA, SECTIONS, settings_class
 from tiprdc.errors import ConfigError
 from tiprdc.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Inner(Settings, frozen=True, kw_only=True):
@@ -201,10 +201,10 @@ def test_all_moved_keys_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_schema_for_editors_is_up_to_date() -> None:
-    from pipelines.params_schema import schema_text
+    from pipelines.params.schema import schema_text
 
     assert (ROOT / SCHEMA).read_text() == schema_text(), (
-        "run `python -m pipelines.params_schema` and commit params.schema.json"
+        "run `python -m pipelines.params.schema` and commit params.schema.json"
     )
     first = (ROOT / "params.yaml").read_text().splitlines()[0]
     assert first == f"# yaml-language-server: $schema={SCHEMA}"

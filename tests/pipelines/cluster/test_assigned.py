@@ -13,16 +13,16 @@ import pytest
 import ray
 import torch
 
-from pipelines import assigned
-from pipelines.assigned import assigned_device, assigned_threads
+from pipelines.cluster import assigned
+from pipelines.cluster.assigned import assigned_device, assigned_threads
 from tiprdc.attacks.device import attack_device
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Ray takes the number of GPUs from the driver: none is there.
 TASKS = """
 import os, ray
-from pipelines.assigned import assigned_device, assigned_threads
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster.assigned import assigned_device, assigned_threads
+from pipelines.cluster.connect import ClusterConfig, connect
 
 start = ray.init
 ray.init = lambda **options: start(num_gpus=2, **options)

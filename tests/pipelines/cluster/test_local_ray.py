@@ -16,8 +16,8 @@ import psutil
 import pytest
 import ray
 
-from pipelines import local_ray
-from pipelines.local_ray import start, temporary_folder
+from pipelines.cluster import local_ray
+from pipelines.cluster.local_ray import start, temporary_folder
 from tiprdc.errors import ClusterError
 
 LONG = "a-long-name-of-a-folder/" * 5
@@ -189,6 +189,27 @@ def test_process_whose_parent_ended_is_found_by_its_session(short: Path) -> None
         for process in (mine, theirs):
             process.kill()
             process.wait()
+
+
+def test_late_start_ends_no_process_of_a_ray_that_runs(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray ends a process 60 s after the server that it is connected to."""
+    folder = f"{short}/ray/session_2026-11-29_16-30-20_123456_{os.getpid()}/logs"
+    running = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)", folder])
+
+    def init(**_: Any) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setenv("RAY_TMPDIR", str(short))
+    monkeypatch.setattr(ray, "init", init)
+    try:
+        with pytest.raises(ClusterError, match="not start within"):
+            try_to_start()
+        assert running.poll() is None
+    finally:
+        running.kill()
+        running.wait()
 
 
 def test_dashboard_uses_a_free_port_if_the_default_is_taken() -> None:

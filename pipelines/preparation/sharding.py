@@ -18,11 +18,11 @@ import ray
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from pipelines.cluster import ClusterConfig, connect, max_parallel
+from pipelines.cluster.connect import ClusterConfig, connect, max_parallel
+from pipelines.cluster.tasks import run_tasks
 from pipelines.observability.progress import console, progress
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
-from pipelines.prepare_summary import summary_lines
-from pipelines.ray_tasks import run_tasks
+from pipelines.preparation.summary import summary_lines
 from tiprdc.datasets.adult import AdultConfig, adult_reader
 from tiprdc.datasets.avatars.reader import AvatarsConfig, AvatarsReader
 from tiprdc.datasets.celeba import CelebaConfig, celeba_reader

@@ -1,6 +1,6 @@
 """Checks every section of params.yaml, before the first stage runs for hours.
 
-python -m pipelines.params_check      prints the faults; exit code 2 if there is one
+python -m pipelines.params.check      prints the faults; exit code 2 if there is one
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pipelines.defaults import training, tuning
 from pipelines.observability.progress import console, run
-from pipelines.params import load, read
-from pipelines.params_schema import SECTIONS, settings_class
+from pipelines.params.defaults import training, tuning
+from pipelines.params.load import load, read
+from pipelines.params.schema import SECTIONS, settings_class
 from tiprdc.errors import USER_ERROR, ConfigError
 
 _RECORDS = (("image", 100_000), ("image", 1_000), ("text", 10_000), ("table", 10_000))

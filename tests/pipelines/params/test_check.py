@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipelines.params import check_all
-from pipelines.params_check import faults
-from pipelines.params_schema import SECTIONS
+from pipelines.params.check import faults
+from pipelines.params.load import check_all
+from pipelines.params.schema import SECTIONS
 from tiprdc.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def edited(folder: Path, *keys: str, value: Any) -> Path:
@@ -66,7 +66,7 @@ def test_value_that_is_right_for_some_records_is_no_fault(
 
 def test_prepare_refuses_a_fault_of_a_later_stage(tmp_path: Path) -> None:
     edited(tmp_path, "audit.seedz", value=[0])
-    for module in ("stages.prepare", "pipelines.params_check"):
+    for module in ("stages.prepare", "pipelines.params.check"):
         done = subprocess.run(
             [sys.executable, "-m", module], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)},
             capture_output=True, text=True, check=False,

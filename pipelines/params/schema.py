@@ -1,6 +1,6 @@
 """Writes params.schema.json, with which editors check and complete params.yaml.
 
-python -m pipelines.params_schema
+python -m pipelines.params.schema
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 
 import msgspec
 
-from pipelines.defaults import AUTO_KEYS
+from pipelines.params.defaults import AUTO_KEYS
 from tiprdc.settings import Settings
 
 SCHEMA = "params.schema.json"
 SECTIONS = {
-    "prepare": ("pipelines.sharding", "PrepareConfig"),
+    "prepare": ("pipelines.preparation.sharding", "PrepareConfig"),
     "train": ("pipelines.training.run", "TrainConfig"),
     "export": ("tiprdc.export.onnx_export", "ExportConfig"),
     "audit": ("tiprdc.audit.config", "AuditConfig"),
     "card": ("tiprdc.reports.model_card", "CardConfig"),
     "tune": ("pipelines.search.space", "TuneConfig"),
-    "cluster": ("pipelines.cluster", "ClusterConfig"),
+    "cluster": ("pipelines.cluster.connect", "ClusterConfig"),
 }
 """Section of params.yaml -> module and name of its settings class."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.defaults import training, tuning
-from pipelines.params import load
+from pipelines.params.defaults import training, tuning
+from pipelines.params.load import load
 from pipelines.search.space import TuneConfig
 from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import Modality, Schema
@@ -18,7 +18,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MakeShards = Callable[..., Schema]
 
 

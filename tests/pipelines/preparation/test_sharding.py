@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from msgspec.structs import replace
 
-from pipelines import sharding
-from pipelines.cluster import ClusterConfig
-from pipelines.sharding import (
+from pipelines.cluster.connect import ClusterConfig
+from pipelines.preparation import sharding
+from pipelines.preparation.sharding import (
     _READERS,
     PrepareConfig,
     _check_unreadable,

@@ -17,13 +17,13 @@ import ray
 from msgspec import Meta
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipelines import local_ray
-from pipelines.environment import environment
-from pipelines.ray_errors import translated
+from pipelines.cluster import local_ray
+from pipelines.cluster.environment import environment
+from pipelines.cluster.errors import translated
 from tiprdc.errors import ClusterError, ConfigError, check_range
 from tiprdc.settings import Settings
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _TIMEOUT_SECONDS = 10.0
 _HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 _DEFAULTS = {

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import ray
 
-from pipelines import ray_tasks
-from pipelines.ray_tasks import outcomes, run_tasks, submit
+from pipelines.cluster import tasks as ray_tasks
+from pipelines.cluster.tasks import outcomes, run_tasks, submit
 
 
 def square(number: int) -> int:

@@ -18,14 +18,14 @@ from ray._private.utils import check_version_info
 from ray.util.state import get_actor
 from ray.util.state.exception import ServerUnavailable
 
-from pipelines.cluster import ClusterConfig, connect, max_parallel
+from pipelines.cluster.connect import ClusterConfig, connect, max_parallel
 from pipelines.training.workers import scaling
 from tiprdc.errors import ClusterError, ConfigError, DataError
 from tiprdc.settings import convert
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DRIVER = """
-from pipelines.cluster import ClusterConfig, connect
+from pipelines.cluster.connect import ClusterConfig, connect
 from pipelines.observability.progress import run
 def main():
     with connect(ClusterConfig()):
@@ -37,7 +37,7 @@ run(main)
 TWO_MACHINES = """
 import ray
 from ray.cluster_utils import Cluster
-from pipelines.cluster import on_driver_node
+from pipelines.cluster.connect import on_driver_node
 
 class Actor:
     def node(self):
@@ -189,11 +189,11 @@ class TestLocal:
     def test_workers_import_the_project_from_any_folder(self) -> None:
         @ray.remote
         def where() -> str:
-            import pipelines.params
+            import pipelines.params.load
 
-            return pipelines.params.__file__
+            return pipelines.params.load.__file__
 
-        assert ray.get(where.remote()) == str(ROOT / "pipelines" / "params.py")
+        assert ray.get(where.remote()) == str(ROOT / "pipelines/params/load.py")
 
     def test_workers_of_one_machine_use_the_loopback(self) -> None:
         interface = ray.get(ray.remote(lambda: os.environ["GLOO_SOCKET_IFNAME"]).remote())

@@ -1,0 +1,1 @@
+"""Ray: a cluster or this machine's own, its tasks and errors."""

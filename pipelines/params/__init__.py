@@ -1,0 +1,1 @@
+"""params.yaml: reading, checks, automatic values and the schema."""

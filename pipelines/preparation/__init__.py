@@ -1,0 +1,1 @@
+"""The stage `prepare`: shards, and what was found."""
