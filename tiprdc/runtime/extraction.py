@@ -32,7 +32,7 @@ from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_file
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.runtime.feature_files import check_output, write_features
-from tiprdc.runtime.records import FailedRecord, RecordSource
+from tiprdc.runtime.record_source import FailedRecord, RecordSource
 
 RECORDS_PER_PART = 1024
 """Records in a part, or one batch if that is more: a killed run loses one part at most."""

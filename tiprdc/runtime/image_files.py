@@ -49,6 +49,16 @@ def image_decoder(contract: Contract) -> Callable[[Path], NDArray[np.uint8]]:
     Raises:
         DataError: The release takes no square pictures of three channels.
     """
+    size, background = picture_format(contract)
+    return lambda path: read_image(path, size, background)
+
+
+def picture_format(contract: Contract) -> tuple[int, str]:
+    """Height and width of a release's pictures, and the background of transparent pixels.
+
+    Raises:
+        DataError: The release takes no square pictures of three channels.
+    """
     decoding, shape = contract.input.decoding, contract.input_shape
     if decoding is None:
         raise DataError("manifest.json", f"the release takes {contract.modality}, not pictures")
@@ -56,7 +66,7 @@ def image_decoder(contract: Contract) -> Callable[[Path], NDArray[np.uint8]]:
     if channels != 3 or height != width:
         given = f"the release takes images of shape {channels} x {height} x {width}"
         raise DataError("manifest.json", given, "3 x N x N")
-    return lambda path: read_image(path, width, decoding.background)
+    return width, decoding.background
 
 
 def list_images(path: Path) -> tuple[list[ImageFile], tuple[str, ...]]:

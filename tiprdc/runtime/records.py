@@ -6,13 +6,9 @@ Each record has a name and the order is always the same. A record that cannot be
 
 from __future__ import annotations
 
-import hashlib
 import stat
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,54 +20,19 @@ from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import Contract
 from tiprdc.runtime.columns import encode_columns, is_missing
-from tiprdc.runtime.extractor import ExtractorInput
 from tiprdc.runtime.image_files import image_decoder, list_images
+from tiprdc.runtime.record_source import (
+    NOT_FINITE,
+    FailedRecord,
+    RecordBatch,
+    RecordSource,
+    as_positions,
+    digest_lines,
+    select_failures,
+)
 from tiprdc.runtime.text_files import CsvTable, read_lines, row_numbers
 
-_NOT_FINITE = "a number that is missing, infinite or beyond float32"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailedRecord:
-    """A record without features: its name and the reason, never its content."""
-
-    id: str
-    reason: str
-
-
-class RecordBatch(NamedTuple):
-    """Consecutive records of a source.
-
-    Args:
-        x: Those that could be read, as `Extractor` takes them.
-        positions: Their positions among all records `[B]`.
-        failures: Position -> a record that could not be read.
-    """
-
-    x: ExtractorInput
-    positions: NDArray[np.int64]
-    failures: dict[int, FailedRecord]
-
-
-class RecordSource(ABC):
-    """Records that can be read in batches.
-
-    Attributes:
-        ids: Names of the records, in the order of the output.
-        digest: sha256 that changes when the list of records, or one of their files, changes.
-        notes: What else a user should know of the source.
-    """
-
-    ids: Sequence[str]
-    digest: str
-    notes: tuple[str, ...] = ()
-
-    @abstractmethod
-    def read(self, start: int, stop: int) -> RecordBatch:
-        """Read the records from position start up to, not including, stop."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
+PARQUET = ".parquet"
 
 
 def open_records(
@@ -85,36 +46,59 @@ def open_records(
     """Open the records at a path for a release.
 
     Args:
-        path: For images a folder, an image, or a .txt that lists paths line by line, relative to
-            the list; for texts a .txt with one a line, or a .csv or .tsv; for tables .csv, .tsv,
-            or a .npy of numbers `[N, F]` in the order of the release's columns.
+        path: For images a folder, an image, a .txt that lists paths line by line, relative to
+            the list, or a .parquet; for texts a .txt with one a line, a .csv, .tsv or .parquet; for
+            tables .csv, .tsv, .parquet, or a .npy of numbers `[N, F]` in the order of the release's
+            columns.
         contract: Of the release.
-        column: For texts in a table, the column of texts.
+        column: For texts in a table, the column of texts; for images in a .parquet, their column,
+            where several may be.
         id_column: In a table, the column of the records' names; else they are numbered from 1.
         dialect: How a text file is written; None: as its ending says, in UTF-8.
 
     Raises:
         DataError: There are no such records at the path.
-        ConfigError: An option is missing, or does not apply to this kind of record.
+        ConfigError: An option is missing, or does not apply to this kind of record; or pyarrow,
+            which reads Parquet, is not installed.
     """
     if not path.exists():
         near = suggestion(path.name, [p.name for p in path.parent.glob("*")])
         raise DataError(sanitize(str(path)), "no such file or folder", hint=near)
-    is_table = path.suffix.lower() in SEPARATORS
+    suffix, modality, dialect = path.suffix.lower(), contract.modality, dialect or Dialect()
+    is_parquet = suffix == PARQUET and path.is_file()
+    is_table = is_parquet or (suffix in SEPARATORS and modality != "image")
     for option, name in (("--column", column), ("--id", id_column)):
-        if name is not None and (not is_table or contract.modality == "image"):
+        if name is not None and not is_table:
             given = f"{sanitize(name)!r} names a column, but the input is not a table"
-            raise ConfigError(option, given, "only with a .csv or .tsv of texts or rows")
-    if contract.modality == "image":
+            raise ConfigError(option, given, "only with a .csv, .tsv or .parquet")
+    if modality == "table" and column is not None:
+        given = f"{sanitize(column)!r}, but the release takes the columns of a table"
+        raise ConfigError("--column", given, "only for a release that takes texts or pictures")
+    if is_parquet:
+        return _open_parquet(path, contract, column, id_column, dialect)
+    if modality == "image":
         return ImageRecords(path, contract)
-    if contract.modality == "table" and path.suffix.lower() == ".npy":
+    if modality == "table" and suffix == ".npy":
         return ArrayRecords(path, contract)
+    if modality == "table":
+        return TableRecords(path, contract, id_column, dialect)
+    return TextRecords(path, column, id_column, dialect)
+
+
+def _open_parquet(
+    path: Path, contract: Contract, column: str | None, id_column: str | None, dialect: Dialect
+) -> RecordSource:
+    try:
+        from tiprdc.runtime import parquet_records
+    except ImportError:
+        raise ConfigError(
+            "INPUT", "Parquet needs pyarrow, which is not installed", hint="pip install pyarrow"
+        ) from None
+    if contract.modality == "image":
+        return parquet_records.PictureRows(path, contract, column, id_column)
     if contract.modality == "table":
-        if column is not None:
-            given = f"{sanitize(column)!r}, but the release takes the columns of a table"
-            raise ConfigError("--column", given, "only for a release that takes texts")
-        return TableRecords(path, contract, id_column, dialect or Dialect())
-    return TextRecords(path, column, id_column, dialect or Dialect())
+        return parquet_records.TableRows(path, contract, id_column, dialect.decimal)
+    return parquet_records.TextRows(path, column, id_column)
 
 
 class ImageRecords(RecordSource):
@@ -126,7 +110,7 @@ class ImageRecords(RecordSource):
         if not self._files:
             raise DataError(sanitize(str(path)), "no image in it", "a folder with pictures")
         self.ids = [file.id for file in self._files]
-        self.digest = _digest(f"{file.id}\0{_file_state(file.path)}" for file in self._files)
+        self.digest = digest_lines(f"{file.id}\0{_file_state(file.path)}" for file in self._files)
 
     def read(self, start: int, stop: int) -> RecordBatch:
         images: list[NDArray[np.uint8]] = []
@@ -141,7 +125,7 @@ class ImageRecords(RecordSource):
             except ImageError as error:
                 failures[position] = FailedRecord(id=file.id, reason=str(error))
         x = np.stack(images) if images else np.zeros((0, *self._shape), np.uint8)
-        return RecordBatch(x, _as_array(positions), failures)
+        return RecordBatch(x, as_positions(positions), failures)
 
 
 class TextRecords(RecordSource):
@@ -164,13 +148,13 @@ class TextRecords(RecordSource):
                 self._invalid.setdefault(row, "an empty text")
             elif not is_unicode(text):
                 self._invalid.setdefault(row, "not UTF-8")
-        self.digest = _digest([column or "", id_column or "", repr(dialect), sha256(path)])
+        self.digest = digest_lines([column or "", id_column or "", repr(dialect), sha256(path)])
 
     def read(self, start: int, stop: int) -> RecordBatch:
         rows = [row for row in range(start, min(stop, len(self))) if row not in self._invalid]
         texts = [self._texts[row] for row in rows]
-        failures = _failures(self._invalid, self.ids, start, stop)
-        return RecordBatch(texts, _as_array(rows), failures)
+        failures = select_failures(self._invalid, self.ids, start, stop)
+        return RecordBatch(texts, as_positions(rows), failures)
 
 
 class TableRecords(RecordSource):
@@ -180,7 +164,9 @@ class TableRecords(RecordSource):
         self, path: Path, contract: Contract, id_column: str | None, dialect: Dialect
     ) -> None:
         if path.suffix.lower() not in SEPARATORS:
-            raise DataError(sanitize(str(path)), "not a table", "a .csv, .tsv or .npy file")
+            raise DataError(
+                sanitize(str(path)), "not a table", "a .csv, .tsv, .parquet or .npy file"
+            )
         table = CsvTable(path, dialect)
         columns = {column.name: table.column(column.name) for column in contract.columns}
         self.ids = table.ids(id_column)
@@ -188,12 +174,14 @@ class TableRecords(RecordSource):
         self._x, invalid_numbers = encode_columns(contract.columns, columns, dialect.decimal)
         for row, name in invalid_numbers.items():
             self._invalid.setdefault(row, f"{sanitize(name)} is not a number")
-        self.digest = _digest([id_column or "", repr(dialect), sha256(path)])
+        self.digest = digest_lines([id_column or "", repr(dialect), sha256(path)])
 
     def read(self, start: int, stop: int) -> RecordBatch:
         valid = (row for row in range(start, min(stop, len(self))) if row not in self._invalid)
-        rows = _as_array(valid)
-        return RecordBatch(self._x[rows], rows, _failures(self._invalid, self.ids, start, stop))
+        rows = as_positions(valid)
+        return RecordBatch(
+            self._x[rows], rows, select_failures(self._invalid, self.ids, start, stop)
+        )
 
 
 def _file_state(file: Path) -> str:
@@ -219,14 +207,14 @@ class ArrayRecords(RecordSource):
             given = f"an array of shape {list(self._array.shape)}"
             raise DataError(where, given, f"numbers [N, {width}], as the release's columns")
         self.ids = row_numbers(len(self._array))
-        self.digest = _digest([sha256(path)])
+        self.digest = digest_lines([sha256(path)])
 
     def read(self, start: int, stop: int) -> RecordBatch:
         with np.errstate(over="ignore"):
             x = np.array(self._array[start:stop], dtype=np.float32)
         finite = np.isfinite(x).all(axis=1)
-        reasons = dict.fromkeys((start + np.flatnonzero(~finite)).tolist(), _NOT_FINITE)
-        failures = _failures(reasons, self.ids, start, stop)
+        reasons = dict.fromkeys((start + np.flatnonzero(~finite)).tolist(), NOT_FINITE)
+        failures = select_failures(reasons, self.ids, start, stop)
         return RecordBatch(x[finite], start + np.flatnonzero(finite), failures)
 
 
@@ -239,21 +227,3 @@ def _open_array(path: Path, where: str) -> NDArray[Any]:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise DataError(where, "it holds no array of numbers", "a .npy file of numbers")
     return array
-
-
-def _failures(
-    reasons: dict[int, str], ids: Sequence[str], start: int, stop: int
-) -> dict[int, FailedRecord]:
-    rows = range(start, min(stop, len(ids)))
-    return {row: FailedRecord(id=ids[row], reason=reasons[row]) for row in rows if row in reasons}
-
-
-def _as_array(rows: Iterable[int]) -> NDArray[np.int64]:
-    return np.array(list(rows), dtype=np.int64)
-
-
-def _digest(lines: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line.encode("utf-8", "surrogatepass") + b"\n")
-    return digest.hexdigest()

@@ -23,7 +23,8 @@ from tiprdc.formats.manifest import read_contract
 from tiprdc.runtime import extraction
 from tiprdc.runtime.extraction import extract
 from tiprdc.runtime.extractor import Extractor
-from tiprdc.runtime.records import RecordSource, open_records
+from tiprdc.runtime.record_source import RecordSource
+from tiprdc.runtime.records import open_records
 
 ROOT = Path(__file__).parents[3]
 

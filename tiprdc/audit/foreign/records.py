@@ -13,11 +13,11 @@ from tiprdc.audit.foreign.request import SECTION, AuditRequest
 from tiprdc.audit.foreign.tables import input_columns, text_columns
 from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.manifest.reader import ManifestReader
-from tiprdc.datasets.manifest.vectors import collapse_vectors
 from tiprdc.datasets.reader import Fitted, count_reasons
 from tiprdc.datasets.schema import Modality
 from tiprdc.datasets.tables.files import Source, first_names, read_source
 from tiprdc.datasets.tables.names import ADD_HEADER, list_names, looks_like_record
+from tiprdc.datasets.tables.vector_names import collapse_vectors
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract
 from tiprdc.sandbox.model_info import ModelInfo

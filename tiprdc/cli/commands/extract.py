@@ -31,15 +31,19 @@ def extract(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Pictures: a folder (every file in it and its subfolders), a picture, or a .txt"
-            " with one path a line. Texts: a .txt with one text a line, or a .csv or .tsv."
-            " Tables: a .csv, a .tsv, or a .npy of numbers.",
+            help="Pictures: a folder (every file in it and its subfolders), a picture, a .txt"
+            " with one path a line, or a .parquet that contains them. Texts: a .txt with one text"
+            " a line, a .csv, .tsv or .parquet. Tables: a .csv, .tsv or .parquet, also with a"
+            " column of vectors, or a .npy of numbers.",
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--out", help="File to write: .npz or .parquet.")],
     batch: Annotated[int, typer.Option(min=1, max=65536, help="Records in a batch.")] = 64,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU cores to use.")] = 1,
-    column: Annotated[str | None, typer.Option(help="Column of texts in a .csv or .tsv.")] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(help="Column of texts in a table, or of pictures in a .parquet."),
+    ] = None,
     id_column: Annotated[
         str | None, typer.Option("--id", help="Column of record names; default: row numbers.")
     ] = None,

@@ -7,9 +7,7 @@ released and read on devices as a table is.
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
-from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,15 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tiprdc.datasets.tables import arrow_columns
 from tiprdc.datasets.tables.column_encoding import MAX_NUMBER
 from tiprdc.datasets.tables.names import list_names, show_name
 from tiprdc.datasets.tables.parquet_columns import arrow_storage, is_text
+from tiprdc.datasets.tables.vector_names import element_names
 from tiprdc.errors import DataError
 
 SUFFIX = ".npy"
 MOST_NUMBERS = 4096
 """Numbers of a vector: a release describes each as a column."""
-_ELEMENT = re.compile(r"(.+)\[\d+\]")
 
 
 def expand_vectors(
@@ -59,7 +58,7 @@ def expand_vectors(
             names.append(name)
             continue
         _check_numbers(vectors, name, where)
-        columns = [f"{name}[{number}]" for number in range(vectors.shape[1])]
+        columns = element_names(name, vectors.shape[1])
         frame = pd.DataFrame(vectors, columns=columns, index=table.index)
         table = pd.concat([table.drop(columns=[name, *table.columns.intersection(columns)]), frame],
                           axis=1)  # fmt: skip
@@ -67,29 +66,11 @@ def expand_vectors(
     return table, names
 
 
-def collapse_vectors(names: Iterable[str], available: Container[str]) -> tuple[str, ...]:
-    """Names of input columns with one for each vector, where the data have the vector alone.
-
-    Args:
-        names: Columns of a release, of a vector as NAME[0], NAME[1] and on.
-        available: Columns of the data.
-    """
-    bases = ((name, _ELEMENT.fullmatch(name)) for name in names)
-    collapsed = (
-        match[1] if match and name not in available and match[1] in available else name
-        for name, match in bases
-    )
-    return tuple(dict.fromkeys(collapsed))
-
-
 def is_list_of_numbers(values: pd.Series[Any]) -> bool:
     """Whether a column of Parquet holds lists of numbers."""
     if is_text(values):
         return False
-    kind = arrow_storage(values).type
-    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    numbers = (pa.types.is_floating, pa.types.is_integer)
-    return any(one(kind) for one in lists) and any(one(kind.value_type) for one in numbers)
+    return arrow_columns.is_list_of_numbers(arrow_storage(values).type)
 
 
 def are_vector_files(values: pd.Series[str]) -> bool:

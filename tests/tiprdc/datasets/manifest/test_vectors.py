@@ -12,7 +12,7 @@ import pytest
 
 from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.manifest.reader import ManifestReader
-from tiprdc.datasets.manifest.vectors import collapse_vectors
+from tiprdc.datasets.tables.vector_names import collapse_vectors
 from tiprdc.errors import DataError
 
 VECTORS = np.random.default_rng(0).normal(size=(8, 3))
