@@ -38,7 +38,9 @@ def faults(path: Path = Path("params.yaml")) -> Iterator[ConfigError]:
 def _fault(section: str, path: Path) -> ConfigError | None:
     found = None
     for modality, records in _RECORDS:
-        schema: Any = SimpleNamespace(modality=modality, records={"extractor-train": records})
+        schema: Any = SimpleNamespace(
+            modality=modality, columns=(), records={"extractor-train": records}
+        )
         auto = {**training(schema), **tuning(schema)}
         try:
             load(section, settings_class(section), path, auto=auto)

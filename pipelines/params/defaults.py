@@ -15,13 +15,14 @@ Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiprdc.datasets.schema import Modality, Schema
+from tiprdc.datasets.tables.vector_names import is_vector
 
 _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
-_FEW, _PICTURES_SEEN = 10_000, 120_000
+_FEW, _PICTURES_SEEN, _MOST_COMPONENTS = 10_000, 120_000, 128
 
 
 def _given(train: Mapping[str, Any], name: str, key: str) -> Any:
@@ -49,11 +50,18 @@ def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
     )
 
 
-def _unless_pca(of_pca: Any, value: Any) -> Callable[[Mapping[str, Any]], Any]:
-    """`of_pca` if the file chooses principal components, which are not trained, else `value`."""
+def _unless_pca(
+    of_pca: Any, value: Any, families: Sequence[str | None] = ("pca",)
+) -> Callable[[Mapping[str, Any]], Any]:
+    """`of_pca` if the file chooses principal components, which are not trained, else `value`.
+
+    Args:
+        of_pca, value: The values, or functions of what the file has.
+        families: Names in the file that mean principal components.
+    """
 
     def choose(train: Mapping[str, Any]) -> Any:
-        chosen = of_pca if _given(train, "extractor", "family") == "pca" else value
+        chosen = of_pca if _given(train, "extractor", "family") in families else value
         return chosen(train) if callable(chosen) else chosen
 
     return choose
@@ -95,9 +103,10 @@ _FEW_PICTURES = {
     "objective.adversary_decoder": False,
     "schedule.epochs": 24,
 }  # fmt: skip
-# Nothing of the trunk is trained: an epoch measures it, and the head does the rest.
+# For few pictures and for vectors. Nothing of the trunk is trained: an epoch measures it, and the
+# head does the rest.
 _PCA = {
-    "extractor.features": 128, "extractor.head": _with_head(512, 0),
+    "extractor.features": _MOST_COMPONENTS, "extractor.head": _with_head(512, 0),
     "extractor.release_noise": _with_head(0.4, 0.0),
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.epochs": 1,
@@ -131,6 +140,13 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
         if records < _FEW:
             values |= _FEW_PICTURES
         values |= {key: _unless_pca(of_pca, values[key]) for key, of_pca in _PCA.items()}
+    elif is_vector(schema.columns):
+        of_vectors = {**_PCA, "extractor.features": min(_MOST_COMPONENTS, len(schema.columns))}
+        of_vectors["objective.budget"] = _with_head(0.1, 0.06)
+        values |= {
+            key: _unless_pca(value, values.get(key), (None, "auto", "pca"))
+            for key, value in of_vectors.items()
+        }
     values.setdefault("schedule.batch", _batch(records))
     return {f"{section}.{key}": value for key, value in values.items()}
 

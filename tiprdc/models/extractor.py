@@ -30,8 +30,8 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
         Family,
         Meta(
             description="cnn, pca (principal components, which are not trained), vgg16_bn or "
-            "resnet18 for pictures, mlp for tables, bag, lstm or transformer for text; auto: cnn, "
-            "mlp or bag, by the data.",
+            "resnet18 for pictures, pca or mlp for tables, bag, lstm or transformer for text; "
+            "auto: cnn, pca for vectors, mlp for other tables, or bag.",
         ),
     ] = "auto"
     width: Annotated[

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from tiprdc.datasets.tables.vector_names import is_vector
 from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import Backbone
 from tiprdc.models.bag_of_words import BagOfWords
 from tiprdc.models.cnn import Cnn
-from tiprdc.models.inputs import InputSpec
+from tiprdc.models.inputs import Columns, InputSpec
 from tiprdc.models.lstm import Lstm
 from tiprdc.models.mlp import Mlp
-from tiprdc.models.principal_components import PrincipalComponents
+from tiprdc.models.principal_components import ColumnComponents, PictureComponents
 from tiprdc.models.transformer import Transformer
 
 Family = Literal["auto", "cnn", "pca", "vgg16_bn", "resnet18", "mlp", "bag", "lstm", "transformer"]
 _FAMILIES: dict[str, tuple[Family, ...]] = {
     "image": ("cnn", "pca", "vgg16_bn", "resnet18"),
-    "table": ("mlp",),
+    "table": ("mlp", "pca"),
     "text": ("bag", "lstm", "transformer"),
 }
-"""Families for each kind of record; `auto` is the first."""
-Trunk: TypeAlias = Cnn | PrincipalComponents | Backbone | Mlp | BagOfWords | Lstm | Transformer
+"""Families for each kind of record; `auto` is the first, or pca for vectors."""
+Trunk: TypeAlias = (
+    Cnn | PictureComponents | ColumnComponents | Backbone | Mlp | BagOfWords | Lstm | Transformer
+)
 
 
 def resolve(family: Family, spec: InputSpec) -> Family:
@@ -32,7 +35,7 @@ def resolve(family: Family, spec: InputSpec) -> Family:
     """
     families = _FAMILIES[spec.modality]
     if family == "auto":
-        return families[0]
+        return "pca" if is_vector(spec.columns) else families[0]
     if family not in families:
         raise ConfigError(
             "train.extractor.family",
@@ -72,8 +75,10 @@ def trunk(
         if family in ("vgg16_bn", "resnet18"):
             return Backbone(family, cut, (height, breadth), out)
         if family == "pca":
-            return PrincipalComponents(spec.shape[0], (height, breadth), out)
+            return PictureComponents(spec.shape[0], (height, breadth), out)
         return Cnn(spec.shape[0], (height, breadth), width, out)
+    if family == "pca":
+        return ColumnComponents(Columns(spec.columns).width, out)
     if family == "mlp":
         return Mlp(spec.columns, width, out)
     if family == "transformer":

@@ -25,11 +25,12 @@ def fit_components(game: Game, records: RecordBatches, seed: int) -> None:
     Args:
         game: Before the first step.
         records: extractor-train.
-        seed: Draws the pictures, at most `MAX_FITTED`, and starts the decomposition.
+        seed: Draws the records, at most `MAX_FITTED`, and starts the decomposition.
     """
     trunk = components_of(game)
     if trunk is None:
         return
+    assert isinstance(game.extractor, Extractor)
     rows = np.random.default_rng([seed, 6]).permutation(len(records))[:MAX_FITTED]
     (sample,) = records.batches([np.sort(rows)])
-    trunk.fit(sample.x, seed)
+    trunk.fit(sample.x, game.extractor.normalise, seed)

@@ -13,7 +13,7 @@ from pipelines.params.defaults import training, tuning
 from pipelines.params.load import load
 from pipelines.search.space import TuneConfig
 from pipelines.training.config import TrainConfig
-from tiprdc.datasets.schema import Modality, Schema
+from tiprdc.datasets.schema import Column, Modality, Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -144,3 +144,21 @@ def test_another_word_than_auto_is_refused(
     path.write_text("train: {schedule: {epochs: atuo}}\n")
     with pytest.raises(ConfigError, match=r"train.schedule.epochs: atuo\n.*or auto\n.*'auto'"):
         load("train", TrainConfig, path, auto=training(schema("table", 23_000)))
+
+
+def test_vectors_are_tables_with_components_and_a_head(
+    schema: Callable[[Modality, int], Schema], tmp_path: Path
+) -> None:
+    columns = tuple(Column(name=f"emb[{number}]") for number in range(384))
+    vectors = replace(schema("table", 6000), columns=columns)
+    auto = training(vectors)
+    config = load("train", TrainConfig, ROOT / "params.yaml", auto=auto)
+    assert (config.extractor.features, config.extractor.head, config.schedule.epochs) == (
+        128, 512, 1,
+    )  # fmt: skip
+    text = (ROOT / "params.yaml").read_text().replace("    family: auto", "    family: mlp")
+    (tmp_path / "params.yaml").write_text(text)
+    config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
+    assert (config.extractor.features, config.extractor.head, config.schedule.epochs) == (
+        16, 0, 30,
+    )  # fmt: skip

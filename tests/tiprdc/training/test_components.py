@@ -1,4 +1,4 @@
-"""A trunk of principal components: white, fixed, the same on a device; its head hides."""
+"""Trunks of principal components: white, fixed, the same on a device; their head hides."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from sklearn.decomposition import PCA
 
 from tests.helpers import shards
 from tests.helpers.trainers import assert_same_state
-from tiprdc.datasets.schema import Records, Schema, read_split
+from tiprdc.datasets.schema import Column, Records, Schema, read_split
 from tiprdc.errors import ConfigError
 from tiprdc.export.onnx_export import ExportConfig, export
 from tiprdc.export.parity import check_parity
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec, Picture
-from tiprdc.models.principal_components import PrincipalComponents
+from tiprdc.models.mlp import Mlp
+from tiprdc.models.principal_components import ColumnComponents, PictureComponents
 from tiprdc.training import checkpoint
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -48,8 +49,8 @@ def test_components_are_white_and_those_of_the_small_picture(size: tuple[int, in
     patterns = rng.standard_normal((20, 3 * size[0] * size[1])) / np.arange(1, 21)[:, None]
     pictures = 127 + 20 * rng.standard_normal((300, 20)) @ patterns
     x = np.clip(pictures, 0, 255).astype(np.uint8).reshape(300, 3, *size)
-    trunk = PrincipalComponents(3, size, FEATURES)
-    trunk.fit(x, seed=0)
+    trunk = PictureComponents(3, size, FEATURES)
+    trunk.fit(x, Picture(), seed=0)
     normalised = Picture()(torch.from_numpy(x))
     with torch.no_grad():
         output = trunk(normalised)
@@ -62,6 +63,38 @@ def test_components_are_white_and_those_of_the_small_picture(size: tuple[int, in
     rebuilt = np.linalg.lstsq(np.c_[z, np.ones(len(z))], small, rcond=None)[0]
     left = (small - np.c_[z, np.ones(len(z))] @ rebuilt).var(0, ddof=1).sum()
     assert small.var(0, ddof=1).sum() - left == pytest.approx(strongest, rel=0.02)
+
+
+def test_components_of_vectors_are_white_and_keep_their_directions() -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((400, FEATURES)) @ rng.standard_normal((FEATURES, 70))).astype("f4")
+    trunk = ColumnComponents(70, FEATURES)
+    trunk.fit(x, torch.nn.Identity(), seed=0)
+    with torch.no_grad():
+        output = trunk(torch.from_numpy(x))
+    z = output.global_.numpy()
+    np.testing.assert_allclose(np.cov(z.T), np.eye(FEATURES), atol=0.02)
+    rebuilt = np.c_[z, np.ones(400)] @ np.linalg.lstsq(np.c_[z, np.ones(400)], x, rcond=None)[0]
+    np.testing.assert_allclose(rebuilt, x, atol=1e-3)
+    # The critic sees every number, in blocks.
+    np.testing.assert_array_equal(output.local.flatten(1)[:, :70], x)
+    assert output.local.shape == (400, trunk.positions, trunk.local_width)
+
+
+def test_more_components_than_vectors_vary_in_are_refused() -> None:
+    x = np.random.default_rng(0).standard_normal((50, 3)).astype("f4") @ np.ones((3, 40), "f4")
+    with pytest.raises(ConfigError, match=r"set train\.extractor\.features to 1 or less"):
+        ColumnComponents(40, 4).fit(x, torch.nn.Identity(), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "family"), [(("emb[0]", "emb[1]"), ColumnComponents), (("emb[0]", "age"), Mlp)]
+)
+def test_auto_is_components_for_vectors_alone(columns: tuple[str, ...], family: type) -> None:
+    spec = InputSpec(
+        modality="table", shape=(2,), columns=tuple(Column(name=name) for name in columns)
+    )
+    assert type(ExtractorConfig().trunk(spec, 2)) is family
 
 
 def test_the_trunk_is_fitted_once_and_stays(data: tuple[Schema, Records]) -> None:

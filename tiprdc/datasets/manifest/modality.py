@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from tiprdc.datasets.manifest.image_paths import SUFFIXES
-from tiprdc.datasets.manifest.vectors import are_vector_files, is_list_of_numbers
+from tiprdc.datasets.manifest.vectors import are_vector_files
 from tiprdc.datasets.schema import Modality
 from tiprdc.datasets.tables.column_kinds import LIST, count_kinds
 from tiprdc.datasets.tables.names import show_name
@@ -34,12 +34,6 @@ def guess_modality(inputs: pd.DataFrame, root: Path, section: str) -> Modality:
     if inputs.shape[1] > 1:
         return "table"
     column = repr(show_name(str(inputs.columns[0])))
-    if is_list_of_numbers(inputs.iloc[:, 0]):
-        raise DataError(
-            f"{section}.modality", f"column {column} contains lists of numbers",
-            "image, table or text, if it is not plain",
-            f"set {section}.modality to table to read each list as a vector",
-        )  # fmt: skip
     if not is_text(inputs.iloc[:, 0]) or are_vector_files(inputs.iloc[:, 0].dropna()):
         return "table"
     sample = inputs.iloc[:, 0].dropna().head(1000)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
+
+from tiprdc.datasets.schema import Column
 
 _ELEMENT = re.compile(r"(.+)\[\d+\]")
 
@@ -26,3 +28,10 @@ def collapse_vectors(names: Iterable[str], available: Container[str]) -> tuple[s
         for name, match in bases
     )
     return tuple(dict.fromkeys(collapsed))
+
+
+def is_vector(columns: Sequence[Column]) -> bool:
+    """Whether a table's columns are the numbers of vectors and nothing else."""
+    return bool(columns) and all(
+        _ELEMENT.fullmatch(column.name) and not column.categories for column in columns
+    )

@@ -51,6 +51,15 @@ def test_lists_become_columns(tmp_path: Path, kind: Any) -> None:
 
 
 @pytest.mark.parametrize("modality", ["auto", "table"])
+def test_a_column_of_lists_alone_is_read_as_vectors(tmp_path: Path, modality: str) -> None:
+    reader = write(tmp_path, VECTORS.tolist(), modality=modality)
+    records = reader.index().records
+    assert reader.modality == "table"
+    x = reader.read(records, reader.fit(records)).x
+    np.testing.assert_array_equal(x, VECTORS.astype(np.float32))
+
+
+@pytest.mark.parametrize("modality", ["auto", "table"])
 def test_files_become_columns(tmp_path: Path, modality: str) -> None:
     reader = write(tmp_path, write_files(tmp_path), modality=modality)
     records = reader.index().records
@@ -63,11 +72,6 @@ def test_columns_of_a_release_mean_the_vector_where_the_data_have_it() -> None:
     assert collapse_vectors(names, {"age", "emb"}) == ("age", "emb")
     assert collapse_vectors(names, {"age", "emb[0]", "emb[1]"}) == tuple(names)
     assert collapse_vectors(names, {"age"}) == tuple(names)
-
-
-def test_lists_are_asked_about_unless_the_modality_is_stated(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"set prepare\.manifest\.modality to table"):
-        write(tmp_path, VECTORS.tolist(), modality="auto").index()
 
 
 @pytest.mark.parametrize(
