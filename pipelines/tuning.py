@@ -51,6 +51,7 @@ from tiprdc.cli.help_style import Command, application, examples
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.errors import ClusterError, ConfigError
 from tiprdc.formats.atomic import atomic_directory
+from tiprdc.formats.writable import require_writable
 
 C = TypeVar("C", TuneConfig, ClusterConfig)
 
@@ -76,10 +77,12 @@ def tune(
             finished as it is.
 
     Raises:
-        ConfigError: There is no utility attribute, or a choice that no trial could train with.
+        ConfigError: There is no utility attribute, a choice that no trial could train with, or a
+            folder that cannot be written.
         DataError: The labels make the budget infeasible (`train.infeasible`).
         ClusterError: Ray does not answer, or no trial finished.
     """
+    require_writable(out, "front.csv", "best.yaml")
     with monitor_stage("tune", cluster) as monitor:
         _tune(config, base, cluster, monitor, shards=shards, out=out, resume=resume)
 

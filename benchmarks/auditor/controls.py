@@ -30,6 +30,7 @@ from rich.console import Console
 
 from benchmarks.auditor.tables import put
 from benchmarks.csv_rows import append
+from benchmarks.outputs import writable_file
 from pipelines.audit.ray_executor import RayExecutor
 from pipelines.cluster.connect import ClusterConfig, connect
 from tiprdc.attacks.suite import SUITE_VERSION
@@ -102,7 +103,10 @@ def main(
     table: Annotated[
         bool, typer.Option("--table", help="Only write the table of docs/auditor.md.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="CSV file to extend.")] = HERE / "controls.csv",
+    out: Annotated[
+        Path,
+        typer.Option(help="CSV file to extend.", callback=writable_file),
+    ] = HERE / "controls.csv",
 ) -> None:
     """Extend the CSV, or write the table."""
     if table:

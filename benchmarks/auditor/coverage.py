@@ -19,6 +19,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.outputs import writable_file
 from tiprdc.statistics.binomial import upper_bound
 from tiprdc.statistics.certificate import code_bound
 
@@ -96,7 +97,9 @@ def _line(name: str, rows: list[dict[str, str]]) -> str:
 def main(
     audits: Annotated[int, typer.Option(help="Audits of each setting.")] = AUDITS,
     only_table: Annotated[bool, typer.Option("--table", help="Only print the table.")] = False,
-    out: Annotated[Path, typer.Option(help="CSV file to write or to read.")] = CSV,
+    out: Annotated[
+        Path, typer.Option(help="CSV file to write or to read.", callback=writable_file)
+    ] = CSV,
 ) -> None:
     """Simulate audits, write the CSV and print the table."""
     if not only_table:

@@ -31,6 +31,7 @@ from benchmarks.auditor.curve_baseline import power_law_bounds
 from benchmarks.auditor.curve_data import adult, faces, products
 from benchmarks.auditor.curve_sources import Curve, simulated
 from benchmarks.csv_rows import append
+from benchmarks.outputs import writable_file
 from tiprdc.statistics.binomial import prior
 from tiprdc.statistics.learning_curve import Extrapolation, extrapolate
 
@@ -142,7 +143,9 @@ def main(
     ] = None,
     simulations: Annotated[int, typer.Option(help="Number of runs of 72 simulated curves.")] = 0,
     only_table: Annotated[bool, typer.Option("--table", help="Only print the table.")] = False,
-    out: Annotated[Path, typer.Option(help="CSV file to extend or to read.")] = CSV,
+    out: Annotated[
+        Path, typer.Option(help="CSV file to extend or to read.", callback=writable_file)
+    ] = CSV,
 ) -> None:
     """Draw curves, or print the table of those there are."""
     if only_table:

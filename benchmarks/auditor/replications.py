@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.auditor.tables import write_table
 from benchmarks.csv_rows import append
+from benchmarks.outputs import writable_file
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.policy import PolicyConfig
 from tiprdc.selftest.fixtures import FIXTURES
@@ -131,7 +132,10 @@ def main(
     table: Annotated[
         bool, typer.Option("--table", help="Only write the tables of docs/auditor.md.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="CSV file to extend.")] = HERE / "replications.csv",
+    out: Annotated[
+        Path,
+        typer.Option(help="CSV file to extend.", callback=writable_file),
+    ] = HERE / "replications.csv",
 ) -> None:
     """Extend the CSV, or write the tables."""
     if table:

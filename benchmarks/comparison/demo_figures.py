@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.csv_rows import append
+from benchmarks.outputs import writable_file
 from pipelines.audit.run import audit
 from pipelines.cluster.connect import ClusterConfig, connect
 from pipelines.params.defaults import training
@@ -49,7 +50,10 @@ def main(
     work: Annotated[Path, typer.Option(help="Folder for shards and models.")] = Path(
         "runs/figures"
     ),
-    out: Annotated[Path, typer.Option(help="CSV to add to.")] = HERE / "demo_figures.csv",
+    out: Annotated[
+        Path,
+        typer.Option(help="CSV to add to.", callback=writable_file),
+    ] = HERE / "demo_figures.csv",
 ) -> None:
     """Train, export and audit each attribute with each seed; write one row of the CSV for each."""
     config, cluster = load("prepare", PrepareConfig), load("cluster", ClusterConfig)

@@ -28,6 +28,7 @@ from benchmarks.frontier.plot import draw
 from benchmarks.frontier.points import Point
 from benchmarks.frontier.sources import audited, compared
 from benchmarks.frontier.tables import ceiling_rows, markdown, write
+from benchmarks.outputs import writable_folder
 from pipelines.observability.progress import run
 from tiprdc.attacks.suite import attack_named
 from tiprdc.errors import ConfigError
@@ -37,7 +38,12 @@ WIDTHS, NOISES = (24, 64, 128, 256), (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder of the CSV, the table and the pictures.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the CSV, the table and the pictures.", callback=writable_folder
+        ),
+    ],
     shards: Annotated[
         Path | None,
         typer.Option(help="Shards of `prepare`, on which alternatives and releases are computed."),

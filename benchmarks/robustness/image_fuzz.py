@@ -28,6 +28,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from benchmarks.outputs import writable_folder
 from benchmarks.robustness.image_mutants import ENDINGS, mutant
 from benchmarks.robustness.outcomes import report
 from tiprdc.datasets.images import ImageError, read_image
@@ -49,7 +50,9 @@ _SIDE = 16
 def main(
     seconds: Annotated[float, typer.Option(min=1, help="Duration in seconds.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    keep: Annotated[Path | None, typer.Option(help="Folder for files with a fault.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder for files with a fault.", callback=writable_folder)
+    ] = None,
     start: Annotated[int, typer.Option(help="Seed of the first round.")] = 0,
 ) -> None:
     """Read folders of broken pictures for some time and print the counts of outcomes."""

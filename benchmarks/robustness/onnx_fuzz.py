@@ -41,6 +41,7 @@ import typer
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from numpy.typing import NDArray
 
+from benchmarks.outputs import writable_folder
 from benchmarks.robustness.onnx_mutants import mutants
 from benchmarks.robustness.outcomes import report
 from tiprdc.errors import ModelError
@@ -63,7 +64,8 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="Duration in seconds.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     keep: Annotated[
-        Path | None, typer.Option(help="Folder for mutants that crash or surprise.")
+        Path | None,
+        typer.Option(help="Folder for mutants that crash or surprise.", callback=writable_folder),
     ] = None,
     start: Annotated[int, typer.Option(help="Seed of the first round.")] = 0,
 ) -> None:

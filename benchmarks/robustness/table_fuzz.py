@@ -25,6 +25,7 @@ from typing import Annotated, Literal
 import typer
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from benchmarks.outputs import writable_folder
 from benchmarks.robustness.outcomes import report
 from benchmarks.robustness.table_files import MARK, TableFile, table_files
 from tiprdc.datasets.manifest.config import ManifestConfig
@@ -40,7 +41,9 @@ _ROUND_SIZE = 200
 def main(
     seconds: Annotated[float, typer.Option(min=1, help="Duration in seconds.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    keep: Annotated[Path | None, typer.Option(help="Folder for files with a fault.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder for files with a fault.", callback=writable_folder)
+    ] = None,
     start: Annotated[int, typer.Option(help="Seed of the first round.")] = 0,
 ) -> None:
     """Read tables for some time and print the counts of outcomes."""

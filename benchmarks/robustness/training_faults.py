@@ -41,6 +41,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.outputs import writable_file
 from benchmarks.robustness.project import Project, descendants, kill_all, training_workers
 
 _DISK_SIZE = "16m"
@@ -91,9 +92,9 @@ def main(
         float, typer.Option(help="Largest relative difference with several workers.")
     ] = 0.01,
     seed: Annotated[int, typer.Option(help="Seed of the moments.")] = 0,
-    out: Annotated[Path, typer.Option("--csv", help="CSV file for the outcomes.")] = Path(
-        "faults.csv"
-    ),
+    out: Annotated[
+        Path, typer.Option("--csv", help="CSV file for the outcomes.", callback=writable_file)
+    ] = Path("faults.csv"),
 ) -> None:
     """Inject every fault several times and report which runs recovered."""
     names = only.split(",") if only else list(FAULTS)

@@ -20,6 +20,7 @@ from pipelines.params.load import load
 from tiprdc.audit.config import AuditConfig
 from tiprdc.cli.exit_codes import no_verdict_by_accident
 from tiprdc.cli.help_style import Command, application, examples
+from tiprdc.cli.output_folder import check_output
 from tiprdc.errors import ModelError
 from tiprdc.formats.audit_report import EXIT_CODE
 from tiprdc.registry import pull
@@ -89,12 +90,16 @@ def command(
         Path | None,
         typer.Option("--sign", metavar="KEY", help="Sign audit.intoto.json with this key."),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an earlier result in the folder of --out.")
+    ] = False,
 ) -> None:
     """Audit a release on Ray with the settings of params.yaml.
 
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or no audit was possible. 70: a crash.
     """
     signer = make_signer(key) if key else None
+    check_output(out, "audit.json", replace=replace)
     report = audit(
         load("audit", AuditConfig),
         load("cluster", ClusterConfig),

@@ -21,6 +21,7 @@ from tiprdc.errors import ModelError
 from tiprdc.formats.audit_report import AuditReport
 from tiprdc.formats.envelope import Signer
 from tiprdc.formats.manifest import read_contract
+from tiprdc.formats.writable import require_writable
 
 LEDGER = Path("runs/audits.jsonl")
 """Beside the state of runs: DVC deletes outs before a stage runs, and the ledger must survive."""
@@ -58,10 +59,12 @@ def audit(
         signer: Signs `audit.intoto.json`; None: it is not signed.
 
     Raises:
+        ConfigError: The results cannot be written.
         DataError: Fewer people than the policy needs, or damaged shards.
         ModelError: The release does not match its manifest, or was not made from these shards.
         ClusterError: Ray does not answer.
     """
+    require_writable(out, "audit.json")
     with monitor_stage(stage, cluster) as monitor:
         evidence = _open(shards, release, unprotected)
         plan = make_plan(config, evidence, _MORE_PEOPLE)

@@ -48,6 +48,7 @@ from tiprdc.datasets.splits import (
 from tiprdc.datasets.tables.files import first_names
 from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_directory
+from tiprdc.formats.writable import require_writable
 from tiprdc.settings import MAX_SEED, Settings
 
 LEFT_OUT = "left_out.csv"
@@ -158,9 +159,11 @@ def prepare(config: PrepareConfig, cluster: ClusterConfig, *, out: Path) -> Sche
         out: Folder for the shards and `schema.json`.
 
     Raises:
+        ConfigError: The shards cannot be written.
         DataError: The data do not fit the settings; `out` is left as it was.
         ClusterError: Ray does not answer, or a worker was lost too often.
     """
+    require_writable(out.parent, option="prepare")
     with monitor_stage("prepare", cluster) as monitor:
         schema = _prepare(config, cluster, monitor, out)
         counts = {"records": schema.records, "unreadable": schema.unreadable}

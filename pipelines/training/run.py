@@ -40,6 +40,7 @@ from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
 from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_directory
+from tiprdc.formats.writable import require_writable
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
@@ -83,9 +84,12 @@ def train(
         roles: Which extractors; several train side by side where they fit.
 
     Raises:
+        ConfigError: A folder cannot be written.
         DataError: Fewer records than one step needs, or labels that make the budget infeasible.
         ClusterError: Ray does not answer, or workers were lost too often.
     """
+    for folder in (out, curves):
+        require_writable(folder, option="train")
     stage = "train" if "protected" in roles else "train-unprotected"
     with monitor_stage(stage, cluster) as monitor:
         _train(config, cluster, monitor, roles, shards=shards, out=out, curves=curves)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from tiprdc.errors import ConfigError
+from tiprdc.formats.writable import require_writable
 
 
 def check_output(folder: Path, result: str, *, replace: bool) -> None:
@@ -26,17 +25,4 @@ def check_output(folder: Path, result: str, *, replace: bool) -> None:
             "--out", f"{earlier} exists", "a folder without a result",
             "name another folder, or add --replace",
         )  # fmt: skip
-    absent = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"0")
-    except OSError as error:
-        raise ConfigError(
-            "--out", f"{folder} cannot be written ({error.strerror or type(error).__name__})",
-            "a folder that can be written",
-        ) from None  # fmt: skip
-    finally:
-        for path in absent:
-            with suppress(OSError):
-                path.rmdir()
+    require_writable(folder, result)

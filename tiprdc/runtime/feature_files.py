@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from tiprdc.errors import ConfigError
 from tiprdc.formats.atomic import atomic_file
+from tiprdc.formats.writable import require_writable
 
 SUFFIXES = (".npz", ".parquet")
 
@@ -38,13 +38,10 @@ def check_output(path: Path) -> None:
                 "--out", "Parquet needs pyarrow, which is not installed",
                 hint="pip install pyarrow, or name a .npz file",
             ) from None  # fmt: skip
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        given = f"the folder {path.parent} cannot be made ({type(error).__name__})"
-        raise ConfigError("--out", given, hint="name another folder") from error
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ConfigError("--out", str(path), "a file in a folder that can be written to")
+    require_writable(path.parent)
+    if path.is_dir():
+        raise ConfigError("--out", f"{path} is a folder", "the name of a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_features(

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 from onnx import TensorProto, helper
+from typer.testing import CliRunner
 
 from pipelines.audit import __main__
 from pipelines.audit.__main__ import resolve
@@ -27,7 +28,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.own_model import OwnModel
 from tiprdc.audit.policy import PolicyConfig
 from tiprdc.datasets.schema import DTYPES, Modality, Schema
-from tiprdc.errors import DataError, ModelError
+from tiprdc.errors import ConfigError, DataError, ModelError
 from tiprdc.formats import audit_schema
 from tiprdc.formats.audit_report import AuditReport
 
@@ -233,6 +234,19 @@ def test_version_is_monitored_under_its_own_name() -> None:
 def test_unknown_release_is_refused() -> None:
     with pytest.raises(ModelError, match="does not exist"):
         resolve("artifacts/relaese")
+
+
+def test_results_that_cannot_be_written_are_refused_before_the_release_is_read(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "audit.json").write_text("{}")
+    for out, message in ((tmp_path / "file", "cannot be written"), (tmp_path, "add --replace")):
+        ended = CliRunner().invoke(__main__.app, ["no_release", "--out", str(out)])
+        assert isinstance(ended.exception, ConfigError)
+        assert message in str(ended.exception)
+    ended = CliRunner().invoke(__main__.app, ["no_release", "--out", str(tmp_path), "--replace"])
+    assert isinstance(ended.exception, ModelError)
 
 
 def test_too_few_people_are_refused_before_any_work(table: Project) -> None:
