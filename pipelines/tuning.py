@@ -37,13 +37,12 @@ from pipelines.cluster.connect import ClusterConfig, connect, max_parallel
 from pipelines.cluster.environment import environment
 from pipelines.observability.progress import console, run
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
-from pipelines.params.defaults import training, tuning
+from pipelines.params.defaults import tuning
 from pipelines.params.load import load
 from pipelines.search import pareto, state, trial
 from pipelines.search.space import TuneConfig, check, space
 from pipelines.search.trial_table import TrialTable
 from pipelines.search.tune_callback import POINT, TableCallback, restore_trials, sampled_point
-from pipelines.training.config import TrainConfig
 from pipelines.training.run import PROJECT, check_labels, code_digest
 from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
@@ -52,6 +51,8 @@ from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.errors import ClusterError, ConfigError
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.formats.writable import require_writable
+from tiprdc.training.config import TrainConfig
+from tiprdc.training.defaults import training
 
 C = TypeVar("C", TuneConfig, ClusterConfig)
 

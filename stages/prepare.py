@@ -7,7 +7,8 @@ from pathlib import Path
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import run
 from pipelines.params.load import check_all, load
-from pipelines.preparation.sharding import PrepareConfig, prepare
+from pipelines.preparation.sharding import prepare
+from tiprdc.datasets.prepare_config import PrepareConfig
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import run
-from pipelines.params.defaults import training
 from pipelines.params.load import load
-from pipelines.training.config import ROLES, TrainConfig
 from pipelines.training.run import train
 from tiprdc.datasets.schema import read_schema
+from tiprdc.training.config import ROLES, TrainConfig
+from tiprdc.training.defaults import training
 
 SHARDS = Path("artifacts/shards")
 

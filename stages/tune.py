@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import run
-from pipelines.params.defaults import training, tuning
+from pipelines.params.defaults import tuning
 from pipelines.params.load import load
 from pipelines.search.space import TuneConfig
-from pipelines.training.config import TrainConfig
 from pipelines.tuning import tune
 from tiprdc.datasets.schema import read_schema
+from tiprdc.training.config import TrainConfig
+from tiprdc.training.defaults import training
 
 SHARDS = Path("artifacts/shards")
 

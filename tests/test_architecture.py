@@ -23,12 +23,13 @@ from dvc.utils.hydra import apply_overrides
 from msgspec import inspect
 from ruamel.yaml import YAML
 
-from pipelines.params.defaults import training, tuning
+from pipelines.params.defaults import tuning
 from pipelines.params.load import load
 from pipelines.params.schema import SECTIONS, settings_class
 from tests.helpers import lowest
 from tests.helpers.wheel import build_wheel
 from tiprdc.datasets.schema import Schema
+from tiprdc.training.defaults import training
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("stages", "pipelines", "tiprdc")
@@ -42,7 +43,7 @@ NO_DEPS = (
     "pipelines/artifacts.py", "pipelines/cluster/assigned.py", "pipelines/cluster/connect.py",
     "pipelines/cluster/environment.py",
     "pipelines/cluster/local_ray.py", "pipelines/observability", "pipelines/params/load.py",
-    "pipelines/preparation/summary.py", "pipelines/cluster/errors.py", "pipelines/cluster/tasks.py",
+    "pipelines/cluster/errors.py", "pipelines/cluster/tasks.py",
     "tiprdc/cli", "tiprdc/errors.py", "tiprdc/settings.py",
 )  # fmt: skip
 """Code that changes no result: paths, where a stage runs, progress, metrics and error texts."""

@@ -259,3 +259,39 @@ def _describe(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
     return f"{value!r} ({_NAMES.get(type(value), type(value).__name__)})"
+
+
+def fill_auto(values: Any, auto: Mapping[str, Any], section: str) -> Any:
+    """A section with a value for each `auto`; what is no mapping is left for `convert`.
+
+    Args:
+        values: The section as written.
+        auto: Dotted key -> its value where the section has `auto` or does not name the key. A
+            function is called with what is above the key's own mapping, as written, and returns the
+            value.
+        section: Dotted key of the section.
+
+    Raises:
+        ConfigError: Such a key has a text other than `auto`.
+    """
+    return _fill(values, auto, section, {})
+
+
+def _fill(values: Any, auto: Mapping[str, Any], where: str, above: Any) -> Any:
+    inside = {key.removeprefix(f"{where}."): key for key in auto if key.startswith(f"{where}.")}
+    if not inside or not isinstance(values, Mapping):
+        return values
+    filled = dict(values)
+    for name in dict.fromkeys(key.partition(".")[0] for key in inside):
+        if name not in inside:
+            filled[name] = _fill(filled.get(name, {}), auto, f"{where}.{name}", values)
+            continue
+        value = filled.get(name, "auto")
+        if value == "auto":
+            default = auto[inside[name]]
+            filled[name] = default(above) if callable(default) else default
+        elif isinstance(value, str):
+            raise ConfigError(
+                f"{where}.{name}", value, "a value, or auto", suggestion(value, ["auto"])
+            )
+    return filled

@@ -27,15 +27,16 @@ from benchmarks.csv_rows import append
 from benchmarks.outputs import writable_file
 from pipelines.audit.run import audit
 from pipelines.cluster.connect import ClusterConfig, connect
-from pipelines.params.defaults import training
 from pipelines.params.load import load
-from pipelines.preparation.sharding import PrepareConfig, prepare
-from pipelines.training.config import TrainConfig
+from pipelines.preparation.sharding import prepare
 from pipelines.training.run import train
 from tiprdc.audit.config import AuditConfig
+from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.export.build import build
 from tiprdc.export.onnx_export import ExportConfig
+from tiprdc.training.config import TrainConfig
+from tiprdc.training.defaults import training
 
 HERE = Path(__file__).parent
 COLUMNS = (

@@ -7,12 +7,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pipelines.comparison.cell import ComparisonConfig
-from pipelines.params.defaults import training
 from pipelines.params.load import load, read
-from pipelines.preparation.sharding import PrepareConfig
+from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.settings import convert
+from tiprdc.training.defaults import training
 from tiprdc.training.objective_config import ObjectiveConfig
 
 HERE = Path(__file__).parent

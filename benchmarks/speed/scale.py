@@ -22,11 +22,12 @@ from msgspec.structs import replace
 
 from benchmarks.speed.figures import show
 from pipelines.params.load import load
-from pipelines.preparation.sharding import Plan, PrepareConfig, make_plan
-from pipelines.training.config import TrainConfig
+from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Records, encode_shard
+from tiprdc.datasets.shard_plan import Plan, make_plan
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.trainer import Trainer
 
 T = TypeVar("T")

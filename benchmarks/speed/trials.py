@@ -29,8 +29,9 @@ from ruamel.yaml import YAML
 
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import read
-from pipelines.preparation.sharding import PrepareConfig, prepare
+from pipelines.preparation.sharding import prepare
 from tiprdc.datasets.avatars.reader import AvatarsConfig
+from tiprdc.datasets.prepare_config import PrepareConfig
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = 1200

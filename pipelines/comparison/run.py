@@ -23,9 +23,9 @@ from pipelines.cluster.tasks import run_tasks
 from pipelines.comparison import cell as one_cell
 from pipelines.comparison.cell import Cell, ComparisonConfig, Reference
 from pipelines.observability.progress import console, progress
-from pipelines.preparation import sharding
-from pipelines.preparation.sharding import PrepareConfig, prepare
+from pipelines.preparation.sharding import prepare
 from tiprdc.audit.config import AuditConfig
+from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.formats.atomic import atomic_file
 
@@ -56,10 +56,7 @@ def make_shards(config: PrepareConfig, cluster: ClusterConfig, folder: Path) -> 
     """
     path = Path(getattr(config.section, "path", ""))
     files = [path] if path.is_file() else []
-    files += [
-        *sorted((_LIBRARY / "datasets").glob("*.py")),
-        Path(sharding.__file__),
-    ]
+    files += sorted((_LIBRARY / "datasets").glob("*.py"))
     inputs = json.dumps([msgspec.to_builtins(config), _digest(files)], sort_keys=True)
     stamp = folder / "prepared.json"
     if not stamp.exists() or stamp.read_text() != inputs:

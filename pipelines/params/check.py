@@ -12,10 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipelines.observability.progress import console, run
-from pipelines.params.defaults import training, tuning
+from pipelines.params.defaults import tuning
 from pipelines.params.load import load, read
 from pipelines.params.schema import SECTIONS, settings_class
 from tiprdc.errors import USER_ERROR, ConfigError
+from tiprdc.training.defaults import training
 
 _RECORDS = (("image", 100_000), ("image", 1_000), ("text", 10_000), ("table", 10_000))
 """Modality and number of records: what `auto` stands for is known only after `prepare`."""

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tiprdc.errors import ConfigError, suggestion
-from tiprdc.settings import convert
+from tiprdc.settings import convert, fill_auto
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def load(
         )  # fmt: skip
     values = sections[section] or {}
     _refuse_moved(section, values)
-    return convert(cls, _fill(values, auto, section, {}), section)
+    return convert(cls, fill_auto(values, auto, section), section)
 
 
 def check_all(path: Path = Path("params.yaml")) -> None:
@@ -137,24 +137,3 @@ def _has(values: Any, keys: list[str]) -> bool:
             return False
         values = values[key]
     return True
-
-
-def _fill(values: Any, auto: Mapping[str, Any], where: str, above: Any) -> Any:
-    """The section with a value for each `auto`; what is no mapping is left for `convert`."""
-    inside = {key.removeprefix(f"{where}."): key for key in auto if key.startswith(f"{where}.")}
-    if not inside or not isinstance(values, Mapping):
-        return values
-    filled = dict(values)
-    for name in dict.fromkeys(key.partition(".")[0] for key in inside):
-        if name not in inside:
-            filled[name] = _fill(filled.get(name, {}), auto, f"{where}.{name}", values)
-            continue
-        value = filled.get(name, "auto")
-        if value == "auto":
-            default = auto[inside[name]]
-            filled[name] = default(above) if callable(default) else default
-        elif isinstance(value, str):
-            raise ConfigError(
-                f"{where}.{name}", value, "a value, or auto", suggestion(value, ["auto"])
-            )
-    return filled

@@ -12,7 +12,6 @@ import optuna
 from msgspec import Meta
 from msgspec.structs import replace
 
-from pipelines.training.config import TrainConfig
 from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
@@ -21,6 +20,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.trunk import Family, resolve
 from tiprdc.objectives.estimators import MiEstimator
 from tiprdc.settings import MAX_SEED, Settings
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig

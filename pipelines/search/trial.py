@@ -19,7 +19,6 @@ import torch
 
 from pipelines.search.early_stop import stop_reason
 from pipelines.search.space import TuneConfig, trial_head, trial_settings
-from pipelines.training.config import TrainConfig
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
 from tiprdc.attacks.suite import ATTACKS, raw_attacks, try_attack
@@ -28,6 +27,7 @@ from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, interval, prior
 from tiprdc.statistics.sampling import balanced_sample
 from tiprdc.statistics.scores import kept_share
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.trainer import Trainer
 from tiprdc.training.worker import WorkerContext
 

@@ -31,7 +31,6 @@ from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.observability.train_events import EventReceiver, EventSender, Run
 from pipelines.observability.train_metrics import StepMetrics
 from pipelines.training.checkpoints import checkpoint_writer
-from pipelines.training.config import ROLES, Role, TrainConfig
 from pipelines.training.record_server import RemoteRecords
 from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
@@ -47,6 +46,7 @@ from tiprdc.models.networks import build_networks
 from tiprdc.training import checkpoint
 from tiprdc.training.batches import RecordBatches
 from tiprdc.training.codebook_fit import check_codes
+from tiprdc.training.config import ROLES, Role, TrainConfig
 from tiprdc.training.diagnostics import CLUB, diagnose
 from tiprdc.training.feasibility import assess, infeasible
 from tiprdc.training.head_config import HeadConfig

@@ -25,7 +25,6 @@ from pipelines import tuning
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.search.space import TuneConfig
-from pipelines.training.config import TrainConfig
 from pipelines.training.run import code_digest
 from pipelines.tuning import tune
 from tiprdc.datasets.schema import (
@@ -38,6 +37,7 @@ from tiprdc.datasets.schema import (
 )
 from tiprdc.errors import ClusterError, ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
 MakeShards = Callable[..., Schema]

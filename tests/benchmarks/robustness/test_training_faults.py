@@ -15,10 +15,10 @@ from benchmarks.robustness import training_faults
 from benchmarks.robustness.project import ROLES, Project
 from benchmarks.robustness.training_faults import FAULTS, FaultRun
 from pipelines.observability.event_log import EventLog
-from pipelines.params.defaults import training
 from pipelines.params.load import load
-from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import read_schema, read_split
+from tiprdc.training.config import TrainConfig
+from tiprdc.training.defaults import training
 
 PASSED = FaultRun("worker", 0, 1, 1, 3, True, True, 0.0, 0, 1.0)
 

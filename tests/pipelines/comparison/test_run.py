@@ -22,10 +22,10 @@ from pipelines.comparison import cell, run
 from pipelines.comparison.cell import Cell, ComparisonConfig, Reference
 from pipelines.comparison.run import absent, refer, run_cells
 from pipelines.params.load import load
-from pipelines.preparation.sharding import PrepareConfig
 from tiprdc.baselines.base import MethodsConfig
 from tiprdc.baselines.methods import METHODS
 from tiprdc.datasets.manifest.config import ManifestConfig
+from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
@@ -252,7 +252,7 @@ def test_deps_of_the_reference_cover_its_imports() -> None:
     assert missing == {
         "pipelines/cluster/connect.py", "pipelines/cluster/environment.py",
         "pipelines/cluster/local_ray.py", "pipelines/cluster/errors.py",
-        "pipelines/cluster/tasks.py", "pipelines/preparation/summary.py",
+        "pipelines/cluster/tasks.py",
         "pipelines/observability/progress.py", "pipelines/observability/stage_process.py",
         "pipelines/observability/event_log.py",
         "pipelines/observability/metrics.py", "pipelines/observability/scrapes.py",

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.params.defaults import training, tuning
+from pipelines.params.defaults import tuning
 from pipelines.params.load import load
 from pipelines.search.space import TuneConfig
-from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import Column, Modality, Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training.config import TrainConfig
+from tiprdc.training.defaults import training
 from tiprdc.training.objective_config import ObjectiveConfig
 
 ROOT = Path(__file__).parents[3]

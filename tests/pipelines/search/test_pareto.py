@@ -18,8 +18,8 @@ from pipelines.search.pareto import (
     write,
 )
 from pipelines.search.space import TuneConfig
-from pipelines.training.config import TrainConfig
 from tiprdc.settings import convert
+from tiprdc.training.config import TrainConfig
 
 CONFIG = TuneConfig(limits=(0.05, 0.2))
 SEARCHED = CONFIG.searched()

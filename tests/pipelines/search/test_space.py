@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.search.space import TuneConfig, check, snippet, space, trial_settings
-from pipelines.training.config import TrainConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 
 MakeShards = Callable[..., Schema]

@@ -18,10 +18,10 @@ from pipelines import tuning
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.search.space import TuneConfig
 from pipelines.search.state import damaged_file, is_finished, is_started, mark_finished
-from pipelines.training.config import TrainConfig
 from pipelines.training.storage import Storage
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ClusterError
+from tiprdc.training.config import TrainConfig
 
 SEARCH = "tune-0"
 STAMP = "2026-11-29_16-44-32"

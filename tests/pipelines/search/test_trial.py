@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from pipelines.search.space import TuneConfig
 from pipelines.search.trial import read_data, run
-from pipelines.training.config import TrainConfig
 from tiprdc.attacks.families.decensoring import DecensoringAttack
 from tiprdc.attacks.families.gradient_boosting import GradientBoostingAttack
 from tiprdc.datasets.schema import Schema
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
 MakeShards = Callable[..., Schema]

@@ -18,13 +18,13 @@ from ruamel.yaml import YAML
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.training import run
-from pipelines.training.config import TrainConfig
 from pipelines.training.run import train
 from pipelines.training.storage import Storage
 from tiprdc.datasets.schema import Schema, read_split, write_shard
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training import checkpoint
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig

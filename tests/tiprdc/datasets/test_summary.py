@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.preparation.summary import summary_lines
 from tests.helpers.shards import make_shards
 from tiprdc.datasets.schema import SPLITS, read_split
+from tiprdc.datasets.summary import summary_lines
 
 
 @pytest.mark.parametrize("modality", ["image", "table", "text"])

@@ -1,0 +1,149 @@
+"""Chooses the value of each `auto` of a training from the kind and number of records.
+
+Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md):
+
+- A perceptron is cheap, so a table's batch can be large. A kernel adversary solved on a large batch
+  of current features finds what one with a memory of past features does not. Convolutions and
+  recurrent networks need small batches, and there the memory replaces the large batch.
+- Noise on a table's features hides what attackers who hold records would decode.
+- A bag of words is as cheap as a perceptron, but there are few texts for many words. There the
+  kernel adversary learns out-of-fold predictions (tiprdc/attacks/cross_fitting.py), and likewise
+  for pictures where they are few.
+- Where pictures are many, the kernel adversary also reads decoded records. On tables that did not
+  help. There the trunk may leave more (`budget`), since a head hides the rest below the noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tiprdc.datasets.schema import Modality, Schema
+from tiprdc.datasets.tables.vector_names import is_vector
+
+_MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
+_FEW, _PICTURES_SEEN, _MOST_COMPONENTS = 10_000, 120_000, 128
+
+
+def _given(train: Mapping[str, Any], name: str, key: str) -> Any:
+    """A value of the file, or None if it is not there."""
+    values = train.get(name)
+    return values.get(key) if isinstance(values, Mapping) else None
+
+
+def _if_kernel_adversary(train: Mapping[str, Any]) -> bool:
+    """True, unless the file turns off the kernel adversary, which alone uses the setting."""
+    return bool(_given(train, "objective", "kernel_adversary") != 0)
+
+
+def _unless_headless(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """`value`, or `without` if the file turns off the head: all that the unprotected extractor, \
+which shares the setting, may depend on."""
+    return lambda train: without if _given(train, "extractor", "head") == 0 else value
+
+
+def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """`value`, or `without` if the file turns off the head, or sets a bottleneck in its place."""
+    unless_headless = _unless_headless(value, without)
+    return lambda train: (
+        without if _given(train, "objective", "bottleneck") else unless_headless(train)
+    )
+
+
+def _unless_pca(
+    of_pca: Any, value: Any, families: Sequence[str | None] = ("pca",)
+) -> Callable[[Mapping[str, Any]], Any]:
+    """`of_pca` if the file chooses principal components, which are not trained, else `value`.
+
+    Args:
+        of_pca, value: The values, or functions of what the file has.
+        families: Names in the file that mean principal components.
+    """
+
+    def choose(train: Mapping[str, Any]) -> Any:
+        chosen = of_pca if _given(train, "extractor", "family") in families else value
+        return chosen(train) if callable(chosen) else chosen
+
+    return choose
+
+
+_SHARED = {
+    "objective.cross_fit": False, "objective.adversary_decoder": False,
+    "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
+}  # fmt: skip
+_TRAIN: Mapping[Modality, Mapping[str, Any]] = {
+    "image": {
+        **_SHARED,
+        "extractor.features": _unless_headless(64, 24), "extractor.head": _with_head(512, 0),
+        "extractor.release_noise": _with_head(0.4, 0.0), "objective.budget": _with_head(0.1, 0.06),
+        "objective.memory": 2048,
+        "objective.adversary_decoder": _if_kernel_adversary,
+        "schedule.batch": 128, "schedule.warm_up": 1.0,
+    },
+    "text": {
+        **_SHARED,
+        "extractor.features": 24, "extractor.head": 0, "extractor.release_noise": 0.0,
+        "objective.budget": 0.06, "objective.memory": 0,
+        "objective.cross_fit": _if_kernel_adversary,
+        "schedule.extractor_rate": 3e-3, "schedule.critic_rate": 3e-3,
+        "schedule.epochs": 16, "schedule.warm_up": 2.0,
+    },
+    "table": {
+        **_SHARED,
+        "extractor.features": 16, "extractor.head": 0, "extractor.release_noise": 0.15,
+        "objective.budget": 0.06, "objective.memory": 0,
+        "schedule.epochs": 30, "schedule.warm_up": 3.0,
+    },
+}  # fmt: skip
+# As many steps as many pictures give in fewer epochs.
+_FEW_PICTURES = {
+    "extractor.features": 24, "extractor.head": 0, "extractor.release_noise": 0.0,
+    "objective.budget": 0.06,
+    "objective.cross_fit": _if_kernel_adversary,
+    "objective.adversary_decoder": False,
+    "schedule.epochs": 24,
+}  # fmt: skip
+# For few pictures and for vectors. Nothing of the trunk is trained: an epoch measures it, and the
+# head does the rest.
+_PCA = {
+    "extractor.features": _MOST_COMPONENTS, "extractor.head": _with_head(512, 0),
+    "extractor.release_noise": _with_head(0.4, 0.0),
+    "objective.cross_fit": False, "objective.adversary_decoder": False,
+    "schedule.epochs": 1,
+}  # fmt: skip
+TRAIN_KEYS = tuple({**_TRAIN["table"], **_TRAIN["image"]})
+"""Settings below `train` that may be `auto`, as section and name with a dot."""
+
+
+def training(schema: Schema, section: str = "train") -> dict[str, Any]:
+    """Values of a training's automatic settings, as `load` takes them.
+
+    Args:
+        schema: Modality and number of the records.
+        section: Key above `extractor`, `objective` and `schedule`.
+
+    Returns:
+        Dotted key -> value, or a function of the settings beside the key.
+    """
+    records = schema.records["extractor-train"]
+    values = dict(_TRAIN[schema.modality])
+    if schema.modality == "image":
+        values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
+        if records < _FEW:
+            values |= _FEW_PICTURES
+        values |= {key: _unless_pca(of_pca, values[key]) for key, of_pca in _PCA.items()}
+    elif is_vector(schema.columns):
+        of_vectors = {**_PCA, "extractor.features": min(_MOST_COMPONENTS, len(schema.columns))}
+        of_vectors["objective.budget"] = _with_head(0.1, 0.06)
+        values |= {
+            key: _unless_pca(value, values.get(key), (None, "auto", "pca"))
+            for key, value in of_vectors.items()
+        }
+    values.setdefault("schedule.batch", _batch(records))
+    return {f"{section}.{key}": value for key, value in values.items()}
+
+
+def _batch(records: int) -> int:
+    """The power of two that gives about 8 steps an epoch, within 128 and 2048."""
+    batch: int = 2 ** (max(records // _STEPS_PER_EPOCH, 1).bit_length() - 1)
+    return max(_MIN_BATCH, min(_MAX_BATCH, batch))
