@@ -18,6 +18,7 @@ from tiprdc.errors import ReleaseError
 from tiprdc.formats.files import sanitize
 from tiprdc.registry.git_command import command, environment
 
+SOURCE_HINT = "give a folder or a URL that `git clone` takes"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _ADVICE = ("hint:", "To ", "remote: \n")
 
@@ -64,6 +65,14 @@ class Git:
         """
         words = command(verb, *arguments, folder=self.folder, settings=settings)
         return _run(verb, words, stdin, hint).decode("utf-8", "replace")
+
+    def make(self) -> None:
+        """Make an empty repository in the folder.
+
+        Raises:
+            ReleaseError: The folder cannot be made.
+        """
+        _run("init", command("init", "--quiet", "--template=", "--", str(self.folder)))
 
     def blob(self, revision: str, path: str) -> bytes:
         """A file's bytes at a revision.
@@ -165,7 +174,7 @@ def clone(source: str, into: Path) -> Git:
     # Without --no-local Git links the objects of a path unchecked; a checkout would run filters.
     options = ("--quiet", "--no-checkout", "--no-local")
     words = command("clone", *options, "--", source, str(into))
-    _run("clone", words, hint="give a folder or a URL that `git clone` takes")
+    _run("clone", words, hint=SOURCE_HINT)
     return Git(into)
 
 

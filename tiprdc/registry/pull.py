@@ -23,8 +23,8 @@ from tiprdc.formats.release_statement import (
     promotion_statement,
 )
 from tiprdc.registry import dvc_store
-from tiprdc.registry.git import clone
 from tiprdc.registry.release_folder import check, read_envelope, write_statement
+from tiprdc.registry.remote import Remote
 from tiprdc.registry.signing import TrustedKey, verify_signature
 from tiprdc.registry.tags import read_registry
 from tiprdc.registry.versions import NO_TAGS, Registry, Version
@@ -90,13 +90,14 @@ def pull(
     """
     artifact = artifact_of(selector.variant, selector.artifact)
     with atomic_directory(target) as payload:
-        git = clone(absolute(source), payload.with_name("clone"))
-        registry = read_registry(git, artifact)
-        verified = open_release(registry, resolve(registry, selector), trusted, today)
-        release = verified.release
-        envelope = registry.envelope(registry.version(release.version))
+        remote = Remote(absolute(source), payload.parent)
+        registry = read_registry(remote.tags(artifact), artifact)
+        version = resolve(registry, selector)
+        verified = open_release(registry, version, trusted, today)
+        release, envelope = verified.release, registry.envelope(version)
         if selector.stage and trusted is not None:
             _check_promotion(registry, selector.stage, release, trusted, today)
+        git = remote.files(version.tag)
         try:
             with dvc_store.open_revision(git.folder, release.revision, absolute(source)) as repo:
                 for name, file in release.files.items():

@@ -152,7 +152,7 @@ def test_shallow_clone_without_tags_gets_a_hint(lab: Lab, target: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["clone", "fetch", "write_statement", "check"])
+@pytest.mark.parametrize("moment", ["read_registry", "fetch", "write_statement", "check"])
 def test_killed_pull_leaves_nothing_after_the_next(lab: Lab, target: Path, moment: str) -> None:
     """SIGKILL at a step: no target, and the next pull deletes the rest."""
     script = (

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.release_project import Lab, check_pulls_from_remote
+from tiprdc.registry import remote
+from tiprdc.registry.pull import VersionSelector, pull
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -78,6 +80,19 @@ def test_release_is_pulled_over_ssh(audited_lab: Lab, tmp_path: Path, port: int)
         put=lambda name, data: _overwrite(store / name, data),
         delete=lambda name: (store / name).unlink(),
     )
+
+
+@pytest.mark.slow
+def test_repository_is_fetched_over_ssh_without_history(
+    released_lab: Lab, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = released_lab.copy(tmp_path / "lab")
+    options = f"-i {tmp_path}/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"ssh -q {options}")
+    monkeypatch.setattr(remote, "clone", None)
+    source = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{lab.origin}"
+    verified = pull(source, VersionSelector(version="v0.1.0"), tmp_path / "new", None)
+    assert verified.release.version == "v0.1.0"
 
 
 def _overwrite(path: Path, data: bytes) -> None:
