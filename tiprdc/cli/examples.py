@@ -8,11 +8,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "tiprdc audit model.onnx --data faces.csv --root faces --pixels 0..1 --private gender",
         "tiprdc audit --compare a.onnx b.onnx --data people.csv --private gender -o compared",
     ),
+    "collect": (
+        "tiprdc collect token phone-1 --database sqlite:///features.db > phone-1.token",
+        "tiprdc collect release --database sqlite:///features.db --repo https://host/team/faces.git",
+        "tiprdc collect export --database sqlite:///features.db -o features.parquet",
+    ),
     "doctor": ("tiprdc doctor", "tiprdc doctor release --json"),
     "extract": (
         "tiprdc extract release pictures -o features.npz",
         "tiprdc extract release posts.csv --column text --id post -o features.parquet",
+        "tiprdc extract release pictures -o z.npz --send https://collector.example --token-file t",
     ),
+    "forget": ("tiprdc forget https://collector.example --token-file phone-1.token",),
     "inspect": ("tiprdc inspect reports", "tiprdc inspect release --json"),
     "keygen": ('tiprdc keygen "the privacy team" -o ~/release.pem --expires 2027-12-31',),
     "lineage": (

@@ -30,6 +30,16 @@ class Group(TyperGroup):
         _name_values(self.params)
 
 
+class GroupWithDefault(Group):
+    """A group whose first command may be left out: `tiprdc collect RELEASE` serves."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the first command in front of words that begin with no command."""
+        if args and args[0] not in self.commands and "--help" not in args:
+            args = [next(iter(self.commands)), *args]
+        return super().parse_args(ctx, args)
+
+
 def _name_values(params: list[Any]) -> None:
     for param in params:
         if isinstance(param, TyperArgument):
@@ -49,8 +59,8 @@ def _type_name(param: Any) -> str:
 def application(**options: Any) -> typer.Typer:
     """A `typer.Typer` in this style, without completion and without tracebacks of its own."""
     return typer.Typer(
-        cls=Group, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-        **options,
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+        **{"cls": Group, **options},
     )  # fmt: skip
 
 

@@ -11,9 +11,11 @@ from rich.text import Text
 
 from tiprdc import __version__
 from tiprdc.cli import terminal
+from tiprdc.cli.commands import collect
 from tiprdc.cli.commands.audit import audit
 from tiprdc.cli.commands.doctor import doctor
 from tiprdc.cli.commands.extract import extract
+from tiprdc.cli.commands.forget import forget
 from tiprdc.cli.commands.inspect import inspect
 from tiprdc.cli.commands.keygen import keygen
 from tiprdc.cli.commands.lineage import lineage
@@ -29,9 +31,11 @@ _AUDIT = (
     "jinja2", "onnx", "pandas", "pyarrow", "yaml", "safetensors", "sklearn", "scipy", "tokenizers",
     "torch", "torchmetrics", "torchvision",
 )  # fmt: skip
+_COLLECT = ("fastapi", "limits", "prometheus_client", "psycopg", "sqlalchemy", "uvicorn")
 EXTRAS = {
     **dict.fromkeys(_AUDIT, "audit"), "cryptography": "verify", "securesystemslib": "verify",
     "dvc": "pull", "gto": "pull",
+    **dict.fromkeys(_COLLECT, "collect"),
 }  # fmt: skip
 """Module -> the extra that brings it, for commands that are not in the bare install."""
 
@@ -43,6 +47,8 @@ Get one:   tiprdc pull REPO extractor --stage prod -o release
 
 Run it:    tiprdc extract release images/ -o features.npz
 
+Take features from devices:   tiprdc collect release --database sqlite:///features.db
+
 Attack any model:   tiprdc audit model.onnx --data people.csv --private gender
 
 Check this machine:   tiprdc doctor
@@ -50,11 +56,13 @@ Check this machine:   tiprdc doctor
 
 _commands = application(help=_HELP, no_args_is_help=True)
 
-_COMMANDS = (audit, doctor, extract, inspect, keygen, lineage, pull, self_test, verify)
+_COMMANDS = (audit, doctor, extract, forget, inspect, keygen, lineage, pull, self_test, verify)
 
 for _command in _COMMANDS:
     _name = _command.__name__.replace("_", "-")
     _commands.command(_name, cls=Command, epilog=examples(*EXAMPLES[_name]))(_command)
+
+_commands.add_typer(collect.app, name="collect")
 
 
 def _version(requested: bool) -> None:

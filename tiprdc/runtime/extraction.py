@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_file
+from tiprdc.formats.manifest import Contract
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.runtime.feature_files import check_output, write_features
 from tiprdc.runtime.record_source import FailedRecord, RecordSource
@@ -57,9 +58,13 @@ class ExtractionResult:
 
 @dataclass(frozen=True)
 class _Part:
-    """Features `[n, *shape]`, positions `[n]` of their records, and the failed records."""
+    """Features `[n, *shape]`, codes, positions `[n]` of their records, and the failed records.
+
+    Codes are `[n]`, or `[0]` without codes in the release.
+    """
 
     features: NDArray[np.float32]
+    codes: NDArray[np.int64]
     positions: NDArray[np.int64]
     failures: list[FailedRecord]
 
@@ -100,7 +105,7 @@ def extract(
     files = [folder / f"part-{number:05d}.npz" for number in range(len(edges) - 1)]
     done = reused = 0
     for file, (start, stop) in zip(files, pairwise(edges), strict=True):
-        if _load_part(file, contract.features) is not None:
+        if _load_part(file, contract) is not None:
             reused += stop - start
         else:
             part = _extract_part(extractor, records, range(start, stop), batch, report, done)
@@ -108,9 +113,9 @@ def extract(
         done += stop - start
         if report:
             report(done)
-    failures, ids = _collect_names(files, contract.features, records)
-    features = (_require_part(file, contract.features).features for file in files)
-    write_features(output, ids, features, contract.features, contract.model_sha256)
+    failures, ids, codes = _collect_names(files, contract, records)
+    features = (_require_part(file, contract).features for file in files)
+    write_features(output, ids, features, contract.features, contract.model_sha256, codes)
     _write_failures(output.with_name(f"{output.name}.failed.csv"), failures)
     _clear(folder)
     return ExtractionResult(
@@ -132,6 +137,7 @@ def _extract_part(
     """Extract one part; the next batch is read while onnxruntime runs on this one."""
     shape = (0, *extractor.contract.features)
     features, positions = [np.zeros(shape, np.float32)], [np.zeros(0, np.int64)]
+    codes = [np.zeros(0, np.int64)]
     failures: dict[int, FailedRecord] = {}
 
     def read(start: int) -> tuple[NDArray[Any], NDArray[np.int64], dict[int, FailedRecord]]:
@@ -145,9 +151,10 @@ def _extract_part(
             x, batch_positions, batch_failures = next_batch.result()
             if start + batch < rows.stop:
                 next_batch = reader.submit(read, start + batch)
-            z = extractor.run(x)
+            z, numbers = extractor.run_with_codes(x)
             finite = np.isfinite(z).all(axis=tuple(range(1, z.ndim)))
             features.append(z[finite])
+            codes.append(numbers[finite] if extractor.contract.output.codes else numbers)
             positions.append(batch_positions[finite])
             failures |= batch_failures
             for position in batch_positions[~finite].tolist():
@@ -157,7 +164,9 @@ def _extract_part(
                 done += min(batch, rows.stop - start)
                 report(done)
     ordered = [failures[position] for position in sorted(failures)]
-    return _Part(np.concatenate(features), np.concatenate(positions), ordered)
+    return _Part(
+        np.concatenate(features), np.concatenate(codes), np.concatenate(positions), ordered
+    )
 
 
 def _prepare_folder(folder: Path, plan: dict[str, Any]) -> None:
@@ -180,6 +189,7 @@ def _save_part(file: Path, part: _Part) -> None:
     np.savez(
         buffer,
         features=part.features,
+        codes=part.codes,
         positions=part.positions,
         failed=np.array([failure.id for failure in part.failures], dtype=np.str_),
         reasons=np.array([failure.reason for failure in part.failures], dtype=np.str_),
@@ -187,21 +197,23 @@ def _save_part(file: Path, part: _Part) -> None:
     _write(file, buffer.getvalue())
 
 
-def _load_part(file: Path, shape: tuple[int, ...]) -> _Part | None:
+def _load_part(file: Path, contract: Contract) -> _Part | None:
     """A finished part, or None if there is none or it is broken."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             names = zip(arrays["failed"].tolist(), arrays["reasons"].tolist(), strict=True)
             failures = [FailedRecord(id=name, reason=reason) for name, reason in names]
-            part = _Part(arrays["features"], arrays["positions"], failures)
+            part = _Part(arrays["features"], arrays["codes"], arrays["positions"], failures)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    expected = (len(part.positions), *shape)
-    return part if part.features.shape == expected and part.features.dtype == np.float32 else None
+    count = len(part.positions)
+    codes = count if contract.output.codes else 0
+    is_whole = part.features.shape == (count, *contract.features) and len(part.codes) == codes
+    return part if is_whole and part.features.dtype == np.float32 else None
 
 
-def _require_part(file: Path, shape: tuple[int, ...]) -> _Part:
-    part = _load_part(file, shape)
+def _require_part(file: Path, contract: Contract) -> _Part:
+    part = _load_part(file, contract)
     if part is None:
         raise DataError(
             str(file),
@@ -212,16 +224,18 @@ def _require_part(file: Path, shape: tuple[int, ...]) -> _Part:
 
 
 def _collect_names(
-    files: list[Path], shape: tuple[int, ...], records: RecordSource
-) -> tuple[tuple[FailedRecord, ...], list[str]]:
-    """All failed records, and the names of all others, in order."""
+    files: list[Path], contract: Contract, records: RecordSource
+) -> tuple[tuple[FailedRecord, ...], list[str], NDArray[np.int64] | None]:
+    """All failed records; names and codes of all others, in order."""
     failures: list[FailedRecord] = []
     ids: list[str] = []
+    codes = [np.zeros(0, np.int64)]
     for file in files:
-        part = _require_part(file, shape)
+        part = _require_part(file, contract)
         failures += part.failures
         ids += [records.ids[position] for position in part.positions]
-    return tuple(failures), ids
+        codes.append(part.codes)
+    return tuple(failures), ids, np.concatenate(codes) if contract.output.codes else None
 
 
 def _write_failures(path: Path, failures: tuple[FailedRecord, ...]) -> None:

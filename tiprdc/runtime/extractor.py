@@ -118,7 +118,7 @@ class Extractor:
             given, expected = "its features are no codes", "a release with train.extractor.codes"
             raise ModelError(MODEL, given, expected)
         x = self.encode(batch)
-        return self._run(CODE, x) if len(x) else np.zeros(0, np.int64)
+        return self._run([CODE], x)[0] if len(x) else np.zeros(0, np.int64)
 
     def read(self, *files: Path | str) -> NDArray[np.uint8]:
         """Read pictures exactly as the training data were read; `extractor(...)` takes the result.
@@ -147,19 +147,31 @@ class Extractor:
         Raises:
             ModelError: onnxruntime fails.
         """
+        return self.run_with_codes(x)[0]
+
+    def run_with_codes(self, x: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Features `[B, *features]` of an encoded batch, and its codes `[B]`.
+
+        Without codes in the release the second array is `[0]`.
+
+        Raises:
+            ModelError: onnxruntime fails.
+        """
+        output, no_codes = self.contract.output, np.zeros(0, np.int64)
         if len(x) == 0:
-            return np.zeros((0, *self.contract.features), np.float32)
-        z = self._run(self.contract.output.name, x)
+            return np.zeros((0, *self.contract.features), np.float32), no_codes
+        names = [output.name, CODE] if output.codes else [output.name]
+        z, *codes = self._run(names, x)
         if z.shape != (len(x), *self.contract.features):
             given = "its features differ in shape from the manifest"
             raise ModelError(MODEL, given, hint=_PULL_AGAIN)
-        return z
+        return z, codes[0] if codes else no_codes
 
-    def _run(self, output: str, x: NDArray[Any]) -> NDArray[Any]:
-        """One output of the model."""
-        values: NDArray[Any]
+    def _run(self, outputs: list[str], x: NDArray[Any]) -> list[NDArray[Any]]:
+        """Outputs of the model."""
+        values: list[NDArray[Any]]
         try:
-            (values,) = self._session.run([output], {self.contract.input.name: x})
+            values = self._session.run(outputs, {self.contract.input.name: x})
         except Exception as error:
             # onnxruntime's message is left out: it may quote a number of a record.
             given = f"onnxruntime fails on this batch ({type(error).__name__})"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from tiprdc.cli import dialect_options, terminal
+from tiprdc.cli import dialect_options, sending, terminal
 from tiprdc.cli.progress import Progress
 from tiprdc.errors import INTERRUPTED
 from tiprdc.formats import numbers
@@ -51,14 +51,32 @@ def extract(
     delimiter: dialect_options.Delimiter = None,
     decimal: dialect_options.Decimal = ".",
     quotes: dialect_options.Quotes = "auto",
+    send: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Then send the features to the collector at this URL."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File with the token that the collector gave you."),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for unsent batches and the random number that stands for you at the"
+            " collector; default: one for each collector in your home folder.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Extract the features of images, texts or table rows with a release, into one file.
 
     The file has the names of the records, their features and the sha256 of the model. Records that
     cannot be read are listed with the reason in OUT.failed.csv. A run that was stopped resumes
-    when the same command is run again. Exit code 0 if all records have features, 1 if some could
-    not be read, 2 if nothing could be done, 130 if it was interrupted.
+    when the same command is run again. With --send each record is sent once, however often it is
+    extracted; OUT.sent.csv lists under which names. Exit code 0 if all records have features, 1 if
+    some could not be read, 2 if nothing could be done, 3 if features wait to be sent, 130 if it was
+    interrupted.
     """
     from tiprdc.runtime import extraction
     from tiprdc.runtime.extractor import Extractor
@@ -66,6 +84,7 @@ def extract(
     from tiprdc.runtime.records import open_records
 
     check_output(output)
+    destination = sending.prepare(release, send, token_file, state)
     dialect = dialect_options.make_dialect(encoding, delimiter, decimal, quotes)
     extractor = Extractor.load(release, threads=threads)
     records = open_records(
@@ -76,33 +95,36 @@ def extract(
             progress.add("records", len(records))
             report = partial(progress.update, "records")
             result = extraction.extract(extractor, records, output, batch=batch, report=report)
+        delivery = sending.deliver(destination, output)
     except KeyboardInterrupt:
         _print_error("Interrupted. Run the same command again to resume after the last part.")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        _print_json(result, output, extractor.contract.model_sha256, records.notes)
+        document = _document(result, output, extractor.contract.model_sha256, records.notes)
+        terminal.print_json({**document, **sending.document(delivery)})
     else:
         _print_summary(result, output, extractor.contract.features)
         for note in records.notes:
             _print_error(note)
+        sending.show(delivery, output)
+    if delivery and delivery.waiting:
+        raise typer.Exit(sending.NOT_SENT)
     if result.failures:
         raise typer.Exit(SOME_FAILED)
 
 
-def _print_json(
+def _document(
     result: ExtractionResult, output: Path, model_sha256: str, notes: tuple[str, ...]
-) -> None:
-    terminal.print_json(
-        {
-            "output": str(output),
-            "records": result.records,
-            "failed": [asdict(failure) for failure in result.failures],
-            "reused": result.reused,
-            "notes": notes,
-            "seconds": round(result.seconds, 3),
-            "model_sha256": model_sha256,
-        }
-    )
+) -> dict[str, Any]:
+    return {
+        "output": str(output),
+        "records": result.records,
+        "failed": [asdict(failure) for failure in result.failures],
+        "reused": result.reused,
+        "notes": notes,
+        "seconds": round(result.seconds, 3),
+        "model_sha256": model_sha256,
+    }
 
 
 def _print_summary(result: ExtractionResult, output: Path, features: tuple[int, ...]) -> None:

@@ -1,0 +1,1 @@
+"""Collects features from devices over HTTP, for one released version."""
