@@ -18,7 +18,7 @@ from pathlib import Path
 import typer
 
 from tiprdc.collect.app import Collector, make_app
-from tiprdc.collect.database import open_database
+from tiprdc.collect.database import opened
 from tiprdc.collect.rates import parse_rate
 from tiprdc.collect.server import serve
 from tiprdc.collect.store import Store
@@ -50,17 +50,17 @@ def main(
         model_sha256=RELEASE.model_sha256,
         output=output,
     )
-    engine = open_database(database)
-    store = Store(engine)
-    store.claim(release)
-    collector = Collector(
-        release=release,
-        store=store,
-        tokens=Tokens(engine),
-        rate=parse_rate(rate),
-        blocked_reason=lambda: blocked,
-    )
-    serve(make_app(collector), "127.0.0.1", port, ready=_print)
+    with opened(database) as engine:
+        store = Store(engine)
+        store.claim(release)
+        collector = Collector(
+            release=release,
+            store=store,
+            tokens=Tokens(engine),
+            rate=parse_rate(rate),
+            blocked_reason=lambda: blocked,
+        )
+        serve(make_app(collector), "127.0.0.1", port, ready=_print)
 
 
 def _print(url: str) -> None:

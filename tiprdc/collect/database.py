@@ -7,6 +7,8 @@ default. No column holds a time, an address or the token of a sender.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +71,9 @@ _HINT = "e.g. sqlite:///features.db, or postgresql://user@host/database"
 _BUSY_SECONDS = 30
 
 
-def open_database(address: str) -> Engine:
-    """An engine for a database; its tables are made if there are none.
+@contextmanager
+def opened(address: str) -> Iterator[Engine]:
+    """An engine for a database while the block runs; its tables are made if there are none.
 
     Args:
         address: `sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`.
@@ -93,7 +96,10 @@ def open_database(address: str) -> Engine:
     except (SQLAlchemyError, OSError) as error:
         given = f"{_shown(url)} cannot be opened ({type(error).__name__})"
         raise ConfigError("--database", given, hint=_HINT) from None
-    return engine
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def writer(engine: Engine) -> Engine:

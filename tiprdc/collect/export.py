@@ -29,7 +29,7 @@ def export(engine: Engine, output: Path) -> tuple[int, int]:
     A record that a contributor sent twice is written once.
 
     Args:
-        engine: Of `open_database`.
+        engine: Of `opened`.
         output: `.npz` or `.parquet`; it appears complete, or stays as it was.
 
     Returns:

@@ -17,8 +17,9 @@ import msgspec
 from tiprdc.errors import ConfigError, DataError, ReleaseError, TiprdcError
 from tiprdc.formats.feature_batch import AcceptedRelease, accepted_release
 from tiprdc.formats.release_statement import Release
-from tiprdc.registry.git import Git, clone
+from tiprdc.registry.git import Git
 from tiprdc.registry.pull import absolute, open_release, verify
+from tiprdc.registry.remote import Remote
 from tiprdc.registry.signing import TrustedKey
 from tiprdc.registry.tags import read_registry
 
@@ -102,24 +103,30 @@ def open_source(
         DataError: Features of this release are too large for a batch.
         ReleaseError: A file, a tag or a signature is wrong.
     """
-    git = clone(absolute(repo), work / "registry") if repo else None
-    if Path(source).is_dir():
-        release = verify(Path(source), trusted).release
-    else:
-        release = _registered(source, git, trusted)
-    watch = RegistryWatch(git, release.artifact, release.version) if git else None
-    return _accepted(release), watch
+    registry = Remote(absolute(repo), work) if repo else None
+    if not Path(source).is_dir():
+        return _registered(source, registry, trusted)
+    release = verify(Path(source), trusted).release
+    if registry is None:
+        return _accepted(release), None
+    git = registry.tags(release.artifact)
+    return _accepted(release), RegistryWatch(git, release.artifact, release.version)
 
 
-def _registered(source: str, git: Git | None, trusted: Sequence[TrustedKey] | None) -> Release:
+def _registered(
+    source: str, registry: Remote | None, trusted: Sequence[TrustedKey] | None
+) -> tuple[AcceptedRelease, RegistryWatch]:
     match = _NAME.fullmatch(source)
     if not match:
         raise ConfigError("RELEASE", "no such folder, and no NAME@VERSION", _EXPECTED)
-    if git is None:
+    if registry is None:
         hint = "add --repo with the folder or URL of the registry"
         raise ConfigError("--repo", "not given, but RELEASE is a name", hint=hint)
-    registry = read_registry(git, match["artifact"])
-    return open_release(registry, registry.version(match["version"]), trusted).release
+    artifact, version = match.groups()
+    git = registry.tags(artifact)
+    versions = read_registry(git, artifact)
+    release = open_release(versions, versions.version(version), trusted).release
+    return _accepted(release), RegistryWatch(git, artifact, version)
 
 
 def _accepted(release: Release) -> AcceptedRelease:

@@ -34,7 +34,7 @@ class Store:
     """Batches in a database.
 
     Args:
-        engine: Of `open_database`.
+        engine: Of `opened`.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -133,4 +133,5 @@ def _insert_once(connection: Connection, table: Table, **row: object) -> bool:
     """Insert a row unless there is one of its key; returns whether it was inserted."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement: Any = dialect.insert(table).values(**row).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    # Not its rowcount, which drivers do not keep for an INSERT.
+    return connection.scalar(statement.returning(*table.primary_key)) is not None

@@ -26,7 +26,7 @@ class Tokens:
     """The tokens in a database.
 
     Args:
-        engine: Of `open_database`.
+        engine: Of `opened`.
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import Engine
 
 from benchmarks.collector.batches import encode
 from benchmarks.collector.server import running
-from tiprdc.collect.database import open_database
+from tiprdc.collect.database import opened
+from tiprdc.collect.store import Store
 from tiprdc.collect.tokens import Tokens
 from tiprdc.formats.feature_batch import batch_id
 
@@ -25,8 +29,16 @@ class Served:
 
     url: str
     token: str
-    database: str
+    engine: Engine
     log: Path
+
+    @property
+    def store(self) -> Store:
+        return Store(self.engine)
+
+    def stored(self) -> int:
+        """Number of batches in the database."""
+        return self.store.counts()[0]
 
     def request(
         self, method: str, path: str, body: bytes | None = None, **headers: str
@@ -52,14 +64,18 @@ class Served:
             return str(answer.read().decode())
 
 
-def start(folder: Path, *options: str) -> Iterator[Served]:
-    database, log = f"sqlite:///{folder / 'features.db'}", folder / "stderr"
-    token = Tokens(open_database(database)).issue("a phone")
-    with running(database, log, *options) as url:
-        yield Served(url, token, database, log)
+@contextmanager
+def serving(database: str, log: Path, *options: str) -> Iterator[Served]:
+    """Run a collector with one token."""
+    with opened(database) as engine:
+        token = Tokens(engine).issue(secrets.token_hex(8))
+        with running(database, log, *options) as url:
+            yield Served(url, token, engine, log)
 
 
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One collector for all tests of a file."""
-    yield from start(tmp_path_factory.mktemp("collector"))
+    folder = tmp_path_factory.mktemp("collector")
+    with serving(f"sqlite:///{folder / 'features.db'}", folder / "stderr") as served:
+        yield served

@@ -6,6 +6,7 @@ import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +15,29 @@ from msgspec import structs
 
 from benchmarks.collector.batches import BAD, BAD_BYTES, changed, document, encode
 from benchmarks.collector.server import RELEASE
-from tests.tiprdc.collect.conftest import Served, start
+from tests.tiprdc.collect.conftest import Served, serving
 from tiprdc.collect.batch_check import check_batch
-from tiprdc.collect.database import open_database
 from tiprdc.collect.refusals import Refused
-from tiprdc.collect.store import Store
 from tiprdc.formats.feature_batch import batch_id, public_name
 
 
-def stored(collector: Served) -> int:
-    return Store(open_database(collector.database)).counts()[0]
-
-
 def test_same_batch_is_stored_once(collector: Served) -> None:
-    before, batch = stored(collector), document()
+    before, batch = collector.stored(), document()
     first, second = collector.put(batch), collector.put(batch)
     assert (first[0], second[0]) == (201, 200)
     assert first[1] == second[1] == {"batch": batch_id(encode(batch)), "records": 8}
-    assert stored(collector) == before + 1
+    assert collector.stored() == before + 1
 
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_batch_is_refused(collector: Served, kind: str) -> None:
     status, change = BAD[kind]
-    before = stored(collector)
+    before = collector.stored()
     answer = collector.put(change(document()))
     assert answer[0] == status, answer
     assert set(answer[1]) == {"detail"}
     assert "Alice" not in answer[1]["detail"]
-    assert stored(collector) == before
+    assert collector.stored() == before
 
 
 @pytest.mark.parametrize("kind", BAD_BYTES)
@@ -98,12 +93,12 @@ def test_other_types_are_refused(collector: Served, headers: dict[str, str]) -> 
 def test_contributor_deletes_its_features_for_good(collector: Served) -> None:
     other = document()
     assert collector.put(other)[0] == 201
-    before, contributor = stored(collector), "5e" * 32
+    before, contributor = collector.stored(), "5e" * 32
     batches = [document(contributor=contributor) for _ in range(3)]
     assert [collector.put(batch)[0] for batch in batches] == [201] * 3
     body = encode({"contributor": contributor})
     assert collector.request("POST", "/v1/deletions", body)[:2] == (200, {"batches": 3})
-    assert stored(collector) == before
+    assert collector.stored() == before
     # What was under way, and what comes later.
     assert collector.put(batches[0])[0] == 410
     assert collector.put(document(contributor=contributor))[0] == 410
@@ -114,16 +109,16 @@ def test_contributor_deletes_its_features_for_good(collector: Served) -> None:
 def test_public_name_deletes_nothing(collector: Served) -> None:
     contributor = "6f" * 32
     assert collector.put(document(contributor=contributor))[0] == 201
-    before = stored(collector)
+    before = collector.stored()
     body = encode({"contributor": public_name(contributor)})
     assert collector.request("POST", "/v1/deletions", body)[:2] == (200, {"batches": 0})
-    assert stored(collector) == before
+    assert collector.stored() == before
 
 
 def test_deleted_features_are_in_no_file(collector: Served) -> None:
     batch = document(contributor="7a" * 32, seed=5)
     ids = bytes.fromhex("".join(batch["ids"]))
-    folder = Path(collector.database.removeprefix("sqlite:///")).parent
+    folder = collector.log.parent
 
     def files_hold() -> bool:
         return any(ids[:64] in file.read_bytes() for file in folder.glob("features.db*"))
@@ -137,18 +132,16 @@ def test_deleted_features_are_in_no_file(collector: Served) -> None:
 def test_database_has_no_trace_of_the_sender(collector: Served) -> None:
     batch = document(contributor="8b" * 32)
     assert collector.put(batch, X_Forwarded_For="203.0.113.7")[0] == 201
-    path = collector.database.removeprefix("sqlite:///")
-    with sqlite3.connect(path) as db:
-        dump = "\n".join(db.iterdump())
-    db.close()
+    path = collector.log.parent / "features.db"
     columns = {
         "tokens": ["id", "name", "sha256"],
         "batches": ["id", "contributor", "ids", "features", "codes"],
         "contributors": ["name", "deleted"],
     }
-    for table, names in columns.items():
-        found = [row[1] for row in sqlite3.connect(path).execute(f"PRAGMA table_info({table})")]
-        assert found == names
+    with closing(sqlite3.connect(path)) as db:
+        dump = "\n".join(db.iterdump())
+        for table, names in columns.items():
+            assert [row[1] for row in db.execute(f"PRAGMA table_info({table})")] == names
     for text in ("127.0.0.1", "203.0.113.7", collector.token.split(".")[1], "8b" * 32):
         assert text not in dump
     assert public_name("8b" * 32) in dump
@@ -202,7 +195,8 @@ def test_codes_are_checked(
 
 
 def test_too_many_requests_of_one_token_wait(tmp_path: Path) -> None:
-    for limited in start(tmp_path, "--rate", "2/minute", "--blocked", ""):
+    database = f"sqlite:///{tmp_path / 'f.db'}"
+    with serving(database, tmp_path / "stderr", "--rate", "2/minute") as limited:
         assert [limited.put(document())[0] for _ in range(3)] == [201, 201, 429]
         status, _, headers = limited.put(document())
         assert (status, 1 <= int(headers["retry-after"]) <= 60) == (429, True)
@@ -210,9 +204,10 @@ def test_too_many_requests_of_one_token_wait(tmp_path: Path) -> None:
 
 
 def test_deprecated_version_is_refused_with_the_reason_but_deletes(tmp_path: Path) -> None:
-    for blocked in start(tmp_path, "--blocked", "was deprecated: it leaks"):
+    database, reason = f"sqlite:///{tmp_path / 'f.db'}", "was deprecated: it leaks"
+    with serving(database, tmp_path / "stderr", "--blocked", reason) as blocked:
         status, answer, _ = blocked.put(document())
         assert (status, answer["detail"]) == (403, "extractor@v1.0.0 was deprecated: it leaks")
-        assert stored(blocked) == 0
+        assert blocked.stored() == 0
         body = encode({"contributor": "ab" * 32})
         assert blocked.request("POST", "/v1/deletions", body)[0] == 200

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec import structs
+from sqlalchemy.engine import Engine
 
 from benchmarks.collector.server import FEATURES, RELEASE, running
-from tiprdc.collect.database import open_database
+from tiprdc.collect.database import opened
 from tiprdc.collect.export import export
 from tiprdc.collect.store import Store
 from tiprdc.collect.tokens import Tokens
@@ -28,8 +29,8 @@ DIGEST = RELEASE.model_sha256
 class Device:
     """Its state, a token, and the database of the collector that it sends to."""
 
-    def __init__(self, url: str, database: str, folder: Path) -> None:
-        self.engine, self.folder = open_database(database), folder
+    def __init__(self, url: str, engine: Engine, folder: Path) -> None:
+        self.engine, self.folder = engine, folder
         self.client = HttpClient(url, Tokens(self.engine).issue(folder.name), wait=_no_wait)
         self.outbox = Outbox(folder)
 
@@ -54,15 +55,15 @@ def _no_wait(seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Engine]]:
     folder = tmp_path_factory.mktemp("collector")
     database = f"sqlite:///{folder / 'features.db'}"
-    with running(database, folder / "stderr") as url:
-        yield url, database
+    with opened(database) as engine, running(database, folder / "stderr") as url:
+        yield url, engine
 
 
 @pytest.fixture
-def device(collector: tuple[str, str], tmp_path: Path) -> Iterator[Device]:
+def device(collector: tuple[str, Engine], tmp_path: Path) -> Iterator[Device]:
     sender = Device(*collector, tmp_path)
     with sender.outbox:
         yield sender
@@ -101,7 +102,7 @@ def test_kill_after_the_answer_stores_nothing_twice(device: Device) -> None:
     assert len(device.collected()) == 1
 
 
-def test_unknown_token_keeps_the_batches(device: Device, collector: tuple[str, str]) -> None:
+def test_unknown_token_keeps_the_batches(device: Device, collector: tuple[str, Engine]) -> None:
     queue(device.outbox, device.features("a"), RELEASE)
     result = send(device.outbox, HttpClient(collector[0], "0123456789abcdef.x", wait=_no_wait))
     assert result.refusal
@@ -164,8 +165,9 @@ def test_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_database_of_another_version_is_refused(tmp_path: Path) -> None:
-    store = Store(open_database(f"sqlite:///{tmp_path / 'f.db'}"))
-    store.claim(RELEASE)
-    store.claim(RELEASE)
-    with pytest.raises(ConfigError, match=r"extractor@v1\.0\.0, not for extractor@v2\.0\.0"):
-        store.claim(structs.replace(RELEASE, version="v2.0.0"))
+    another = structs.replace(RELEASE, version="v2.0.0")
+    with opened(f"sqlite:///{tmp_path / 'f.db'}") as engine:
+        Store(engine).claim(RELEASE)
+        Store(engine).claim(RELEASE)
+        with pytest.raises(ConfigError, match=r"extractor@v1\.0\.0, not for extractor@v2\.0\.0"):
+            Store(engine).claim(another)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +73,7 @@ def serve(
 ) -> None:
     """Serve a collector until it is stopped; the default, so that its name can be left out."""
     from tiprdc.collect.app import Collector, make_app
-    from tiprdc.collect.database import open_database
+    from tiprdc.collect.database import opened
     from tiprdc.collect.rates import parse_rate
     from tiprdc.collect.release_source import keep_fresh, open_source
     from tiprdc.collect.server import serve as serve_app
@@ -84,30 +85,25 @@ def serve(
     limit, stop = parse_rate(rate), threading.Event()
     with tempfile.TemporaryDirectory(prefix="tiprdc-collect-") as work:
         accepted, watch = open_source(release, repo, trusted, Path(work))
-        engine = open_database(database)
-        store = Store(engine)
-        store.claim(accepted)
-        collector = Collector(
-            release=accepted,
-            store=store,
-            tokens=Tokens(engine),
-            rate=limit,
-            blocked_reason=watch.blocked_reason if watch else str,
-        )
-        if watch:
-            keep_fresh(watch, refresh, collector.metrics.registry_errors.inc, stop)
-        else:
-            _note("Without --repo a deprecation of this version is not noticed.")
-
-        def ready(url: str) -> None:
-            _note(f"Taking features of {accepted.name} at {url}")
-
-        try:
-            serve_app(
-                make_app(collector), host, port, certificate=tls_cert, key=tls_key, ready=ready
+        with opened(database) as engine:
+            store = Store(engine)
+            store.claim(accepted)
+            collector = Collector(
+                release=accepted,
+                store=store,
+                tokens=Tokens(engine),
+                rate=limit,
+                blocked_reason=watch.blocked_reason if watch else str,
             )
-        finally:
-            stop.set()
+            if watch:
+                keep_fresh(watch, refresh, collector.metrics.registry_errors.inc, stop)
+            else:
+                _note("Without --repo a deprecation of this version is not noticed.")
+            served, ready = make_app(collector), partial(_announce, accepted.name)
+            try:
+                serve_app(served, host, port, certificate=tls_cert, key=tls_key, ready=ready)
+            finally:
+                stop.set()
 
 
 @app.command(cls=Command)
@@ -117,15 +113,15 @@ def token(
     revoke: Annotated[bool, typer.Option("--revoke", help="Refuse it from now on.")] = False,
 ) -> None:
     """Issue a token on standard output; the database keeps its hash alone."""
-    from tiprdc.collect.database import open_database
+    from tiprdc.collect.database import opened
     from tiprdc.collect.tokens import Tokens
 
-    tokens = Tokens(open_database(database))
-    if revoke:
-        tokens.revoke(name)
-        _note(f"The token {name!r} is refused from now on.")
-        return
-    typer.echo(tokens.issue(name))
+    with opened(database) as engine:
+        if revoke:
+            Tokens(engine).revoke(name)
+            _note(f"The token {name!r} is refused from now on.")
+            return
+        typer.echo(Tokens(engine).issue(name))
     _note("It is shown this once. Put it into a file that the device's user alone can read.")
 
 
@@ -138,10 +134,11 @@ def export(
 
     A record is named CONTRIBUTOR/ID. Of a version with codes the file has the codes too.
     """
-    from tiprdc.collect.database import open_database
+    from tiprdc.collect.database import opened
     from tiprdc.collect.export import export as write
 
-    records, contributors = write(open_database(database), output)
+    with opened(database) as engine:
+        records, contributors = write(engine, output)
     counted = f"{numbers.count(records)} records of {numbers.count(contributors)} contributors"
     terminal.say(terminal.console(), Text(sanitize(f"{counted}: {output}")))
 
@@ -157,13 +154,18 @@ def delete(
 
     Devices do the same with `tiprdc forget`. Exports and backups made before are yours to delete.
     """
-    from tiprdc.collect.database import open_database
+    from tiprdc.collect.database import opened
     from tiprdc.collect.store import Store
 
     if len(contributor) != 64 or set(contributor) - set("0123456789abcdef"):
         raise ConfigError("CONTRIBUTOR", "not a contributor's name", "64 hex digits")
-    batches = Store(open_database(database)).delete(contributor)
+    with opened(database) as engine:
+        batches = Store(engine).delete(contributor)
     _note(f"Batches deleted: {numbers.count(batches)}")
+
+
+def _announce(name: str, url: str) -> None:
+    _note(f"Taking features of {name} at {url}")
 
 
 def _note(text: str) -> None:
