@@ -31,11 +31,11 @@ from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.observability.train_events import EventReceiver, EventSender, Run
 from pipelines.observability.train_metrics import StepMetrics
 from pipelines.training.checkpoints import checkpoint_writer
+from pipelines.training.cross_fitting import predictions_of, with_predictions
 from pipelines.training.record_server import RemoteRecords
 from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
 from pipelines.training.workers import scaling, worker_context, worker_env
-from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
 from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_directory
@@ -248,7 +248,7 @@ def code_digest(*more: str, project: Path = PROJECT) -> str:
 
 def _fit(settings: dict[str, Any], cluster: ClusterConfig, storage: Storage) -> ray.train.Result:
     """One run; starts again if Ray's controller gave up because storage was full or gone."""
-    retries = cluster.retries
+    settings, retries = with_predictions(settings, storage, cluster), cluster.retries
     while True:
         try:
             return _attempt(settings, cluster, storage)
@@ -293,7 +293,7 @@ def _train_worker(settings: dict[str, Any]) -> None:
         seed=settings["seed"],
         head=HeadConfig(**settings["head"]),
         worker=worker_context(),
-        cross_fit=cross_fit,
+        predictions=predictions_of(settings),
         resuming=last is not None,
     )
     if last is not None:

@@ -68,6 +68,18 @@ class Storage:
             content: bytes = stream.read()
         return content
 
+    def write(self, run: str, name: str, content: bytes) -> None:
+        """Write a file into the run's folder, which is made; it appears complete or not at all.
+
+        Raises:
+            OSError: Storage is full or does not answer.
+        """
+        path = f"{self._path(run)}/{name}"
+        self._files.create_dir(self._path(run))
+        with self._files.open_output_stream(f"{path}.partial") as stream:
+            stream.write(content)
+        self._files.move(f"{path}.partial", path)
+
     def forget(self, run: str) -> None:
         """Delete the run; a failure is ignored."""
         try:

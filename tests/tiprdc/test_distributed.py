@@ -28,7 +28,7 @@ from tiprdc.training import head_phase
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.head_training import HeadLosses
 from tiprdc.training.objective_config import ObjectiveConfig
-from tiprdc.training.out_of_fold import out_of_fold_targets
+from tiprdc.training.out_of_fold import out_of_fold_targets, predict_out_of_fold
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
 from tiprdc.training.worker import WorkerContext
@@ -115,7 +115,10 @@ def _train(case: str, folder: Path, worker: WorkerContext) -> Result:
         records, schema = _upscale(records, schema)
     trainer = _trainer(case, schema, worker)
     if trainer.game.config.cross_fit:
-        trainer._targets = out_of_fold_targets(trainer.game, records, cross_fit, seed=3)
+        predictions = predict_out_of_fold(
+            records, trainer.game.spec, trainer.game.private, cross_fit, seed=3
+        )
+        trainer._targets = out_of_fold_targets(trainer.game, predictions)
     trainer._seed_epoch()
     trainer.game.train()
     trainer._pressure = 1.0

@@ -34,7 +34,13 @@ from tiprdc.training.leace_fit import fit_leace
 from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.optimiser import build_optimiser, set_rates
-from tiprdc.training.out_of_fold import CrossFit, no_cross_fit, out_of_fold_targets
+from tiprdc.training.out_of_fold import (
+    CrossFit,
+    Predictions,
+    no_cross_fit,
+    out_of_fold_targets,
+    predict_out_of_fold,
+)
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trunk_features import trunk_features
 from tiprdc.training.worker import SINGLE_WORKER, WorkerContext
@@ -76,6 +82,7 @@ class Trainer:
         worker: Which worker this is.
         network_factory: Builds the networks.
         cross_fit: Called once if the objective has `cross_fit`, as `attacks.cross_fitting` does.
+        predictions: What it would give, where that is known already.
         resuming: Whether a checkpoint is loaded next, so that pretrained weights are not needed.
     """
 
@@ -92,13 +99,14 @@ class Trainer:
         worker: WorkerContext = SINGLE_WORKER,
         network_factory: NetworkFactory = build_networks,
         cross_fit: CrossFit = no_cross_fit,
+        predictions: Predictions | None = None,
         resuming: bool = False,
     ) -> None:
         torch.manual_seed(seed)
         self.schedule, self.seed, self.worker = schedule, seed, worker
         self.epoch, self.history = 0, list[dict[str, float]]()
         self._pressure = 0.0
-        self._cross_fit = cross_fit
+        self._cross_fit, self._predictions = cross_fit, predictions
         self._targets: Tensor | None = None
         if resuming:
             extractor_config = extractor_config.without_pretrained()
@@ -238,7 +246,10 @@ class Trainer:
 
     def _begin_epoch(self, records: RecordBatches) -> None:
         if self.game.config.cross_fit and self._targets is None:
-            self._targets = out_of_fold_targets(self.game, records, self._cross_fit, self.seed)
+            predictions = self._predictions or predict_out_of_fold(
+                records, self.game.spec, self.game.private, self._cross_fit, self.seed
+            )
+            self._targets = out_of_fold_targets(self.game, predictions)
         if self.epoch == 0:
             fit_components(self.game, records, self.seed)
         self._seed_epoch()

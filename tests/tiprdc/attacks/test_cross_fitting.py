@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
 from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.out_of_fold import no_cross_fit, predict_out_of_fold
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
 
@@ -100,6 +102,43 @@ def test_training_on_predictions_resumes_bit_for_bit(tmp_path: Path, modality: s
     again.train_epoch(records)
     for name, tensor in whole.game.state_dict().items():
         assert torch.equal(tensor, again.game.state_dict()[name]), name
+
+
+class Streamed:
+    """Records that come in batches: nobody may ask for all of them at once."""
+
+    def __init__(self, records: Records) -> None:
+        self.records, self.most = records, 0
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def batches(self, rows: Iterable[NDArray[np.intp]]) -> Iterator[Records]:
+        for batch in rows:
+            self.most = max(self.most, len(batch))
+            yield self.records.take(batch)
+
+
+def test_known_predictions_train_alike_without_all_records_at_once(tmp_path: Path) -> None:
+    schema = make_shards(tmp_path / "shards", "table")
+    records = read_split(tmp_path / "shards", schema, "extractor-train")
+    spec, private = InputSpec.of(schema), {"secret": 2}
+    predictions = predict_out_of_fold(records, spec, private, cross_fit, seed=0)
+    states = []
+    for known in (None, predictions):
+        trainer = Trainer(
+            ObjectiveConfig(cross_fit=True, memory=32),
+            ExtractorConfig(width=8, features=4),
+            ScheduleConfig(epochs=2, batch=16, warm_up=0.0),
+            spec, private, seed=0, predictions=known,
+            cross_fit=no_cross_fit if known else cross_fit,
+        )  # fmt: skip
+        streamed = Streamed(records)
+        trainer.train_epoch(streamed)
+        assert (streamed.most == len(records)) == (known is None)
+        states.append(trainer.game.state_dict())
+    for name, tensor in states[0].items():
+        assert torch.equal(tensor, states[1][name]), name
 
 
 def test_trainer_without_a_cross_fit_function_is_refused(tmp_path: Path) -> None:
