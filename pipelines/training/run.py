@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import ray
 import ray.train
 import ray.train.torch
@@ -47,11 +46,10 @@ from tiprdc.training import checkpoint
 from tiprdc.training.batches import RecordBatches
 from tiprdc.training.codebook_fit import check_codes
 from tiprdc.training.config import ROLES, Role, TrainConfig
-from tiprdc.training.diagnostics import CLUB, diagnose
+from tiprdc.training.curves import write_curves
+from tiprdc.training.diagnostics import diagnose
 from tiprdc.training.feasibility import assess, infeasible
 from tiprdc.training.head_config import HeadConfig
-from tiprdc.training.head_training import HeadLosses
-from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
@@ -142,7 +140,8 @@ def _train(
             progress.follow(receiver, fits.values())
             for role, fit in fits.items():
                 _save_checkpoint(fit.result(), out / role)
-        _write_curves(out, curves, roles)
+        for role in roles:
+            write_curves(out / role, role, curves)
         for name in names:
             storage.forget(name)
 
@@ -328,17 +327,3 @@ def _save_checkpoint(result: ray.train.Result, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with atomic_directory(folder, replace=True, allow_links=True) as new:
         result.checkpoint.to_directory(str(new))
-
-
-def _write_curves(out: Path, curves: Path, roles: Sequence[Role]) -> None:
-    curves.mkdir(parents=True, exist_ok=True)
-    for role in roles:
-        table = pd.DataFrame(checkpoint.history(out / role)).assign(run=role)
-        table = table[["run", "epoch", *_losses(table.columns)]]
-        table.to_csv(curves / f"{role}.csv", index=False, float_format="%.6g")
-
-
-def _losses(names: Iterable[str]) -> list[str]:
-    """Columns of the curves; speeds are in the event log."""
-    of_steps = {*Losses._fields, *HeadLosses._fields, "seconds"}
-    return [n for n in names if n in of_steps or n.startswith(CLUB)]

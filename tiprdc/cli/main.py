@@ -19,6 +19,7 @@ from tiprdc.cli.commands.forget import forget
 from tiprdc.cli.commands.inspect import inspect
 from tiprdc.cli.commands.keygen import keygen
 from tiprdc.cli.commands.lineage import lineage
+from tiprdc.cli.commands.protect import protect
 from tiprdc.cli.commands.pull import pull
 from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.commands.verify import verify
@@ -49,6 +50,8 @@ Run it:    tiprdc extract release images/ -o features.npz
 
 Take features from devices:   tiprdc collect release --database sqlite:///features.db
 
+Make one of vectors:   tiprdc protect people.parquet --private gender -o release
+
 Attack any model:   tiprdc audit model.onnx --data people.csv --private gender
 
 Check this machine:   tiprdc doctor
@@ -56,7 +59,9 @@ Check this machine:   tiprdc doctor
 
 _commands = application(help=_HELP, no_args_is_help=True)
 
-_COMMANDS = (audit, doctor, extract, forget, inspect, keygen, lineage, pull, self_test, verify)
+_COMMANDS = (
+    audit, doctor, extract, forget, inspect, keygen, lineage, protect, pull, self_test, verify,
+)  # fmt: skip
 
 for _command in _COMMANDS:
     _name = _command.__name__.replace("_", "-")

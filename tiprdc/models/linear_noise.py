@@ -198,7 +198,8 @@ class _TokenWeights:
 
 def _components(numbers: Rows, width: int, seed: int) -> NDArray[np.float32]:
     """Principal axes of the rows `[D, P]`, the strongest first; P is at most width and rank."""
-    most = min(width, min(numbers.shape) - 1)
+    directions = numbers.shape[1] - (1 if sparse.issparse(numbers) else 0)
+    most = min(width, directions, numbers.shape[0] - 1)
     sample = np.random.default_rng(seed).permutation(numbers.shape[0])[:MAX_FITTED]
     chosen = numbers[np.sort(sample)]
     most = max(1, min(most, len(sample) - 1))

@@ -66,6 +66,13 @@ def expand_vectors(
     return table, names
 
 
+def holds_vectors(values: pd.Series[Any]) -> bool:
+    """Whether a column holds vectors, or paths of them."""
+    if is_text(values):
+        return are_vector_files(values.dropna())
+    return is_list_of_numbers(values)
+
+
 def is_list_of_numbers(values: pd.Series[Any]) -> bool:
     """Whether a column of Parquet holds lists of numbers."""
     if is_text(values):

@@ -1,0 +1,181 @@
+"""`tiprdc protect`: from vectors of people to an audited release that hides an attribute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from tiprdc.cli import dialect_options, terminal
+from tiprdc.cli.commands.inspect import show_audit, summary
+from tiprdc.cli.output_folder import check_output
+from tiprdc.cli.progress import Progress
+from tiprdc.errors import check_range
+from tiprdc.formats.audit_report import EXIT_CODE
+from tiprdc.formats.manifest import MODEL
+
+
+def protect(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VECTORS",
+            help="Vectors of people with their attributes, one row a record: a list column of"
+            " Parquet, or a CSV with a column of paths of .npy files.",
+        ),
+    ],
+    private: Annotated[
+        list[str], typer.Option(metavar="COLUMN", help="Attribute to hide; repeatable.")
+    ],
+    utility: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--utility",
+            "--task",
+            metavar="COLUMN",
+            help="Task that the features should still solve, to measure what is kept; repeatable."
+            " Training does not use it.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder of the release: the only one to share.")
+    ] = Path("release"),
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of records, checkpoints and the report, which must not be shared. The same"
+            " command given again goes on from it. Default: the folder of --out with -private"
+            " behind its name."
+        ),
+    ] = None,
+    x: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="Input column; repeatable. Default: the only column of vectors."
+        ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that identifies the person of a record. Default: each record is a person.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column with train, val and test. Default: people are divided at random.",
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of the .npy files. Default: that of the table.")
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="Gaussian noise on the features, in their standard deviations: more hides more and"
+            " keeps less. Default: 0.4."
+        ),
+    ] = None,
+    weight: Annotated[
+        float | None,
+        typer.Option(
+            help="Price of what adversaries know in training: more hides more and keeps less."
+            " Default: 4."
+        ),
+    ] = None,
+    features: Annotated[
+        int | None,
+        typer.Option(help="Numbers that are sent. Default: as many as the vector's, up to 128."),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file with the pass criteria: margin, against, confidence, min_people"
+            " (docs/audit.md)."
+        ),
+    ] = None,
+    encoding: dialect_options.Encoding = "utf-8",
+    delimiter: dialect_options.Delimiter = None,
+    decimal: dialect_options.Decimal = ".",
+    quotes: dialect_options.Quotes = "auto",
+    seed: Annotated[
+        int, typer.Option(help="Seed that divides people and starts the training.")
+    ] = 0,
+    seconds: Annotated[
+        int,
+        typer.Option(help="Time limit of the audit in seconds; unfinished attacks count as failed"),
+    ] = 3600,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an earlier release in the folder of --out.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Make features that hide an attribute, and audit them.
+
+    Writes a release: one ONNX file from vectors to protected features, its manifest and its audit.
+    Exit code 0: PASS, 1: FAIL, 2: inconclusive, or it could not run.
+    """
+    from tiprdc.audit.foreign.request import AuditRequest
+    from tiprdc.audit.policy import PolicyConfig, read_policy
+
+    check_range("--seed", seed, 0, 2**31 - 1)
+    check_range("--seconds", seconds, 10, 1_000_000)
+    criteria = read_policy(policy) if policy else PolicyConfig()
+    records = AuditRequest(
+        models=(), data=source, root=root, private=tuple(private), utility=tuple(utility or ()),
+        x=tuple(x or ()), person=person, split=split, seed=seed,
+        dialect=dialect_options.make_dialect(encoding, delimiter, decimal, quotes),
+    )  # fmt: skip
+    check_output(out, MODEL, replace=replace)
+    console = terminal.console()
+    with Progress() as progress:
+        from tiprdc.audit.config import AuditConfig
+        from tiprdc.protect.run import REPORT, ProtectRequest
+        from tiprdc.protect.run import protect as run
+
+        request = ProtectRequest(
+            records=records,
+            changes=_changes(noise, weight, features, seed),
+            audit=AuditConfig(policy=criteria, sample_seed=seed),
+            out=out,
+            private=work or out.with_name(f"{out.name}-private"),
+            timeout=seconds,
+        )
+        report = run(request, progress, lambda line: _say_beside(progress, line))
+    page = request.private / REPORT / "index.html"
+    if as_json:
+        terminal.print_json({**summary(report), "release": str(out), "page": str(page)})
+    else:
+        show_audit(console, report)
+        terminal.say(console, Text.assemble("Release: ", (str(out), "bold")))
+        terminal.say(console, Text.assemble("Report: ", (str(page), "bold")))
+        terminal.say(
+            console,
+            Text(
+                f"{request.private} holds records of people: share nothing of it, and delete it"
+                " when you are done.",
+                style="dim",
+            ),
+        )
+    raise typer.Exit(EXIT_CODE[report.verdict])
+
+
+def _changes(
+    noise: float | None, weight: float | None, features: int | None, seed: int
+) -> dict[str, Any]:
+    """Settings of `train` that the options state."""
+    extractor = {"release_noise": noise, "features": features}
+    head = {"weight": weight}
+    stated = {
+        section: {name: value for name, value in values.items() if value is not None}
+        for section, values in (("extractor", extractor), ("head", head))
+    }
+    return {**stated, "seed": seed}
+
+
+def _say_beside(progress: Progress, line: str) -> None:
+    progress.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""From anybody's vectors or encoder to an audited release, in one process."""

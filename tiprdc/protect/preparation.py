@@ -1,0 +1,84 @@
+"""Divides the people of a request and writes their records as shards, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tiprdc.audit.foreign.request import SECTION, AuditRequest, option_names_in_errors
+from tiprdc.datasets.manifest.config import ManifestConfig
+from tiprdc.datasets.manifest.vectors import holds_vectors
+from tiprdc.datasets.prepare_config import PrepareConfig
+from tiprdc.datasets.schema import Schema
+from tiprdc.datasets.shard_plan import Plan, encode, make_plan
+from tiprdc.datasets.shard_writing import Encoded, write_shards
+from tiprdc.datasets.tables.files import read_source
+from tiprdc.datasets.tables.names import list_names
+from tiprdc.errors import ConfigError
+from tiprdc.formats.atomic import atomic_directory
+
+
+def vectors_config(request: AuditRequest) -> ManifestConfig:
+    """Settings of the manifest reader for vectors.
+
+    Raises:
+        ConfigError: No input column is named, and not exactly one holds vectors.
+        DataError: The file cannot be read.
+    """
+    return ManifestConfig(
+        path=str(request.data), root=str(request.root or request.data.parent), modality="table",
+        x=request.x or (_column_of_vectors(request),), private=request.private,
+        utility=request.utility, person=request.person, split=request.split,
+        encoding=request.dialect.encoding, delimiter=request.dialect.delimiter,
+        decimal=request.dialect.decimal, quotes=request.dialect.quotes,
+    )  # fmt: skip
+
+
+def prepare(
+    config: PrepareConfig,
+    out: Path,
+    progress: Callable[[float], None],
+    say: Callable[[str], None],
+) -> Schema:
+    """Write the shards, all or nothing.
+
+    Args:
+        config: Which records, and how people are divided.
+        out: Folder for the shards.
+        progress: Called with the share that is done.
+        say: Called with each line for the user.
+
+    Raises:
+        ConfigError, DataError: The data do not fit the request.
+    """
+    with option_names_in_errors():
+        plan = make_plan(config)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_directory(out, replace=True) as folder:
+            return write_shards(config, plan, _encoded(plan, progress), folder, say)
+
+
+def _encoded(plan: Plan, progress: Callable[[float], None]) -> Iterator[tuple[str, Encoded]]:
+    for number, (file, start, stop) in enumerate(plan.shards, 1):
+        yield file, encode(plan, start, stop)
+        progress(number / len(plan.shards))
+
+
+def _column_of_vectors(request: AuditRequest) -> str:
+    with option_names_in_errors():
+        table = read_source(request.data, f"{SECTION}.path", request.dialect, f"{SECTION}.").table
+    used = {*request.private, *request.utility, request.person, request.split}
+    free = [str(name) for name in table.columns if name not in used]
+    vectors = [name for name in free if holds_vectors(table[name])]
+    if len(vectors) == 1:
+        return vectors[0]
+    if vectors:
+        raise ConfigError(
+            "--x", f"not given, and {list_names(vectors, 5)} hold vectors", "the column to protect",
+            f"add --x {vectors[0]}",
+        )  # fmt: skip
+    raise ConfigError(
+        "--x", f"not given, and no column of {request.data.name} holds vectors",
+        "a list column of Parquet, or a column of paths that end in .npy",
+        "for pictures give an encoder too: tiprdc protect encoder.onnx --data people.csv",
+    )  # fmt: skip
