@@ -69,6 +69,8 @@ BATCHES = Table(
 
 _HINT = "e.g. sqlite:///features.db, or postgresql://user@host/database"
 _BUSY_SECONDS = 30
+_CONNECTIONS = 40
+"""As many as Starlette has threads, so that none waits for a connection."""
 
 
 @contextmanager
@@ -85,7 +87,9 @@ def opened(address: str) -> Iterator[Engine]:
     url = _parse(address)
     try:
         # Parameters in an error message would be features.
-        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        engine = create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, pool_size=_CONNECTIONS, max_overflow=0
+        )
         if url.get_backend_name() == "sqlite":
             _make_private(url)
             _configure_sqlite(engine)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -39,6 +41,9 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._writer = engine, writer(engine)
+        # SQLite's own wait for its one writer polls, and lets some threads wait for seconds.
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[Any] = Lock() if is_sqlite else nullcontext()
 
     def claim(self, release: AcceptedRelease) -> None:
         """Reserve a new database for a version, or check that it is the one of this database.
@@ -47,7 +52,7 @@ class Store:
             ConfigError: The database has features of another version.
         """
         document = msgspec.json.encode(release).decode()
-        with self._writer.begin() as connection:
+        with self._turn, self._writer.begin() as connection:
             _insert_once(connection, RELEASE, id=1, document=document)
         known = self.release()
         if known != release:
@@ -78,7 +83,7 @@ class Store:
         """
         name = public_name(batch.contributor)
         codes = None if batch.codes is None else np.array(batch.codes, "<i8").tobytes()
-        with self._writer.begin() as connection:
+        with self._turn, self._writer.begin() as connection:
             if _lock_contributor(connection, name):
                 return Outcome.DELETED
             stored = _insert_once(
@@ -96,7 +101,7 @@ class Store:
         Returns:
             Number of batches deleted; 0 if there were none.
         """
-        with self._writer.begin() as connection:
+        with self._turn, self._writer.begin() as connection:
             _lock_contributor(connection, name)
             connection.execute(
                 update(CONTRIBUTORS).where(CONTRIBUTORS.c.name == name).values(deleted=True)
