@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 import torch
 
@@ -15,6 +15,15 @@ def attack_device() -> torch.device:
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return torch.device("cpu")
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def seeded(seed: int, device: torch.device) -> AbstractContextManager[object]:
+    """Seed torch's generators for a block, and restore them after it."""
+    stack = ExitStack()
+    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    stack.enter_context(torch.random.fork_rng(devices=devices))
+    torch.manual_seed(seed)
+    return stack
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[object]:

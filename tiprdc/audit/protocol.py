@@ -163,7 +163,7 @@ def _decoders(
     return {
         name: executor.submit(
             tasks.fit_decoder, evidence.schema,
-            fit[name], represented.x["fit"], select[name], represented.x["select"],
+            fit[name], represented.x["fit"], select[name], represented.x["select"], gpu=True,
         )
         for name in represented.models
     }  # fmt: skip

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
+from tiprdc.models.precision import exact_products
 
 _MIN_VARIANCE = 3e-3
 """Least variance of a direction, as a share of the mean, that whitening brings up to 1."""
@@ -43,7 +44,7 @@ class Whitening(nn.Module):
         if self.folded:
             return h
         # Half precision ends here: whitening would amplify its rounding.
-        with torch.autocast(h.device.type, enabled=False):
+        with torch.autocast(h.device.type, enabled=False), exact_products():
             h = h.float()
             if self.training:
                 self._update(*self.group.all_gather(h.detach()))

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tiprdc.models.precision import exact_products
 from tiprdc.objectives.kernel_ridge import (
     ExplainedVariance,
     LabelledFeatures,
@@ -86,7 +87,7 @@ class KernelAdversary(nn.Module):
             update_budget: Whether the budget takes a step; it does so in training only.
         """
         penalty, total, total_chance, multiplier = (inputs.new_zeros(()) for _ in range(4))
-        with torch.autocast(inputs.device.type, enabled=False):
+        with torch.autocast(inputs.device.type, enabled=False), exact_products():
             for i, (weight, u) in enumerate(zip(self.weights, self._split(targets), strict=True)):
                 explained, chance = self._explained(i, LabelledFeatures(inputs.float(), u))
                 factor = self.budget.multiplier[i].clone()

@@ -51,8 +51,12 @@ class ScheduleConfig(Settings, frozen=True, kw_only=True):
         float, Meta(ge=0, le=1, description="Decoupled weight decay of the extractor.")
     ] = 0.0
     precision: Annotated[
-        Literal["fp32", "bf16"],
-        Meta(description="bf16 runs the networks in mixed precision where the device has it."),
+        Literal["fp32", "tf32", "bf16"],
+        Meta(
+            description="bf16 runs the networks in mixed precision where the device has it. tf32 "
+            "rounds the inputs of their products to 10 bits on NVIDIA's GPUs since Ampere, but not "
+            "in whitening and kernel adversary. Elsewhere tf32 is fp32."
+        ),
     ] = "fp32"
 
     def decay(self, progress: float) -> float:

@@ -22,9 +22,11 @@ from tiprdc.distributed import BatchGroup, attach_group
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
-from tiprdc.training.batches import RecordBatches, epoch_batches, labels
+from tiprdc.models.precision import set_products
+from tiprdc.training.batches import RecordBatches, epoch_batches
 from tiprdc.training.codebook_fit import codebook_of, fit_codebook
 from tiprdc.training.components_fit import components_of, fit_components
+from tiprdc.training.device_batches import device_batches
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
 from tiprdc.training.head_config import HeadConfig
@@ -103,6 +105,7 @@ class Trainer:
         resuming: bool = False,
     ) -> None:
         torch.manual_seed(seed)
+        set_products(schedule.precision)
         self.schedule, self.seed, self.worker = schedule, seed, worker
         self.epoch, self.history = 0, list[dict[str, float]]()
         self._pressure = 0.0
@@ -206,11 +209,14 @@ class Trainer:
     def _trunk_steps(self, records: RecordBatches) -> Iterator[Step]:
         self._begin_epoch(records)
         rows_by_step = list(self._epoch_batches(len(records)))
-        batches = records.batches(rows.numpy() for rows in rows_by_step)
+        batches = device_batches(
+            records.batches(rows.numpy() for rows in rows_by_step),
+            self.game.private, self.worker.device,
+        )  # fmt: skip
         for number, rows in enumerate(rows_by_step):
             start = time.perf_counter()
             self._set_progress(self.epoch + number / len(rows_by_step))
-            x, u = self._on_device(next(batches))
+            x, u = next(batches)
             targets = self._targets_of(rows)
             waiting = time.perf_counter() - start
             losses = self._step(x, u, targets).detached()
@@ -249,7 +255,7 @@ class Trainer:
             predictions = self._predictions or predict_out_of_fold(
                 records, self.game.spec, self.game.private, self._cross_fit, self.seed
             )
-            self._targets = out_of_fold_targets(self.game, predictions)
+            self._targets = out_of_fold_targets(self.game, predictions).to(self.worker.device)
         if self.epoch == 0:
             fit_components(self.game, records, self.seed)
         self._seed_epoch()
@@ -271,15 +277,9 @@ class Trainer:
         set_rates(self._optimiser, self.schedule, progress)
         self._pressure = self.schedule.pressure(progress)
 
-    def _on_device(self, batch: Records) -> tuple[Tensor, Tensor]:
-        """x `[B, *shape]` and u `[B, A]` on the worker's device."""
-        device = self.worker.device
-        u = labels(batch, self.game.private)
-        return torch.from_numpy(batch.x).to(device), u.to(device)
-
     def _targets_of(self, rows: Tensor) -> Tensor | None:
         """Out-of-fold targets of these records, if the objective uses them."""
-        return None if self._targets is None else self._targets[rows].to(self.worker.device)
+        return None if self._targets is None else self._targets[rows.to(self.worker.device)]
 
     def _step(self, x: Tensor, u: Tensor, targets: Tensor | None) -> Losses:
         """A step of all networks, then the further steps of the adversaries."""

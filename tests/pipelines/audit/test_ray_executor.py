@@ -10,7 +10,7 @@ import pytest
 from pipelines.audit.ray_executor import RayExecutor
 from pipelines.cluster import tasks as ray_tasks
 from tiprdc.audit.executor import InProcess
-from tiprdc.audit.tasks import FitRequest, fit
+from tiprdc.audit.tasks import FitRequest, fit, fit_decoder
 from tiprdc.selftest.fixtures import FIXTURES
 from tiprdc.selftest.small_audit import AuditSetup, audit_fixture
 
@@ -32,7 +32,7 @@ class RecordingExecutor(InProcess):
     def __init__(self) -> None:
         super().__init__()
         self.fits: dict[str, bool] = {}
-        self.others = False
+        self.others: set[Callable[..., Any]] = set()
 
     def submit(
         self, function: Callable[..., Any], *args: Any, returns: int = 1, gpu: bool = False
@@ -40,13 +40,14 @@ class RecordingExecutor(InProcess):
         if function is fit and isinstance(args[0], FitRequest):
             self.fits[args[0].attack] = gpu
         else:
-            self.others |= gpu
+            self.others |= {function} if gpu else set()
         return super().submit(function, *args, returns=returns, gpu=gpu)
 
 
 def test_fits_of_networks_that_can_use_a_gpu_say_so() -> None:
     executor = RecordingExecutor()
-    setup = AuditSetup(train=60, select=40, test=40, attacks=("residual", "ridge"))
+    setup = AuditSetup(train=60, select=40, test=40, attacks=("residual", "cnn", "ridge"))
     audit_fixture(FIXTURES["plain"], 0.8, setup, 0, executor)
-    assert (executor.fits["residual"], executor.fits["ridge"]) == (True, False)
-    assert not executor.others
+    uses = {name: executor.fits[name] for name in setup.attacks}
+    assert uses == {"residual": True, "cnn": True, "ridge": False}
+    assert executor.others <= {fit_decoder}

@@ -24,6 +24,7 @@ class CnnAttack(Attack):
     """A small CNN that fits the shape of the representation."""
 
     name = "cnn"
+    uses_gpu = True
     random = True
     most_records = 4000
 

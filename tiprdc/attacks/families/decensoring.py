@@ -42,6 +42,7 @@ class DecensoringAttack(RecordAttack):
     """A kernel attack on features mapped to those of an unprotected extractor."""
 
     name = "decensoring"
+    uses_gpu = True
 
     def fit_map(
         self, x: NDArray[Any], z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int

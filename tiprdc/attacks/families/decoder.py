@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tiprdc.attacks.best_pass import train_best_pass
+from tiprdc.attacks.device import attack_device, seeded
 from tiprdc.attacks.scaling import Scaling, whiten
 from tiprdc.datasets.schema import Column
 from tiprdc.models.inputs import Columns
@@ -77,8 +78,9 @@ def fit_column_decoder(
         columns: Descriptions of the F columns.
         train, holdout, seed: As for pictures.
     """
-    network = partial(_perceptron, Columns(columns).width)
-    return _fit(network, train, holdout, partial(_column_loss, columns), seed)
+    encoder = Columns(columns)
+    network = partial(_perceptron, encoder.width)
+    return _fit(network, train, holdout, partial(_column_loss, columns, encoder), seed)
 
 
 def fit_number_decoder(train: Pairs, holdout: Pairs, seed: int) -> Decoder:
@@ -129,18 +131,27 @@ def _fit(
     epochs: int = EPOCHS,
     tokens: NDArray[np.int64] | None = None,
 ) -> Decoder:
-    scaling = whiten(train[0], seed)
-    z, x = torch.from_numpy(scaling(train[0])), torch.tensor(train[1])
+    scaling, device = whiten(train[0], seed), attack_device()
+    z, x = (
+        part.to(device) for part in (torch.from_numpy(scaling(train[0])), torch.tensor(train[1]))
+    )
     held_out = torch.from_numpy(scaling(holdout[0])), torch.tensor(holdout[1])
     steps = -(-len(z) // BATCH)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = build(z.shape[1])
+
+    def batch_loss(batch: Tensor) -> Tensor:
+        rows = batch.to(device)
+        return loss_of(network(z[rows]), x[rows])
+
+    with seeded(seed, device):
+        # Built on the CPU: the first weights are the same on every device.
+        network = build(z.shape[1]).to(device)
         train_best_pass(
-            network, torch.arange(len(z)), lambda rows: loss_of(network(z[rows]), x[rows]),
-            lambda: _mean_loss(network, held_out, loss_of),
+            network, torch.arange(len(z)), batch_loss,
+            lambda: _mean_loss(network, held_out, loss_of, device),
             passes=max(epochs, -(-MIN_STEPS * epochs // steps)), steps=steps, learning_rate=4e-3,
         )  # fmt: skip
+    # Whoever decodes with it may have no GPU.
+    network.to("cpu")
     return Decoder(scaling, network, tokens)
 
 
@@ -149,10 +160,12 @@ def _mean_loss(
     network: nn.Module,
     holdout: tuple[Tensor, Tensor],
     loss_of: Callable[[Tensor, Tensor], Tensor],
+    device: torch.device,
 ) -> float:
     network.eval()
     parts = zip(*(torch.split(each, 512) for each in holdout), strict=True)
-    return sum(float(loss_of(network(z), x)) * len(z) for z, x in parts) / len(holdout[0])
+    losses = (float(loss_of(network(z.to(device)), x.to(device))) * len(z) for z, x in parts)
+    return sum(losses) / len(holdout[0])
 
 
 class _PictureDecoder(nn.Module):
@@ -190,8 +203,10 @@ def _picture_loss(decoded: Tensor, x: Tensor) -> Tensor:
     return (decoded - x.float() / 255).square().mean()
 
 
-def _column_loss(columns: tuple[Column, ...], decoded: Tensor, x: Tensor) -> Tensor:
-    target: Tensor = Columns(columns)(x)
+def _column_loss(
+    columns: tuple[Column, ...], encoder: Columns, decoded: Tensor, x: Tensor
+) -> Tensor:
+    target: Tensor = encoder.to(x.device)(x)
     numeric = sum(not column.categories for column in columns)
     loss: Tensor = (decoded[:, :numeric] - target[:, :numeric]).square().sum(1).mean()
     start = numeric

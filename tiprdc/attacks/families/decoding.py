@@ -35,6 +35,7 @@ class DecodingAttack(RecordAttack):
     """A kernel attack on reconstructed pictures, columns, or token logits."""
 
     name = "decoding"
+    uses_gpu = True
 
     def fit_map(
         self, x: NDArray[Any], z: NDArray[Any], u: NDArray[np.int64], classes: int, seed: int

@@ -21,6 +21,7 @@ class GruAttack(Attack):
     """Embedding, a GRU in both directions, mean and maximum over the tokens."""
 
     name = "gru"
+    uses_gpu = True
     kinds = frozenset({"text"})
     random = True
     most_records = 8000

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from tiprdc.attacks.base import Attacker, class_frequencies, inner_holdout, log_loss
 from tiprdc.attacks.best_pass import train_best_pass
+from tiprdc.attacks.device import attack_device, seeded
 from tiprdc.attacks.scaling import Scaling
 
 HOLDOUT = 0.15
@@ -74,11 +75,14 @@ def fit_network(
     rows = inner_holdout(u, HOLDOUT, np.random.default_rng(seed))
     inputs, frequencies = prepare(z), class_frequencies(u, classes)
     best: tuple[float, nn.Module | None] = (np.inf, None)
-    with torch.random.fork_rng(devices=[]):
-        for spec in specs:
-            torch.manual_seed(seed)
-            network = spec.build(inputs[0], classes)
-            loss = _train(spec, network, inputs, u, rows, frequencies)
+    device = attack_device()
+    for spec in specs:
+        with seeded(seed, device):
+            # Built on the CPU: the first weights are the same on every device.
+            network = spec.build(inputs[0], classes).to(device)
+            loss = _train(spec, network, inputs.to(device), u, rows, frequencies)
+            # Whoever scores the attacker may have no GPU.
+            network.to("cpu")
             if best[1] is None or loss < best[0]:
                 best = (loss, network)
     assert best[1] is not None
@@ -93,15 +97,18 @@ def _train(
     rows: tuple[NDArray[np.intp], NDArray[np.intp]],
     frequencies: NDArray[np.float64],
 ) -> float:
-    """Train in place, end with the weights of the best pass, return their holdout loss."""
+    """Train in place where the inputs are, and end with the weights of the best pass; returns
+    their holdout loss."""
     inside, outside = (torch.from_numpy(part) for part in rows)
-    truth = torch.tensor(u)  # a copy, since Ray's arrays are read-only
+    device = inputs.device
+    truth = torch.tensor(u, device=device)  # a copy, since Ray's arrays are read-only
 
     def batch_loss(batch: Tensor) -> Tensor:
+        batch = batch.to(device)
         return functional.cross_entropy(network(inputs[batch]), truth[batch])
 
     def holdout_loss() -> float:
-        balanced = _posterior(network, inputs[outside]) / frequencies
+        balanced = _posterior(network, inputs[outside.to(device)]) / frequencies
         return log_loss(balanced / balanced.sum(1, keepdims=True), u[rows[1]])
 
     # At least 16 steps a pass, so that few people do not mean a network hardly trained.
@@ -116,7 +123,7 @@ def _train(
 def _posterior(network: nn.Module, inputs: Tensor) -> NDArray[np.float64]:
     network.eval()
     logits = torch.cat([network(part) for part in torch.split(inputs, 512)])
-    return np.asarray(functional.softmax(logits.double(), dim=1).numpy())
+    return np.asarray(functional.softmax(logits.double(), dim=1).cpu().numpy())
 
 
 def as_tensor(scaling: Scaling) -> Callable[[NDArray[Any]], Tensor]:
