@@ -2,15 +2,18 @@
 
 Each device has run
 
-    tiprdc extract release/ photos/ -o features.npz
+    tiprdc extract release/ photos/ -o features.npz --send URL --token-file FILE
 
-and has sent only the .npz. Some people also answered a question that came up later, such as
-glasses or none. Their answers are a CSV with the columns device, id and label, where
-device is the name of the .npz without its ending.
+and the collector `tiprdc collect export --database URL -o features.parquet`. Some people also
+answered a question that came up later, such as glasses or none. Their answers are a CSV with the
+columns device, id and label; device and id are those in features.npz.sent.csv on their device.
 
-    python examples/collector.py received/ answers.csv
+    python examples/collector.py features.parquet answers.csv
 
-It needs scikit-learn (pip install 'tiprdc[audit]').
+Without a collector, a folder of .npz files that devices sent does too: there device is the name
+of the file without its ending, and id the name of the record.
+
+It needs scikit-learn and pyarrow (pip install 'tiprdc[audit]').
 """
 
 from __future__ import annotations
@@ -21,34 +24,64 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from tiprdc.statistics.binomial import interval
+
+Features = dict[tuple[str, str], NDArray[np.float32]]
 
 
 def main() -> None:
     """Read features and answers, train on some devices, score on the others."""
     parser = argparse.ArgumentParser(description="Learn a task from features of many devices.")
-    parser.add_argument("received", type=Path, help="a folder with one .npz of each device")
+    parser.add_argument("received", type=Path, help="a .parquet of the collector, or a folder")
     parser.add_argument("answers", type=Path, help="a CSV: device, id, label")
     arguments = parser.parse_args()
-    z, label, device = join(read_features(arguments.received), read_answers(arguments.answers))
+    read = read_folder if arguments.received.is_dir() else read_export
+    z, label, device = join(read(arguments.received), read_answers(arguments.answers))
     # No device is in both parts: the score is about new people.
     train, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=0).split(z, label, device))
     task = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     task.fit(z[train], label[train])
-    score = balanced_accuracy_score(label[test], task.predict(z[test]))
-    chance = 1 / len(set(label[test]))
+    rows = one_record_a_device(label[test], device[test])
+    right = task.predict(z[test][rows]) == label[test][rows]
+    score = interval(int(right.sum()), len(right))
     print(f"{len(set(device))} devices, {len(z)} labelled records, {z.shape[1]} features each")
-    print(f"balanced accuracy on new devices: {score:.3f}; chance is {chance:.3f}")
+    print(
+        f"balanced accuracy on {len(rows)} new devices: {score.value:.3f}"
+        f" (one-sided 95 % bounds {score.low:.3f} and {score.high:.3f});"
+        f" chance is {1 / len(set(label)):.3f}"
+    )
 
 
-def read_features(folder: Path) -> dict[tuple[str, str], NDArray[np.float32]]:
+def one_record_a_device(label: NDArray[np.str_], device: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Rows of one record of each device, as many of each class: balanced accuracy is a proportion.
+
+    Exact bounds need records that are independent of each other; those of one device are not.
+    """
+    order = np.random.default_rng(0).permutation(len(label))
+    _, first = np.unique(device[order], return_index=True)
+    rows = np.sort(order[first])
+    each = [rows[label[rows] == name] for name in sorted(set(label))]
+    return np.concatenate([some[: min(map(len, each))] for some in each])
+
+
+def read_export(file: Path) -> Features:
+    """(device, id) -> features `[D]`, of `tiprdc collect export`."""
+    table = pq.read_table(file)
+    rows = table["features"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+    names = (tuple(str(name).split("/", 1)) for name in table["id"].to_pylist())
+    return {(device, id_): z for (device, id_), z in zip(names, rows, strict=True)}
+
+
+def read_folder(folder: Path) -> Features:
     """(device, id) -> features `[D]`; all must be of one model."""
-    features: dict[tuple[str, str], NDArray[np.float32]] = {}
+    features: Features = {}
     models = set()
     for file in sorted(folder.glob("*.npz")):
         # The files are untrusted: nothing is unpickled.
@@ -71,7 +104,7 @@ def read_answers(file: Path) -> dict[tuple[str, str], str]:
 
 
 def join(
-    features: dict[tuple[str, str], NDArray[np.float32]], answers: dict[tuple[str, str], str]
+    features: Features, answers: dict[tuple[str, str], str]
 ) -> tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.str_]]:
     """Features `[N, D]`, labels `[N]` and devices `[N]` of the records that have both."""
     both = sorted(features.keys() & answers.keys())
