@@ -27,7 +27,7 @@ from prometheus_client import (
 
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.progress import console
-from pipelines.observability.scrapes import Scrapes
+from pipelines.observability.scrapes import AFTER_BAD_END, AFTER_SUCCESS, Scrapes
 from tiprdc.errors import ClusterError
 
 MOST_SERIES = 500
@@ -260,10 +260,9 @@ def _serve(metrics: Metrics, config: ClusterConfig) -> Iterator[None]:
     console.print(f"metrics: http://{where}/metrics", highlight=False)
     try:
         yield
-        if metrics.alarming:
-            scrapes.wait()
+        scrapes.wait(AFTER_BAD_END if metrics.alarming else AFTER_SUCCESS)
     except Exception:
-        scrapes.wait()
+        scrapes.wait(AFTER_BAD_END)
         raise
     finally:
         server.shutdown()

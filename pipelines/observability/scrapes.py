@@ -1,4 +1,4 @@
-"""Counts how often Prometheus reads a stage's metrics, and waits for it after a bad end."""
+"""Counts how often Prometheus reads a stage's metrics, and waits until it has seen the end."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from prometheus_client.registry import Collector
 
 from pipelines.observability.progress import console
 
-_SCRAPES_AFTER, _MOST_SECONDS_AFTER = 2, 60.0
-"""For how long a port is served after a bad end."""
+AFTER_SUCCESS, AFTER_BAD_END = 1, 2
+"""Scrapes for which a port is served after a stage's end: one shows that it did not vanish, two let
+an alert fire."""
+_MOST_SECONDS_AFTER = 60.0
 
 
 class Scrapes(Collector):
@@ -26,11 +28,11 @@ class Scrapes(Collector):
         self.count += 1
         yield from self.registry.collect()
 
-    def wait(self) -> None:
-        """Wait for two scrapes more, so that alerts see the end; not where nobody ever came."""
+    def wait(self, scrapes: int) -> None:
+        """Wait for so many scrapes more; not where nobody ever came."""
         if not self.count:
             return
-        last, deadline = self.count + _SCRAPES_AFTER, time.monotonic() + _MOST_SECONDS_AFTER
-        console.print(f"metrics: served until {_SCRAPES_AFTER} scrapes more", highlight=False)
+        last, deadline = self.count + scrapes, time.monotonic() + _MOST_SECONDS_AFTER
+        console.print(f"metrics: served until {scrapes} more scrapes", highlight=False)
         while self.count < last and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability import metrics as module
+from pipelines.observability import scrapes
 from pipelines.observability.metrics import METRICS, Metrics, export_metrics
 from pipelines.observability.stage_monitor import monitor_stage, uninformed_score
 from tiprdc.errors import ClusterError, ConfigError, DataError
@@ -83,7 +84,8 @@ def test_unknown_label_fails() -> None:
         Metrics().set("audit_limit_ratio", 1, person="p-17")
 
 
-def test_metrics_are_served_only_while_the_stage_runs() -> None:
+def test_metrics_are_served_only_while_the_stage_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrapes, "_MOST_SECONDS_AFTER", 0.0)
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
     before = time.time()
@@ -97,8 +99,8 @@ def test_metrics_are_served_only_while_the_stage_runs() -> None:
         fetch(url)
 
 
-@pytest.mark.parametrize("end", ["raised", "verdict"])
-def test_bad_end_is_served_for_two_scrapes_more(end: str) -> None:
+@pytest.mark.parametrize(("end", "scrapes"), [("raised", 2), ("verdict", 2), ("success", 1)])
+def test_end_is_served_for_some_scrapes_more(end: str, scrapes: int) -> None:
     port = free_port()
     url, seen = f"http://127.0.0.1:{port}/metrics", []
     ended = threading.Event()
@@ -106,7 +108,7 @@ def test_bad_end_is_served_for_two_scrapes_more(end: str) -> None:
     def stage() -> None:
         with monitor_stage("audit", ClusterConfig(log="", metrics_port=port)) as monitor:
             fetch(url)
-            monitor.metrics.alarming = True
+            monitor.metrics.alarming = end != "success"
             ended.set()
             if end == "raised":
                 raise DataError("shards", "damaged")
@@ -118,7 +120,7 @@ def test_bad_end_is_served_for_two_scrapes_more(end: str) -> None:
         with suppress(OSError):
             seen.append(figures(fetch(url))["tiprdc_stage_running", "audit"])
         time.sleep(0.2)
-    assert len(seen) >= 2
+    assert len(seen) >= scrapes
     assert seen[-1] == 0
     thread.join()
 
@@ -128,7 +130,7 @@ def _quietly(stage: Callable[[], None]) -> None:
         stage()
 
 
-def test_bad_end_is_not_waited_with_where_nobody_scrapes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_end_is_not_waited_with_where_nobody_scrapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("waited"))
     with (
         pytest.raises(DataError),
