@@ -202,13 +202,17 @@ _NO_PICTURE = "not a picture"
 def _unknown_format(head: bytes) -> str:
     """Why Pillow recognises nothing in a file that begins so."""
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
-    if brand in _HEIC:
+    if brand in _HEIC and not importlib.util.find_spec("pillow_heif"):
         return "a HEIC picture: install pillow-heif to read it"
     if brand in _AVIF:
         return "an AVIF picture: install pillow 11.3 or newer to read it"
     for start, name in _OTHER_FORMATS.items():
         if head.startswith(start):
             return f"of a format that is not read ({name}): convert it to PNG"
-    if head.startswith(_SIGNATURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
+    if (
+        brand in _HEIC
+        or head.startswith(_SIGNATURES)
+        or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+    ):
         return "a broken picture"
     return _NO_PICTURE

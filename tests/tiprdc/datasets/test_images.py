@@ -144,7 +144,6 @@ def test_unreadable_file_has_a_reason_without_its_content(tmp_path: Path) -> Non
         "header.jpg": (buffer[:30], "a broken picture"),
         "empty.jpg": (b"", "an empty file"),
         "text.png": (b"not a image", "not a picture"),
-        "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(64), "HEIC"),
         "drawing.png": (b"<svg xmlns='x'/>", "SVG"),
     }
     for name, (data, words) in files.items():
@@ -152,6 +151,36 @@ def test_unreadable_file_has_a_reason_without_its_content(tmp_path: Path) -> Non
         assert words in reason(tmp_path / name)
     assert reason(tmp_path / "absent.jpg") == "no such file"
     assert reason(tmp_path) == "not an ordinary file"
+
+
+def heic(**options: object) -> bytes:
+    """A picture as telephones take it: blue on the left, red on the right."""
+    pytest.importorskip(
+        "pillow_heif", reason="pillow-heif is not installed: pip install pillow-heif"
+    ).register_heif_opener()
+    image = Image.new("RGB", (64, 32), (200, 30, 30))
+    image.paste((30, 30, 200), (0, 0, 32, 32))
+    return data_of(image, "HEIF", quality=90, **options)
+
+
+def test_heic_is_read_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying, turned = read_image(heic(), 8), read_image(heic(exif=exif.tobytes()), 8)
+    for red, _, blue in (lying[:, 4, [1, 6]].T, turned[:, [1, 6], 4].T):
+        assert (red > 150) != (blue > 150)
+    assert lying[2, 4, 1] > 150 < lying[0, 4, 6]
+    assert turned[2, 1, 4] > 150 < turned[0, 6, 4]
+    assert reason(heic()[:200]) == "a broken picture"
+
+
+def test_heic_without_its_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(images, "_formats", lambda: ("JPEG", "PNG"))
+    monkeypatch.setattr(images.importlib.util, "find_spec", lambda name: None)
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+    assert is_picture(path)
+    assert reason(path) == "a HEIC picture: install pillow-heif to read it"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])
