@@ -209,10 +209,7 @@ def _unknown_format(head: bytes) -> str:
     for start, name in _OTHER_FORMATS.items():
         if head.startswith(start):
             return f"of a format that is not read ({name}): convert it to PNG"
-    if (
-        brand in _HEIC
-        or head.startswith(_SIGNATURES)
-        or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
-    ):
+    is_webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
+    if brand in _HEIC or is_webp or head.startswith(_SIGNATURES):
         return "a broken picture"
     return _NO_PICTURE

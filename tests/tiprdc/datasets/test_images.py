@@ -167,8 +167,6 @@ def test_heic_is_read_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     lying, turned = read_image(heic(), 8), read_image(heic(exif=exif.tobytes()), 8)
-    for red, _, blue in (lying[:, 4, [1, 6]].T, turned[:, [1, 6], 4].T):
-        assert (red > 150) != (blue > 150)
     assert lying[2, 4, 1] > 150 < lying[0, 4, 6]
     assert turned[2, 1, 4] > 150 < turned[0, 6, 4]
     assert reason(heic()[:200]) == "a broken picture"
