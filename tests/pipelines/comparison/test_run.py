@@ -6,22 +6,25 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grimp
 import numpy as np
 import pytest
+from dvc.repo import Repo
 from msgspec import structs
 from ruamel.yaml import YAML
 
-from benchmarks.comparison import settings
+from benchmarks.comparison import digest, settings
 from benchmarks.comparison.settings import comparison
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.comparison import cell, run
 from pipelines.comparison.cell import Cell, ComparisonConfig, Reference
 from pipelines.comparison.run import absent, refer, run_cells
 from pipelines.params.load import load
+from pipelines.training import run as training_run
 from tiprdc.baselines.base import MethodsConfig
 from tiprdc.baselines.methods import METHODS
 from tiprdc.datasets.manifest.config import ManifestConfig
@@ -235,10 +238,40 @@ def test_wrong_budget_is_refused_with_its_key(
         comparison("avatars", make_shards(tmp_path, "table", people=40))
 
 
+def test_digest_changes_with_the_code_and_not_with_caches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*digest.CODE, *training_run._CODE):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("") if name.endswith(".py") else path.mkdir(exist_ok=True)
+    monkeypatch.setattr(digest, "code_digest", partial(training_run.code_digest, project=tmp_path))
+    monkeypatch.setattr(digest, "HERE", tmp_path)
+    digests = []
+    for change in ("tiprdc/baselines/new.py", "tiprdc/baselines/__pycache__/new.pyc"):
+        digest.main()
+        digests.append((tmp_path / "code.sha256").read_text())
+        (tmp_path / change).parent.mkdir(exist_ok=True)
+        (tmp_path / change).write_text("x = 1")
+    digest.main()
+    digests.append((tmp_path / "code.sha256").read_text())
+    assert digests[0] != digests[1] == digests[2]
+
+
+def test_status_of_the_clone_lists_no_stage_of_the_comparison() -> None:
+    assert (GRAPH / ".dvc" / "config").is_file()
+    with Repo(str(ROOT)) as project, Repo(str(GRAPH)) as own:
+        assert {stage.path_in_repo for stage in project.index.stages} == {"dvc.yaml"}
+        names = {str(stage.name).partition("@")[0] for stage in own.index.stages}
+    assert names == {"code", "reference", "cell", "table"}
+
+
 def test_deps_of_the_reference_cover_its_imports() -> None:
     """DVC follows no imports: an edited attack must not leave old figures up to date."""
     graph = grimp.build_graph("pipelines", "tiprdc", cache_dir=None)
-    deps = YAML(typ="safe").load(GRAPH / "dvc.yaml")["stages"]["reference"]["deps"]
+    stages = YAML(typ="safe").load(GRAPH / "dvc.yaml")["stages"]
+    assert "code.sha256" in stages["reference"]["deps"]
+    deps = (*digest.CODE, *training_run._CODE)
     needed = {
         file
         for module in graph.find_upstream_modules("pipelines.comparison.run")
