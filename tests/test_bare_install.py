@@ -9,13 +9,20 @@ import sys
 import venv
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.collector.server import running
+from tests.helpers.pictures import save_picture
 from tests.helpers.release_project import Lab
 from tests.helpers.wheel import build_wheel
-from tiprdc.registry.pull import VersionSelector, pull
+from tiprdc.collect.database import opened
+from tiprdc.collect.store import Store
+from tiprdc.collect.tokens import Tokens
+from tiprdc.formats.feature_batch import accepted_release
+from tiprdc.registry.pull import VersionSelector, pull, verify
 from tiprdc.runtime.extractor import Extractor
 
 pytestmark = [pytest.mark.repro, pytest.mark.timeout(600)]
@@ -76,6 +83,26 @@ def test_images_give_features(device: Device, pulled: Path) -> None:
     np.testing.assert_array_equal(z, Extractor.load(pulled)(x.transpose(0, 3, 1, 2)))
 
 
+def test_features_are_sent_to_a_collector_and_deleted(
+    device: Device, pulled: Path, tmp_path: Path
+) -> None:
+    database = f"sqlite:///{tmp_path / 'features.db'}"
+    accepted = accepted_release(verify(pulled, None).release)
+    with opened(database) as engine:
+        (device.folder / "token").write_text(Tokens(engine).issue("a device"))
+        document = msgspec.json.encode(accepted).decode()
+        with running(database, tmp_path / "log", "--release", document) as url:
+            (device.folder / "sent").mkdir()
+            save_picture(device.folder / "sent" / "a.png")
+            to = ("--token-file", "token", "--state", "state")
+            words = ("extract", str(pulled), "sent", "-o", "sent.npz", "--send", url, *to)
+            process = device.run("tiprdc", *words)
+            assert (process.returncode, process.stderr) == (0, "")
+            assert Store(engine).counts() == (1, 1)
+            assert device.run("tiprdc", "forget", url, *to).returncode == 0
+            assert Store(engine).counts() == (0, 0)
+
+
 def test_release_is_verified_and_inspected(device: Device, pulled: Path) -> None:
     process = device.run("tiprdc", "verify", str(pulled), "--json")
     assert process.returncode == 0, process.stderr
@@ -96,6 +123,7 @@ def test_missing_extra_is_refused_with_the_install_command(
 ) -> None:
     commands = {
         "tiprdc[pull]": ("pull", str(released_lab.origin), "extractor", "-o", "elsewhere"),
+        "tiprdc[collect]": ("collect", str(pulled), "--database", "sqlite:///f.db"),
         "tiprdc[verify]": ("verify", str(pulled), "--trust", str(released_lab.trust)),
     }
     for extra, words in commands.items():

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import typer
 
 from tiprdc.collect.app import Collector, make_app
@@ -38,23 +39,15 @@ UNLIMITED = "1000000/second"
 
 
 def main(
-    database: str, port: int = 0, rate: str = UNLIMITED, codes: int = 0, blocked: str = ""
+    database: str, port: int = 0, rate: str = UNLIMITED, blocked: str = "", release: str = ""
 ) -> None:
-    """Serve and print the URL."""
-    output = OutputTensor(
-        name="z", dtype="float32", shape=("batch", FEATURES), clip=8.0, codes=codes
-    )
-    release = AcceptedRelease(
-        artifact=RELEASE.artifact,
-        version=RELEASE.version,
-        model_sha256=RELEASE.model_sha256,
-        output=output,
-    )
+    """Serve and print the URL; `release` is an AcceptedRelease as JSON, or the made-up one."""
+    accepted = msgspec.json.decode(release, type=AcceptedRelease) if release else RELEASE
     with opened(database) as engine:
         store = Store(engine)
-        store.claim(release)
+        store.claim(accepted)
         collector = Collector(
-            release=release,
+            release=accepted,
             store=store,
             tokens=Tokens(engine),
             rate=parse_rate(rate),

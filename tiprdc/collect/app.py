@@ -30,7 +30,6 @@ from tiprdc.collect.refusals import Refused
 from tiprdc.collect.store import Outcome, Store
 from tiprdc.collect.tokens import Tokens
 from tiprdc.formats.feature_batch import (
-    MOST_BODY,
     AcceptedRelease,
     Deletion,
     FeatureBatch,
@@ -125,7 +124,7 @@ async def put_batch(
         reason = collector.blocked_reason()
         if reason:
             raise Refused(403, "blocked", f"{collector.release.name} {reason}")
-        body = await _read(request)
+        body = await _read(request, collector)
         batch, outcome = await run_in_threadpool(_store, collector, batch_id, body)
     if outcome is Outcome.DELETED:
         raise Refused(410, "deleted", "this contributor's features were deleted on request")
@@ -146,7 +145,7 @@ async def put_batch(
 )
 async def post_deletion(request: Request, collector: Served) -> Deleted:
     """Delete all features of a contributor, and take none of it from now on."""
-    body = await _read(request)
+    body = await _read(request, collector)
     contributor = parse(body, Deletion).contributor
     batches = await run_in_threadpool(collector.store.delete, public_name(contributor))
     collector.metrics.deletions.inc()
@@ -163,7 +162,7 @@ def get_release(collector: Served) -> ReleaseInfo:
         model_sha256=release.model_sha256,
         shape=list(release.features),
         codes=release.output.codes,
-        most_bytes=MOST_BODY,
+        most_bytes=release.most_body,
         blocked=collector.blocked_reason(),
     )
 
@@ -180,15 +179,15 @@ def _store(collector: Collector, batch_id: str, body: bytes) -> tuple[FeatureBat
     return batch, collector.store.add(batch_id, batch)
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, collector: Collector) -> bytes:
     """The body, whose size `BodyLimit` limits while it arrives."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != _JSON:
         raise Refused(415, "type", f"expected Content-Type: {_JSON}")
     if request.headers.get("content-encoding"):
         raise Refused(415, "encoding", "a compressed body is not read")
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MOST_BODY:
-        raise Refused(413, "large", f"a body has at most {MOST_BODY:,} bytes")
+    length, most = request.headers.get("content-length", ""), collector.release.most_body
+    if length.isdecimal() and int(length) > most:
+        raise Refused(413, "large", f"a body has at most {most:,} bytes")
     return await request.body()
 
 
@@ -202,4 +201,4 @@ def make_app(collector: Collector) -> Any:
     app.include_router(_router)
 
     add_handlers(app, collector.metrics)
-    return NoTraceback(BodyLimit(app, MOST_BODY, BODY_SECONDS))
+    return NoTraceback(BodyLimit(app, collector.release.most_body, BODY_SECONDS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import traceback
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tiprdc.collect.refusals import Refused
+
+_MOST_DISCARDED = 2**24
+"""Bytes of a refused body that are read before the connection is closed."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,26 +57,26 @@ class _Body:
     async def receive(self) -> Message:
         if self._is_complete:
             return await self._receive()
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            self._is_complete = True
-            raise Refused(408, "slow", "the body did not arrive in time") from None
-        self._is_complete = not message.get("more_body", False)
-        self._size += len(message.get("body", b""))
+        message = await self._read()
         if self._size > self._most:
-            self._is_complete = True
             raise Refused(413, "large", f"a body has at most {self._most:,} bytes")
         return message
 
     async def drain(self) -> None:
-        """Read what is left, so that a sender who still sends can read why it is refused."""
+        """Discard what is left, so that a sender who still sends can read why it is refused."""
+        with contextlib.suppress(Refused):
+            while not self._is_complete and self._size < _MOST_DISCARDED:
+                await self._read()
+
+    async def _read(self) -> Message:
         try:
-            while not self._is_complete:
-                await self.receive()
-        except Refused:
-            pass
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise Refused(408, "slow", "the body did not arrive in time") from None
+        self._is_complete = not message.get("more_body", False)
+        self._size += len(message.get("body", b""))
+        return message
 
 
 class NoTraceback:

@@ -11,8 +11,8 @@ import uvicorn
 
 from tiprdc.errors import ConfigError
 
-MOST_CONNECTIONS = 512
-"""Beyond them requests get 503: with MOST_BODY it bounds memory."""
+MOST_CONNECTIONS = 256
+"""Beyond them requests get 503: with the largest body it bounds memory."""
 _STOP_SECONDS = 30
 
 

@@ -19,7 +19,7 @@ from tiprdc.formats.manifest import OutputTensor
 from tiprdc.formats.release_statement import Release
 
 MOST_BODY = 2**23
-"""Bytes of a batch that a collector reads."""
+"""Bytes of a batch that any collector reads."""
 MOST_RECORDS = 1024
 """Records of a batch."""
 _USUAL_BODY = 2**20
@@ -66,11 +66,19 @@ class AcceptedRelease(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def records_per_batch(self) -> int:
         """Records that a device puts into one batch; 0 if not even one fits into a body."""
-        # base64 has 4 characters for 3 bytes; an id and a code take less than 64.
-        record = math.prod(self.features) * 4 * 4 // 3 + 64
-        if record > MOST_BODY // 2:
+        if self._record_bytes > MOST_BODY // 2:
             return 0
-        return max(1, min(MOST_RECORDS, _USUAL_BODY // record))
+        return max(1, min(MOST_RECORDS, _USUAL_BODY // self._record_bytes))
+
+    @property
+    def most_body(self) -> int:
+        """Bytes of a body that a collector reads: what `MOST_RECORDS` take twice, for spaces."""
+        return min(MOST_BODY, 2 * MOST_RECORDS * self._record_bytes)
+
+    @property
+    def _record_bytes(self) -> int:
+        # base64 has 4 characters for 3 bytes; an id and a code take less than 64.
+        return math.prod(self.features) * 4 * 4 // 3 + 64
 
 
 class FeatureBatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from tests.helpers.pictures import save_picture
 from tests.helpers.pulled_release import write_pulled
 from tests.tiprdc.cli.test_main import run
+from tests.tiprdc.runtime.test_http_client import write_certificate
 
 COLLECT = [sys.executable, "-c", "from tiprdc.cli.main import app; app()", "collect"]
 
@@ -49,15 +51,22 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     words = [*COLLECT, "token", "phone", "--database", database]
     token = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     (folder / "token").write_text(token)
+    with serving(release, database) as url:
+        yield Served(folder, url, database)
+
+
+@contextmanager
+def serving(release: Path, database: str, *options: str) -> Iterator[str]:
+    """Run `tiprdc collect`; yields its URL, and checks that it logs nothing."""
     process = subprocess.Popen(
-        [*COLLECT, str(release), "--port", "0"], stderr=subprocess.PIPE, text=True,
+        [*COLLECT, str(release), "--port", "0", *options], stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TIPRDC_COLLECT_DATABASE": database},
     )  # fmt: skip
     assert process.stderr
     assert "Without --repo" in process.stderr.readline()
     line = process.stderr.readline().split()
     assert line[:4] == ["Taking", "features", "of", "extractor@v1.0.0"]
-    yield Served(folder, line[-1], database)
+    yield line[-1]
     process.send_signal(signal.SIGTERM)
     assert process.stderr.read() == ""
     process.stderr.close()
@@ -141,6 +150,24 @@ def test_revoked_token_is_refused_and_features_wait(
     ]
     assert token.strip() not in err
     assert run(capsys, *words, *served.to_collector)[0] == 0
+
+
+@pytest.mark.slow
+def test_features_go_over_verified_tls(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    file = write_certificate(tmp_path)
+    tls = ("--tls-cert", str(file), "--tls-key", str(file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with serving(Path(served.release), served.database, *tls) as url:
+        assert url.startswith("https://127.0.0.1:")
+        words = ("extract", served.release, str(pictures(tmp_path / "pictures", 2)))
+        words = (*words, "-o", str(tmp_path / "z.npz"), "--state", str(tmp_path / "state"))
+        to = ("--send", url, "--token-file", str(served.folder / "token"))
+        code, out, err = run(capsys, *words, *to)
+    assert (code, err) == (0, "")
+    assert "Batches sent: 1" in out
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,16 @@ def test_bad_body_is_refused(collector: Served, kind: str) -> None:
     assert collector.put(body)[0] == status
 
 
+def test_largest_body_follows_from_the_release(collector: Served) -> None:
+    most = collector.request("GET", "/v1/release")[1]["most_bytes"]
+    assert most < 2**20
+    full = encode(document(records=1024))
+    assert len(full) < most
+    assert collector.put(full)[0] == 201
+    assert collector.put(full + b" " * (most - len(full)))[0] == 201
+    assert collector.put(full + b" " * (most - len(full) + 1))[0] == 413
+
+
 def test_body_without_a_length_is_limited_while_it_is_read(collector: Served) -> None:
     body = (b" " * 2**16 for _ in range(2**23 // 2**16 + 2))
     headers = {"Authorization": f"Bearer {collector.token}", "Content-Type": "application/json"}

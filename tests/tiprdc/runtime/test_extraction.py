@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow.parquet as pq
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.helpers.pictures import save_picture
 from tests.helpers.release_samples import FEATURES, overflowing, write_release
@@ -23,6 +25,7 @@ from tiprdc.formats.manifest import read_contract
 from tiprdc.runtime import extraction
 from tiprdc.runtime.extraction import extract
 from tiprdc.runtime.extractor import Extractor
+from tiprdc.runtime.feature_files import read_features
 from tiprdc.runtime.record_source import RecordSource
 from tiprdc.runtime.records import open_records
 
@@ -304,3 +307,43 @@ def test_command_imports_no_heavy_library(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert process.stdout.splitlines()[-1] == ""
+
+
+def coded() -> onnx.ModelProto:
+    """A table's model with three codes: which of age, nothing, and twice the hours is largest."""
+    prototypes = np.arange(3 * FEATURES, dtype=np.float32).reshape(3, FEATURES)
+    nodes = [
+        helper.make_node("Mul", ["x", "factors"], ["scaled"]),
+        helper.make_node("ArgMax", ["scaled"], ["code"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["prototypes", "code"], ["z"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "coded",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", FEATURES]),
+         helper.make_tensor_value_info("code", TensorProto.INT64, ["batch"])],
+        [numpy_helper.from_array(prototypes, "prototypes"),
+         numpy_helper.from_array(np.array([1, 0, 2], np.float32), "factors")],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def test_codes_are_in_both_kinds_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "RECORDS_PER_PART", 30)
+    release = write_release(tmp_path / "release", "table", data=coded().SerializeToString())
+    manifest = json.loads((release / "manifest.json").read_text())
+    manifest["output"]["codes"] = 3
+    (release / "manifest.json").write_text(json.dumps(manifest))
+    extractor = Extractor.load(release)
+    records = open_records(write_table(tmp_path / "in.csv", 100), extractor.contract)
+    x, _, _ = records.read(0, 100)
+    expected = extractor.codes(x)
+    assert len(set(expected.tolist())) > 1
+    for name in ("z.npz", "z.parquet"):
+        extract(extractor, records, tmp_path / name, batch=7)
+        rows = list(read_features(tmp_path / name, 1000))
+        codes = np.concatenate([row.codes for row in rows if row.codes is not None])
+        np.testing.assert_array_equal(codes, expected)
+        np.testing.assert_array_equal(
+            np.concatenate([row.features for row in rows])[:, 0], FEATURES * expected
+        )

@@ -12,6 +12,7 @@ from msgspec import structs
 from sqlalchemy.engine import Engine
 
 from benchmarks.collector.server import FEATURES, RELEASE, running
+from tiprdc.collect.batch_check import check_batch
 from tiprdc.collect.database import opened
 from tiprdc.collect.export import export
 from tiprdc.collect.store import Store
@@ -117,6 +118,17 @@ def test_batch_of_another_version_does_not_hold_up_the_others(device: Device) ->
     assert result.refusal
     assert (result.sent, result.waiting, result.refusal.status) == (1, 1, 409)
     assert "extractor@v1.0.0" in result.refusal.detail
+
+
+def test_codes_are_sent_with_the_features(device: Device) -> None:
+    release = structs.replace(RELEASE, output=structs.replace(RELEASE.output, codes=3))
+    names, codes = [f"{n}" for n in range(5)], np.array([0, 2, 1, 2, 0])
+    z = np.random.default_rng(0).uniform(-1, 1, (3, FEATURES)).astype(np.float32)[codes]
+    path = device.folder / "coded.npz"
+    write_features(path, names, [z], (FEATURES,), DIGEST, codes)
+    queue(device.outbox, path, release)
+    ((id_, body),) = device.outbox.waiting()
+    assert check_batch(body, id_, release).codes == (0, 2, 1, 2, 0)
 
 
 def test_names_of_records_stay_on_the_device(device: Device) -> None:
