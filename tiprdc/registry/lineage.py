@@ -14,8 +14,9 @@ from tiprdc.errors import ConfigError
 from tiprdc.formats.files import sanitize
 from tiprdc.formats.release_statement import AUDIT, Release, Variant
 from tiprdc.registry import dvc_store
-from tiprdc.registry.git import Git, clone
+from tiprdc.registry.git import Git
 from tiprdc.registry.pull import VerifiedRelease, absolute, open_release
+from tiprdc.registry.remote import Remote
 from tiprdc.registry.signing import TrustedKey
 from tiprdc.registry.tags import read_registry
 from tiprdc.registry.versions import Version
@@ -111,10 +112,11 @@ def trace(source: str, name: str, trusted: Sequence[TrustedKey] | None) -> Linea
     if not at:
         raise ConfigError("VERSION", sanitize(name), "NAME@vX.Y.Z, e.g. extractor@v1.2.0")
     with tempfile.TemporaryDirectory(prefix="tiprdc-") as scratch:
-        git = clone(absolute(source), Path(scratch, "clone"))
-        registry = read_registry(git, artifact)
+        remote = Remote(absolute(source), Path(scratch))
+        registry = read_registry(remote.tags(artifact), artifact)
         version = registry.version(version_name)
         verified = open_release(registry, version, trusted)
+        git = remote.files(version.tag)
         with dvc_store.open_revision(git.folder, version.tag.commit) as repo:
             stages = dvc_store.provenance(repo)
         return Lineage(
@@ -123,7 +125,10 @@ def trace(source: str, name: str, trusted: Sequence[TrustedKey] | None) -> Linea
             version=version,
             subject=sanitize(git("log", "-1", "--format=%s (%as)", version.tag.commit).strip()),
             stages=stages,
-            broken=tuple(_broken_links(git, verified.release, stages)),
+            broken=(
+                *_broken_links(git, verified.release, stages),
+                *_broken_variant(remote, verified.release),
+            ),
         )
 
 
@@ -132,7 +137,6 @@ def _broken_links(git: Git, release: Release, stages: Stages) -> list[str]:
     broken = []
     if git.blob_sha256(release.revision, "params.yaml") != release.params_sha256:
         broken.append("params.yaml at the commit is not the one of the statement")
-    broken += _broken_variant(git, release)
     outs = {path for sides in stages.values() for path, digest in sides["outs"].items() if digest}
     return broken + [
         f"{file.path}: no stage of the graph made it"
@@ -141,11 +145,12 @@ def _broken_links(git: Git, release: Release, stages: Stages) -> list[str]:
     ]
 
 
-def _broken_variant(git: Git, release: Release) -> list[str]:
+def _broken_variant(remote: Remote, release: Release) -> list[str]:
     """A variant is made of a file that was released as the same version."""
     if release.variant is None:
         return []
-    original = read_registry(git, release.artifact.removesuffix(f"-{release.variant.name}"))
+    name = release.artifact.removesuffix(f"-{release.variant.name}")
+    original = read_registry(remote.tags(name), name)
     version = original.versions.get(release.version)
     if version is None or original.release(version).model_sha256 != release.variant.of:
         return [f"{original.artifact}@{release.version} is not the file that this was made of"]

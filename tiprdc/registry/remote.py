@@ -9,6 +9,7 @@ object by its digest, and statements are signed.
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 from tiprdc.errors import ReleaseError
@@ -55,10 +56,10 @@ class Remote:
         is_here = self._source.startswith("file:") or Path(self._source).is_dir()
         return (f"--upload-pack={_UPLOAD_PACK}",) if is_here else ()
 
-    def _fetch(self, folder: str, names: list[str], *options: str) -> Git:
+    def _fetch(self, kind: str, names: list[str], *options: str) -> Git:
         if self._whole:
             return self._whole
-        git = Git(self._folder / folder)
+        git = Git(Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self._folder)))
         try:
             git.make()
             git("remote", "add", "--", "origin", self._source)

@@ -7,7 +7,7 @@ use it refuses by `describe_type`, and Python's form of such a value is never ta
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 import pyarrow as pa
@@ -21,6 +21,9 @@ from tiprdc.datasets.tables.arrow_columns import (
     unwrap,
 )
 from tiprdc.datasets.tables.column_encoding import MISSING
+from tiprdc.datasets.tables.names import list_names, show_name
+from tiprdc.datasets.tables.text_encoding import is_unicode
+from tiprdc.errors import DataError
 
 
 def read_parquet(path: Path, where: str) -> pd.DataFrame:
@@ -43,7 +46,13 @@ def read_parquet(path: Path, where: str) -> pd.DataFrame:
     except (pa.ArrowException, OSError, ValueError):
         refuse_broken(path.name, where)
     names = column_names(table.column_names, path.name, where)
-    return pd.DataFrame({name: _as_series(table[name]) for name in names})
+    columns: dict[str, pd.Series[Any]] = {}
+    for name in names:
+        try:
+            columns[name] = _as_series(table[name])
+        except (pa.ArrowException, UnicodeDecodeError):
+            _refuse_bytes(table[name], name, path.name, where)
+    return pd.DataFrame(columns)
 
 
 def is_text(values: pd.Series[Any]) -> bool:
@@ -60,6 +69,20 @@ def describe_type(values: pd.Series[Any]) -> str:
     """What a column that is no text contains, in words."""
     kind = values.dtype.pyarrow_dtype if isinstance(values.dtype, pd.ArrowDtype) else pa.string()
     return describe(kind)
+
+
+def _refuse_bytes(column: pa.ChunkedArray, name: str, file: str, where: str) -> NoReturn:
+    """Refuse a column of text of which some rows are no text."""
+    cells = column.cast(pa.large_binary()).to_pylist()
+    rows = [f"row {row}" for row, cell in enumerate(cells, start=1) if not _is_utf8(cell)]
+    given = f"{file} has {len(rows):,} rows that are not UTF-8 in column {show_name(name)!r}"
+    raise DataError(
+        where, f"{given}: {list_names(rows, 5)}", "text in UTF-8", "correct or delete these rows"
+    )
+
+
+def _is_utf8(cell: bytes | None) -> bool:
+    return cell is None or is_unicode(cell.decode("utf-8", "surrogateescape"))
 
 
 def _as_series(column: pa.ChunkedArray) -> pd.Series[Any]:

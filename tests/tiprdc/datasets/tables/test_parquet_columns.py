@@ -85,3 +85,16 @@ def test_folder_names_add_no_column(tmp_path: Path) -> None:
     (tmp_path / "year=2020").mkdir()
     pq.write_table(pa.table({"x": ["a"]}), tmp_path / "year=2020" / "a.parquet")
     assert list(read_parquet(tmp_path / "year=2020" / "a.parquet", "path").columns) == ["x"]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_rows_that_are_not_utf8_are_named_without_their_content(tmp_path: Path, kind: Any) -> None:
+    cells = pa.array([b"one", None, b"Anna \xff", b"two"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 4, cells.buffers())
+    if kind == pa.large_string():
+        large = cells.cast(pa.large_binary())
+        text = pa.Array.from_buffers(kind, 4, large.buffers())
+    pq.write_table(pa.table({"post": text}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="1 rows that are not UTF-8 in column 'post': row 3") as got:
+        read_parquet(tmp_path / "a.parquet", "path")
+    assert "Anna" not in str(got.value)
