@@ -43,6 +43,7 @@ from pipelines.search import pareto, state, trial
 from pipelines.search.space import TuneConfig, check, space
 from pipelines.search.trial_table import TrialTable
 from pipelines.search.tune_callback import POINT, TableCallback, restore_trials, sampled_point
+from pipelines.training.encoding import trained_shards
 from pipelines.training.run import PROJECT, check_labels, code_digest
 from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
@@ -92,6 +93,7 @@ def _tune(
     config: TuneConfig, base: TrainConfig, cluster: ClusterConfig, monitor: StageMonitor,
     *, shards: Path, out: Path, resume: bool,
 ) -> None:  # fmt: skip
+    shards = trained_shards(base, shards, ("extractor-train", "attacker-train", "attacker-select"))
     schema = read_schema(shards)
     if not schema.utility:
         raise ConfigError(

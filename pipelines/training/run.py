@@ -31,11 +31,13 @@ from pipelines.observability.train_events import EventReceiver, EventSender, Run
 from pipelines.observability.train_metrics import StepMetrics
 from pipelines.training.checkpoints import checkpoint_writer
 from pipelines.training.cross_fitting import predictions_of, with_predictions
+from pipelines.training.encoding import trained_shards
 from pipelines.training.record_server import RemoteRecords
 from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
 from pipelines.training.workers import scaling, worker_context, worker_env
 from tiprdc.datasets.schema import Schema, read_labels, read_schema, read_split
+from tiprdc.encoders.encoder import copy_encoder
 from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.formats.writable import require_writable
@@ -97,6 +99,7 @@ def _train(
     config: TrainConfig, cluster: ClusterConfig, monitor: StageMonitor, roles: Sequence[Role],
     *, shards: Path, out: Path, curves: Path,
 ) -> None:  # fmt: skip
+    shards = trained_shards(config, shards)
     schema = read_schema(shards)
     _check_settings(config, cluster, schema)
     if "protected" in roles:
@@ -139,7 +142,7 @@ def _train(
             receiver = EventReceiver(queue, monitor, runs)
             progress.follow(receiver, fits.values())
             for role, fit in fits.items():
-                _save_checkpoint(fit.result(), out / role)
+                _save_checkpoint(fit.result(), out / role, shards)
         for role in roles:
             write_curves(out / role, role, curves)
         for name in names:
@@ -322,8 +325,9 @@ def _train_worker(settings: dict[str, Any]) -> None:
             sender.send("checkpoint", trainer.epoch)
 
 
-def _save_checkpoint(result: ray.train.Result, folder: Path) -> None:
+def _save_checkpoint(result: ray.train.Result, folder: Path, shards: Path) -> None:
     assert result.checkpoint is not None
     folder.parent.mkdir(parents=True, exist_ok=True)
     with atomic_directory(folder, replace=True, allow_links=True) as new:
         result.checkpoint.to_directory(str(new))
+        copy_encoder(shards, new)

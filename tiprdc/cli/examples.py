@@ -25,7 +25,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "lineage": (
         "tiprdc lineage https://host/team/extractor.git extractor@v1.2.0 --trust KEYS.json",
     ),
-    "protect": ("tiprdc protect people.parquet --private gender --task income -o release",),
+    "protect": (
+        "tiprdc protect people.parquet --private gender --task income -o release",
+        "tiprdc protect encoder.onnx --data faces.csv --pixels 0..1 --private gender -o release",
+    ),
     "pull": (
         "tiprdc pull https://host/team/faces.git extractor --stage prod --trust KEYS.json -o new",
         "tiprdc pull ../project extractor --version v1.2.0 --variant int8 -o release",

@@ -220,10 +220,39 @@ def read_split(folder: Path, schema: Schema, split: Split, fewest: int | None = 
     Raises:
         DataError: There is no shard, or one is broken.
     """
-    table = _read_table(folder, split, fewest=fewest)
-    labels, person = _labels(table, schema)
-    flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return Records(x=flat.reshape(-1, *schema.shape).copy(), labels=labels, person=person)
+    return _records(_read_files(shard_files(folder, split), None, fewest), schema)
+
+
+def shard_files(folder: Path, split: Split) -> list[Path]:
+    """The files of a split, in order.
+
+    Raises:
+        DataError: There are none.
+    """
+    files = sorted((folder / split).glob("part-*.parquet"))
+    if not files:
+        raise DataError(
+            str(folder / split), "no shards in this folder", hint="run `dvc repro -f prepare`"
+        )
+    return files
+
+
+def read_shard(file: Path, schema: Schema) -> Records:
+    """Read one file of a split.
+
+    Args:
+        file: Of `shard_files`.
+        schema: Of the folder.
+
+    Raises:
+        DataError: It is broken.
+    """
+    return _records(_read_files([file], None, None), schema)
+
+
+def record_numbers(file: Path) -> int:
+    """Numbers of one record of a shard."""
+    return int(pq.read_schema(file).field("x").type.list_size)
 
 
 def read_labels(
@@ -231,17 +260,10 @@ def read_labels(
 ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.str_]]:
     """Read the labels and person ids of a split as `read_split` does, without the records."""
     columns = ["person", *(f"attribute:{a.name}" for a in schema.attributes)]
-    return _labels(_read_table(folder, split, columns), schema)
+    return _labels(_read_files(shard_files(folder, split), columns, None), schema)
 
 
-def _read_table(
-    folder: Path, split: Split, columns: list[str] | None = None, fewest: int | None = None
-) -> pa.Table:
-    files = sorted((folder / split).glob("part-*.parquet"))
-    if not files:
-        raise DataError(
-            str(folder / split), "no shards in this folder", hint="run `dvc repro -f prepare`"
-        )
+def _read_files(files: list[Path], columns: list[str] | None, fewest: int | None) -> pa.Table:
     try:
         tables: list[pa.Table] = []
         for file in files:
@@ -250,9 +272,15 @@ def _read_table(
         return pa.concat_tables(tables).combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            str(folder / split), f"a broken shard ({type(error).__name__})",
+            str(files[0].parent), f"a broken shard ({type(error).__name__})",
             hint="run `dvc repro -f prepare`",
         ) from error  # fmt: skip
+
+
+def _records(table: pa.Table, schema: Schema) -> Records:
+    labels, person = _labels(table, schema)
+    flat = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Records(x=flat.reshape(-1, *schema.shape).copy(), labels=labels, person=person)
 
 
 def _labels(

@@ -14,12 +14,12 @@ from tiprdc.datasets.schema import SPLITS, Schema, read_schema, read_split
 from tiprdc.errors import ModelError
 from tiprdc.export.manifest_writer import write_manifest
 from tiprdc.export.onnx_export import ExportConfig, export
-from tiprdc.export.parity import check_parity, compare_features, file_features, torch_features
+from tiprdc.export.parity import check_features, compare_features, file_features
 from tiprdc.export.quantization import quantize
+from tiprdc.export.trained import Trained, join_encoder, load_trained
 from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import MODEL, Agreement, Variant
-from tiprdc.models.extractor import Extractor
-from tiprdc.training.checkpoint import load_extractor
+from tiprdc.models.inputs import InputSpec
 
 
 def build(
@@ -43,14 +43,9 @@ def build(
         ModelError: A checkpoint is damaged, or a file differs from torch.
     """
     schema = read_schema(shards)
-    x = _sample_records(shards, schema, config.parity_records)
-    unprotected_extractor = load_extractor(checkpoint / "unprotected")
-    export(unprotected_extractor, unprotected / "unprotected.onnx", config)
-    check_parity(unprotected_extractor, unprotected / "unprotected.onnx", x, config)
-    extractor = load_extractor(checkpoint / "protected")
-    export(extractor, release / MODEL, config)
-    parity = check_parity(extractor, release / MODEL, x, config)
-    _add_manifest(config, schema, extractor, parity, shards, release)
+    _export(config, checkpoint / "unprotected", schema, shards, unprotected / "unprotected.onnx")
+    trained, parity = _export(config, checkpoint / "protected", schema, shards, release / MODEL)
+    _add_manifest(config, schema, trained, parity, shards, release)
 
 
 def build_variant(
@@ -76,7 +71,8 @@ def build_variant(
         ModelError: It differs from the released file by more than `config` allows.
     """
     schema = read_schema(shards)
-    x = _sample_records(shards, schema, config.parity_records)
+    trained = load_trained(checkpoint / "protected")
+    x = _sample_records(shards, schema, trained.parity_records(config))
     source, target = release / MODEL, out / MODEL
     # Ranges are released with the file, so people of the attacker splits must not shape them.
     calibration = read_split(shards, schema, "extractor-train").x[: config.calibration_records]
@@ -91,17 +87,28 @@ def build_variant(
             "raise export.calibration_records, choose another variant, or raise "
             "export.variants_tolerance",
         )  # fmt: skip
-    extractor = load_extractor(checkpoint / "protected")
-    parity = compare_features(torch_features(extractor), variant_features, x)
+    parity = compare_features(trained.features, variant_features, x)
     origin = {"name": variant, "of": sha256(source), **msgspec.structs.asdict(from_source)}
     described = msgspec.convert(origin, Variant)
-    _add_manifest(config, schema, extractor, parity, shards, out, described)
+    _add_manifest(config, schema, trained, parity, shards, out, described)
+
+
+def _export(
+    config: ExportConfig, checkpoint: Path, schema: Schema, shards: Path, path: Path
+) -> tuple[Trained, Agreement]:
+    """Write the file of a checkpoint, and compare it with what was trained on real records."""
+    trained = load_trained(checkpoint)
+    export(trained.extractor, path, trained.export_config(config))
+    if trained.encoder:
+        join_encoder(trained.encoder, path, schema.shape)
+    x = _sample_records(shards, schema, trained.parity_records(config))
+    return trained, check_features(trained.features, path, x, config)
 
 
 def _add_manifest(
     config: ExportConfig,
     schema: Schema,
-    extractor: Extractor,
+    trained: Trained,
     parity: Agreement,
     shards: Path,
     release: Path,
@@ -114,15 +121,16 @@ def _add_manifest(
         shutil.copyfile(shards / "tokenizer.json", files["tokenizer.json"])
     write_manifest(
         release / "manifest.json",
-        extractor,
+        trained.extractor,
+        InputSpec.of(schema),
         parity,
-        config,
+        trained.export_config(config),
         files=files,
         private={name: schema.classes(name) for name in schema.private},
         dataset=schema.dataset,
         data_digest=schema.digest,
         background=schema.background,
-        notes=schema.notes,
+        notes=(*schema.notes, *trained.notes()),
         variant=variant,
     )
 

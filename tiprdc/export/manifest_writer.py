@@ -35,6 +35,7 @@ from tiprdc.models.inputs import FeatureMaker, InputSpec
 def write_manifest(
     path: Path,
     extractor: FeatureMaker,
+    spec: InputSpec,
     parity: Agreement,
     config: ExportConfig,
     *,
@@ -50,7 +51,8 @@ def write_manifest(
 
     Args:
         path: The `manifest.json` to write.
-        extractor: The exported extractor.
+        extractor: The exported extractor; its own input may be the features of an encoder.
+        spec: The input of the file.
         parity: Result of `check_parity`.
         config: Settings of the export.
         files: Name in the release -> file.
@@ -67,7 +69,7 @@ def write_manifest(
         name=artifact_of(variant.name if variant else None),
         tiprdc_version=__version__,
         private=tuple(private),
-        input=_input_tensor(extractor.spec, background),
+        input=_input_tensor(spec, background),
         output=output,
         most_bits=MostBits(
             record=record_bits,

@@ -26,13 +26,20 @@ FeatureFunction = Callable[[NDArray[Any]], NDArray[Any]]
 def check_parity(
     extractor: FeatureMaker, path: Path, x: NDArray[Any], config: ExportConfig
 ) -> Agreement:
-    """Compare torch and an ONNX file on the same real records.
+    """`check_features` of an extractor in torch, in evaluation mode."""
+    return check_features(torch_features(extractor), path, x, config)
+
+
+def check_features(
+    reference: FeatureFunction, path: Path, x: NDArray[Any], config: ExportConfig
+) -> Agreement:
+    """Compare what was trained and an ONNX file on the same real records.
 
     If noise, levels or codes are applied, the features before them are compared: noise differs by
     design, and a difference of 1e-7 next to a border becomes one of a whole level or code.
 
     Args:
-        extractor: In evaluation mode.
+        reference: What was trained, such as `torch_features` of an extractor.
         path: The ONNX file.
         x: Records `[N, *shape]`, N >= 1.
         config: Tolerance.
@@ -40,7 +47,7 @@ def check_parity(
     Raises:
         ModelError: They differ by more than the tolerance, or a feature is not finite.
     """
-    parity = compare_features(torch_features(extractor), file_features(path), x)
+    parity = compare_features(reference, file_features(path), x)
     # Written so that NaN fails too.
     if not parity.max_abs <= config.tolerance:
         raise ModelError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tiprdc.audit.foreign.model import infer_modality
+from tiprdc.audit.foreign.records import reader_config
 from tiprdc.audit.foreign.request import SECTION, AuditRequest, option_names_in_errors
 from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.manifest.vectors import holds_vectors
@@ -14,8 +16,43 @@ from tiprdc.datasets.shard_plan import Plan, encode, make_plan
 from tiprdc.datasets.shard_writing import Encoded, write_shards
 from tiprdc.datasets.tables.files import read_source
 from tiprdc.datasets.tables.names import list_names
+from tiprdc.encoders.pictures import picture_adapter
 from tiprdc.errors import ConfigError
 from tiprdc.formats.atomic import atomic_directory
+from tiprdc.sandbox import runner
+from tiprdc.settings import convert
+from tiprdc.training.encoder_config import EncoderConfig
+
+
+def manifest_config(request: AuditRequest) -> ManifestConfig:
+    """Settings of the manifest reader: for pictures if there is an encoder, else for vectors.
+
+    Raises:
+        ModelError: The encoder is refused.
+        ConfigError: An option is missing, or does not match the encoder or the data.
+        DataError: The data cannot be read.
+    """
+    if not request.models:
+        return vectors_config(request)
+    (path,) = request.models
+    info = runner.validate(path)
+    if infer_modality(info) != "image":
+        raise ConfigError(
+            "ENCODER", f"{path} does not take pictures", "an encoder of pictures",
+            "run it yourself, and protect its vectors: docs/encoders.md",
+        )  # fmt: skip
+    _, size = picture_adapter(info, request)
+    with option_names_in_errors():
+        return reader_config(request, "image", size, info, None)
+
+
+def encoder_config(request: AuditRequest) -> EncoderConfig:
+    """How the encoder is run, as `train.encoder` states it."""
+    values = {
+        "path": str(request.models[0]), "pixels": request.pixels, "layout": request.layout,
+        "channels": request.channels or "rgb", "output": request.output,
+    }  # fmt: skip
+    return convert(EncoderConfig, values, "train.encoder")
 
 
 def vectors_config(request: AuditRequest) -> ManifestConfig:

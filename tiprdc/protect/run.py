@@ -18,13 +18,21 @@ from tiprdc.audit.run import make_plan
 from tiprdc.audit.run import run as run_audit
 from tiprdc.audit.writer import write
 from tiprdc.datasets.prepare_config import PrepareConfig
-from tiprdc.datasets.schema import read_split
+from tiprdc.datasets.schema import Schema, read_schema, read_split
+from tiprdc.encoders.cache import encode_shards
+from tiprdc.encoders.encoder import copy_encoder, open_encoder
 from tiprdc.export.build import build
 from tiprdc.export.onnx_export import ExportConfig
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.formats.audit_report import AuditReport
-from tiprdc.protect.preparation import prepare, vectors_config
-from tiprdc.protect.training import run_name, train, train_config, warn_of_labels
+from tiprdc.protect.preparation import encoder_config, manifest_config, prepare
+from tiprdc.protect.training import (
+    options_in_errors,
+    run_name,
+    train,
+    train_config,
+    warn_of_labels,
+)
 from tiprdc.reports.model_card import CardConfig, write_card
 from tiprdc.reports.page import write_report
 from tiprdc.training.config import ROLES
@@ -78,16 +86,19 @@ def protect(
     work = request.private
     shards = work / "shards"
     config = PrepareConfig(
-        dataset="manifest", seed=request.records.seed, manifest=vectors_config(request.records)
+        dataset="manifest", seed=request.records.seed, manifest=manifest_config(request.records)
     )
-    schema = prepare(config, shards, lambda share: progress("read", share), say)
+    schema = prepare(config, shards, functools.partial(progress, "read"), say)
+    vectors = _encode(request.records, shards, schema, work, progress)
+    schema = read_schema(vectors)
     settings = train_config(schema, request.changes)
-    records = read_split(shards, schema, "extractor-train")
+    records = read_split(vectors, schema, "extractor-train")
     warn_of_labels(settings, schema, records, say)
     trained = work / "checkpoints" / run_name(settings, schema)
     for role in ROLES:
         report_share = functools.partial(progress, f"train {role}")
         train(settings, role, schema, records, trained / role, report_share)
+        copy_encoder(vectors, trained / role)
     del records
     report, unprotected = work / REPORT, work / "unprotected"
     with atomic_directory(request.out, replace=True) as release:
@@ -103,6 +114,18 @@ def protect(
         for name in _SHARED:
             shutil.copyfile(report / name, release / name)
     return result
+
+
+def _encode(
+    records: AuditRequest, shards: Path, schema: Schema, work: Path, progress: ProgressCallback
+) -> Path:
+    """The shards that are trained on: features of the encoder, if there is one."""
+    if not records.models:
+        return shards
+    with options_in_errors():
+        encoder = open_encoder(encoder_config(records), schema)
+        share = functools.partial(progress, "encode")
+        return encode_shards(encoder, shards, schema, work / "encoded", share)
 
 
 def _audit(

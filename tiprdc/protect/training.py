@@ -26,7 +26,8 @@ from tiprdc.training.trainer import Trainer
 
 _OPTIONS = {
     "train.extractor.features": "--features", "train.extractor.release_noise": "--noise",
-    "train.head.weight": "--weight", "train.seed": "--seed",
+    "train.head.weight": "--weight", "train.seed": "--seed", "train.encoder.path": "ENCODER",
+    "train.encoder.": "--",
 }  # fmt: skip
 _CODE = Path(__file__).resolve().parents[1]
 
@@ -91,6 +92,7 @@ def train(
     trainer = _trainer(config, role, schema)
     if checkpoint.is_complete(folder):
         checkpoint.load(trainer, folder)
+        progress(trainer.epoch / trainer.epochs)
     while trainer.epoch < trainer.epochs:
         with options_in_errors():
             trainer.train_epoch(records)
@@ -98,7 +100,6 @@ def train(
         with atomic_directory(folder, replace=True) as new:
             checkpoint.save(trainer, new)
         progress(trainer.epoch / trainer.epochs)
-    progress(1.0)
 
 
 def _trainer(config: TrainConfig, role: Role, schema: Schema) -> Trainer:

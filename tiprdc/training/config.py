@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.settings import MAX_SEED, Settings
+from tiprdc.training.encoder_config import EncoderConfig
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
@@ -27,6 +28,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
             ge=0, le=MAX_SEED, description="Seed of the weights and of the order of the records."
         ),
     ] = 0  # fmt: skip
+    encoder: Annotated[
+        EncoderConfig,
+        Meta(description="A frozen encoder, whose features are trained on in place of records."),
+    ] = EncoderConfig()
     extractor: Annotated[ExtractorConfig, Meta(description="Architecture of both extractors.")] = (
         ExtractorConfig()
     )

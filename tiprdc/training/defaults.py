@@ -67,6 +67,16 @@ def _unless_pca(
     return choose
 
 
+def _if_encoder(of_vectors: Any, value: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """`of_vectors` if the file names an encoder, whose features are vectors, else `value`."""
+
+    def choose(train: Mapping[str, Any]) -> Any:
+        chosen = of_vectors if _given(train, "encoder", "path") else value
+        return chosen(train) if callable(chosen) else chosen
+
+    return choose
+
+
 _SHARED = {
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
@@ -126,21 +136,36 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
         Dotted key -> value, or a function of the settings beside the key.
     """
     records = schema.records["extractor-train"]
-    values = dict(_TRAIN[schema.modality])
+    values: dict[str, Any]
     if schema.modality == "image":
-        values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
-        if records < _FEW:
-            values |= _FEW_PICTURES
-        values |= {key: _unless_pca(of_pca, values[key]) for key, of_pca in _PCA.items()}
+        of_encoder = _of_vectors(records, _MOST_COMPONENTS)
+        pictures = _of_pictures(records)
+        values = {key: _if_encoder(of_encoder[key], value) for key, value in pictures.items()}
     elif is_vector(schema.columns):
-        of_vectors = {**_PCA, "extractor.features": min(_MOST_COMPONENTS, len(schema.columns))}
-        of_vectors["objective.budget"] = _with_head(0.1, 0.06)
-        values |= {
-            key: _unless_pca(value, values.get(key), (None, "auto", "pca"))
-            for key, value in of_vectors.items()
-        }
-    values.setdefault("schedule.batch", _batch(records))
+        values = _of_vectors(records, len(schema.columns))
+    else:
+        values = {"schedule.batch": _batch(records), **_TRAIN[schema.modality]}
     return {f"{section}.{key}": value for key, value in values.items()}
+
+
+def _of_pictures(records: int) -> dict[str, Any]:
+    values = dict(_TRAIN["image"])
+    values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
+    if records < _FEW:
+        values |= _FEW_PICTURES
+    return values | {key: _unless_pca(of_pca, values[key]) for key, of_pca in _PCA.items()}
+
+
+def _of_vectors(records: int, width: int) -> dict[str, Any]:
+    values: dict[str, Any] = {"schedule.batch": _batch(records), **_TRAIN["table"]}
+    of_pca: dict[str, Any] = {
+        **_PCA, "extractor.features": min(_MOST_COMPONENTS, width),
+        "objective.budget": _with_head(0.1, 0.06),
+    }  # fmt: skip
+    families = (None, "auto", "pca")
+    return values | {
+        key: _unless_pca(value, values.get(key), families) for key, value in of_pca.items()
+    }
 
 
 def _batch(records: int) -> int:

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.foreign.model import Adapter, ForeignModel, infer_modality
-from tiprdc.audit.foreign.output import choose_output
-from tiprdc.audit.foreign.pictures import picture_adapter
 from tiprdc.audit.foreign.records import read_records, reader_config
 from tiprdc.audit.foreign.request import AuditRequest, option_names_in_errors
 from tiprdc.audit.foreign.tables import fit_columns, table_adapter
@@ -25,6 +23,8 @@ from tiprdc.audit.splits import SHARES, check_class_sizes, split_people
 from tiprdc.datasets.manifest.reader import ManifestReader
 from tiprdc.datasets.reader import Fitted, Index
 from tiprdc.datasets.schema import SPLITS, Modality, Records, Schema
+from tiprdc.encoders.output import choose_output
+from tiprdc.encoders.pictures import picture_adapter
 from tiprdc.errors import ModelError
 from tiprdc.formats.manifest import MODEL, Contract, read_contract
 from tiprdc.sandbox import runner

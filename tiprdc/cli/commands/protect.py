@@ -1,4 +1,4 @@
-"""`tiprdc protect`: from vectors of people to an audited release that hides an attribute."""
+"""`tiprdc protect`: from an encoder or vectors to an audited release that hides an attribute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tiprdc.cli import dialect_options, terminal
 from tiprdc.cli.commands.inspect import show_audit, summary
 from tiprdc.cli.output_folder import check_output
 from tiprdc.cli.progress import Progress
-from tiprdc.errors import check_range
+from tiprdc.errors import ConfigError, check_range
 from tiprdc.formats.audit_report import EXIT_CODE
 from tiprdc.formats.manifest import MODEL
 
@@ -21,14 +21,22 @@ def protect(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="VECTORS",
+            metavar="SOURCE",
             help="Vectors of people with their attributes, one row a record: a list column of"
-            " Parquet, or a CSV with a column of paths of .npy files.",
+            " Parquet, or a CSV with a column of paths of .npy files. Or the ONNX file of an"
+            " encoder of pictures, with --data.",
         ),
     ],
     private: Annotated[
         list[str], typer.Option(metavar="COLUMN", help="Attribute to hide; repeatable.")
     ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="With an encoder: pictures of people with their attributes: CSV, TSV or Parquet,"
+            " one row a record."
+        ),
+    ] = None,
     utility: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,7 +61,9 @@ def protect(
     x: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN", help="Input column; repeatable. Default: the only column of vectors."
+            metavar="COLUMN",
+            help="Input column; repeatable. Default: the only column of vectors, or the one called"
+            " image.",
         ),
     ] = None,
     person: Annotated[
@@ -71,7 +81,38 @@ def protect(
         ),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Folder of the .npy files. Default: that of the table.")
+        Path | None,
+        typer.Option(help="Folder of pictures or .npy files. Default: the table's."),
+    ] = None,
+    pixels: Annotated[
+        str | None,
+        typer.Option(
+            help="Range to which pictures were scaled in the encoder's training: 0..255, 0..1,"
+            " -1..1 or imagenet."
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Side of the pictures in pixels, if the encoder leaves it open."),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="Layout of the encoder's pictures, if it leaves it open: nchw (channels first) or"
+            " nhwc (channels last)."
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(help="Order of the encoder's channels: rgb or bgr. Default: rgb."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Output of the encoder that holds the features. Default: the only one, or the only"
+            " one with one vector a record.",
+        ),
     ] = None,
     noise: Annotated[
         float | None,
@@ -116,7 +157,8 @@ def protect(
 ) -> None:
     """Make features that hide an attribute, and audit them.
 
-    Writes a release: one ONNX file from vectors to protected features, its manifest and its audit.
+    Writes a release: one ONNX file from vectors or pictures to protected features, its manifest and
+    its audit.
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or it could not run.
     """
     from tiprdc.audit.foreign.request import AuditRequest
@@ -125,8 +167,10 @@ def protect(
     check_range("--seed", seed, 0, 2**31 - 1)
     check_range("--seconds", seconds, 10, 1_000_000)
     criteria = read_policy(policy) if policy else PolicyConfig()
+    data, models = _sources(source, data)
     records = AuditRequest(
-        models=(), data=source, root=root, private=tuple(private), utility=tuple(utility or ()),
+        models=models, data=data, pixels=pixels, size=size, layout=layout, channels=channels,
+        output=output, root=root, private=tuple(private), utility=tuple(utility or ()),
         x=tuple(x or ()), person=person, split=split, seed=seed,
         dialect=dialect_options.make_dialect(encoding, delimiter, decimal, quotes),
     )  # fmt: skip
@@ -162,6 +206,21 @@ def protect(
             ),
         )
     raise typer.Exit(EXIT_CODE[report.verdict])
+
+
+def _sources(source: Path, data: Path | None) -> tuple[Path, tuple[Path, ...]]:
+    """The table of people, and the encoder if there is one."""
+    if source.suffix.lower() != ".onnx":
+        if data is not None:
+            raise ConfigError("--data", f"given with {source.name}", "an encoder, MODEL.onnx",
+                              f"leave --data out: {source.name} is the data")  # fmt: skip
+        return source, ()
+    if data is None:
+        raise ConfigError(
+            "--data", "not given", "the pictures of people that the encoder is run on",
+            "add --data people.csv",
+        )  # fmt: skip
+    return data, (source,)
 
 
 def _changes(

@@ -21,12 +21,10 @@ from tiprdc.datasets.tables import arrow_columns
 from tiprdc.datasets.tables.column_encoding import MAX_NUMBER
 from tiprdc.datasets.tables.names import list_names, show_name
 from tiprdc.datasets.tables.parquet_columns import arrow_storage, is_text
-from tiprdc.datasets.tables.vector_names import element_names
+from tiprdc.datasets.tables.vector_names import MOST_NUMBERS, element_names
 from tiprdc.errors import DataError
 
 SUFFIX = ".npy"
-MOST_NUMBERS = 4096
-"""Numbers of a vector: a release describes each as a column."""
 
 
 def expand_vectors(

@@ -7,6 +7,8 @@ from collections.abc import Container, Iterable, Sequence
 
 from tiprdc.datasets.schema import Column
 
+MOST_NUMBERS = 4096
+"""Numbers of a vector: a release describes each as a column."""
 _ELEMENT = re.compile(r"(.+)\[\d+\]")
 
 

@@ -1,4 +1,4 @@
-"""Pictures as a foreign model takes them: size, range of values, layout and order of channels."""
+"""Pictures as a model of others takes them: size, range of values, layout and order of channels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.audit.foreign.request import AuditRequest
+from tiprdc.encoders.options import ModelOptions
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.sandbox.execution import Feed
 from tiprdc.sandbox.model_info import ModelInfo, TensorInfo
@@ -19,7 +19,8 @@ Pixels = Literal["0..255", "0..1", "-1..1", "imagenet"]
 Layout = Literal["nchw", "nhwc"]
 Channels = Literal["rgb", "bgr"]
 
-_MEAN, _STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+"""Of the three channels of pictures in 0..1, RGB."""
 _PICTURE_DTYPES = ("uint8", "float32", "float64", "float16")
 
 
@@ -63,13 +64,13 @@ _SCALES = {
     "0..1": lambda x: x.astype(np.float32) / 255,
     "-1..1": lambda x: x.astype(np.float32) / 127.5 - 1,
     "imagenet": lambda x: (
-        (x.astype(np.float32) / 255 - _MEAN[:, None, None].astype(np.float32))
-        / _STD[:, None, None].astype(np.float32)
+        (x.astype(np.float32) / 255 - IMAGENET_MEAN[:, None, None].astype(np.float32))
+        / IMAGENET_STD[:, None, None].astype(np.float32)
     ),
 }
 
 
-def picture_adapter(model: ModelInfo, request: AuditRequest) -> tuple[PictureAdapter, int]:
+def picture_adapter(model: ModelInfo, options: ModelOptions) -> tuple[PictureAdapter, int]:
     """The adapter of a picture model, and the side of its pictures in pixels.
 
     A wrong range gives poor features and weak attacks, so it is never guessed. Nor is the layout,
@@ -77,7 +78,7 @@ def picture_adapter(model: ModelInfo, request: AuditRequest) -> tuple[PictureAda
 
     Args:
         model: The validated model.
-        request: `pixels`, `size`, `layout` and `channels` as the user states them.
+        options: `pixels`, `size`, `layout` and `channels` as the user states them.
 
     Raises:
         ModelError: It takes no square RGB pictures.
@@ -93,14 +94,14 @@ def picture_adapter(model: ModelInfo, request: AuditRequest) -> tuple[PictureAda
         raise ModelError(
             "MODEL", f"it takes {tensor.dtype}", f"one of {', '.join(_PICTURE_DTYPES)}"
         )
-    layout = _layout(tensor, request.layout)
+    layout = _layout(tensor, options.layout)
     adapter = PictureAdapter(
         name=tensor.name, dtype=tensor.dtype, layout=layout,
-        pixels=_pixels(tensor, request.pixels),
-        channels=cast(Channels, _option("--channels", request.channels or "rgb", Channels)),
+        pixels=_pixels(tensor, options.pixels),
+        channels=cast(Channels, _option("--channels", options.channels or "rgb", Channels)),
     )  # fmt: skip
     sides = shape[:2] if layout == "nhwc" else shape[1:]
-    size = request.size
+    size = options.size
     known = {side for side in sides if side is not None} | ({size} if size else set())
     if len(known) != 1:
         requested = f", and --size is {size}" if size else ""

@@ -1,19 +1,19 @@
-"""Which output of a foreign model holds the features that are sent."""
+"""Which output of a model of others holds the features that are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import cast, get_args
 
-from tiprdc.audit.foreign.request import AuditRequest
 from tiprdc.datasets.schema import Modality
+from tiprdc.encoders.options import ModelOptions
 from tiprdc.errors import ConfigError, ModelError, suggestion
 from tiprdc.sandbox.execution import Pooling, Run
 from tiprdc.sandbox.messages import quote
 from tiprdc.sandbox.model_info import TEXT, ModelInfo, TensorInfo
 
 
-def choose_output(model: ModelInfo, request: AuditRequest, modality: Modality) -> Run:
+def choose_output(model: ModelInfo, options: ModelOptions, modality: Modality) -> Run:
     """How to run a model: which output, and what becomes of an output for each token.
 
     Several outputs need `--output`, unless one alone has one vector a record.
@@ -22,12 +22,12 @@ def choose_output(model: ModelInfo, request: AuditRequest, modality: Modality) -
         ConfigError: `--output` or `--pooling` is missing, unknown or does not match the model.
         ModelError: The output holds texts.
     """
-    tensor = _output(model, request.output)
+    tensor = _output(model, options.output)
     if tensor.dtype == TEXT:
         raise ModelError(
             "--output", f"the output {quote(tensor.name)} holds texts", "an output of numbers"
         )
-    pooling = request.pooling
+    pooling = options.pooling
     if pooling not in (None, *get_args(Pooling)):
         raise ConfigError("--pooling", pooling, f"one of {', '.join(get_args(Pooling))}")
     by_token = modality == "text" and tensor.shape is not None and len(tensor.shape) == 2

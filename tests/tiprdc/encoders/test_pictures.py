@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from tiprdc.audit.foreign.model import ForeignModel
-from tiprdc.audit.foreign.pictures import picture_adapter
 from tiprdc.audit.foreign.records import reader_config
 from tiprdc.audit.foreign.request import AuditRequest, option_names_in_errors
+from tiprdc.encoders.pictures import picture_adapter
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.sandbox import runner
 from tiprdc.sandbox.execution import Run

@@ -1,0 +1,211 @@
+"""A frozen encoder of pictures: checks of the file, its features, and what a release keeps of it.
+
+The file is validated and run in the sandbox (tiprdc/sandbox/runner.py), as a model under audit is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tiprdc.datasets.schema import Schema
+from tiprdc.datasets.tables.vector_names import MOST_NUMBERS
+from tiprdc.encoders.document import EncoderDocument, find_licence
+from tiprdc.encoders.output import choose_output
+from tiprdc.encoders.pictures import picture_adapter
+from tiprdc.errors import ConfigError, DataError, ModelError, TiprdcError
+from tiprdc.formats.files import sanitize
+from tiprdc.sandbox import runner
+from tiprdc.sandbox.execution import Run
+from tiprdc.sandbox.model_info import ModelInfo
+from tiprdc.training.encoder_config import EncoderConfig
+
+FILE, DOCUMENT = "encoder.onnx", "encoder.json"
+"""The file and what is known of it, beside cached features and in a checkpoint."""
+_BATCH = 256
+"""Records that the sandbox gets at once."""
+_EXPORT_AGAIN = (
+    "export it again: torch.onnx.export(model.eval(), (x,), path, dynamo=True,"
+    " external_data=False, dynamic_shapes=({0: torch.export.Dim('batch')},))"
+)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A validated file.
+
+    Args:
+        path: The file.
+        info: Its inputs, outputs and digest when it was validated.
+        document: How it is run.
+    """
+
+    path: Path
+    info: ModelInfo
+    document: EncoderDocument
+
+    def features(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Features `[N, F]` of pictures uint8 `[N, 3, H, W]`, N >= 1.
+
+        Raises:
+            ModelError: It fails, or gives features that cannot be used.
+        """
+        how = Run(output=self.document.output)
+        parts: list[NDArray[np.float32]] = []
+        for start in range(0, len(x), _BATCH):
+            feed = self.document.adapter(x[start : start + _BATCH])
+            with _hints():
+                z = runner.run(self.path, feed, how, info=self.info)
+            parts.append(z.reshape(len(z), -1))
+            if parts[-1].shape[1] != parts[0].shape[1]:
+                raise ModelError(
+                    self.where, f"features of {parts[0].shape[1]:,} and of {z.shape[1]:,} numbers",
+                    "as many for each record", "name another output with train.encoder.output",
+                )  # fmt: skip
+        _check_width(parts[0].shape[1], self.where)
+        return np.concatenate(parts)
+
+    @property
+    def where(self) -> str:
+        """The file, for messages."""
+        return sanitize(str(self.path))
+
+    def store(self, folder: Path) -> None:
+        """Copy the file and its document into a folder."""
+        shutil.copyfile(self.path, folder / FILE)
+        (folder / DOCUMENT).write_bytes(msgspec.json.encode(self.document))
+
+
+def open_encoder(config: EncoderConfig, schema: Schema) -> Encoder:
+    """Validate an encoder and its fit to the records.
+
+    Args:
+        config: `path` is set.
+        schema: Of the shards.
+
+    Raises:
+        ModelError: The file is refused.
+        ConfigError: A setting is missing, or does not match the file or the records.
+    """
+    assert config.path is not None
+    if schema.modality != "image":
+        raise ConfigError(
+            "train.encoder.path", f"a file for {schema.modality} records", "a file for pictures",
+            "run the encoder yourself and give its vectors: docs/encoders.md",
+        )  # fmt: skip
+    path = Path(config.path)
+    with _hints():
+        info = runner.validate(path)
+    _check(info, path)
+    is_open = (info.inputs[0].shape or ()).count(None) > 1
+    options = _Options(
+        pixels=config.pixels, layout=config.layout, channels=config.channels,
+        output=config.output, size=schema.shape[1] if is_open else None,
+    )  # fmt: skip
+    with _settings_in_errors():
+        run = choose_output(info, options, "image")
+        adapter, size = picture_adapter(info, options)
+    if (size, size) != schema.shape[1:]:
+        raise ConfigError(
+            "train.encoder.path", f"it takes pictures of {size} x {size}, the shards have"
+            f" {schema.shape[1]} x {schema.shape[2]}", "pictures of the encoder's size",
+            f"set prepare.manifest.size to {size}",
+        )  # fmt: skip
+    document = EncoderDocument(
+        name=sanitize(path.name), sha256=info.sha256, licence=find_licence(path),
+        input=adapter.name, dtype=adapter.dtype, pixels=adapter.pixels, layout=adapter.layout,
+        channels=adapter.channels, output=run.output,
+    )  # fmt: skip
+    return Encoder(path, info, document)
+
+
+def copy_encoder(source: Path, target: Path) -> None:
+    """Copy what `Encoder.store` left in a folder, if anything, to another."""
+    if (source / DOCUMENT).exists():
+        for name in (FILE, DOCUMENT):
+            shutil.copyfile(source / name, target / name)
+
+
+def stored_encoder(folder: Path) -> Encoder | None:
+    """The encoder that `Encoder.store` left in a folder; None if there is none.
+
+    Raises:
+        ModelError: It is not what was stored.
+    """
+    if not (folder / DOCUMENT).exists():
+        return None
+    document = msgspec.json.decode((folder / DOCUMENT).read_bytes(), type=EncoderDocument)
+    info = runner.validate(folder / FILE)
+    if info.sha256 != document.sha256:
+        raise ModelError(
+            str(folder / FILE), "not the encoder that was trained on", "the file as it was",
+            "delete the folder and train again",
+        )  # fmt: skip
+    return Encoder(folder / FILE, info, document)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What the settings state, as `ModelOptions`."""
+
+    pixels: str | None
+    layout: str | None
+    channels: str | None
+    output: str | None
+    size: int | None
+    pooling: str | None = None
+
+
+def _check(info: ModelInfo, path: Path) -> None:
+    where = sanitize(str(path))
+    if info.batch is not None:
+        raise ModelError(
+            where, f"it takes exactly {info.batch:,} records at a time", "any number of records",
+            _EXPORT_AGAIN,
+        )  # fmt: skip
+    if info.is_random:
+        raise ModelError(
+            where, "it draws random numbers", "the same features for the same record",
+            _EXPORT_AGAIN,
+        )  # fmt: skip
+
+
+def _check_width(width: int, where: str) -> None:
+    if not 1 <= width <= MOST_NUMBERS:
+        raise ModelError(
+            where, f"features of {width:,} numbers a record", f"1 to {MOST_NUMBERS:,}",
+            "name an output behind the pooling with train.encoder.output",
+        )  # fmt: skip
+
+
+@contextmanager
+def _hints() -> Iterator[None]:
+    """A refusal of the sandbox with a hint, where it has none."""
+    try:
+        yield
+    except (ModelError, DataError) as error:
+        if error.hint:
+            raise
+        raise type(error)(error.where, error.given, error.expected, _EXPORT_AGAIN) from error
+
+
+@contextmanager
+def _settings_in_errors() -> Iterator[None]:
+    """Replace options of the audit's command line by settings in error messages."""
+    try:
+        yield
+    except TiprdcError as error:
+        parts = [str(part) for part in (error.where, error.given, error.expected, error.hint)]
+        for name in ("pixels", "layout", "channels", "output"):
+            parts = [part.replace(f"--{name} ", f"--{name}=") for part in parts]
+            parts = [part.replace(f"--{name}", f"train.encoder.{name}") for part in parts]
+        parts[0] = parts[0].replace("MODEL", "train.encoder.path")
+        raise type(error)(*parts) from error
