@@ -120,6 +120,7 @@ def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
         pipeline_tag=_PIPELINE_TAGS.get(audit.modality),
         audit=audit,
         contract=contract,
+        notes=list(dict.fromkeys((*audit.notes, *contract.notes))),
         config=config,
         headline=verdict_wording.headline,
         claim=verdict_wording.claim,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,16 @@ def test_front_matter_is_yaml_with_every_figure(name: str, tmp_path: Path) -> No
     strongest = [a["strongest"] for a in audit["attributes"].values() if a["strongest"]]
     measured = [*strongest, *(task["released"] for task in audit["utility"].values())]
     assert values == [estimate["balanced_accuracy"] for estimate in measured]
+
+
+def test_notes_of_the_release_are_on_the_card_once(tmp_path: Path) -> None:
+    write_project(tmp_path, image_audit())
+    audit, manifest = tmp_path / "reports/audit.json", tmp_path / "artifacts/release/manifest.json"
+    both, licence = "Generated faces.", "The file contains the encoder e.onnx. Its licence: mit."
+    for path, notes in ((audit, [both]), (manifest, [both, licence])):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "notes": notes}))
+    text = write_card(tmp_path / "reports", manifest.parent, CardConfig()).read_text()
+    assert [text.count(f"\n- {plain(note)}\n") for note in (both, licence)] == [1, 1]
 
 
 def test_configured_texts_are_on_card(tmp_path: Path) -> None:
