@@ -78,7 +78,7 @@ def _prepared(model: ModelProto, document: EncoderDocument, opset: int) -> Model
             raise ModelError(
                 document.name, f"onnx cannot convert it from operator set {operator_set(model)} to"
                 f" {opset}", f"an encoder of operator set {opset}",
-                f"export it again with opset_version={opset}, or set export.opset to its own",
+                f"export it again with opset_version={opset}",
             ) from error  # fmt: skip
     weights = {tensor.name for tensor in graph.graph.initializer}
     inputs = [value for value in graph.graph.input if value.name not in weights]

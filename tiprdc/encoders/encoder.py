@@ -33,7 +33,7 @@ FILE, DOCUMENT = "encoder.onnx", "encoder.json"
 _BATCH = 256
 """Records that the sandbox gets at once."""
 _EXPORT_AGAIN = (
-    "export it again: torch.onnx.export(model.eval(), (x,), path, dynamo=True,"
+    "export it again, x with two records: torch.onnx.export(model.eval(), (x,), path, dynamo=True,"
     " external_data=False, dynamic_shapes=({0: torch.export.Dim('batch')},))"
 )
 

@@ -17,7 +17,7 @@ from tiprdc.datasets.shard_writing import Encoded, write_shards
 from tiprdc.datasets.tables.files import read_source
 from tiprdc.datasets.tables.names import list_names
 from tiprdc.encoders.pictures import picture_adapter
-from tiprdc.errors import ConfigError
+from tiprdc.errors import ConfigError, ModelError
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.sandbox import runner
 from tiprdc.settings import convert
@@ -38,10 +38,13 @@ def manifest_config(request: AuditRequest) -> ManifestConfig:
     info = runner.validate(path)
     if infer_modality(info) != "image":
         raise ConfigError(
-            "ENCODER", f"{path} does not take pictures", "an encoder of pictures",
+            "SOURCE", f"{path} does not take pictures", "an encoder of pictures",
             "run it yourself, and protect its vectors: docs/encoders.md",
         )  # fmt: skip
-    _, size = picture_adapter(info, request)
+    try:
+        _, size = picture_adapter(info, request)
+    except ModelError as error:
+        raise ModelError("SOURCE", error.given, error.expected, error.hint) from error
     with option_names_in_errors():
         return reader_config(request, "image", size, info, None)
 

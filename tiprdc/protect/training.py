@@ -26,7 +26,7 @@ from tiprdc.training.trainer import Trainer
 
 _OPTIONS = {
     "train.extractor.features": "--features", "train.extractor.release_noise": "--noise",
-    "train.head.weight": "--weight", "train.seed": "--seed", "train.encoder.path": "ENCODER",
+    "train.head.weight": "--weight", "train.seed": "--seed", "train.encoder.path": "SOURCE",
     "train.encoder.": "--",
 }  # fmt: skip
 _CODE = Path(__file__).resolve().parents[1]

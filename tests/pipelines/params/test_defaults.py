@@ -163,3 +163,16 @@ def test_vectors_are_tables_with_components_and_a_head(
     assert (config.extractor.features, config.extractor.head, config.schedule.epochs) == (
         16, 0, 30,
     )  # fmt: skip
+
+
+def test_with_an_encoder_pictures_have_the_settings_of_vectors(
+    schema: Callable[[Modality, int], Schema], tmp_path: Path
+) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    text = re.sub(r"(\n  encoder:\n(?:    #.*\n)*    path:)", r"\1 e.onnx", text)
+    (tmp_path / "params.yaml").write_text(text)
+    for records in (6_000, 60_000):
+        auto = training(schema("image", records))
+        config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
+        assert config.encoder.path == "e.onnx"
+        assert (config.extractor.features, config.schedule.epochs) == (128, 1)

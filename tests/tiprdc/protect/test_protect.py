@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from tests.helpers.encoders import encoder, write_encoder
 from tiprdc.audit.foreign.request import AuditRequest
 from tiprdc.cli import main
 from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Records, Schema, read_split
 from tiprdc.errors import ConfigError, DataError
-from tiprdc.protect.preparation import prepare, vectors_config
+from tiprdc.protect.preparation import encoder_config, manifest_config, prepare, vectors_config
 from tiprdc.protect.training import run_name, train, train_config
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.training import checkpoint
@@ -81,6 +84,32 @@ def test_a_table_without_vectors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("gender,age\nf,30\nm,40\n")
     with pytest.raises(ConfigError, match=r"no column of people\.csv holds vectors"):
         vectors_config(request(tmp_path / "people.csv"))
+
+
+def test_pictures_are_read_in_the_size_of_the_encoder(tmp_path: Path) -> None:
+    path = write_encoder(tmp_path / "e.onnx", encoder(size=24))
+    (tmp_path / "faces.csv").write_text("image,gender\na.png,f\nb.png,m\n")
+    request = AuditRequest(
+        models=(path,), data=tmp_path / "faces.csv", private=("gender",), pixels="0..1"
+    )
+    config = manifest_config(request)
+    assert (config.modality, config.size, config.x) == ("image", 24, ("image",))
+    stated = encoder_config(request)
+    assert (stated.path, stated.pixels, stated.channels) == (str(path), "0..1", "rgb")
+    with pytest.raises(ConfigError, match=r"^--pixels: not given"):
+        manifest_config(replace(request, pixels=None))
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (["e.onnx"], "--data: not given(.|\n)*add --data people.csv"),
+        (["people.parquet", "--data", "people.csv"], "leave --data out"),
+    ],
+)
+def test_an_encoder_alone_needs_data(words: list[str], refusal: str) -> None:
+    ended = CliRunner().invoke(main._commands, ["protect", *words, "--private", "gender"])
+    assert re.search(refusal, str(ended.exception))
 
 
 def test_refusals_name_options_and_no_settings(tmp_path: Path) -> None:
