@@ -36,7 +36,7 @@ _COLLECT = ("fastapi", "limits", "prometheus_client", "psycopg", "sqlalchemy", "
 EXTRAS = {
     **dict.fromkeys(_AUDIT, "audit"), "cryptography": "verify", "securesystemslib": "verify",
     "dvc": "pull", "gto": "pull",
-    **dict.fromkeys(_COLLECT, "collect"),
+    **dict.fromkeys(_COLLECT, "collect"), "onnxscript": "train",
 }  # fmt: skip
 """Module -> the extra that brings it, for commands that are not in the bare install."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,18 @@ def test_pictures_are_read_in_the_size_of_the_encoder(tmp_path: Path) -> None:
 def test_an_encoder_alone_needs_data(words: list[str], refusal: str) -> None:
     ended = CliRunner().invoke(main._commands, ["protect", *words, "--private", "gender"])
     assert re.search(refusal, str(ended.exception))
+
+
+def test_a_missing_exporter_is_named_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = write_people(tmp_path / "people.parquet")
+    monkeypatch.setattr(sys, "argv", ["tiprdc", "protect", str(path), "--private", "gender"])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        main.app()
+    assert ended.value.code == 2
+    assert 'pip install "tiprdc[train]"' in capsys.readouterr().err
 
 
 def test_refusals_name_options_and_no_settings(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -161,6 +162,9 @@ def protect(
     its audit.
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or it could not run.
     """
+    # The export needs it, minutes later.
+    if importlib.util.find_spec("onnxscript") is None:
+        raise ModuleNotFoundError("onnxscript", name="onnxscript")
     from tiprdc.audit.foreign.request import AuditRequest
     from tiprdc.audit.policy import PolicyConfig, read_policy
 
