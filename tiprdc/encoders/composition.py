@@ -58,7 +58,12 @@ def join(
     model = compose.merge_models(before, encoder, [(_RECORD, f"{PREFIX}{document.input}")],
                                  outputs=[f"{PREFIX}{document.output}"])  # fmt: skip
     model = compose.merge_models(model, after, [(f"{PREFIX}{document.output}", "encoded")])
-    return compose.merge_models(model, head, [(_VECTOR, f"{_VECTOR}_in")])
+    model = compose.merge_models(model, head, [(_VECTOR, f"{_VECTOR}_in")])
+    # Merging lists a domain once for each part.
+    versions = {o.domain: o.version for o in model.opset_import}
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(*item) for item in versions.items())
+    return model
 
 
 def operator_set(model: ModelProto) -> int:
@@ -84,9 +89,10 @@ def _prepared(model: ModelProto, document: EncoderDocument, opset: int) -> Model
     inputs = [value for value in graph.graph.input if value.name not in weights]
     del graph.graph.input[:], graph.graph.value_info[:], graph.metadata_props[:]
     graph.graph.input.extend(inputs)
-    own = [o for o in graph.opset_import if o.domain in {node.domain for node in graph.graph.node}]
+    used = {node.domain for node in graph.graph.node} - {"", "ai.onnx"}
+    others = [(o.domain, o.version) for o in graph.opset_import if o.domain in used]
     del graph.opset_import[:]
-    graph.opset_import.extend(own or [helper.make_opsetid("", opset)])
+    graph.opset_import.extend(helper.make_opsetid(*item) for item in [("", opset), *others])
     return compose.add_prefix(graph, PREFIX)
 
 

@@ -14,6 +14,7 @@ from tests.helpers.onnx_builders import base
 from tests.helpers.shards import make_shards
 from tiprdc.encoders.composition import join, operator_set
 from tiprdc.encoders.encoder import open_encoder
+from tiprdc.sandbox.validator import inspect_model
 from tiprdc.training.encoder_config import EncoderConfig
 
 HEAD = base(shape=["batch", 4])
@@ -32,6 +33,7 @@ def test_joined_file_takes_raw_pictures_and_gives_the_heads_features(
     head.CopyFrom(HEAD)
     model = join(onnx.load(path), opened.document, head, (3, 16, 16))
     onnx.checker.check_model(model, full_check=True)
+    inspect_model(model.SerializeToString(), "joined")
     assert operator_set(model) == 20
     x = np.random.default_rng(0).integers(256, size=(5, 3, 16, 16)).astype(np.uint8)
     session = onnxruntime.InferenceSession(model.SerializeToString())
