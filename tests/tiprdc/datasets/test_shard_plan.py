@@ -125,7 +125,9 @@ def test_official_layouts_are_read_into_records(
     plan = pickle.loads(pickle.dumps(make_plan(config)))
     assert len(plan.records) == records
     assert set(plan.split) == set(SPLITS)
-    by_person = plan.records.groupby("person").apply(lambda rows: set(plan.split[rows.index]))
+    by_person = plan.records.groupby("person")["record"].apply(
+        lambda rows: set(plan.split[rows.index])
+    )
     assert all(len(splits) == 1 for splits in by_person)
     batch = plan.reader.read(plan.records, plan.fitted)
     assert batch.readable.all()

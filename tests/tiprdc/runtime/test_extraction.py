@@ -197,7 +197,7 @@ def test_command_lists_and_counts_failed_records(
 
     (tmp_path / "e\x1b[31m.png").unlink()
     code, out, err = run(capsys, *words, "--json")
-    assert (code, err) == (0, "")
+    assert (code, err.strip()) == (0, "")
     document = json.loads(out)
     assert (document["records"], document["failed"], document["reused"]) == (3, [], 0)
     assert not (tmp_path / "out" / "z.npz.failed.csv").exists()

@@ -34,7 +34,9 @@ def find_pictures(values: pd.Series[Any]) -> pd.Series[Any] | None:
         paths = struct_field(column, PATH)
         column = struct_field(column, BYTES)
         if paths is not None and (column is None or column.null_count == len(column)):
-            return pd.Series(paths.to_pandas().to_numpy(), index=values.index, dtype="str")
+            cells = pd.Series(paths.to_pandas().to_numpy(), index=values.index)
+            # pandas 2 makes the text "None" of a cell without a value.
+            return cells.astype("str").where(cells.notna())
     if column is None or not is_bytes(column.type) or not _are_pictures(column):
         return None
     data = pd.arrays.ArrowExtensionArray(column.cast(pa.large_binary()))

@@ -92,5 +92,7 @@ def _as_series(column: pa.ChunkedArray) -> pd.Series[Any]:
         text = None
     if text is None:
         return pd.Series(pd.arrays.ArrowExtensionArray(column))
-    values = pd.Series(text.to_pandas(), dtype="str").str.strip()
-    return values.where(~values.isin(MISSING))
+    cells = text.to_pandas()
+    # pandas 2 makes the text "None" of a cell without a value.
+    values = pd.Series(cells, dtype="str").str.strip()
+    return values.where(cells.notna() & ~values.isin(MISSING))

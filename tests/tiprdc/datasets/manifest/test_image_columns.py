@@ -36,7 +36,7 @@ def series(array: pa.Array) -> pd.Series[Any]:
     return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([array])), index=list("xyz"))
 
 
-def struct(files: list[bytes | None], **fields: list[str]) -> pa.Array:
+def struct(files: list[bytes | None], **fields: list[str] | list[str | None]) -> pa.Array:
     arrays = [pa.array(files, pa.binary()), *map(pa.array, fields.values())]
     return pa.StructArray.from_arrays(arrays, names=["bytes", *fields])
 
@@ -59,10 +59,11 @@ def test_files_in_a_column_are_found(array: pa.Array) -> None:
 
 
 def test_structs_of_paths_alone_are_paths() -> None:
-    pictures = find_pictures(series(struct([None] * 3, path=NAMES)))
+    names = ["a.jpg", None, "c.jpg"]
+    pictures = find_pictures(series(struct([None] * 3, path=names)))
     assert pictures is not None
     assert not has_bytes(pictures)
-    assert pictures.tolist() == NAMES
+    assert pictures.where(pictures.notna(), "").tolist() == ["a.jpg", "", "c.jpg"]
 
 
 @pytest.mark.parametrize(
