@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -190,4 +191,14 @@ def test_broken_file_is_refused(tmp_path: Path) -> None:
         read_all(open_records(path, contract))
     pd.DataFrame({"age": []}).to_parquet(path)
     with pytest.raises(DataError, match="it has no row"):
+        open_records(path, contract)
+
+
+def test_missing_pyarrow_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "in.parquet", age=[1])
+    contract = contract_of(tmp_path, "table")
+    for name in ("tiprdc.runtime.parquet_table", "tiprdc.runtime.parquet_records"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"pyarrow, which is not installed(.|\n)*pip install"):
         open_records(path, contract)
