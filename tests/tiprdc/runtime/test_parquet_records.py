@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from tiprdc.formats.manifest import Contract, InputColumn, read_contract
 from tiprdc.runtime import parquet_table
 from tiprdc.runtime.record_source import RecordSource
 from tiprdc.runtime.records import open_records
+
+ROOT = Path(__file__).parents[3]
 
 
 def contract_of(tmp_path: Path, modality: str) -> Contract:
@@ -194,11 +197,18 @@ def test_broken_file_is_refused(tmp_path: Path) -> None:
         open_records(path, contract)
 
 
-def test_missing_pyarrow_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pyarrow_is_named(tmp_path: Path) -> None:
+    """In a process of its own: this one has imported it."""
     path = write(tmp_path / "in.parquet", age=[1])
-    contract = contract_of(tmp_path, "table")
-    for name in ("tiprdc.runtime.parquet_table", "tiprdc.runtime.parquet_records"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ConfigError, match=r"pyarrow, which is not installed(.|\n)*pip install"):
-        open_records(path, contract)
+    write_release(tmp_path / "release", "table")
+    script = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from pathlib import Path\n"
+        "from tiprdc.formats.manifest import read_contract\n"
+        "from tiprdc.runtime.records import open_records\n"
+        f"open_records(Path({str(path)!r}), read_contract(Path({str(tmp_path)!r},"
+        " 'release', 'manifest.json')))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert "ConfigError: INPUT: Parquet needs pyarrow, which is not installed" in ended.stderr
+    assert "hint: pip install pyarrow" in ended.stderr
