@@ -66,6 +66,7 @@ def fuzz(examples: int, on_postgres: bool = False) -> dict[str, Any]:
             schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
             for result in schema.get_all_operations():
                 run.operation(result.ok())
+            run.close()
         return {**run.counts(), "logged": log.stat().st_size}
 
 
@@ -88,6 +89,10 @@ class _Run:
             if operation.label == _PUT:
                 self._each(cases, self._put_addressed)
                 self._each(cases, self._put_mixed)
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._sender.close()
 
     def counts(self) -> dict[str, Any]:
         statuses = {str(status): count for status, count in sorted(self._statuses.items())}
