@@ -155,14 +155,16 @@ def test_vectors_are_tables_with_components_and_a_head(
     auto = training(vectors)
     config = load("train", TrainConfig, ROOT / "params.yaml", auto=auto)
     assert (config.extractor.features, config.extractor.head, config.schedule.epochs) == (
-        128, 512, 1,
+        64, 512, 1,
     )  # fmt: skip
+    assert config.head.weight == 1.0
     text = (ROOT / "params.yaml").read_text().replace("    family: auto", "    family: mlp")
     (tmp_path / "params.yaml").write_text(text)
     config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
     assert (config.extractor.features, config.extractor.head, config.schedule.epochs) == (
         16, 0, 30,
     )  # fmt: skip
+    assert config.head.weight == 4.0
 
 
 def test_with_an_encoder_pictures_have_the_settings_of_vectors(
@@ -175,4 +177,4 @@ def test_with_an_encoder_pictures_have_the_settings_of_vectors(
         auto = training(schema("image", records))
         config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
         assert config.encoder.path == "e.onnx"
-        assert (config.extractor.features, config.schedule.epochs) == (128, 1)
+        assert (config.extractor.features, config.schedule.epochs) == (64, 1)

@@ -119,19 +119,19 @@ def protect(
         float | None,
         typer.Option(
             help="Gaussian noise on the features, in their standard deviations: more hides more and"
-            " keeps less. Default: 0.4."
+            " keeps less. Default: 0.3."
         ),
     ] = None,
     weight: Annotated[
         float | None,
         typer.Option(
             help="Price of what adversaries know in training: more hides more and keeps less."
-            " Default: 4."
+            " Default: 1."
         ),
     ] = None,
     features: Annotated[
         int | None,
-        typer.Option(help="Numbers that are sent. Default: as many as the vector's, up to 128."),
+        typer.Option(help="Numbers that are sent. Default: as many as the vector's, up to 64."),
     ] = None,
     policy: Annotated[
         Path | None,
