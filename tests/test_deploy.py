@@ -8,6 +8,8 @@ Kubernetes' own schema.
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,7 +105,9 @@ def test_cluster_needs_a_token_and_a_dedicated_key(name: str) -> None:
         assert "--metrics-export-port=8080" in start
     assert "--dashboard-host=127.0.0.1" in config["head_start_ray_commands"][-1]
     assert any("RAY_AUTH_MODE=token" in command for command in config["setup_commands"])
-    assert {".git", ".venv", "artifacts", "logs", "runs"} <= set(config["rsync_exclude"])
+    assert {"/.git", "/.venv", "/artifacts", "/logs", "/reports", "/runs"} <= set(
+        config["rsync_exclude"]
+    )
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -174,3 +178,23 @@ def pinned(package: str) -> str:
     text = (ROOT / "constraints.txt").read_text()
     (version,) = re.findall(rf"^{package}==(.+)$", text, re.MULTILINE)
     return str(version)
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync copies what `ray up` copies")
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_every_file_of_the_code_goes_to_the_cluster(name: str, tmp_path: Path) -> None:
+    """As Ray's launcher calls rsync: a name to leave out may be a package's, too."""
+    config = read(name)
+    options = [f"--exclude={pattern}" for pattern in config["rsync_exclude"]]
+    options += [f"--filter=dir-merge,- {file}" for file in config["rsync_filter"]]
+    listed = subprocess.run(
+        ["rsync", "--archive", "--dry-run", "--out-format=%n", *options, f"{ROOT}/", tmp_path],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    code = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("pipelines", "stages", "tiprdc")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix != ".pyc" and path.is_file()
+    }
+    assert code <= set(listed.stdout.splitlines())
