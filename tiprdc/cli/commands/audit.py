@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 from rich.text import Text
 
-from tiprdc.cli import dialect_options, terminal
+from tiprdc.cli import dialect_options, model_options, terminal
 from tiprdc.cli.commands.inspect import show_audit, summary
 from tiprdc.cli.output_folder import check_output
 from tiprdc.cli.progress import Progress
@@ -51,13 +51,7 @@ def audit(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Task that the features must still solve; repeatable."),
     ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            help="YAML file with the pass criteria: margin, against, confidence, min_people"
-            " (docs/audit.md)."
-        ),
-    ] = None,
+    policy: model_options.Policy = None,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder for audit.json and the HTML report.")
     ] = Path("report"),
@@ -73,13 +67,7 @@ def audit(
             " table, or the column called image or text.",
         ),
     ] = None,
-    person: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column that identifies the person of a record. Default: each record is a person.",
-        ),
-    ] = None,
+    person: model_options.Person = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -93,30 +81,10 @@ def audit(
     modality: Annotated[
         str, typer.Option(help="auto, image, table or text; auto infers it from the model's input.")
     ] = "auto",
-    pixels: Annotated[
-        str | None,
-        typer.Option(
-            help="Range to which pictures were scaled in training: 0..255, 0..1, -1..1 or imagenet."
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(help="Side of the pictures in pixels, if the model leaves it open."),
-    ] = None,
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            help="Layout of the model's pictures: nchw (channels first) or nhwc (channels last)."
-            " Default: the axis of which the model says that it has 3 numbers."
-        ),
-    ] = None,
-    channels: Annotated[
-        str | None,
-        typer.Option(
-            help="Order of the model's channels: rgb, or bgr for models trained on OpenCV's"
-            " pictures. Default: rgb."
-        ),
-    ] = None,
+    pixels: model_options.Pixels = None,
+    size: model_options.Size = None,
+    layout: model_options.Layout = None,
+    channels: model_options.Channels = None,
     background: Annotated[
         str,
         typer.Option(
@@ -132,14 +100,7 @@ def audit(
         int | None,
         typer.Option(help="Tokens of a text, cut and padded, if the text model leaves it open."),
     ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Output of the model that is sent. Default: the only one, or the only one with one"
-            " vector a record.",
-        ),
-    ] = None,
+    output: model_options.Output = None,
     pooling: Annotated[
         str | None,
         typer.Option(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from tiprdc.cli import dialect_options, terminal
+from tiprdc.cli import dialect_options, model_options, terminal
 from tiprdc.cli.commands.inspect import show_audit, summary
 from tiprdc.cli.output_folder import check_output
 from tiprdc.cli.progress import Progress
@@ -67,13 +67,7 @@ def protect(
             " image.",
         ),
     ] = None,
-    person: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column that identifies the person of a record. Default: each record is a person.",
-        ),
-    ] = None,
+    person: model_options.Person = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -85,36 +79,11 @@ def protect(
         Path | None,
         typer.Option(help="Folder of pictures or .npy files. Default: the table's."),
     ] = None,
-    pixels: Annotated[
-        str | None,
-        typer.Option(
-            help="Range to which pictures were scaled in the encoder's training: 0..255, 0..1,"
-            " -1..1 or imagenet."
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(help="Side of the pictures in pixels, if the encoder leaves it open."),
-    ] = None,
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            help="Layout of the encoder's pictures, if it leaves it open: nchw (channels first) or"
-            " nhwc (channels last)."
-        ),
-    ] = None,
-    channels: Annotated[
-        str | None,
-        typer.Option(help="Order of the encoder's channels: rgb or bgr. Default: rgb."),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Output of the encoder that holds the features. Default: the only one, or the only"
-            " one with one vector a record.",
-        ),
-    ] = None,
+    pixels: model_options.Pixels = None,
+    size: model_options.Size = None,
+    layout: model_options.Layout = None,
+    channels: model_options.Channels = None,
+    output: model_options.Output = None,
     noise: Annotated[
         float | None,
         typer.Option(
@@ -133,13 +102,7 @@ def protect(
         int | None,
         typer.Option(help="Numbers that are sent. Default: as many as the vector's, up to 64."),
     ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            help="YAML file with the pass criteria: margin, against, confidence, min_people"
-            " (docs/audit.md)."
-        ),
-    ] = None,
+    policy: model_options.Policy = None,
     encoding: dialect_options.Encoding = "utf-8",
     delimiter: dialect_options.Delimiter = None,
     decimal: dialect_options.Decimal = ".",

@@ -1,0 +1,55 @@
+"""Options of the commands that are given an ONNX file of others and people to judge it on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Person = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column that identifies the person of a record. Default: each record is a person.",
+    ),
+]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML file with the pass criteria: margin, against, confidence, min_people"
+        " (docs/audit.md)."
+    ),
+]
+Pixels = Annotated[
+    str | None,
+    typer.Option(
+        help="Range to which pictures were scaled in training: 0..255, 0..1, -1..1 or imagenet."
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(help="Side of the pictures in pixels, if the model leaves it open."),
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        help="Layout of the model's pictures: nchw (channels first) or nhwc (channels last)."
+        " Default: the axis of which the model says that it has 3 numbers."
+    ),
+]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        help="Order of the model's channels: rgb, or bgr for models trained on OpenCV's"
+        " pictures. Default: rgb."
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Output of the model that is sent. Default: the only one, or the only one with one"
+        " vector a record.",
+    ),
+]
