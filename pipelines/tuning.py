@@ -44,7 +44,7 @@ from pipelines.search.space import TuneConfig, check, space
 from pipelines.search.trial_table import TrialTable
 from pipelines.search.tune_callback import POINT, TableCallback, restore_trials, sampled_point
 from pipelines.training.encoding import trained_shards
-from pipelines.training.run import PROJECT, check_labels, code_digest
+from pipelines.training.run import check_labels
 from pipelines.training.run_lock import hold
 from pipelines.training.storage import Storage
 from tiprdc.cli.help_style import Command, application, examples
@@ -52,6 +52,7 @@ from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.errors import ClusterError, ConfigError
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.formats.writable import require_writable
+from tiprdc.training.code import PROJECT, code_digest
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import training
 

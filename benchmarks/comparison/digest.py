@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.training.run import code_digest
+from tiprdc.training.code import code_digest
 
 HERE = Path(__file__).parent
 CODE = (

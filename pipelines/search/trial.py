@@ -20,7 +20,7 @@ import torch
 from pipelines.search.early_stop import stop_reason
 from pipelines.search.space import TuneConfig, trial_head, trial_settings
 from tiprdc.attacks.base import TrainingSet
-from tiprdc.attacks.cross_fitting import OutOfFoldPredictions, cross_fit
+from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.attacks.suite import ATTACKS, raw_attacks, try_attack
 from tiprdc.datasets.schema import Records, Schema, read_schema, read_split, searched_records
 from tiprdc.models.inputs import InputSpec, attack_inputs
@@ -28,6 +28,7 @@ from tiprdc.statistics.binomial import Interval, interval, prior
 from tiprdc.statistics.sampling import balanced_sample
 from tiprdc.statistics.scores import kept_share
 from tiprdc.training.config import TrainConfig
+from tiprdc.training.out_of_fold import Predictions, predict_out_of_fold
 from tiprdc.training.trainer import Trainer
 from tiprdc.training.worker import WorkerContext
 
@@ -53,16 +54,14 @@ class TrialData:
     train: Records
     attack: Records
     select: Records
-    predictions: Mapping[str, OutOfFoldPredictions] = field(default_factory=dict)
+    predictions: Predictions = field(default_factory=dict)
     ceilings: Mapping[str, float] = field(default_factory=dict)
 
     def with_predictions(self, seed: int) -> TrialData:
         """The same with out-of-fold predictions: fitted once, for all trials."""
-        records = replace(self.train, x=attack_inputs(self.train.x, self.schema))
-        predictions = {
-            name: cross_fit(records, name, self.schema.classes(name), seed)
-            for name in self.schema.private
-        }
+        private = {name: self.schema.classes(name) for name in self.schema.private}
+        spec = InputSpec.of(self.schema)
+        predictions = predict_out_of_fold(self.train, spec, private, cross_fit, seed)
         return replace(self, predictions=predictions)
 
     def with_ceilings(self, seed: int) -> TrialData:
@@ -79,12 +78,6 @@ class TrialData:
                 best[name] = max(best[name], probe.select or 0.0)
         told = {n: value for n, value in best.items() if value > prior(schema.classes(n))}
         return replace(self, ceilings=told)
-
-    def cross_fit(
-        self, records: Records, name: str, classes: int, seed: int
-    ) -> OutOfFoldPredictions:
-        """The stored predictions, as a `tiprdc.training.out_of_fold.CrossFit`."""
-        return self.predictions[name]
 
 
 def read_data(shards: Path, people: int) -> TrialData:
@@ -149,7 +142,7 @@ def run(
         seed=seed,
         head=trial_head(config, base),
         worker=WorkerContext(device=device),
-        cross_fit=data.cross_fit,
+        predictions=data.predictions,
     )
     while trainer.epoch < trainer.epochs:
         try:

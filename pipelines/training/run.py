@@ -46,6 +46,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
 from tiprdc.training import checkpoint
 from tiprdc.training.batches import RecordBatches
+from tiprdc.training.code import code_digest
 from tiprdc.training.codebook_fit import check_codes
 from tiprdc.training.config import ROLES, Role, TrainConfig
 from tiprdc.training.curves import write_curves
@@ -55,13 +56,6 @@ from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
-
-PROJECT = Path(__file__).resolve().parents[2]
-_CODE = (
-    "tiprdc/distributed.py", "tiprdc/attacks", "tiprdc/models", "tiprdc/objectives",
-    "tiprdc/statistics", "tiprdc/training",
-)  # fmt: skip
-"""Code that decides what a run of training gives."""
 
 
 def train(
@@ -211,9 +205,7 @@ def _check_pretrained(config: TrainConfig, schema: Schema) -> None:
 
 def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> dict[str, Any]:
     """A worker's settings as plain values, and the run's name, which changes with any of them."""
-    objective, extractor = config.objective, config.extractor
-    if role == "unprotected":
-        objective, extractor = objective.unprotected(), extractor.unprotected()
+    objective, extractor = config.networks(role)
     settings: dict[str, Any] = {
         "role": role,
         "seed": config.seed,
@@ -230,22 +222,6 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
         "extractor": asdict(extractor.absolute()),
     }
     return {**settings, **where, "name": f"{role}-{digest[:16]}"}
-
-
-def code_digest(*more: str, project: Path = PROJECT) -> str:
-    """Digest of the code that decides the results of training and of its attacks.
-
-    Only the same code resumes a killed run or search.
-
-    Args:
-        more: Further files and folders of the project.
-        project: Folder of the project.
-    """
-    digest = hashlib.sha256()
-    for path in (project / name for name in (*_CODE, *more)):
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"{file.relative_to(project)} ".encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 def _fit(settings: dict[str, Any], cluster: ClusterConfig, storage: Storage) -> ray.train.Result:

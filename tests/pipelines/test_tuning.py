@@ -25,7 +25,6 @@ from pipelines import tuning
 from pipelines.cluster.connect import ClusterConfig
 from pipelines.observability.event_log import read
 from pipelines.search.space import TuneConfig
-from pipelines.training.run import code_digest
 from pipelines.tuning import tune
 from tiprdc.datasets.schema import (
     Records,
@@ -37,6 +36,7 @@ from tiprdc.datasets.schema import (
 )
 from tiprdc.errors import ClusterError, ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training.code import code_digest
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 

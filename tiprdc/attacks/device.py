@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -17,13 +18,13 @@ def attack_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def seeded(seed: int, device: torch.device) -> AbstractContextManager[object]:
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's generators for a block, and restore them after it."""
-    stack = ExitStack()
     devices = [torch.cuda.current_device()] if device.type == "cuda" else []
-    stack.enter_context(torch.random.fork_rng(devices=devices))
-    torch.manual_seed(seed)
-    return stack
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[object]:

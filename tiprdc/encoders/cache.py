@@ -31,6 +31,7 @@ from tiprdc.datasets.tables.vector_names import element_names
 from tiprdc.encoders.encoder import Encoder
 from tiprdc.errors import ModelError
 from tiprdc.formats.atomic import atomic_file
+from tiprdc.formats.files import sha256
 
 _MIN_STD = 1e-6
 """Features with a smaller standard deviation, as a share of their size, are constant."""
@@ -63,7 +64,6 @@ def encode_shards(
     key = hashlib.sha256(msgspec.json.encode(encoder.document) + schema.digest.encode())
     folder = cache / key.hexdigest()[:16]
     files = [(split, file) for split in splits for file in shard_files(shards, split)]
-    digests: list[str] = []
     for number, (split, file) in enumerate(files, 1):
         target = folder / split / file.name
         if not target.exists():
@@ -73,16 +73,15 @@ def encode_shards(
             with atomic_file(target) as stream:
                 stream.write(encode_shard(vectors))
         progress(number / len(files))
-        if split == "extractor-train":
-            digests.append(f"{file.name} {hashlib.sha256(target.read_bytes()).hexdigest()}")
     if not (folder / "schema.json").exists():
         encoder.store(folder)
-        _write_schema(encoder, folder, schema, digests)
+        _write_schema(encoder, folder, schema)
     return folder
 
 
-def _write_schema(encoder: Encoder, folder: Path, schema: Schema, digests: list[str]) -> None:
-    width = record_numbers(shard_files(folder, "extractor-train")[0])
+def _write_schema(encoder: Encoder, folder: Path, schema: Schema) -> None:
+    files = shard_files(folder, "extractor-train")
+    width = record_numbers(files[0])
     vectors = replace(schema, modality="table", shape=(width,))
     x = read_split(folder, vectors, "extractor-train").x
     mean, std = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
@@ -92,6 +91,7 @@ def _write_schema(encoder: Encoder, folder: Path, schema: Schema, digests: list[
         Column(name=name, mean=float(m), std=float(s))
         for name, m, s in zip(names, mean, std, strict=True)
     )
+    digests = [f"{file.name} {sha256(file)}" for file in files]
     write_schema(folder, replace(vectors, columns=columns), digests)
 
 

@@ -43,8 +43,11 @@ def build(
         ModelError: A checkpoint is damaged, or a file differs from torch.
     """
     schema = read_schema(shards)
-    _export(config, checkpoint / "unprotected", schema, shards, unprotected / "unprotected.onnx")
-    trained, parity = _export(config, checkpoint / "protected", schema, shards, release / MODEL)
+    trained = load_trained(checkpoint / "protected")
+    x = _sample_records(shards, schema, trained.parity_records(config))
+    bare = load_trained(checkpoint / "unprotected")
+    _export(config, bare, schema, x, unprotected / "unprotected.onnx")
+    parity = _export(config, trained, schema, x, release / MODEL)
     _add_manifest(config, schema, trained, parity, shards, release)
 
 
@@ -75,7 +78,8 @@ def build_variant(
     x = _sample_records(shards, schema, trained.parity_records(config))
     source, target = release / MODEL, out / MODEL
     # Ranges are released with the file, so people of the attacker splits must not shape them.
-    calibration = read_split(shards, schema, "extractor-train").x[: config.calibration_records]
+    count = config.calibration_records
+    calibration = read_split(shards, schema, "extractor-train", fewest=count).x[:count]
     quantize(source, target, variant, calibration)
     variant_features = file_features(target)
     from_source = compare_features(file_features(source), variant_features, x)
@@ -94,15 +98,13 @@ def build_variant(
 
 
 def _export(
-    config: ExportConfig, checkpoint: Path, schema: Schema, shards: Path, path: Path
-) -> tuple[Trained, Agreement]:
-    """Write the file of a checkpoint, and compare it with what was trained on real records."""
-    trained = load_trained(checkpoint)
+    config: ExportConfig, trained: Trained, schema: Schema, x: NDArray[Any], path: Path
+) -> Agreement:
+    """Write the file of what was trained, and compare the two on real records."""
     export(trained.extractor, path, trained.export_config(config))
     if trained.encoder:
         join_encoder(trained.encoder, path, schema.shape)
-    x = _sample_records(shards, schema, trained.parity_records(config))
-    return trained, check_features(trained.features, path, x, config)
+    return check_features(trained.features, path, x, config)
 
 
 def _add_manifest(
@@ -139,6 +141,7 @@ def _sample_records(shards: Path, schema: Schema, count: int) -> NDArray[Any]:
     """Real records, up to `count`, from the splits in reverse order."""
     parts: list[NDArray[Any]] = []
     for split in reversed(SPLITS):
-        parts.append(read_split(shards, schema, split).x[:count])
-        count -= len(parts[-1])
+        if count:
+            parts.append(read_split(shards, schema, split, fewest=count).x[:count])
+            count -= len(parts[-1])
     return np.concatenate(parts)

@@ -46,8 +46,7 @@ class Trained:
 
     def parity_records(self, config: ExportConfig) -> int:
         """Records on which the file is compared with this."""
-        most = _MOST_ENCODED if self.encoder else config.parity_records
-        return min(config.parity_records, most)
+        return min(config.parity_records, _MOST_ENCODED) if self.encoder else config.parity_records
 
     def notes(self) -> Iterator[str]:
         """What users of the file must know."""

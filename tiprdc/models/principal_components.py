@@ -58,8 +58,7 @@ class PrincipalComponents(nn.Module):
         device = self.out.weight.device
         rows = [self.numbers(normalise(part.to(device))).cpu().numpy() for part in parts]
         features, width = self.out.out_features, self.out.in_features
-        most = min(width, len(x) - 1)
-        fitted = fit_alternative("pca", np.concatenate(rows), min(features, most), None, (), seed)
+        fitted = fit_alternative("pca", np.concatenate(rows), features, None, (), seed)
         if features > fitted.width:
             raise ConfigError(
                 "train.extractor.features", f"{features} principal components",

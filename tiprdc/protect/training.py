@@ -19,6 +19,7 @@ from tiprdc.formats.atomic import atomic_directory
 from tiprdc.models.inputs import InputSpec
 from tiprdc.settings import convert, fill_auto
 from tiprdc.training import checkpoint
+from tiprdc.training.code import code_digest
 from tiprdc.training.config import Role, TrainConfig
 from tiprdc.training.defaults import training
 from tiprdc.training.feasibility import assess, infeasible
@@ -29,7 +30,6 @@ _OPTIONS = {
     "train.head.weight": "--weight", "train.seed": "--seed", "train.encoder.path": "SOURCE",
     "train.encoder.": "--",
 }  # fmt: skip
-_CODE = Path(__file__).resolve().parents[1]
 
 
 def train_config(schema: Schema, changes: Mapping[str, Mapping[str, Any]]) -> TrainConfig:
@@ -103,9 +103,7 @@ def train(
 
 
 def _trainer(config: TrainConfig, role: Role, schema: Schema) -> Trainer:
-    objective, extractor = config.objective, config.extractor
-    if role == "unprotected":
-        objective, extractor = objective.unprotected(), extractor.unprotected()
+    objective, extractor = config.networks(role)
     return Trainer(
         objective, extractor, config.schedule, InputSpec.of(schema),
         {name: schema.classes(name) for name in schema.private},
@@ -115,9 +113,5 @@ def _trainer(config: TrainConfig, role: Role, schema: Schema) -> Trainer:
 
 def run_name(config: TrainConfig, schema: Schema) -> str:
     """Name of a training, which changes with all that decides its result."""
-    digest = hashlib.sha256(json.dumps([__version__, schema.digest]).encode())
-    digest.update(msgspec.json.encode(config))
-    for name in ("models", "objectives", "training"):
-        for file in sorted((_CODE / name).rglob("*.py")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    inputs = [__version__, schema.digest, code_digest(), msgspec.to_builtins(config)]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

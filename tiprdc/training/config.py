@@ -56,6 +56,12 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     def _check(self) -> None:
         self.objective.check_extractor(self.extractor)
 
+    def networks(self, role: Role) -> tuple[ObjectiveConfig, ExtractorConfig]:
+        """Objective and architecture of a run."""
+        if role == "protected":
+            return self.objective, self.extractor
+        return self.objective.unprotected(), self.extractor.unprotected()
+
     def epochs(self, role: Role) -> int:
         """Epochs of a run: those of the trunk, and those of the protected extractor's head."""
         has_head = role == "protected" and self.extractor.head

@@ -24,7 +24,6 @@ from pipelines.comparison import cell, run
 from pipelines.comparison.cell import Cell, ComparisonConfig, Reference
 from pipelines.comparison.run import absent, refer, run_cells
 from pipelines.params.load import load
-from pipelines.training import run as training_run
 from tiprdc.baselines.base import MethodsConfig
 from tiprdc.baselines.methods import METHODS
 from tiprdc.datasets.manifest.config import ManifestConfig
@@ -33,6 +32,7 @@ from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.statistics.binomial import prior
+from tiprdc.training import code
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
@@ -241,11 +241,11 @@ def test_wrong_budget_is_refused_with_its_key(
 def test_digest_changes_with_the_code_and_not_with_caches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*digest.CODE, *training_run._CODE):
+    for name in (*digest.CODE, *code._CODE):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("") if name.endswith(".py") else path.mkdir(exist_ok=True)
-    monkeypatch.setattr(digest, "code_digest", partial(training_run.code_digest, project=tmp_path))
+    monkeypatch.setattr(digest, "code_digest", partial(code.code_digest, project=tmp_path))
     monkeypatch.setattr(digest, "HERE", tmp_path)
     digests = []
     for change in ("tiprdc/baselines/new.py", "tiprdc/baselines/__pycache__/new.pyc"):
@@ -271,7 +271,7 @@ def test_deps_of_the_reference_cover_its_imports() -> None:
     graph = grimp.build_graph("pipelines", "tiprdc", cache_dir=None)
     stages = YAML(typ="safe").load(GRAPH / "dvc.yaml")["stages"]
     assert "code.sha256" in stages["reference"]["deps"]
-    deps = (*digest.CODE, *training_run._CODE)
+    deps = (*digest.CODE, *code._CODE)
     needed = {
         file
         for module in graph.find_upstream_modules("pipelines.comparison.run")

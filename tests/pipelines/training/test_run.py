@@ -23,7 +23,7 @@ from pipelines.training.storage import Storage
 from tiprdc.datasets.schema import Schema, read_split, write_shard
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
-from tiprdc.training import checkpoint
+from tiprdc.training import checkpoint, code
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -191,15 +191,15 @@ def test_search_of_hiding_does_not_train_unprotected_extractor_again(
 )
 def test_code_digest_changes_with_code_that_decides_results(tmp_path: Path, file: str) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(run.PROJECT / "tiprdc", tmp_path / "tiprdc", ignore=ignored)
-    before = run.code_digest(project=tmp_path)
-    assert before == run.code_digest()
+    shutil.copytree(code.PROJECT / "tiprdc", tmp_path / "tiprdc", ignore=ignored)
+    before = code.code_digest(project=tmp_path)
+    assert before == code.code_digest()
     for other in ("audit/run.py", "cli/progress.py"):
         (tmp_path / "tiprdc" / other).write_text("# edited\n")
-    assert run.code_digest(project=tmp_path) == before
+    assert code.code_digest(project=tmp_path) == before
     with (tmp_path / "tiprdc" / file).open("a") as stream:
         stream.write("\n# edited\n")
-    assert run.code_digest(project=tmp_path) != before
+    assert code.code_digest(project=tmp_path) != before
 
 
 def test_weight_of_a_non_private_attribute_is_refused(
