@@ -24,13 +24,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tiprdc.runtime.feature_files import read_features
 from tiprdc.statistics.binomial import interval
 
 Features = dict[tuple[str, str], NDArray[np.float32]]
@@ -73,10 +73,12 @@ def one_record_a_device(label: NDArray[np.str_], device: NDArray[np.str_]) -> ND
 
 def read_export(file: Path) -> Features:
     """(device, id) -> features `[D]`, of `tiprdc collect export`."""
-    table = pq.read_table(file)
-    rows = table["features"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
-    names = (tuple(str(name).split("/", 1)) for name in table["id"].to_pylist())
-    return {(device, id_): z for (device, id_), z in zip(names, rows, strict=True)}
+    features: Features = {}
+    for rows in read_features(file, 1024):
+        for name, z in zip(rows.ids, rows.features, strict=True):
+            device, id_ = name.split("/", 1)
+            features[device, id_] = z.ravel()
+    return features
 
 
 def read_folder(folder: Path) -> Features:

@@ -31,6 +31,7 @@ from benchmarks.collector.batches import document
 from benchmarks.collector.fleet import Sender
 from benchmarks.collector.postgres import postgres
 from benchmarks.collector.server import running
+from benchmarks.robustness.outcomes import report
 from tiprdc.collect.database import opened
 from tiprdc.collect.tokens import Tokens
 from tiprdc.formats.feature_batch import batch_id
@@ -46,10 +47,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Fuzz and print the counts; exit code 1 if any that must be 0 is not."""
-    counts = fuzz(examples, on_postgres)
-    lines = [f"{name:16} {value}" for name, value in counts.items()]
-    typer.echo(json.dumps(counts) if as_json else "\n".join(lines))
-    raise typer.Exit(any(counts[name] for name in FAULTS))
+    report(fuzz(examples, on_postgres), FAULTS, as_json=as_json)
 
 
 def fuzz(examples: int, on_postgres: bool = False) -> dict[str, Any]:

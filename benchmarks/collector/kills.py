@@ -13,7 +13,6 @@ every second one is a crash of PostgreSQL besides. At the end every device sends
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -34,6 +33,7 @@ from sqlalchemy.engine import Engine
 from benchmarks.collector.device import ACKNOWLEDGED, STOP
 from benchmarks.collector.postgres import Postgres, postgres
 from benchmarks.collector.server import FEATURES, ROOT, ServerProcess
+from benchmarks.robustness.outcomes import report
 from tiprdc.collect.database import BATCHES, opened
 from tiprdc.collect.tokens import Tokens
 from tiprdc.formats.feature_batch import public_name, unpack_ids
@@ -53,10 +53,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Kill, restart, count; exit code 1 if anything is lost, twice or changed."""
-    counts = kill_at_random(kills, devices, on_postgres, seed)
-    lines = [f"{name:12} {count:,}" for name, count in counts.items()]
-    typer.echo(json.dumps(counts) if as_json else "\n".join(lines))
-    raise typer.Exit(any(counts[name] for name in FAULTS))
+    report(kill_at_random(kills, devices, on_postgres, seed), FAULTS, as_json=as_json)
 
 
 def kill_at_random(kills: int, devices: int, on_postgres: bool, seed: int) -> dict[str, int]:

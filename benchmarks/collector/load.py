@@ -8,7 +8,6 @@ other, over a connection that it keeps.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ import typer
 from benchmarks.collector.fleet import make_batches, send_all
 from benchmarks.collector.postgres import postgres
 from benchmarks.collector.server import running
+from benchmarks.robustness.outcomes import report
 from tiprdc.collect.database import opened
 from tiprdc.collect.store import Store
 from tiprdc.collect.tokens import Tokens
@@ -58,10 +58,7 @@ def main(
         "p50_ms": round(1000 * float(p50), 1),
         "p99_ms": round(1000 * float(p99), 1),
     }
-    lines = (
-        [json.dumps(figures)] if as_json else [f"{key} {value}" for key, value in figures.items()]
-    )
-    typer.echo("\n".join(lines))
+    report(figures, (), as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ Source: Dwork et al., "The reusable holdout" (2015), for why it matters.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Reuse
+from tiprdc.formats.user_state import user_state
 
 _MAX_BYTES = 100_000_000
 
@@ -67,13 +67,9 @@ def user_ledger() -> Ledger:
     """The user's own ledger, of all data: lines are told apart by the digest of the test people.
 
     Not beside the data, where a new file would change the folder that `prepare` watches.
-
-    Source: the XDG Base Directory Specification, for the place.
     """
-    state = os.environ.get("XDG_STATE_HOME", "")
-    folder = Path(state) if Path(state).is_absolute() else Path("~/.local/state")
     try:
-        return Ledger(folder.expanduser() / "tiprdc" / "audits.jsonl")
+        return Ledger(user_state() / "audits.jsonl")
     except RuntimeError:  # no home
         return Ledger(None)
 

@@ -79,7 +79,7 @@ def connect(url: str, token_file: Path | None, state: Path | None) -> tuple[Http
     if not token.strip().isprintable() or not token.strip() or len(token.split()) != 1:
         given = f"{sanitize(str(token_file))} holds no token"
         raise ConfigError("--token-file", given, "one line, as `tiprdc collect token` printed it")
-    client = HttpClient(url, token.strip(), report=_print_error)
+    client = HttpClient(url, token.strip(), report=terminal.note)
     return client, state or state_folder(url)
 
 
@@ -118,15 +118,11 @@ def show(result: SendingResult | None, output: Path) -> None:
         text += f"; records sent by an earlier run: {numbers.count(result.known)}"
     terminal.say(terminal.console(), Text(sanitize(text)))
     if result.waiting and result.refusal:
-        _print_error(f"Batches that wait: {numbers.count(result.waiting)}")
-        _print_error(explain(result.refusal))
+        terminal.note(f"Batches that wait: {numbers.count(result.waiting)}")
+        terminal.note(explain(result.refusal))
 
 
 def explain(answer: Answer) -> str:
     """A collector's refusal, and the step that helps."""
     hint = _HINTS.get(answer.status, "")
     return f"The collector: {answer.detail}" + (f"\n  hint: {hint}" if hint else "")
-
-
-def _print_error(text: str) -> None:
-    terminal.say(terminal.errors(), Text(text))

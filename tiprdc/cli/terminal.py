@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tiprdc.formats.files import sanitize
+
 PIPE_WIDTH = 200
 """Characters of a line in a pipe: enough that no row of a table is broken."""
 
@@ -38,6 +40,11 @@ def print_json(document: dict[str, Any]) -> None:
 def say(console: Console, sentence: Text) -> None:
     """Print a text: wrapped on a terminal, as one line in a pipe."""
     console.print(sentence, soft_wrap=not console.is_terminal)
+
+
+def note(text: str) -> None:
+    """Print a sentence on standard error."""
+    say(errors(), Text(sanitize(text)))
 
 
 def print_table(console: Console, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:

@@ -6,11 +6,14 @@ A record is named CONTRIBUTOR/ID: the contributor's public name, then the id tha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Column, select
 from sqlalchemy.engine import Connection, Engine
 
 from tiprdc.collect.database import BATCHES
@@ -44,30 +47,30 @@ def export(engine: Engine, output: Path) -> tuple[int, int]:
     with _snapshot(engine) as connection:
         names: list[str] = []
         kept: list[NDArray[np.bool_]] = []
-        contributors = set[str]()
-        last, seen = "", set[str]()
-        for _, contributor, data in _rows(connection, BATCHES.c.ids):
-            if contributor != last:
-                last, seen = contributor, set()
-                contributors.add(contributor)
-            ids = unpack_ids(data)
-            kept.append(np.array([id_ not in seen for id_ in ids]))
-            names += [f"{contributor}/{id_}" for id_ in ids if id_ not in seen]
-            seen.update(ids)
+        contributors = 0
+        rows = _rows(connection, BATCHES.c.contributor, BATCHES.c.ids)
+        for contributor, batches in groupby(rows, itemgetter(0)):
+            contributors += 1
+            seen = set[str]()
+            for _, data in batches:
+                ids = unpack_ids(data)
+                kept.append(np.array([id_ not in seen for id_ in ids]))
+                names += [f"{contributor}/{id_}" for id_ in ids if id_ not in seen]
+                seen.update(ids)
         if not names:
             raise DataError("--database", "it has no features")
         parts = (
             np.frombuffer(data, "<f4").reshape(-1, *release.features)[keep]
-            for keep, (_, _, data) in zip(kept, _rows(connection, BATCHES.c.features), strict=True)
+            for keep, (data,) in zip(kept, _rows(connection, BATCHES.c.features), strict=True)
         )
         codes = _codes(connection, kept) if release.output.codes else None
         write_features(output, names, parts, release.features, release.model_sha256, codes)
-    return len(names), len(contributors)
+    return len(names), contributors
 
 
 def _codes(connection: Connection, kept: list[NDArray[np.bool_]]) -> NDArray[np.int64]:
     rows = zip(kept, _rows(connection, BATCHES.c.codes), strict=True)
-    return np.concatenate([np.frombuffer(data, "<i8")[keep] for keep, (_, _, data) in rows])
+    return np.concatenate([np.frombuffer(data, "<i8")[keep] for keep, (data,) in rows])
 
 
 def _snapshot(engine: Engine) -> Connection:
@@ -78,7 +81,6 @@ def _snapshot(engine: Engine) -> Connection:
     return connection
 
 
-def _rows(connection: Connection, column: object) -> Iterator[tuple[str, str, bytes]]:
-    order = (BATCHES.c.contributor, BATCHES.c.id)
-    statement = select(BATCHES.c.id, BATCHES.c.contributor, column).order_by(*order)  # type: ignore[call-overload]
+def _rows(connection: Connection, *columns: Column[Any]) -> Iterator[Any]:
+    statement = select(*columns).order_by(BATCHES.c.contributor, BATCHES.c.id)
     yield from connection.execution_options(yield_per=_ROWS).execute(statement)

@@ -12,16 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
-from tiprdc.errors import ConfigError, DataError, ReleaseError, TiprdcError
+from tiprdc.errors import ConfigError, TiprdcError
 from tiprdc.formats.feature_batch import AcceptedRelease, accepted_release
-from tiprdc.formats.release_statement import Release
-from tiprdc.registry.git import Git
 from tiprdc.registry.pull import absolute, open_release, verify
 from tiprdc.registry.remote import Remote
 from tiprdc.registry.signing import TrustedKey
 from tiprdc.registry.tags import read_registry
+from tiprdc.registry.versions import Registry
 
 _NAME = re.compile(r"(?P<artifact>[A-Za-z0-9][A-Za-z0-9._-]{0,99})@(?P<version>v[0-9.]{5,30})")
 _EXPECTED = "a folder that `tiprdc pull` wrote, or NAME@VERSION"
@@ -33,16 +30,16 @@ class RegistryWatch:
     """Whether a version of a registry may still be used.
 
     Args:
-        git: A clone of the registry, for this watch alone.
-        artifact, version: "extractor", "v1.2.0".
+        registry: Tags of an artifact, in a clone for this watch alone.
+        version: "v1.2.0".
 
     Raises:
         ReleaseError: There is no such version.
     """
 
-    def __init__(self, git: Git, artifact: str, version: str) -> None:
-        self._git, self._artifact, self._version = git, artifact, version
-        self._reason = self._read()
+    def __init__(self, registry: Registry, version: str) -> None:
+        self._registry, self._version = registry, version
+        self._reason = registry.version(version).blocked_reason
 
     def blocked_reason(self) -> str:
         """Why the version is not to be used, or "": as of the last reading."""
@@ -54,12 +51,9 @@ class RegistryWatch:
         Raises:
             ReleaseError: The registry does not answer; the last reading stays.
         """
-        self._git.fetch_tags("origin", [f"{self._artifact}@*", f"{self._artifact}+*"])
-        self._reason = self._read()
-
-    def _read(self) -> str:
-        registry = read_registry(self._git, self._artifact)
-        return registry.version(self._version).blocked_reason
+        git, artifact = self._registry.git, self._registry.artifact
+        git.fetch_tags("origin", [f"{artifact}@*", f"{artifact}+*"])
+        self._reason = read_registry(git, artifact).version(self._version).blocked_reason
 
 
 def keep_fresh(
@@ -108,9 +102,9 @@ def open_source(
         return _registered(source, registry, trusted)
     release = verify(Path(source), trusted).release
     if registry is None:
-        return _accepted(release), None
-    git = registry.tags(release.artifact)
-    return _accepted(release), RegistryWatch(git, release.artifact, release.version)
+        return accepted_release(release), None
+    versions = read_registry(registry.tags(release.artifact), release.artifact)
+    return accepted_release(release), RegistryWatch(versions, release.version)
 
 
 def _registered(
@@ -123,17 +117,6 @@ def _registered(
         hint = "add --repo with the folder or URL of the registry"
         raise ConfigError("--repo", "not given, but RELEASE is a name", hint=hint)
     artifact, version = match.groups()
-    git = registry.tags(artifact)
-    versions = read_registry(git, artifact)
+    versions = read_registry(registry.tags(artifact), artifact)
     release = open_release(versions, versions.version(version), trusted).release
-    return _accepted(release), RegistryWatch(git, artifact, version)
-
-
-def _accepted(release: Release) -> AcceptedRelease:
-    try:
-        accepted = accepted_release(release)
-    except msgspec.ValidationError:
-        raise ReleaseError(release.name, "its statement describes no features") from None
-    if not accepted.records_per_batch:
-        raise DataError(release.name, "features of one record are larger than a batch may be")
-    return accepted
+    return accepted_release(release), RegistryWatch(versions, version)

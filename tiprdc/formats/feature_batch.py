@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from tiprdc.errors import DataError, ReleaseError
 from tiprdc.formats.decoding import Sha256
 from tiprdc.formats.manifest import OutputTensor
 from tiprdc.formats.release_statement import Release
@@ -117,14 +118,22 @@ def accepted_release(release: Release) -> AcceptedRelease:
     """What a collector takes for a released version.
 
     Raises:
-        msgspec.ValidationError: The statement describes no output of a release.
+        ReleaseError: The statement describes no features.
+        DataError: Features of one record are larger than a batch may be.
     """
-    return AcceptedRelease(
+    try:
+        output = msgspec.convert(release.output, OutputTensor)
+    except msgspec.ValidationError:
+        raise ReleaseError(release.name, "its statement describes no features") from None
+    accepted = AcceptedRelease(
         artifact=release.artifact,
         version=release.version,
         model_sha256=release.model_sha256,
-        output=msgspec.convert(release.output, OutputTensor),
+        output=output,
     )
+    if not accepted.records_per_batch:
+        raise DataError(release.name, "features of one record are larger than a batch may be")
+    return accepted
 
 
 def batch_id(body: bytes) -> str:

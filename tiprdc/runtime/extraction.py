@@ -12,7 +12,6 @@ again.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import time
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 from tiprdc.errors import DataError
 from tiprdc.formats.atomic import atomic_file
 from tiprdc.formats.manifest import Contract
+from tiprdc.runtime.csv_files import write_csv
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.runtime.feature_files import check_output, write_features
 from tiprdc.runtime.record_source import FailedRecord, RecordSource
@@ -242,11 +242,7 @@ def _write_failures(path: Path, failures: tuple[FailedRecord, ...]) -> None:
     if not failures:
         path.unlink(missing_ok=True)
         return
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["id", "reason"])
-    table.writerows([failure.id, failure.reason] for failure in failures)
-    _write(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    write_csv(path, [["id", "reason"], *([failure.id, failure.reason] for failure in failures)])
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -94,6 +94,18 @@ def read_features(path: Path, size: int) -> Iterator[FeatureRows]:
         raise DataError(str(path), given, "a file that `tiprdc extract` wrote") from None
 
 
+def read_ids(path: Path) -> list[str]:
+    """Names of the records in a file of `write_features`; their features are not read."""
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            names: list[str] = _array(archive, "ids").tolist()
+        return names
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return list(file.read(columns=["id"])["id"].to_pylist())
+
+
 def _write_npz(
     file: IO[bytes],
     ids: Sequence[str],

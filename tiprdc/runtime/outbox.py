@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tiprdc.errors import ConfigError
 from tiprdc.formats.feature_batch import batch_id
+from tiprdc.formats.user_state import user_state
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS identity (contributor TEXT NOT NULL, key BLOB NOT NULL);
@@ -32,9 +33,7 @@ _ID_DIGITS = 32
 
 def state_folder(url: str) -> Path:
     """Where this user keeps what it knows of a collector."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    folder = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
-    return folder / "tiprdc" / "collectors" / hashlib.sha256(url.encode()).hexdigest()[:32]
+    return user_state() / "collectors" / hashlib.sha256(url.encode()).hexdigest()[:32]
 
 
 class Outbox:

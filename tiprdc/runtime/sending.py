@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.errors import DataError
-from tiprdc.formats.atomic import atomic_file
 from tiprdc.formats.feature_batch import AcceptedRelease, Deletion, FeatureBatch, public_name
-from tiprdc.runtime.feature_files import FeatureRows, read_features
+from tiprdc.runtime.csv_files import write_csv
+from tiprdc.runtime.feature_files import FeatureRows, read_features, read_ids
 from tiprdc.runtime.http_client import Answer, HttpClient
 from tiprdc.runtime.outbox import Outbox
 
-_ROWS = 4096
 _OF_THIS_BATCH = (400, 409, 413, 422)
 """Refusals that say nothing of the next batch."""
 
@@ -52,15 +47,9 @@ def queue(outbox: Outbox, features: Path, release: AcceptedRelease) -> int:
 
     Returns:
         Number of records that were in a batch already.
-
-    Raises:
-        DataError: One record is larger than a batch may be.
     """
-    size = release.records_per_batch
-    if not size:
-        raise DataError(release.name, "features of one record are larger than a batch may be")
     known = 0
-    for rows in read_features(features, size):
+    for rows in read_features(features, release.records_per_batch):
         ids = outbox.record_ids(rows.ids)
         is_new = _first_of_each(ids, outbox.is_new(release.model_sha256, ids))
         known += len(ids) - sum(is_new)
@@ -116,18 +105,10 @@ def write_ids(outbox: Outbox, features: Path, output: Path) -> None:
         features: Written by `tiprdc.runtime.extraction.extract`.
         output: CSV with the columns record, device and id, as examples/collector.py names them.
     """
-    device = public_name(outbox.contributor)
-    with atomic_file(output) as file:
-        _write_rows(file, [["record", "device", "id"]])
-        for rows in read_features(features, _ROWS):
-            ids = zip(rows.ids, outbox.record_ids(rows.ids), strict=True)
-            _write_rows(file, ([record, device, id_] for record, id_ in ids))
-
-
-def _write_rows(file: IO[bytes], rows: Iterable[list[str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+    device, names = public_name(outbox.contributor), read_ids(features)
+    ids = zip(names, outbox.record_ids(names), strict=True)
+    rows = [[name, device, id_] for name, id_ in ids]
+    write_csv(output, [["record", "device", "id"], *rows])
 
 
 def _first_of_each(ids: list[str], is_new: list[bool]) -> list[bool]:

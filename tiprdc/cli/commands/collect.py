@@ -98,7 +98,7 @@ def serve(
             if watch:
                 keep_fresh(watch, refresh, collector.metrics.registry_errors.inc, stop)
             else:
-                _note("Without --repo a deprecation of this version is not noticed.")
+                terminal.note("Without --repo a deprecation of this version is not noticed.")
             served, ready = make_app(collector), partial(_announce, accepted.name)
             try:
                 serve_app(served, host, port, certificate=tls_cert, key=tls_key, ready=ready)
@@ -119,10 +119,12 @@ def token(
     with opened(database) as engine:
         if revoke:
             Tokens(engine).revoke(name)
-            _note(f"The token {name!r} is refused from now on.")
+            terminal.note(f"The token {name!r} is refused from now on.")
             return
         typer.echo(Tokens(engine).issue(name))
-    _note("It is shown this once. Put it into a file that the device's user alone can read.")
+    terminal.note(
+        "It is shown this once. Put it into a file that the device's user alone can read."
+    )
 
 
 @app.command(cls=Command)
@@ -161,12 +163,8 @@ def delete(
         raise ConfigError("CONTRIBUTOR", "not a contributor's name", "64 hex digits")
     with opened(database) as engine:
         batches = Store(engine).delete(contributor)
-    _note(f"Batches deleted: {numbers.count(batches)}")
+    terminal.note(f"Batches deleted: {numbers.count(batches)}")
 
 
 def _announce(name: str, url: str) -> None:
-    _note(f"Taking features of {name} at {url}")
-
-
-def _note(text: str) -> None:
-    terminal.say(terminal.errors(), Text(sanitize(text)))
+    terminal.note(f"Taking features of {name} at {url}")

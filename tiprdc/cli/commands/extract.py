@@ -97,7 +97,7 @@ def extract(
             result = extraction.extract(extractor, records, output, batch=batch, report=report)
         delivery = sending.deliver(destination, output)
     except KeyboardInterrupt:
-        _print_error("Interrupted. Run the same command again to resume after the last part.")
+        terminal.note("Interrupted. Run the same command again to resume after the last part.")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         document = _document(result, output, extractor.contract.model_sha256, records.notes)
@@ -105,7 +105,7 @@ def extract(
     else:
         _print_summary(result, output, extractor.contract.features)
         for note in records.notes:
-            _print_error(note)
+            terminal.note(note)
         sending.show(delivery, output)
     if delivery and delivery.waiting:
         raise typer.Exit(sending.NOT_SENT)
@@ -134,11 +134,7 @@ def _print_summary(result: ExtractionResult, output: Path, features: tuple[int, 
         summary += f" ({numbers.count(result.reused)} were finished by an earlier run)"
     terminal.say(terminal.console(), Text(sanitize(summary)))
     for failure in result.failures[:MAX_LISTED]:
-        _print_error(f"{failure.id}: {failure.reason}")
+        terminal.note(f"{failure.id}: {failure.reason}")
     if result.failures:
         count = numbers.count(len(result.failures))
-        _print_error(f"Records without features: {count}; {output}.failed.csv lists all of them")
-
-
-def _print_error(text: str) -> None:
-    terminal.say(terminal.errors(), Text(sanitize(text)))
+        terminal.note(f"Records without features: {count}; {output}.failed.csv lists all of them")

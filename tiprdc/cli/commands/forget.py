@@ -31,6 +31,6 @@ def forget(
     with Outbox(folder) as outbox:
         answer = delete(outbox, client)
     if not answer.is_success:
-        terminal.errors().print(sending.explain(answer), markup=False)
+        terminal.note(sending.explain(answer))
         raise typer.Exit(sending.NOT_SENT)
     terminal.console().print("The collector has deleted all that this device sent.")
