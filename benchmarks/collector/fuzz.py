@@ -72,7 +72,7 @@ class _Run:
     """Requests to one collector, and what came of them."""
 
     def __init__(self, url: str, token: str, examples: int) -> None:
-        self._sender, self._examples = Sender(lambda: url, token), examples
+        self._sender, self._examples = Sender(url, token), examples
         self._headers = {"Authorization": f"Bearer {token}"}
         self._statuses: Counter[int] = Counter()
         self._undocumented = 0

@@ -43,18 +43,18 @@ def main(
         token = Tokens(engine).issue("load")
         url = stack.enter_context(running(database, Path(name, "log")))
         start = time.perf_counter()
-        answers, seconds = send_all(lambda: url, token, queues, again=False)
+        statuses, seconds = send_all(url, token, queues)
         elapsed = time.perf_counter() - start
         stored = Store(engine).counts()[0]
     p50, p99 = np.percentile(seconds, [50, 99])
     figures = {
         "database": "postgresql" if on_postgres else "sqlite",
         "devices": devices,
-        "batches": len(answers),
+        "batches": len(statuses),
         "stored": stored,
-        "refused": sum(status != 201 for _, status in answers),
-        "batches_per_second": round(len(answers) / elapsed, 1),
-        "records_per_second": round(len(answers) * records / elapsed),
+        "refused": sum(status != 201 for status in statuses),
+        "batches_per_second": round(len(statuses) / elapsed, 1),
+        "records_per_second": round(len(statuses) * records / elapsed),
         "p50_ms": round(1000 * float(p50), 1),
         "p99_ms": round(1000 * float(p99), 1),
     }

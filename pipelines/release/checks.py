@@ -17,6 +17,7 @@ from tiprdc.formats.release_statement import AUDIT, CARD, MANIFEST
 from tiprdc.registry import dvc_store
 from tiprdc.registry.git import Git
 from tiprdc.registry.signing import load_private, tracked_private_keys
+from tiprdc.registry.tags import tag_patterns
 
 Stage = Literal["staging", "prod"]
 """Lifecycle stages."""
@@ -128,7 +129,7 @@ def git_remote(git: Git, push: bool) -> Iterator[str]:
     try:
         remotes = git("remote").split()
         if REMOTE in remotes:
-            git.fetch_tags(REMOTE, [f"{name}{sign}*" for name in ARTIFACTS for sign in "@#+"])
+            git.fetch_tags(REMOTE, [p for name in ARTIFACTS for p in tag_patterns(name)])
         elif push:
             yield f"Git: no remote named {REMOTE}: `git remote add {REMOTE} URL`, or without --push"
     except ReleaseError as error:

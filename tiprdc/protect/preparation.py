@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tiprdc.audit.foreign.model import infer_modality
-from tiprdc.audit.foreign.records import reader_config
-from tiprdc.audit.foreign.request import SECTION, AuditRequest, option_names_in_errors
+from tiprdc.audit.foreign.records import manifest_settings, read_manifest, reader_config
+from tiprdc.audit.foreign.request import AuditRequest, option_names_in_errors
 from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.manifest.vectors import holds_vectors
 from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Schema
 from tiprdc.datasets.shard_plan import Plan, encode, make_plan
 from tiprdc.datasets.shard_writing import Encoded, write_shards
-from tiprdc.datasets.tables.files import read_source
 from tiprdc.datasets.tables.names import list_names
 from tiprdc.encoders.pictures import picture_adapter
 from tiprdc.errors import ConfigError, ModelError
@@ -65,13 +64,8 @@ def vectors_config(request: AuditRequest) -> ManifestConfig:
         ConfigError: No input column is named, and not exactly one holds vectors.
         DataError: The file cannot be read.
     """
-    return ManifestConfig(
-        path=str(request.data), root=str(request.root or request.data.parent), modality="table",
-        x=request.x or (_column_of_vectors(request),), private=request.private,
-        utility=request.utility, person=request.person, split=request.split,
-        encoding=request.dialect.encoding, delimiter=request.dialect.delimiter,
-        decimal=request.dialect.decimal, quotes=request.dialect.quotes,
-    )  # fmt: skip
+    x = request.x or (_column_of_vectors(request),)
+    return manifest_settings(request, modality="table", x=x)
 
 
 def prepare(
@@ -106,7 +100,7 @@ def _encoded(plan: Plan, progress: Callable[[float], None]) -> Iterator[tuple[st
 
 def _column_of_vectors(request: AuditRequest) -> str:
     with option_names_in_errors():
-        table = read_source(request.data, f"{SECTION}.path", request.dialect, f"{SECTION}.").table
+        table = read_manifest(request).table
     used = {*request.private, *request.utility, request.person, request.split}
     free = [str(name) for name in table.columns if name not in used]
     vectors = [name for name in free if holds_vectors(table[name])]

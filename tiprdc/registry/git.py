@@ -141,15 +141,23 @@ class Git:
             hint="another release was first: run the same command again",
         )  # fmt: skip
 
-    def fetch_tags(self, remote: str, patterns: Sequence[str]) -> None:
+    def fetch_tags(
+        self, remote: str, patterns: Sequence[str], *options: str, hint: str = ""
+    ) -> None:
         """Create the tags here that a remote has; deletes and overwrites none.
+
+        Args:
+            remote: Its name.
+            patterns: Of the tags' names.
+            options: Of `git fetch`.
+            hint: What helps if it fails.
 
         Raises:
             ReleaseError: The remote does not answer, or a tag differs from the one here.
         """
         names = [f"refs/tags/{pattern}" for pattern in patterns]
         # With --quiet Git does not say which tag it rejects.
-        self("fetch", remote, *(f"{name}:{name}" for name in names))
+        self("fetch", *options, remote, *(f"{name}:{name}" for name in names), hint=hint)
 
     def push_tags(self, remote: str, objects: Mapping[str, str]) -> None:
         """Create tags on a remote, all or none; never overwrites.

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from tiprdc.errors import ReleaseError
 from tiprdc.registry.git import SOURCE_HINT, Git, Tag, clone
+from tiprdc.registry.tags import tag_patterns
 
-_MARKS = ("@", "#", "+")
-"""What follows an artifact's name in its tags (tags.py)."""
 _UPLOAD_PACK = "git -c uploadpack.allowFilter=true upload-pack"
 _NO_ANSWER = re.compile(r"onnect|[Cc]ould not re(ad|solve)|timed out|Permission denied|Authentic")
 """In the error of a server that would not answer a clone, either."""
@@ -40,8 +39,7 @@ class Remote:
         Raises:
             ReleaseError: There is no such repository, or it does not answer.
         """
-        names = [f"{artifact}{mark}*" for mark in _MARKS]
-        return self._fetch("tags", names, "--filter=tree:0", *self._allow_filter())
+        return self._fetch("tags", tag_patterns(artifact), "--filter=tree:0", *self._allow_filter())
 
     def files(self, tag: Tag) -> Git:
         """A repository with the files of a tag's commit.
@@ -63,8 +61,7 @@ class Remote:
         try:
             git.make()
             git("remote", "add", "--", "origin", self._source)
-            refs = [f"refs/tags/{name}:refs/tags/{name}" for name in names]
-            git("fetch", "--quiet", "--depth=1", *options, "origin", *refs, hint=SOURCE_HINT)
+            git.fetch_tags("origin", names, "--depth=1", *options, hint=SOURCE_HINT)
         except ReleaseError as error:
             if _NO_ANSWER.search(str(error.given)):
                 raise

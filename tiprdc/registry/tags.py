@@ -25,6 +25,11 @@ _REAUDIT = re.compile(r"(?P<artifact>.+)\+(?P<version>v[\d.]+)\+audit\+(?P<numbe
 _UNREADABLE = "unreadable"
 
 
+def tag_patterns(artifact: str) -> list[str]:
+    """Patterns of the names of all tags about an artifact."""
+    return [f"{artifact}{mark}*" for mark in "@#+"]
+
+
 def read_registry(git: Git, artifact: str) -> Registry:
     """Read all tags about an artifact; other tags are ignored.
 

@@ -37,18 +37,30 @@ def _if_kernel_adversary(train: Mapping[str, Any]) -> bool:
     return bool(_given(train, "objective", "kernel_adversary") != 0)
 
 
+def _choose(
+    test: Callable[[Mapping[str, Any]], bool], chosen: Any, otherwise: Any
+) -> Callable[[Mapping[str, Any]], Any]:
+    """One of two values, or functions of what the file has, by a test of that."""
+
+    def choose(train: Mapping[str, Any]) -> Any:
+        value = chosen if test(train) else otherwise
+        return value(train) if callable(value) else value
+
+    return choose
+
+
 def _unless_headless(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
     """`value`, or `without` if the file turns off the head: all that the unprotected extractor, \
 which shares the setting, may depend on."""
-    return lambda train: without if _given(train, "extractor", "head") == 0 else value
+    return _choose(lambda train: _given(train, "extractor", "head") == 0, without, value)
 
 
 def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
     """`value`, or `without` if the file turns off the head, or sets a bottleneck in its place."""
-    unless_headless = _unless_headless(value, without)
-    return lambda train: (
-        without if _given(train, "objective", "bottleneck") else unless_headless(train)
-    )
+    return _choose(
+        lambda train: bool(_given(train, "objective", "bottleneck")),
+        without, _unless_headless(value, without),
+    )  # fmt: skip
 
 
 def _unless_pca(
@@ -60,22 +72,12 @@ def _unless_pca(
         of_pca, value: The values, or functions of what the file has.
         families: Names in the file that mean principal components.
     """
-
-    def choose(train: Mapping[str, Any]) -> Any:
-        chosen = of_pca if _given(train, "extractor", "family") in families else value
-        return chosen(train) if callable(chosen) else chosen
-
-    return choose
+    return _choose(lambda train: _given(train, "extractor", "family") in families, of_pca, value)
 
 
 def _if_encoder(of_vectors: Any, value: Any) -> Callable[[Mapping[str, Any]], Any]:
     """`of_vectors` if the file names an encoder, whose features are vectors, else `value`."""
-
-    def choose(train: Mapping[str, Any]) -> Any:
-        chosen = of_vectors if _given(train, "encoder", "path") else value
-        return chosen(train) if callable(chosen) else chosen
-
-    return choose
+    return _choose(lambda train: bool(_given(train, "encoder", "path")), of_vectors, value)
 
 
 _SHARED = {

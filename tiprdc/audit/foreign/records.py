@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, cast
+from dataclasses import asdict
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -50,28 +51,33 @@ def reader_config(
     x = request.x
     if not x and modality == "table" and contract:
         names = [column.name for column in contract.columns]
-        x = collapse_vectors(names, set(_read_manifest(request).table.columns))
+        x = collapse_vectors(names, set(read_manifest(request).table.columns))
     elif modality == "table":
-        x = tuple(input_columns(model, x, map(str, _read_manifest(request).table.columns)))
+        x = tuple(input_columns(model, x, map(str, read_manifest(request).table.columns)))
     if not x and modality != "table":
         x = (_usual_input_column(request, modality),)
     columns = contract.columns if contract else ()
     categories = {column.name for column in columns if column.categories}
     texts = set() if contract else text_columns(model, x)
-    root = request.root or request.data.parent
-    return ManifestConfig(
-        path=str(request.data), root=str(root), modality=modality, x=x, private=request.private,
-        utility=request.utility, person=request.person, split=request.split, size=size,
+    return manifest_settings(
+        request, modality=modality, x=x, size=size,
         background=cast(Literal["white", "grey", "black"], request.background),
-        encoding=request.dialect.encoding, delimiter=request.dialect.delimiter,
-        decimal=request.dialect.decimal, quotes=request.dialect.quotes,
         categorical=tuple(name for name in x if name in categories | texts),
+    )  # fmt: skip
+
+
+def manifest_settings(request: AuditRequest, **more: Any) -> ManifestConfig:
+    """Settings of the manifest reader that a request states, and others."""
+    return ManifestConfig(
+        path=str(request.data), root=str(request.root or request.data.parent),
+        private=request.private, utility=request.utility, person=request.person,
+        split=request.split, **asdict(request.dialect), **more,
     )  # fmt: skip
 
 
 def _usual_input_column(request: AuditRequest, modality: Modality) -> str:
     usual = ("image", "picture", "path", "file") if modality == "image" else ("text", "post")
-    source = _read_manifest(request)
+    source = read_manifest(request)
     columns = {str(name): source.table[name] for name in source.table.columns}
     for name in usual:
         if name in columns:
@@ -84,7 +90,12 @@ def _usual_input_column(request: AuditRequest, modality: Modality) -> str:
     )  # fmt: skip
 
 
-def _read_manifest(request: AuditRequest) -> Source:
+def read_manifest(request: AuditRequest) -> Source:
+    """The table of a request.
+
+    Raises:
+        ConfigError, DataError: It cannot be read as the request states.
+    """
     key = f"{SECTION}."
     return read_source(request.data, f"{key}path", request.dialect, key)
 
