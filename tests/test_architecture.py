@@ -246,6 +246,17 @@ def test_commands_and_paths_in_documents_exist() -> None:
             assert (ROOT / file).exists(), f"{name} names {file}"
 
 
+def test_tree_of_contributing_names_every_folder() -> None:
+    tree = (ROOT / "CONTRIBUTING.md").read_text().split("```")[1]
+    for package in ("pipelines", "tiprdc"):
+        (part,) = re.findall(rf"^{package}/.*\n((?:  .*\n)+)", tree, re.MULTILINE)
+        named = {name for line in part.splitlines() for name in re.findall(r"(\w+)/", line[:80])}
+        folders = {path.parent for path in (ROOT / package).rglob("__init__.py")}
+        names = {path.name for path in folders if path.parent == ROOT / package}
+        nested = {path.name for path in folders} - names - {package}
+        assert names <= named <= names | nested, names ^ named
+
+
 def test_wheel_holds_the_library_and_its_data_only(tmp_path: Path) -> None:
     names = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"tiprdc"}
