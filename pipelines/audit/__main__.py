@@ -96,7 +96,8 @@ def command(
 ) -> None:
     """Audit a release on Ray with the settings of params.yaml.
 
-    Exit code 0: PASS, 1: FAIL, 2: inconclusive, or no audit was possible. 70: a crash.
+    Exit code 0: PASS, 1: FAIL, 2: inconclusive, or no audit was possible. 70: a fault of
+    tiprdc itself, 130: interrupted.
     """
     signer = make_signer(key) if key else None
     check_output(out, "audit.json", replace=replace)

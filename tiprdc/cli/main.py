@@ -40,24 +40,20 @@ EXTRAS = {
 }  # fmt: skip
 """Module -> the extra that brings it, for commands that are not in the bare install."""
 
-_HELP = """Run and audit extractors: models whose features hide a private attribute.
+_HELP = """Make, audit and run extractors: models whose features hide a private attribute.
 
-A release is a folder with extractor.onnx and manifest.json.
-
-Get one:   tiprdc pull REPO extractor --stage prod -o release
-
-Run it:    tiprdc extract release images/ -o features.npz
-
-Take features from devices:   tiprdc collect release --database sqlite:///features.db
-
-Make one of vectors:   tiprdc protect people.parquet --private gender -o release
-
-Attack any model:   tiprdc audit model.onnx --data people.csv --private gender
-
-Check this machine:   tiprdc doctor
+A release is a folder with extractor.onnx and manifest.json. The project's docs/glossary.md explains
+the words.
 """
+_EXAMPLES = examples(
+    "tiprdc pull REPO extractor --stage prod -o release           get a released version",
+    "tiprdc extract release pictures -o features.npz              run it",
+    "tiprdc protect people.parquet --private gender -o release    make one from vectors",
+    "tiprdc audit model.onnx --data people.csv --private gender   attack any model",
+    "tiprdc COMMAND --help                                        options and examples",
+)
 
-_commands = application(help=_HELP, no_args_is_help=True)
+_commands = application(help=_HELP, epilog=_EXAMPLES, no_args_is_help=True)
 
 _COMMANDS = (
     audit, doctor, extract, forget, inspect, keygen, lineage, protect, pull, self_test, verify,
@@ -76,7 +72,7 @@ def _version(requested: bool) -> None:
         raise typer.Exit
 
 
-@_commands.callback(help=_HELP)
+@_commands.callback(help=_HELP, epilog=_EXAMPLES)
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

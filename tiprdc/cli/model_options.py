@@ -17,14 +17,15 @@ Person = Annotated[
 Policy = Annotated[
     Path | None,
     typer.Option(
-        help="YAML file with the pass criteria: margin, against, confidence, min_people"
-        " (docs/audit.md)."
+        help="YAML file with keys of audit.policy, such as margin, against, min_people"
+        " or attacker_people (docs/audit.md). Default: those of params.yaml as it ships."
     ),
 ]
 Pixels = Annotated[
     str | None,
     typer.Option(
         help="Range to which pictures were scaled in training: 0..255, 0..1, -1..1 or imagenet."
+        " Required for a model that takes decimal numbers."
     ),
 ]
 Size = Annotated[

@@ -49,7 +49,12 @@ def audit(
     ],
     utility: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Task that the features must still solve; repeatable."),
+        typer.Option(
+            "--utility",
+            "--task",
+            metavar="COLUMN",
+            help="Task that the features must still solve; repeatable.",
+        ),
     ] = None,
     policy: model_options.Policy = None,
     out: Annotated[
@@ -140,7 +145,10 @@ def audit(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Attack a model's features and report whether private attributes can be inferred.
+    """Attack the features of any ONNX model, and give a verdict.
+
+    New attackers try to tell the private attributes of people from their features. The report says
+    how many people they recognise, with 95 % bounds.
 
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or the audit could not run. With --compare 0: not
     leakier, 1: leakier, 2: undecided. 70: a fault of tiprdc itself, 130: interrupted.

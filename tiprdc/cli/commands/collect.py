@@ -18,10 +18,11 @@ from tiprdc.errors import ConfigError
 from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
 
-_HELP = """Take features from devices for one released version, and keep them in a database.
+_HELP = """Take features from devices, and keep them in a database.
 
-It keeps no address, time or token of a sender: a contributor is a random number of the device. What
-was acknowledged is on the disk. Devices send with `tiprdc extract --send URL --token-file FILE`.
+A database holds the features of one released version. It has no address, time or token of a sender:
+a contributor is a random number of the device. What was acknowledged is on the disk. Devices send
+with `tiprdc extract --send URL --token-file FILE`.
 
 Start with a release:   tiprdc collect RELEASE --database URL
 

@@ -26,11 +26,12 @@ def doctor(
     ] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Check this machine: packages, Git and DVC remotes, keys, a release, Ray, network, disk space.
+    """Check this machine, and name what is missing.
 
-    In a clone of the project also its settings. Nothing is changed. A warning matters only to some
-    uses; a problem stops something. Each comes with the step that helps. Exit code 0 without
-    problems, 1 with problems.
+    Packages, Git and DVC remotes, keys, a release, Ray, network and disk space are checked, in a
+    clone of the project also its settings. Nothing is changed. A warning matters only to some uses;
+    a problem stops something. Each comes with the step that helps. Exit code 0 without problems, 1
+    with problems.
     """
     if not path.is_dir():
         raise DataError(str(path), "no such folder", "a clone of the project, or a release")

@@ -1,4 +1,4 @@
-"""`tiprdc extract`: writes the features of images, texts or table rows to one file."""
+"""`tiprdc extract`: writes the features of pictures, texts or table rows to one file."""
 
 from __future__ import annotations
 
@@ -42,10 +42,12 @@ def extract(
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU cores to use.")] = 1,
     column: Annotated[
         str | None,
-        typer.Option(help="Column of texts in a table, or of pictures in a .parquet."),
+        typer.Option(
+            help="Column of texts in a table (required there), or of pictures in a .parquet."
+        ),
     ] = None,
     id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of record names; default: row numbers.")
+        str | None, typer.Option("--id", help="Column of record names. Default: row numbers.")
     ] = None,
     encoding: dialect_options.Encoding = "utf-8",
     delimiter: dialect_options.Delimiter = None,
@@ -64,12 +66,12 @@ def extract(
         typer.Option(
             metavar="DIR",
             help="Folder for unsent batches and the random number that stands for you at the"
-            " collector; default: one for each collector in your home folder.",
+            " collector. Default: one for each collector in ~/.local/state/tiprdc.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Extract the features of images, texts or table rows with a release, into one file.
+    """Extract the features of pictures, texts or table rows.
 
     The file has the names of the records, their features and the sha256 of the model. Records that
     cannot be read are listed with the reason in OUT.failed.csv. A run that was stopped resumes

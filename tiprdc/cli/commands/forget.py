@@ -19,10 +19,10 @@ def forget(
         Path | None, typer.Option(metavar="DIR", help="As given to `tiprdc extract --state`.")
     ] = None,
 ) -> None:
-    """Have a collector delete all features that this device sent, and forget who it was there.
+    """Have a collector delete all features of this device.
 
-    Copies that the collector exported before are not deleted by this. Exit code 0 if the collector
-    has deleted them, 3 if it did not answer so.
+    The device then forgets who it was there. Copies that the collector exported before are not
+    deleted by this. Exit code 0 if the collector has deleted them, 3 if it did not answer so.
     """
     from tiprdc.runtime.outbox import Outbox
     from tiprdc.runtime.sending import forget as delete

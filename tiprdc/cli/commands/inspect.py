@@ -27,7 +27,7 @@ def inspect(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Print the result of an audit, or the input and output of a release."""
+    """Print the result of an audit, or what a release takes."""
     file = _document(path)
     raw = read_json(file)
     console = terminal.console()

@@ -27,10 +27,16 @@ def keygen(
     ],
     expires: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC) on which signatures are accepted."),
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="Last day (UTC) on which signatures are accepted. Default: no last day.",
+        ),
     ] = None,
 ) -> None:
-    """Make an Ed25519 key pair: keep KEY, give KEY.trust.json to those who pull."""
+    """Make a key to sign releases with.
+
+    KEY is the private key (Ed25519): keep it. Give KEY.trust.json to those who pull.
+    """
     last_day, today = expires and expires.date(), datetime.now(UTC).date()
     if last_day and last_day < today:
         raise ConfigError("--expires", f"{last_day} is over", f"{today} (today) or later")

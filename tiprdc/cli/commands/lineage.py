@@ -17,11 +17,17 @@ def lineage(
     repo: Annotated[str, typer.Argument(help="Folder or Git URL of the repository.")],
     version: Annotated[str, typer.Argument(help="Such as extractor@v1.2.0.")],
     trust: Annotated[
-        Path | None, typer.Option(metavar="KEYS", help="One of these keys must have signed it.")
+        Path | None,
+        typer.Option(
+            metavar="KEYS", help="Trust file of keygen: one of its keys must have signed it."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Trace a release to data, settings, code and audit; check each link. Exit code 1: broken."""
+    """Trace a release to its audit, data, settings and code.
+
+    Each link is checked. Exit code 0: all hold, 1: one is broken.
+    """
     origin = trace(repo, version, None if trust is None else read_trust(trust))
     if as_json:
         terminal.print_json(origin.document())

@@ -112,7 +112,9 @@ def protect(
     ] = 0,
     seconds: Annotated[
         int,
-        typer.Option(help="Time limit of the audit in seconds; unfinished attacks count as failed"),
+        typer.Option(
+            help="Time limit of the audit in seconds; unfinished attacks count as failed."
+        ),
     ] = 3600,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an earlier release in the folder of --out.")
@@ -121,8 +123,9 @@ def protect(
 ) -> None:
     """Make features that hide an attribute, and audit them.
 
-    Writes a release: one ONNX file from vectors or pictures to protected features, its manifest and
-    its audit.
+    A head is trained behind your vectors, or behind your encoder, which does not change. The
+    release is one ONNX file from vectors or pictures to features, its manifest and its audit.
+
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or it could not run.
     """
     # The export needs it, minutes later.

@@ -16,7 +16,7 @@ from tiprdc.registry.signing import read_trust
 
 def pull(
     repo: Annotated[str, typer.Argument(help="Folder or Git URL of the repository.")],
-    artifact: Annotated[str, typer.Argument(help="Name in the registry.")],
+    artifact: Annotated[str, typer.Argument(help="Name in the registry, such as extractor.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="New folder.")],
     stage: Annotated[
         str | None, typer.Option(help="The version in this lifecycle stage, e.g. prod.")
@@ -26,7 +26,12 @@ def pull(
         str | None, typer.Option(help="A smaller file, if one was released: int8 or fp16.")
     ] = None,
     trust: Annotated[
-        Path | None, typer.Option(metavar="KEYS", help="Refuse what none of these keys signed.")
+        Path | None,
+        typer.Option(
+            metavar="KEYS",
+            help="Trust file of keygen: refuse what none of its keys signed. Without it no"
+            " signature is checked.",
+        ),
     ] = None,
     allow_deprecated: Annotated[
         bool,
@@ -34,7 +39,12 @@ def pull(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Fetch a version and compare every file with its signed statement; refuse, or write it all."""
+    """Fetch a released version, and verify every file.
+
+    Every file is compared with the statement of the version, and with --trust the statement with
+    its signature. The folder holds all files, or does not exist. By default the newest version is
+    taken that is neither deprecated nor failed by a later audit.
+    """
     trusted = None if trust is None else read_trust(trust)
     selector = VersionSelector(
         artifact=artifact,

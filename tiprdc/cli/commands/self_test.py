@@ -18,9 +18,10 @@ def self_test(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Check the auditor: it must detect leaks of known size and raise no false alarms.
+    """Check the auditor on leaks of known size.
 
-    Takes about a minute on one core. Exit code 0: every check holds, 1: the auditor is broken.
+    It must detect them, and raise no false alarms. Takes about a minute on one core. Exit code 0:
+    every check holds, 1: the auditor is broken.
     """
     # Imported here: they load torch and scipy, which `tiprdc --help` does not need.
     from tiprdc.selftest.report import HEAD

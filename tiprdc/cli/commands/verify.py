@@ -23,7 +23,10 @@ def verify(
         typer.Argument(help="Folder that `tiprdc pull` wrote, or an audit.json."),
     ],
     trust: Annotated[
-        Path | None, typer.Option(metavar="KEYS", help="One of these keys must have signed it.")
+        Path | None,
+        typer.Option(
+            metavar="KEYS", help="Trust file of keygen: one of its keys must have signed it."
+        ),
     ] = None,
     certificate: Annotated[
         bool,
@@ -31,7 +34,9 @@ def verify(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Compare every file with the statement, and the statement with a signature; offline.
+    """Verify the files of a pulled release again, offline.
+
+    Every file is compared with the statement, and with --trust the statement with its signature.
 
     With --certificate: compute the bounds on every attacker in an audit.json again from its counts.
     """
