@@ -102,7 +102,9 @@ class TuneConfig(Settings, frozen=True, kw_only=True):
     ] = ()
     cut: Annotated[
         tuple[int, ...],
-        Meta(description="Last blocks of vgg16_bn or resnet18 to choose from; empty: as in train."),
+        Meta(
+            description="Last blocks of torchvision's networks to choose from; empty: as in train."
+        ),
     ] = ()
     release_noise: Annotated[
         tuple[float, ...],

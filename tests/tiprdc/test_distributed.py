@@ -259,7 +259,7 @@ def test_noise_is_this_workers_part_of_the_single_process_noise() -> None:
         assert torch.equal(group.randn_like(part), part)
 
 
-@pytest.mark.parametrize("family", ["resnet18", "vgg16_bn"])
+@pytest.mark.parametrize("family", ["resnet18", "vgg16_bn", "mobilenet_v3_small"])
 def test_every_batch_norm_of_a_backbone_gets_the_group(family: Any) -> None:
     network, group = Backbone(family, 1, (32, 32), 4), BatchGroup(0, 2)
     attach_group(network, group)

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, check_range
-from tiprdc.models.backbone import CUTS
 from tiprdc.models.channel import Channel
 from tiprdc.models.codebook import MOST_CODES, Codebook
 from tiprdc.models.head import Head
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.leace import LeaceLayer
+from tiprdc.models.torchvision_families import FAMILIES
 from tiprdc.models.trunk import Family, Trunk, resolve, trunk
 from tiprdc.models.whitening import Whitening
 from tiprdc.settings import Settings
@@ -29,8 +29,8 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
     family: Annotated[
         Family,
         Meta(
-            description="cnn, pca (principal components, which are not trained), vgg16_bn or "
-            "resnet18 for pictures, pca or mlp for tables, bag, lstm or transformer for text; "
+            description="cnn, pca (principal components, which are not trained) or a network of "
+            "torchvision for pictures, pca or mlp for tables, bag, lstm or transformer for text; "
             "auto: cnn, pca for vectors, mlp for other tables, or bag.",
         ),
     ] = "auto"
@@ -46,8 +46,9 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
     cut: Annotated[
         int,
         Meta(
-            ge=0, le=5,
-            description="Last block kept of vgg16_bn (1 to 5) or resnet18 (0, the stem, to 4).",
+            ge=0, le=12,
+            description="Last block kept of torchvision's networks: 1 to 5; resnet18 0, the stem, "
+            "to 4; convnext_tiny 1 to 4; vit_b_16 1 to 12.",
         ),
     ] = 2  # fmt: skip
     pretrained: Annotated[
@@ -127,12 +128,12 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 "train.extractor.codes", given, "2 codes or more, and train.extractor.bits: 0",
             )  # fmt: skip
-        if self.family in ("vgg16_bn", "resnet18"):
-            check_range("train.extractor.cut", self.cut, *CUTS[self.family])
+        if self.family in FAMILIES:
+            check_range("train.extractor.cut", self.cut, *FAMILIES[self.family].cuts)
         elif self.pretrained:
             raise ConfigError(
                 "train.extractor.pretrained", f"a file for family {self.family}",
-                f"a file only for {' and '.join(CUTS)}", "set it to null, or choose the family",
+                f"a file only for {', '.join(FAMILIES)}", "set it to null, or choose the family",
             )  # fmt: skip
 
     def absolute(self) -> ExtractorConfig:

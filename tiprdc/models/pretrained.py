@@ -8,6 +8,7 @@ runs). Only the first training step needs it: checkpoints hold the trained weigh
 from __future__ import annotations
 
 import pickle
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from torch import Tensor
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.backbone import Backbone
+from tiprdc.models.torchvision_families import PATCH
 
 _WHERE = "train.extractor.pretrained"
-_HEADS = ("classifier.", "fc.")
+_HEADS = ("classifier.", "fc.", "heads.")
 _COUNTER = "num_batches_tracked"
 
 
@@ -62,9 +64,13 @@ def load_weights(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
         ConfigError: The weights are of another network; the message names the differences.
     """
     _check(backbone, weights)
-    prefix = backbone.prefix
-    own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-    # Old files lack the counter of batches, and later blocks are not used.
+    if backbone.family == "vit_b_16":
+        from torchvision.models.vision_transformer import interpolate_embeddings
+
+        # Positions of patches were learnt for pictures of 224 pixels.
+        weights = interpolate_embeddings(backbone.size[0], PATCH, OrderedDict(weights))
+    own = {k: weights[k] for k in backbone.layers.state_dict() if k in weights}
+    # Old files lack the counter of batches.
     backbone.layers.load_state_dict(own, strict=False)
 
 
@@ -74,7 +80,7 @@ def _check(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
 
     with torch.device("meta"):
         expected = get_model(backbone.family).state_dict()
-    needed = {backbone.prefix + name for name in backbone.layers.state_dict()}
+    needed = set(backbone.layers.state_dict())
     missing = [k for k in expected if k in needed and k not in weights and _COUNTER not in k]
     unknown = [k for k in weights if k not in expected and not k.startswith(_HEADS)]
     shapes = [

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 from tiprdc.errors import ConfigError
-from tiprdc.models.backbone import vgg16_bn_blocks
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.networks import Networks
+from tiprdc.models.torchvision_families import vgg16_bn_blocks
 from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
 
 _CHANNELS = 512

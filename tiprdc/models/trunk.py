@@ -13,11 +13,14 @@ from tiprdc.models.inputs import Columns, InputSpec
 from tiprdc.models.lstm import Lstm
 from tiprdc.models.mlp import Mlp
 from tiprdc.models.principal_components import ColumnComponents, PictureComponents
+from tiprdc.models.torchvision_families import FAMILIES, BackboneFamily
 from tiprdc.models.transformer import Transformer
 
-Family = Literal["auto", "cnn", "pca", "vgg16_bn", "resnet18", "mlp", "bag", "lstm", "transformer"]
+Family = Literal[
+    "auto", "cnn", "pca", BackboneFamily, "mlp", "bag", "lstm", "transformer"
+]  # fmt: skip
 _FAMILIES: dict[str, tuple[Family, ...]] = {
-    "image": ("cnn", "pca", "vgg16_bn", "resnet18"),
+    "image": ("cnn", "pca", *FAMILIES),
     "table": ("mlp", "pca"),
     "text": ("bag", "lstm", "transformer"),
 }
@@ -63,16 +66,16 @@ def trunk(
     Args:
         family: Kind of network.
         spec: What a record is.
-        width: Channels or units; vgg16_bn and resnet18 have their own.
+        width: Channels or units; torchvision's networks have their own.
         out: Width of the vector for the whole record.
-        cut: For vgg16_bn and resnet18, the last block that is used.
+        cut: For torchvision's networks, the last block that is used.
         depth: Layers of a transformer.
         heads: Attention heads in each of them.
     """
     family = resolve(family, spec)
     if spec.modality == "image":
         height, breadth = spec.shape[1:]
-        if family in ("vgg16_bn", "resnet18"):
+        if family in FAMILIES:
             return Backbone(family, cut, (height, breadth), out)
         if family == "pca":
             return PictureComponents(spec.shape[0], (height, breadth), out)

@@ -1,32 +1,61 @@
-"""VGG16-BN and ResNet-18 with a cut: shapes, export, pretrained weights."""
+"""torchvision's networks with a cut: shapes, export, pretrained weights."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchvision.models import resnet18, resnet34, vgg13_bn, vgg16, vgg16_bn
+from torchvision.models import (
+    get_model,
+    mobilenet_v3_large,
+    resnet18,
+    resnet34,
+    vgg13_bn,
+    vgg16,
+    vgg16_bn,
+)
+from torchvision.models.vision_transformer import interpolate_embeddings
 
 from tiprdc.datasets.schema import Records
 from tiprdc.errors import ConfigError
 from tiprdc.export.onnx_export import ExportConfig, export
 from tiprdc.export.parity import check_parity
-from tiprdc.models.backbone import CUTS, Backbone, BackboneFamily, vgg16_bn_blocks
+from tiprdc.models.backbone import Backbone
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import build_networks
 from tiprdc.models.pretrained import load_weights, read_weights
+from tiprdc.models.torchvision_families import FAMILIES, BackboneFamily, vgg16_bn_blocks
+from tiprdc.sandbox import runner
 from tiprdc.training import checkpoint
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
 
-ALL = [(family, cut) for family, (low, high) in CUTS.items() for cut in range(low, high + 1)]
+ENDS: list[Any] = [
+    pytest.param(family, cut, marks=[pytest.mark.slow] if cut == 12 else [])
+    for family in FAMILIES
+    for cut in FAMILIES[family].cuts
+]
+EXPORTS = [
+    ("vgg16_bn", 2),
+    ("resnet18", 0),
+    *(
+        pytest.param(family, cut, marks=pytest.mark.slow)
+        for family, cut in [
+            ("resnet18", 3), ("mobilenet_v3_small", 2), ("mobilenet_v3_large", 3),
+            ("efficientnet_b0", 2), ("convnext_tiny", 1), ("vit_b_16", 1),
+        ]
+    ),
+]  # fmt: skip
 SPEC = InputSpec(modality="image", shape=(3, 33, 46))
+SQUARE = InputSpec(modality="image", shape=(3, 32, 32))
 PRIVATE = {"secret": 2}
 
 
@@ -48,31 +77,67 @@ def _random_weights(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize(("family", "cut"), ALL)
-def test_every_cut_accepts_pictures_of_odd_sides(family: BackboneFamily, cut: int) -> None:
+def _spec(family: BackboneFamily) -> InputSpec:
+    return SQUARE if family == "vit_b_16" else SPEC
+
+
+@pytest.mark.parametrize(("family", "cut"), ENDS)
+def test_first_and_last_cut_give_critic_and_extractor_what_they_read(
+    family: BackboneFamily, cut: int
+) -> None:
     torch.manual_seed(0)
-    networks = build_networks(_config(family, cut), SPEC, PRIVATE, 1)
-    x, u = _pictures(4), torch.eye(2)[torch.tensor([0, 1, 1, 0])]
+    spec = _spec(family)
+    networks = build_networks(_config(family, cut), spec, PRIVATE, 1)
+    x, u = _pictures(4, spec), torch.eye(2)[torch.tensor([0, 1, 1, 0])]
     z = networks.extractor(x)
     assert z.shape == (4, 5)
     assert networks.critic(x, z, u, 2) <= 0
 
 
-@pytest.mark.parametrize(("family", "cut"), ALL)
-def test_body_equals_torchvisions(family: BackboneFamily, cut: int) -> None:
+@pytest.mark.parametrize(
+    ("family", "cut", "part"),
+    [
+        ("vgg16_bn", 2, lambda n: n.features[:14]),
+        ("resnet18", 0, lambda n: nn.Sequential(n.conv1, n.bn1, n.relu, n.maxpool)),
+        ("resnet18", 2, lambda n: nn.Sequential(*list(n.children())[:6])),
+        ("mobilenet_v3_small", 5, lambda n: n.features),
+        ("mobilenet_v3_large", 3, lambda n: n.features[:7]),
+        ("efficientnet_b0", 5, lambda n: n.features),
+        ("convnext_tiny", 2, lambda n: n.features[:4]),
+    ],
+)
+def test_network_up_to_a_cut_equals_torchvisions(
+    family: BackboneFamily, cut: int, part: Callable[[Any], nn.Module]
+) -> None:
     torch.manual_seed(0)
-    whole = {"vgg16_bn": vgg16_bn, "resnet18": resnet18}[family]()
-    backbone = Backbone(family, cut, (64, 64), 5)
+    whole = get_model(family).eval()
+    backbone = Backbone(family, cut, (64, 64), 5).eval()
     load_weights(backbone, whole.state_dict())
     x = torch.randn(2, 3, 64, 64)
-    if family == "vgg16_bn":
-        pools = [n for n, m in enumerate(whole.features) if isinstance(m, nn.MaxPool2d)]
-        expected = whole.features[: pools[cut - 1] + 1](x)
-    else:
-        expected = whole.maxpool(whole.relu(whole.bn1(whole.conv1(x))))
-        for number in range(1, cut + 1):
-            expected = getattr(whole, f"layer{number}")(expected)
-    torch.testing.assert_close(backbone.layers(x), expected)
+    _, last = backbone.maps(x)
+    torch.testing.assert_close(last, part(whole)(x))
+
+
+@pytest.mark.slow
+def test_vit_equals_torchvisions_with_positions_of_smaller_pictures() -> None:
+    torch.manual_seed(0)
+    weights = get_model("vit_b_16").state_dict()
+    backbone = Backbone("vit_b_16", 2, (32, 32), 5).eval()
+    load_weights(backbone, weights)
+    smaller = get_model("vit_b_16", image_size=32).eval()
+    smaller.load_state_dict(interpolate_embeddings(32, 16, weights))
+    x = torch.randn(2, 3, 32, 32)
+    tokens = torch.cat([smaller.class_token.expand(2, 1, -1), smaller._process_input(x)], 1)
+    expected = smaller.encoder.layers[:2](tokens + smaller.encoder.pos_embedding)
+    local, last = backbone.maps(x)
+    torch.testing.assert_close(last.flatten(2).mT, expected[:, 1:])
+    torch.testing.assert_close(local, smaller.conv_proj(x))
+
+
+@pytest.mark.parametrize(("shape", "better"), [((32, 48), 32), ((40, 40), 32), ((60, 60), 64)])
+def test_vit_refuses_pictures_that_patches_do_not_fill(shape: Any, better: int) -> None:
+    with pytest.raises(ConfigError, match=f"vit_b_16 for.*(.|\n)*pictures of {better} pixels"):
+        Backbone("vit_b_16", 1, shape, 5)
 
 
 def test_pictures_are_normalised_as_by_torchvision() -> None:
@@ -90,23 +155,32 @@ def test_blocks_concatenate_to_the_whole_network() -> None:
     assert sizes[0] + sizes[1] == sizes[2]
 
 
-@pytest.mark.parametrize(("family", "cut"), [("vgg16_bn", 2), ("resnet18", 0), ("resnet18", 3)])
+@pytest.mark.parametrize(("family", "cut"), EXPORTS)
 def test_exported_file_agrees_with_torch(tmp_path: Path, family: BackboneFamily, cut: int) -> None:
     torch.manual_seed(0)
-    extractor = Extractor(_config(family, cut), SPEC)
+    spec = _spec(family)
+    extractor = Extractor(_config(family, cut), spec)
     for _ in range(3):
-        extractor(_pictures(32))
+        extractor(_pictures(32, spec))
     extractor.eval()
-    export(extractor, tmp_path / "extractor.onnx", ExportConfig())
-    x = _pictures(9).numpy()
-    assert check_parity(extractor, tmp_path / "extractor.onnx", x, ExportConfig()).max_abs <= 1e-4
+    path = tmp_path / "extractor.onnx"
+    export(extractor, path, ExportConfig())
+    x = _pictures(9, spec).numpy()
+    assert check_parity(extractor, path, x, ExportConfig()).max_abs <= 1e-4
+    assert runner.validate(path).operators
 
 
-def test_too_small_picture_is_refused_with_the_allowed_size() -> None:
-    with pytest.raises(ConfigError, match="5 blocks for pictures of 16 x 40") as raised:
-        Backbone("vgg16_bn", 5, (16, 40), 5)
-    assert "at least 32 pixels a side" in str(raised.value)
-    assert Backbone("vgg16_bn", 4, (16, 40), 5)(torch.randn(2, 3, 16, 40)).global_.shape == (2, 5)
+@pytest.mark.parametrize(("family", "cut", "least"), [("vgg16_bn", 4, 16), ("convnext_tiny", 2, 8)])
+def test_too_small_picture_is_refused_with_the_allowed_size(
+    family: BackboneFamily, cut: int, least: int
+) -> None:
+    with pytest.raises(
+        ConfigError, match=f"{cut} blocks for pictures of {least - 1} x 40"
+    ) as raised:
+        Backbone(family, cut, (least - 1, 40), 5)
+    assert f"at least {least} pixels a side" in str(raised.value)
+    x = torch.randn(2, 3, least, 40)
+    assert Backbone(family, cut, (least, 40), 5)(x).global_.shape == (2, 5)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +216,9 @@ def test_old_file_without_batch_counters_is_accepted() -> None:
     weights = {k: v for k, v in _random_weights(vgg16_bn()).items() if not k.endswith("tracked")}
     backbone = Backbone("vgg16_bn", 1, (32, 32), 5)
     load_weights(backbone, weights)
-    assert torch.equal(backbone.layers.state_dict()["0.weight"], weights["features.0.weight"])
+    assert torch.equal(
+        backbone.layers.state_dict()["features.0.weight"], weights["features.0.weight"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,6 +231,7 @@ def test_old_file_without_batch_counters_is_accepted() -> None:
             vgg13_bn,
             r"of another shape features\.21\.weight 512x256x3x3 in",
         ),
+        ("mobilenet_v3_small", mobilenet_v3_large, r"of another shape features\.2\.block"),
         ("vgg16_bn", resnet18, r"missing features\.0\.weight, .*unknown conv1\.weight"),
     ],
 )
