@@ -39,7 +39,12 @@ UNLIMITED = "1000000/second"
 
 
 def main(
-    database: str, port: int = 0, rate: str = UNLIMITED, blocked: str = "", release: str = ""
+    database: str,
+    port: int = 0,
+    rate: str = UNLIMITED,
+    blocked: str = "",
+    release: str = "",
+    origin: str = "",
 ) -> None:
     """Serve and print the URL; `release` is an AcceptedRelease as JSON, or the made-up one."""
     accepted = msgspec.json.decode(release, type=AcceptedRelease) if release else RELEASE
@@ -52,6 +57,7 @@ def main(
             tokens=Tokens(engine),
             rate=parse_rate(rate),
             blocked_reason=lambda: blocked,
+            origins=(origin,) if origin else (),
         )
         serve(make_app(collector), "127.0.0.1", port, ready=_print)
 

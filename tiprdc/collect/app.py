@@ -20,6 +20,7 @@ from limits import RateLimitItem
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 
 from tiprdc import __version__
 from tiprdc.collect.answers import Deleted, Receipt, Refusal, ReleaseInfo, add_handlers
@@ -51,6 +52,7 @@ class Collector:
         tokens: Of devices.
         rate: Requests of one token in a time.
         blocked_reason: Gives why the version is not accepted any more, or "".
+        origins: Of pages in browsers that may send.
         metrics: What is counted.
     """
 
@@ -59,6 +61,7 @@ class Collector:
     tokens: Tokens
     rate: RateLimitItem
     blocked_reason: Callable[[], str] = str
+    origins: tuple[str, ...] = ()
     metrics: CollectorMetrics = field(default_factory=CollectorMetrics)
     limiter: MovingWindowRateLimiter = field(
         default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
@@ -199,6 +202,13 @@ def make_app(collector: Collector) -> Any:
     )  # fmt: skip
     app.state.collector = collector
     app.include_router(_router)
-
+    if collector.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=collector.origins,
+            allow_methods=["PUT", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+        )
     add_handlers(app, collector.metrics)
     return NoTraceback(BodyLimit(app, collector.release.most_body, BODY_SECONDS))

@@ -17,7 +17,9 @@ from benchmarks.collector.batches import BAD, BAD_BYTES, changed, document, enco
 from benchmarks.collector.server import RELEASE
 from tests.tiprdc.collect.conftest import Served, serving
 from tiprdc.collect.batch_check import check_batch
+from tiprdc.collect.origins import check_origins
 from tiprdc.collect.refusals import Refused
+from tiprdc.errors import ConfigError
 from tiprdc.formats.feature_batch import batch_id, public_name
 
 
@@ -221,3 +223,37 @@ def test_deprecated_version_is_refused_with_the_reason_but_deletes(tmp_path: Pat
         assert blocked.stored() == 0
         body = encode({"contributor": "ab" * 32})
         assert blocked.request("POST", "/v1/deletions", body)[0] == 200
+
+
+def test_page_of_an_allowed_origin_alone_may_send(tmp_path: Path) -> None:
+    database, page = f"sqlite:///{tmp_path / 'f.db'}", "https://app.example"
+    asked = {
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    with serving(database, tmp_path / "stderr", "--origin", page) as served:
+        for origin, allowed in ((page, page), ("https://other.example", None)):
+            body = encode(document())
+            request = urllib.request.Request(
+                f"{served.url}/v1/batches/{batch_id(body)}", method="OPTIONS",
+                headers={"Origin": origin, **asked},
+            )  # fmt: skip
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    preflight = answer.headers
+            except urllib.error.HTTPError as error:
+                preflight = error.headers
+                error.close()
+            assert preflight["Access-Control-Allow-Origin"] == allowed
+            assert served.put(body, Origin=origin)[2].get("access-control-allow-origin") == allowed
+
+
+@pytest.mark.parametrize("origin", ["*", "https://app.example/page", "http://app.example", "null"])
+def test_what_is_no_origin_of_a_page_is_refused(origin: str) -> None:
+    with pytest.raises(ConfigError, match="not the origin of a page"):
+        check_origins([origin])
+
+
+def test_origins_of_pages_are_taken() -> None:
+    origins = ("https://app.example", "https://app.example:8443", "http://127.0.0.1:8000")
+    assert check_origins(origins) == origins

@@ -68,6 +68,15 @@ def serve(
     rate: Annotated[
         str, typer.Option(help="Requests of one token in a time, e.g. 10/second.")
     ] = "120/minute",
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin",
+            metavar="ORIGIN",
+            help="A page of this origin may send from browsers, e.g. https://app.example;"
+            " repeatable. Default: none.",
+        ),
+    ] = None,
     refresh: Annotated[
         int, typer.Option(min=1, max=86400, help="Seconds between two looks at the registry.")
     ] = 300,
@@ -75,6 +84,7 @@ def serve(
     """Serve a collector until it is stopped; the default, so that its name can be left out."""
     from tiprdc.collect.app import Collector, make_app
     from tiprdc.collect.database import opened
+    from tiprdc.collect.origins import check_origins
     from tiprdc.collect.rates import parse_rate
     from tiprdc.collect.release_source import keep_fresh, open_source
     from tiprdc.collect.server import serve as serve_app
@@ -83,7 +93,7 @@ def serve(
     from tiprdc.registry.signing import read_trust
 
     trusted = None if trust is None else read_trust(trust)
-    limit, stop = parse_rate(rate), threading.Event()
+    limit, origins, stop = parse_rate(rate), check_origins(allow_origin or ()), threading.Event()
     with tempfile.TemporaryDirectory(prefix="tiprdc-collect-") as work:
         accepted, watch = open_source(release, repo, trusted, Path(work))
         with opened(database) as engine:
@@ -95,6 +105,7 @@ def serve(
                 tokens=Tokens(engine),
                 rate=limit,
                 blocked_reason=watch.blocked_reason if watch else str,
+                origins=origins,
             )
             if watch:
                 keep_fresh(watch, refresh, collector.metrics.registry_errors.inc, stop)
