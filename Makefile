@@ -26,7 +26,7 @@ PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup demo test test-full test-slow test-lowest cluster-test coverage lint bench clean
+.PHONY: help setup demo web test test-full test-slow test-lowest cluster-test coverage lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ demo: setup ## run the graph on generated faces and print the audit
 	  dvc config --local core.no_scm true; }
 	dvc repro
 	@tiprdc inspect reports/audit.json
+
+web: ## build the page for browsers, examples/web/dist (Node.js 20.19 or newer)
+	cd examples/web && npm ci --no-audit --no-fund && npm run build
 
 test: lint ## lint, types, import contracts, the fast tests
 	$(PYTEST)/fast.xml -m "not slow and not cluster"

@@ -38,5 +38,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "tiprdc verify release --trust KEYS.json",
         "tiprdc verify report/audit.json --certificate",
     ),
+    "web": (
+        "tiprdc web release -o site",
+        "tiprdc web release --collector https://collector.example --trust KEYS.json -o site",
+    ),
 }
 """Command -> what to type."""

@@ -23,6 +23,7 @@ from tiprdc.cli.commands.protect import protect
 from tiprdc.cli.commands.pull import pull
 from tiprdc.cli.commands.self_test import self_test
 from tiprdc.cli.commands.verify import verify
+from tiprdc.cli.commands.web import web
 from tiprdc.cli.examples import EXAMPLES
 from tiprdc.cli.exit_codes import no_verdict_by_accident
 from tiprdc.cli.help_style import Command, application, examples
@@ -56,7 +57,7 @@ _EXAMPLES = examples(
 _commands = application(help=_HELP, epilog=_EXAMPLES, no_args_is_help=True)
 
 _COMMANDS = (
-    audit, doctor, extract, forget, inspect, keygen, lineage, protect, pull, self_test, verify,
+    audit, doctor, extract, forget, inspect, keygen, lineage, protect, pull, self_test, verify, web,
 )  # fmt: skip
 
 for _command in _COMMANDS:

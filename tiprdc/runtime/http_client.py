@@ -50,8 +50,12 @@ class Answer:
         return 200 <= self.status < 300
 
 
-def check_url(url: str) -> str:
+def check_url(url: str, option: str = "--send") -> str:
     """The base URL of a collector, without a slash at its end.
+
+    Args:
+        url: As an option states it.
+        option: Its name, for messages.
 
     Raises:
         ConfigError: It is no https URL, nor an http URL of this machine.
@@ -60,15 +64,15 @@ def check_url(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigError("--send", "not a URL", "https://HOST[:PORT]") from None
+        raise ConfigError(option, "not a URL", "https://HOST[:PORT]") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError("--send", "not a URL of a collector", "https://HOST[:PORT]")
+        raise ConfigError(option, "not a URL of a collector", "https://HOST[:PORT]")
     if parts.username or parts.password or parts.query or parts.fragment:
         given = "a URL with a name, a password, a query or a fragment"
-        raise ConfigError("--send", given, "https://HOST[:PORT]")
+        raise ConfigError(option, given, "https://HOST[:PORT]")
     if parts.scheme == "http" and host not in _LOCAL:
         hint = "anybody on the way could read the token and the features: use https"
-        raise ConfigError("--send", f"plain http to {sanitize(host)}", "https", hint)
+        raise ConfigError(option, f"plain http to {sanitize(host)}", "https", hint)
     return url.rstrip("/")
 
 
