@@ -107,7 +107,10 @@ def promote(
     push: Push = False,
     without: Without = None,
 ) -> None:
-    """Move a version and its variants into a lifecycle stage; they replace the version in it."""
+    """Move a version into a lifecycle stage.
+
+    Its variants move with it. They replace the version that is there, which may be newer.
+    """
     tags = lifecycle.promote(Path.cwd(), version, stage, key, push, without or ())
     _print_tags(tags, push)
     for tag in tags:
@@ -121,7 +124,10 @@ def deprecate(
     push: Push = False,
     variant: Variant = None,
 ) -> None:
-    """Deprecate a version with its variants, or one variant: pulls are refused with the reason."""
+    """Deprecate a version: pulls are refused with the reason.
+
+    Its variants are deprecated with it; with --variant that variant alone.
+    """
     tags = lifecycle.deprecate(Path.cwd(), version, reason, push, variant)
     _print_tags(tags, push)
     for tag in tags:
@@ -135,7 +141,10 @@ def reaudit(
     key: Key = None,
     push: Push = False,
 ) -> None:
-    """Record a later audit of a version; without the verdict PASS, pulls are refused from then."""
+    """Record a later audit of a version.
+
+    Without the verdict PASS pulls of the version are refused from then on.
+    """
     tags = lifecycle.reaudit(Path.cwd(), version, audit, push, key)
     _print_tags(tags, push)
     for tag in tags:
@@ -145,7 +154,10 @@ def reaudit(
 
 @_app.command(cls=Command)
 def history(variant: Variant = None, as_json: Json = False) -> None:
-    """List every version: date, commit, its audit at release and later audits."""
+    """List every version with its audits.
+
+    Date, commit, the audit at release, later audits and deprecation.
+    """
     registry = _registry(variant)
     head, rows = history_rows(registry)
     if as_json:
@@ -156,11 +168,16 @@ def history(variant: Variant = None, as_json: Json = False) -> None:
 
 @_app.command(cls=Command)
 def show(
-    version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="Such as v1.2.0. Default: all.")
+    ] = None,
     variant: Variant = None,
     as_json: Json = False,
 ) -> None:
-    """List versions with lifecycle stages, verdicts and utility, or show all about one version."""
+    """List versions, or show all about one.
+
+    The list has lifecycle stages, verdicts, bounds and utility.
+    """
     registry = _registry(variant)
     if version is None:
         head, rows = show_rows(registry)

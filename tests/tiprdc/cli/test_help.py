@@ -77,6 +77,13 @@ def test_example_can_be_typed(line: str) -> None:
     assert context.params is not None
 
 
+@pytest.mark.parametrize("name", [name for name, one in ALL.items() if hasattr(one, "commands")])
+def test_what_a_command_does_fits_into_the_list_of_commands(name: str) -> None:
+    for command in ALL[name].commands.values():
+        summary = command.get_short_help_str(limit=66)
+        assert not summary.endswith("..."), command.name
+
+
 def test_every_command_has_an_example_at_the_end_of_its_help() -> None:
     assert set(EXAMPLES) == set(typer.main.get_command(main._commands).commands)
     for name, lines in EXAMPLES.items():

@@ -57,7 +57,10 @@ def serve(
         typer.Option(help="Folder or Git URL of the registry: a deprecation is noticed there."),
     ] = None,
     trust: Annotated[
-        Path | None, typer.Option(metavar="KEYS", help="Refuse what none of these keys signed.")
+        Path | None,
+        typer.Option(
+            metavar="KEYS", help="Trust file of keygen: refuse what none of its keys signed."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8080,
@@ -81,7 +84,10 @@ def serve(
         int, typer.Option(min=1, max=86400, help="Seconds between two looks at the registry.")
     ] = 300,
 ) -> None:
-    """Serve a collector until it is stopped; the default, so that its name can be left out."""
+    """Serve a collector until it is stopped.
+
+    The name of this command can be left out: `tiprdc collect RELEASE`.
+    """
     from tiprdc.collect.app import Collector, make_app
     from tiprdc.collect.database import opened
     from tiprdc.collect.origins import check_origins
@@ -124,7 +130,10 @@ def token(
     database: Database,
     revoke: Annotated[bool, typer.Option("--revoke", help="Refuse it from now on.")] = False,
 ) -> None:
-    """Issue a token on standard output; the database keeps its hash alone."""
+    """Print a new token for a device.
+
+    The database keeps its hash alone.
+    """
     from tiprdc.collect.database import opened
     from tiprdc.collect.tokens import Tokens
 
@@ -144,9 +153,10 @@ def export(
     database: Database,
     output: Annotated[Path, typer.Option("-o", "--out", help="File to write: .parquet or .npz.")],
 ) -> None:
-    """Write all features as one file, in the layout of `tiprdc extract`.
+    """Write all features as one file.
 
-    A record is named CONTRIBUTOR/ID. Of a version with codes the file has the codes too.
+    It has the layout of `tiprdc extract`. A record is named CONTRIBUTOR/ID. Of a version with codes
+    the file has the codes too.
     """
     from tiprdc.collect.database import opened
     from tiprdc.collect.export import export as write
@@ -164,9 +174,10 @@ def delete(
     ],
     database: Database,
 ) -> None:
-    """Delete all features of a contributor, and take none of it from now on.
+    """Delete all features of a contributor.
 
-    Devices do the same with `tiprdc forget`. Exports and backups made before are yours to delete.
+    None of it is taken from now on. Devices do the same with `tiprdc forget`. Exports and backups
+    made before are yours to delete.
     """
     from tiprdc.collect.database import opened
     from tiprdc.collect.store import Store

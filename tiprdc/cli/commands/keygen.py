@@ -15,7 +15,7 @@ from tiprdc.registry.signing import generate
 
 
 def keygen(
-    name: Annotated[str, typer.Argument(help="Owner of the key, as pullers will see it.")],
+    name: Annotated[str, typer.Argument(help="Owner of the key, as those who pull will see it.")],
     out: Annotated[
         Path,
         typer.Option(
@@ -48,5 +48,8 @@ def keygen(
         Text(f"Private key {key_id[:16]} in {out}: keep it there, readable only by you."),
     )
     terminal.say(
-        console, Text(f"Public key in {trust}: give it to pullers through a channel they trust.")
+        console,
+        Text(
+            f"Public key in {trust}: give it to those who pull, through a channel that they trust."
+        ),
     )

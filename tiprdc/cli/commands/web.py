@@ -31,7 +31,10 @@ def web(
         ),
     ] = None,
     trust: Annotated[
-        Path | None, typer.Option(metavar="KEYS", help="Refuse what none of these keys signed.")
+        Path | None,
+        typer.Option(
+            metavar="KEYS", help="Trust file of keygen: refuse what none of its keys signed."
+        ),
     ] = None,
     records: Annotated[
         Path | None,
@@ -49,9 +52,10 @@ def web(
         bool, typer.Option("--replace", help="Replace an earlier site in the folder of --out.")
     ] = False,
 ) -> None:
-    """Write a static page that runs a release in a browser and shows what would leave it.
+    """Write a page that runs a release in a browser.
 
-    Any web server can serve the folder, from any path; it loads nothing from elsewhere.
+    It shows what would leave the browser. Any web server can serve the folder, from any path; it
+    loads nothing from elsewhere.
     """
     from tiprdc.registry.signing import read_trust
     from tiprdc.web.site import INDEX, SiteRequest, write_site
