@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from tiprdc.export.build import build
 from tiprdc.export.onnx_export import ExportConfig
 from tiprdc.formats.manifest import read_contract
 from tiprdc.runtime.extractor import Extractor
+from tiprdc.runtime.session import open_session
+from tiprdc.web.decoder import write_decoder
 from tiprdc.web.site import SiteRequest, write_site
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -38,6 +41,12 @@ TEXTS = [
     "The river is wide", "the river is deep", "A river, the wide one", "it's   Über\n\nélan 123",
     "ΟΔΥΣΣΕΥΣ İstanbul", "日本語 🎉", "[PAD] the [PAD]", "\ufeffends\u0085", "r " * 99,
 ]  # fmt: skip
+
+
+REBUILT = """(() => {
+  const canvas = document.querySelector("#rebuilt canvas");
+  return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +94,23 @@ def test_features_of_a_network_of_pictures_are_those_of_python(
     tmp_path: Path, page: Path, browser: Browser, make_shards: MakeShards
 ) -> None:
     release = write_trained(tmp_path, make_shards, "image")
-    write_site(SiteRequest(release=release, page=page / "dist", out=tmp_path / "site"))
+    decoder = partial(write_decoder, tmp_path / "shards", release)
+    write_site(
+        SiteRequest(
+            release=release, page=page / "dist", out=tmp_path / "site", write_decoder=decoder
+        )
+    )
     picture = tmp_path / "a.png"
     noise((50, 37)).save(picture)
     with serving(tmp_path) as origin:
-        answers = browser.use(f"{origin}/site/", {"file": str(picture)})
+        answers = browser.use(f"{origin}/site/", {"file": str(picture)}, {"evaluate": REBUILT})
     extractor = Extractor.load(release)
-    assert_close(answers[1], extractor(extractor.read(picture)))
+    z = extractor(extractor.read(picture))
+    assert_close(answers[1], z)
+    session = open_session(tmp_path / "site" / "release" / "decoder.onnx")
+    rebuilt = session.run(["picture"], {"z": z})[0][0].transpose(1, 2, 0) * 255
+    pixels = np.array(answers[2]["value"], float).reshape(16, 16, 4)
+    assert np.abs(pixels[:, :, :3] - rebuilt).max() < 1
 
 
 def test_features_of_texts_are_those_of_python(

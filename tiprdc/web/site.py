@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tiprdc.errors import ConfigError
+from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.formats.audit_report import read_audit, read_audited
 from tiprdc.formats.decoding import encode
@@ -70,6 +70,11 @@ def write_site(request: SiteRequest) -> None:
     """
     index = _index(request.page, request.collector)
     release = _released(request)
+    if not (request.release / AUDIT).is_file():
+        raise DataError(
+            sanitize(str(request.release)), f"no {AUDIT} in it",
+            hint="give a folder that `tiprdc pull` or `tiprdc protect` wrote",
+        )  # fmt: skip
     contract = Extractor.load(request.release).contract
     audit = read_audit(request.release / AUDIT)
     read_audited(request.release / MANIFEST, audit)

@@ -14,7 +14,7 @@ import pytest
 from tests.helpers.pulled_release import write_pulled
 from tests.tiprdc.cli.test_main import run
 from tiprdc.attacks.families.decoder import fit_picture_decoder
-from tiprdc.errors import ConfigError, ReleaseError
+from tiprdc.errors import ConfigError, DataError, ReleaseError
 from tiprdc.formats.audit_report import read_audit
 from tiprdc.reports.verdict_wording import headline
 from tiprdc.runtime.session import open_session
@@ -97,6 +97,9 @@ def test_folder_without_a_released_version_sends_nothing(site: SiteRequest, tmp_
         write_site(replace(request, collector="https://collector.example"))
     write_site(request)
     assert json.loads((tmp_path / "site/release/page.json").read_text())["version"] == ""
+    (folder / "audit.json").unlink()
+    with pytest.raises(DataError, match=r"no audit\.json in it"):
+        write_site(request)
 
 
 def test_changed_release_is_refused(site: SiteRequest, tmp_path: Path) -> None:
