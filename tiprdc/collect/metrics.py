@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FAULTS = ("database", "fault")
+"""Reasons of refusals that are the collector's own."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -24,6 +26,9 @@ class CollectorMetrics:
             "tiprdc_collector_refused", "Requests that were refused", ["reason"],
             registry=self.registry,
         )  # fmt: skip
+        for reason in FAULTS:
+            # Prometheus sees no increase of a series that begins with its first fault.
+            self.refused.labels(reason)
         self.deletions = Counter(
             "tiprdc_collector_deletions", "Deletions of a contributor", registry=self.registry
         )

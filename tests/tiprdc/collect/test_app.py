@@ -17,6 +17,7 @@ from benchmarks.collector.batches import BAD, BAD_BYTES, changed, document, enco
 from benchmarks.collector.server import RELEASE
 from tests.tiprdc.collect.conftest import Served, serving
 from tiprdc.collect.batch_check import check_batch
+from tiprdc.collect.metrics import FAULTS
 from tiprdc.collect.origins import check_origins
 from tiprdc.collect.refusals import Refused
 from tiprdc.errors import ConfigError
@@ -173,6 +174,13 @@ def test_metrics_count_without_naming_anybody(collector: Served) -> None:
     assert 'tiprdc_collector_batches_total{outcome="stored"}' in text
     assert 'tiprdc_collector_refused_total{reason="version"}' in text
     assert collector.token.split(".")[0] not in text
+
+
+def test_faults_are_counted_from_zero(collector: Served) -> None:
+    """Else the first one would be no increase."""
+    text = collector.metrics()
+    for reason in FAULTS:
+        assert f'tiprdc_collector_refused_total{{reason="{reason}"}} 0.0' in text
 
 
 def test_release_is_stated(collector: Served) -> None:
