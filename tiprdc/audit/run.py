@@ -28,7 +28,7 @@ from tiprdc.audit.pools import pools_of
 from tiprdc.audit.protocol import Results, attack, check_models
 from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude
-from tiprdc.datasets.schema import Schema
+from tiprdc.datasets.schema import Records, Schema
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import SCHEMA_VERSION, AuditReport, SplitSize
@@ -81,6 +81,39 @@ class AuditResult:
     seconds: float
 
 
+def count_test_people(
+    config: AuditConfig, schema: Schema, test: Records, hint: str
+) -> dict[str, int]:
+    """People on whom each attribute is scored.
+
+    Args:
+        config: Seed of the balanced sample, and the policy.
+        schema: Describes the records.
+        test: Those of attacker-test; only labels and persons are used.
+        hint: How to get more people, for the error.
+
+    Raises:
+        DataError: Fewer people than the policy needs.
+    """
+    people = {
+        name: len(sample(test, schema, name, config.sample_seed))
+        for name in (*schema.private, *schema.utility)
+    }
+    for name in schema.private:
+        each, needed = people[name] // schema.classes(name), config.policy.min_people
+        if each < needed:
+            here = len(np.unique(test.person))
+            enough = math.ceil(here * needed / max(each, 1))
+            raise DataError(
+                f"attacker-test, {name}",
+                f"{each:,} people of its rarest class",
+                f"at least {needed:,} (audit.policy.min_people)",
+                f"about {enough / here:.1f} times as many people would do ({enough:,} in"
+                f" attacker-test instead of {here:,}): {hint}",
+            )
+    return people
+
+
 def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
     """Everything that is decided before attacker-test is attacked.
 
@@ -95,22 +128,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
             fewer people than the audit's.
     """
     schema, policy, digests = evidence.schema, config.policy, Digests.of(evidence)
-    people = {
-        name: len(sample(evidence.test, schema, name, config.sample_seed))
-        for name in (*schema.private, *schema.utility)
-    }
-    for name in schema.private:
-        each = people[name] // schema.classes(name)
-        if each < policy.min_people:
-            here = len(np.unique(evidence.test.person))
-            enough = math.ceil(here * policy.min_people / max(each, 1))
-            raise DataError(
-                f"attacker-test, {name}",
-                f"{each:,} people of its rarest class",
-                f"at least {policy.min_people:,} (audit.policy.min_people)",
-                f"about {enough / here:.1f} times as many people would do ({enough:,} in"
-                f" attacker-test instead of {here:,}): {hint}",
-            )
+    people = count_test_people(config, schema, evidence.test, hint)
     pools = pools_of(evidence, config.sample_seed)
     return Plan(
         suite_version=SUITE_VERSION,

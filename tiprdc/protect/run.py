@@ -14,7 +14,7 @@ from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
 from tiprdc.audit.foreign.request import MORE_PEOPLE, AuditRequest
 from tiprdc.audit.ledger import user_ledger
 from tiprdc.audit.own_shards import digests_of, open_shards
-from tiprdc.audit.run import make_plan
+from tiprdc.audit.run import count_test_people, make_plan
 from tiprdc.audit.run import run as run_audit
 from tiprdc.audit.writer import write
 from tiprdc.datasets.prepare_config import PrepareConfig
@@ -89,6 +89,10 @@ def protect(
         dataset="manifest", seed=request.records.seed, manifest=manifest_config(request.records)
     )
     schema = prepare(config, shards, functools.partial(progress, "read"), say)
+    # The audit would refuse too few people only after minutes of training.
+    test = read_split(shards, schema, "attacker-test")
+    count_test_people(request.audit, schema, test, MORE_PEOPLE)
+    del test
     vectors = _encode(request.records, shards, schema, work, progress)
     schema = read_schema(vectors)
     settings = train_config(schema, request.changes)

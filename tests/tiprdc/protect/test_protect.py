@@ -17,12 +17,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.helpers.encoders import encoder, write_encoder
+from tiprdc.audit.config import AuditConfig
 from tiprdc.audit.foreign.request import AuditRequest
 from tiprdc.cli import main
 from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Records, Schema, read_split
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.protect.preparation import encoder_config, manifest_config, prepare, vectors_config
+from tiprdc.protect.run import ProtectRequest, protect
 from tiprdc.protect.training import run_name, train, train_config
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.training import checkpoint
@@ -184,6 +186,17 @@ def test_other_settings_are_another_training(prepared: tuple[Schema, Records]) -
     schema, _ = prepared
     names = {run_name(train_config(schema, {"head": {"weight": w}}), schema) for w in (1, 1, 2)}
     assert len(names) == 2
+
+
+def test_too_few_people_are_refused_before_training(tmp_path: Path) -> None:
+    path = write_people(tmp_path / "people.parquet")
+    few = ProtectRequest(
+        records=request(path), audit=AuditConfig(), out=tmp_path / "release",
+        private=tmp_path / "work",
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"at least 200(.|\n)*lower min_people in a file for --po"):
+        protect(few, lambda step, share: None, lambda line: None)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["shards"]
 
 
 @pytest.mark.slow
