@@ -2,8 +2,9 @@
 
 Each trial trains a small extractor. Attackers are trained on its features from scratch, on
 attacker-train, and scored on attacker-select, as in the audit; attacker-test stays closed. Optuna's
-multi-objective sampler proposes settings. Settings near the front get more seeds. The search
-chooses nothing: it writes the front and sections for params.yaml, and a person decides.
+multi-objective sampler proposes settings. Trials that differ in the head alone share a trunk.
+Settings near the front get more seeds. The search chooses nothing: it writes the front and sections
+for params.yaml, and a person decides.
 
 A stage of the graph, and a script for a cluster: `ray submit ray_cluster.yaml pipelines/tuning.py`.
 """
@@ -25,24 +26,20 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import msgspec
-import optuna
 import pandas as pd
 import typer
 from msgspec.structs import replace
-from ray import tune as ray_tune
-from ray.tune.search.optuna import OptunaSearch
 
-from pipelines.cluster.assigned import assigned_device, assigned_threads
-from pipelines.cluster.connect import ClusterConfig, connect, max_parallel
-from pipelines.cluster.environment import environment
+from pipelines.cluster.connect import ClusterConfig, connect
 from pipelines.observability.progress import console, run
 from pipelines.observability.stage_monitor import StageMonitor, monitor_stage
 from pipelines.params.defaults import tuning
 from pipelines.params.load import load
-from pipelines.search import pareto, state, trial
-from pipelines.search.space import TuneConfig, check, space
+from pipelines.search import pareto, state
+from pipelines.search.ray_search import RaySearch
+from pipelines.search.space import TuneConfig, check, trial_config
+from pipelines.search.trial_data import TrialData, read_data
 from pipelines.search.trial_table import TrialTable
-from pipelines.search.tune_callback import POINT, TableCallback, restore_trials, sampled_point
 from pipelines.training.encoding import trained_shards
 from pipelines.training.run import check_labels
 from pipelines.training.run_lock import hold
@@ -112,20 +109,23 @@ def _tune(
     with hold(storage, name):
         if not resume:
             _forget(storage, searches)
-        with connect(cluster), TrialTable(name, config, monitor) as table:
+        epochs = trial_config({}, config, base).epochs("protected")
+        with connect(cluster), TrialTable(name, config, monitor, epochs) as table:
             data = _read_data(config, base, shards)
-            search = _Search(config, base, data, table, storage, cluster)
+            trunks = _trunks_name(config, base, schema)
+            search = RaySearch(config, base, data, table, storage, cluster, trunks)
             rows = search.sample(searches[0])
             if config.seeds > 1 and not rows.empty:
                 near = pareto.pareto_candidates(rows, config.near)
                 rows = pd.concat([rows, search.repeat(near, searches[1])], ignore_index=True)
             _write_front(rows, config, out, monitor, storage.of(name), name)
-        _forget(storage, searches)
+        # A search of heads may come again with more trials: its trunk stays.
+        _forget(storage, (*searches, trunks) if config.varies_trunk() else searches)
 
 
-def _read_data(config: TuneConfig, base: TrainConfig, shards: Path) -> trial.TrialData:
+def _read_data(config: TuneConfig, base: TrainConfig, shards: Path) -> TrialData:
     console.print("tune: probing raw records, once for all trials")
-    data = trial.read_data(shards, config.people).with_ceilings(config.seed)
+    data = read_data(shards, config.people).with_ceilings(config.seed)
     if not base.objective.cross_fit:
         return data
     console.print("tune: fitting the classifiers of train.objective.cross_fit, once for all trials")
@@ -160,136 +160,17 @@ def _forget(storage: Storage, searches: Iterable[str]) -> None:
 
 def _search_name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
     """A name that changes with everything that the trials' results depend on."""
-    inputs = [
-        msgspec.to_builtins(config),
-        msgspec.to_builtins(base),
-        schema.digest,
-        code_digest("pipelines/search"),
-    ]
-    text = json.dumps(inputs, sort_keys=True)
-    return f"tune-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return _name("tune", msgspec.to_builtins(config), msgspec.to_builtins(base), schema.digest)
 
 
-class _Search:
-    """Runs trials with Tune and collects their results.
-
-    A worker process runs one trial after another, each from its seed: to start and to import takes
-    it seconds.
-    """
-
-    def __init__(
-        self, config: TuneConfig, base: TrainConfig, data: trial.TrialData, table: TrialTable,
-        storage: Storage, cluster: ClusterConfig,
-    ) -> None:  # fmt: skip
-        self.config, self.table, self.storage = config, table, storage
-        self.callback = TableCallback(table, config.seed)
-        base = replace(base, extractor=base.extractor.absolute())
-        self.demand = {"CPU": cluster.cpus_per_trial, "GPU": cluster.gpus_per_trial}
-        # Data go through the object store: no worker needs the shards on its own disk.
-        self.trainable = ray_tune.with_resources(
-            ray_tune.with_parameters(_run_trial, config=config, base=base, data=data),
-            {name.lower(): number for name, number in self.demand.items()},
-        )
-
-    def sample(self, name: str) -> pd.DataFrame:
-        """Run the trials that Optuna proposes."""
-        # Optuna's message about a study in memory does not apply: Tune keeps the trials.
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sampler = OptunaSearch(
-            space=space(self.config),
-            metric=list(pareto.OBJECTIVES),
-            mode=list(pareto.OBJECTIVES.values()),
-            seed=self.config.seed,
-        )
-        tuning = ray_tune.TuneConfig(
-            search_alg=sampler, num_samples=self.config.trials, reuse_actors=True
-        )
-        return self._fit(name, tuning, {}, self.config.trials)
-
-    def repeat(self, near: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Run these settings with further seeds."""
-        points = [
-            {**{name: pareto.plain(row[name]) for name in self.config.searched()}, "seed": seed}
-            for row in near.to_dict("records")
-            for seed in range(self.config.seed + 1, self.config.seed + self.config.seeds)
-        ]
-        self.table.total += len(points)
-        console.print(f"tune: {len(points)} further trials, for settings near the front")
-        tuning = ray_tune.TuneConfig(reuse_actors=True)
-        grid = {POINT: ray_tune.grid_search(points)}
-        return self._fit(name, tuning, grid, len(points))
-
-    def _fit(
-        self, name: str, tuning: ray_tune.TuneConfig, points: dict[str, Any], trials: int
-    ) -> pd.DataFrame:
-        tuner = self._restore(name, points)
-        resumed = tuner is not None
-        self.table.monitor.log_event("started", {"resumed": resumed}, run=name)
-        if tuner is None:
-            # Left by a search that was killed before its first snapshot.
-            self.storage.forget(name)
-            tuner = ray_tune.Tuner(
-                self.trainable,
-                param_space=points,
-                tune_config=tuning,
-                run_config=ray_tune.RunConfig(
-                    name=name, storage_path=self.storage.root, verbose=0, callbacks=[self.callback]
-                ),
-            )
-        # By itself Tune starts one at a time of what a sampler proposes: 100 GPUs would wait for
-        # 100 starts, one after the other.
-        pending = {"TUNE_MAX_PENDING_TRIALS_PG": str(max_parallel(self.demand))}
-        with environment(pending):
-            results = tuner.fit()
-        if len(results) < trials:
-            raise ClusterError(
-                "tune", f"the search ended after {len(results)} of {trials} trials",
-                hint=f"delete {self.storage.of(name)} and run the same command again: the search"
-                " starts anew",
-            )  # fmt: skip
-        metrics = [results[i].metrics for i in range(len(results)) if not results[i].error]
-        rows = [row for row in metrics if row and row.get("state") == trial.FINISHED]
-        return pd.DataFrame(rows)
-
-    def _restore(self, name: str, points: dict[str, Any]) -> ray_tune.Tuner | None:
-        """The search as it was killed; None if it has to start anew."""
-        if not state.is_started(self.storage, name):
-            return None
-        folder = self.storage.of(name)
-        if damaged := state.damaged_file(self.storage, name, sampled=not points):
-            console.print(
-                f"tune: starting anew: a file of the state in {folder} is missing or cut off"
-                f" ({damaged})",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
-            return None
-        tuner = ray_tune.Tuner.restore(
-            folder, self.trainable, resume_unfinished=True, resume_errored=True,
-            param_space=points or None,
-        )  # fmt: skip
-        restore_trials(self.table, tuner.get_results(), self.config.searched())
-        console.print(f"tune: resuming {folder}", highlight=False, soft_wrap=True)
-        return tuner
+def _trunks_name(config: TuneConfig, base: TrainConfig, schema: Schema) -> str:
+    """A name that changes with the records of the trials, and with the code."""
+    return _name("trunks", config.people, msgspec.to_builtins(base.encoder), schema.digest)
 
 
-def _run_trial(
-    configuration: dict[str, Any], config: TuneConfig, base: TrainConfig, data: trial.TrialData
-) -> None:
-    """In a worker: one trial, which reports each epoch and its result to Tune."""
-    point = sampled_point(configuration, config.seed)
-    try:
-        figures = trial.run(
-            point, config, base, data, point["seed"], _report_epoch,
-            device=assigned_device(), threads=assigned_threads(),
-        )  # fmt: skip
-    except Exception as error:
-        ray_tune.report({"error": type(error).__name__})
-        raise
-    ray_tune.report({**point, **figures})
-
-
-def _report_epoch(losses: Mapping[str, float]) -> None:
-    ray_tune.report(dict(losses))
+def _name(kind: str, *inputs: Any) -> str:
+    text = json.dumps([*inputs, code_digest("pipelines/search")], sort_keys=True)
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 app = application()
@@ -333,8 +214,8 @@ def main(
 
     def work() -> None:
         schema = read_schema(shards)
-        config = _override(load("tune", TuneConfig, params, auto=tuning(schema)), overrides)
         base = load("train", TrainConfig, params, auto=training(schema))
+        config = _override(load("tune", TuneConfig, params, auto=tuning(schema, base)), overrides)
         cluster = _override(load("cluster", ClusterConfig, params), cluster_overrides)
         tune(config, base, cluster, shards=shards, out=out, resume=resume)
         typer.echo(f"{out.resolve()}/front.csv\n{out.resolve()}/best.yaml")

@@ -19,9 +19,10 @@ SHARDS = Path("artifacts/shards")
 
 def main() -> None:
     schema = read_schema(SHARDS)
+    base = load("train", TrainConfig, auto=training(schema))
     tune(
-        load("tune", TuneConfig, auto=tuning(schema)),
-        load("train", TrainConfig, auto=training(schema)),
+        load("tune", TuneConfig, auto=tuning(schema, base)),
+        base,
         load("cluster", ClusterConfig),
         shards=SHARDS,
         out=Path("reports/tuning"),

@@ -29,6 +29,7 @@ from pipelines.params.schema import SECTIONS, settings_class
 from tests.helpers import lowest
 from tests.helpers.wheel import build_wheel
 from tiprdc.datasets.schema import Schema
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import training
 
 ROOT = Path(__file__).parents[1]
@@ -164,7 +165,7 @@ def test_params_yaml_states_every_setting_with_its_default(
     pictures = dataclasses.replace(
         pictures, records={**pictures.records, "extractor-train": 14_400}
     )
-    auto = {**training(pictures), **tuning(pictures)}
+    auto = {**training(pictures), **tuning(pictures, TrainConfig())}
     config, default = load(section, kind, ROOT / "params.yaml", auto=auto), kind()
     others = {key for key in known if value_of(config, key) != value_of(default, key)}
     assert others == (OF_MANY_PICTURES if section == "train" else set())

@@ -16,6 +16,7 @@ from pipelines.params.defaults import tuning
 from pipelines.params.load import load, read
 from pipelines.params.schema import SECTIONS, settings_class
 from tiprdc.errors import USER_ERROR, ConfigError
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import training
 
 _RECORDS = (("image", 100_000), ("image", 1_000), ("text", 10_000), ("table", 10_000))
@@ -42,7 +43,7 @@ def _fault(section: str, path: Path) -> ConfigError | None:
         schema: Any = SimpleNamespace(
             modality=modality, columns=(), records={"extractor-train": records}
         )
-        auto = {**training(schema), **tuning(schema)}
+        auto = {**training(schema), **tuning(schema, _train(schema, path))}
         try:
             load(section, settings_class(section), path, auto=auto)
         except ConfigError as error:
@@ -50,6 +51,14 @@ def _fault(section: str, path: Path) -> ConfigError | None:
         else:
             return None
     return found
+
+
+def _train(schema: Any, path: Path) -> TrainConfig:
+    """The section `train`; the defaults where it has a fault, which is its own to report."""
+    try:
+        return load("train", TrainConfig, path, auto=training(schema))
+    except ConfigError:
+        return TrainConfig()
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiprdc.datasets.schema import Modality, Schema
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import TRAIN_KEYS
 
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
@@ -13,10 +14,33 @@ _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "text": {"features": [16, 24, 32], "epochs": 8, "people": 8000},
     "table": {"features": [8, 16, 24], "epochs": 12, "people": 16_000},
 }
-AUTO_KEYS = (*(f"train.{key}" for key in TRAIN_KEYS), *(f"tune.{key}" for key in _TUNE["image"]))
+_OF_TRUNKS: Mapping[str, Any] = {
+    "trials": 2, "budget": [0.02, 0.3], "privacy_weight": [0.3, 0.9], "weight": [],
+    "release_noise": [], "attacks": ["kernel", "mlp"],
+}  # fmt: skip
+# A trial of the head costs seconds, so its attacks may cost no more.
+_OF_HEADS: Mapping[str, Any] = {
+    "trials": 24, "budget": [], "privacy_weight": [], "features": [], "weight": [0.5, 16.0],
+    "release_noise": [0.2, 0.3, 0.4, 0.6, 0.8, 1.0], "attacks": ["logistic_regression", "kernel"],
+    "people": 4000,
+}  # fmt: skip
+AUTO_KEYS = (
+    *(f"train.{key}" for key in TRAIN_KEYS),
+    *(f"tune.{key}" for key in {**_TUNE["image"], **_OF_TRUNKS}),
+)
 """Dotted keys of params.yaml that may be `auto`."""
 
 
-def tuning(schema: Schema) -> dict[str, Any]:
-    """Values of a search's automatic settings, as `load` takes them."""
-    return {f"tune.{key}": value for key, value in _TUNE[schema.modality].items()}
+def tuning(schema: Schema, train: TrainConfig) -> dict[str, Any]:
+    """Values of a search's automatic settings, as `load` takes them.
+
+    Where the extractor has a head, the search varies the head and its noise over one trunk.
+
+    Args:
+        schema: Of the shards.
+        train: The settings of `train`.
+    """
+    own = _OF_HEADS if train.extractor.head else _OF_TRUNKS
+    values = {**_TUNE[schema.modality], **own}
+    values["epochs"] = min(values["epochs"], train.schedule.epochs)
+    return {f"tune.{key}": value for key, value in values.items()}

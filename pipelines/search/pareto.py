@@ -130,7 +130,7 @@ def format_proposal(proposal: Mapping[str, Any]) -> str:
     if "none" in proposal:
         return f"{head}: no setting; {proposal['none']}"
     figures = proposal["figures"]
-    settings = {**proposal["train"]["objective"], **proposal["train"]["extractor"]}
+    settings = {k: v for section in proposal["train"].values() for k, v in section.items()}
     # NaN: the raw record tells none of the tasks.
     kept = "" if np.isnan(figures["kept"]) else f" ({figures['kept']:.0%} kept)"
     return (

@@ -2,7 +2,7 @@
 
 Attackers are trained from scratch on attacker-train and scored on attacker-select; attacker-test
 stays closed. Privacy and utility are measured as in the audit: balanced accuracy on a balanced
-sample.
+sample. Trials that differ in the head alone share a trunk (trunk.py).
 """
 
 from __future__ import annotations
@@ -10,93 +10,44 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipelines.search.early_stop import stop_reason
-from pipelines.search.space import TuneConfig, trial_head, trial_settings
-from tiprdc.attacks.base import TrainingSet
-from tiprdc.attacks.cross_fitting import cross_fit
-from tiprdc.attacks.suite import ATTACKS, raw_attacks, try_attack
-from tiprdc.datasets.schema import Records, Schema, read_schema, read_split, searched_records
+from pipelines.search.space import TuneConfig, trial_config, trunk_config
+from pipelines.search.trial_data import TrialData
+from pipelines.search.trunk import SharedTrunk, Trunks
+from tiprdc.attacks.base import Attacker, TrainingSet
+from tiprdc.attacks.suite import ATTACKS
+from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec, attack_inputs
 from tiprdc.statistics.binomial import Interval, interval, prior
 from tiprdc.statistics.sampling import balanced_sample
 from tiprdc.statistics.scores import kept_share
 from tiprdc.training.config import TrainConfig
-from tiprdc.training.out_of_fold import Predictions, predict_out_of_fold
+from tiprdc.training.features import batched_output
 from tiprdc.training.trainer import Trainer
+from tiprdc.training.trunk_features import trunk_features
 from tiprdc.training.worker import WorkerContext
 
 FINISHED, DIVERGED, HOPELESS = "finished", "diverged", "hopeless"
 """States in which a trial ends by itself."""
+ReportEpoch = Callable[[Mapping[str, float]], None]
 _CPU = torch.device("cpu")
 
 
-@dataclass(frozen=True)
-class TrialData:
-    """The records of every trial.
-
-    Args:
-        schema: Of the shards.
-        train: For the extractor.
-        attack: For the attackers.
-        select: To score the attackers.
-        predictions: Private attribute -> out-of-fold predictions for `train`.
-        ceilings: Task -> balanced accuracy on the raw record, of the tasks that it tells.
-    """
-
-    schema: Schema
-    train: Records
-    attack: Records
-    select: Records
-    predictions: Predictions = field(default_factory=dict)
-    ceilings: Mapping[str, float] = field(default_factory=dict)
-
-    def with_predictions(self, seed: int) -> TrialData:
-        """The same with out-of-fold predictions: fitted once, for all trials."""
-        private = {name: self.schema.classes(name) for name in self.schema.private}
-        spec = InputSpec.of(self.schema)
-        predictions = predict_out_of_fold(self.train, spec, private, cross_fit, seed)
-        return replace(self, predictions=predictions)
-
-    def with_ceilings(self, seed: int) -> TrialData:
-        """The same with what the raw record tells of each task: probed once, for all trials."""
-        schema, tasks = self.schema, self.schema.utility
-        data = TrainingSet(
-            z=attack_inputs(self.attack.x, schema), labels=self.attack.labels,
-            classes={name: schema.classes(name) for name in tasks},
-        )  # fmt: skip
-        x, labels = attack_inputs(self.select.x, schema), self.select.labels
-        best = {name: prior(schema.classes(name)) for name in tasks}
-        for attack in raw_attacks(schema.modality, len(self.attack)):
-            for name, probe in try_attack(attack, data, tasks, x, labels, seed).items():
-                best[name] = max(best[name], probe.select or 0.0)
-        told = {n: value for n, value in best.items() if value > prior(schema.classes(n))}
-        return replace(self, ceilings=told)
+class _EarlyStopError(Exception):
+    """Training ended early; the argument is the trial's state."""
 
 
-def read_data(shards: Path, people: int) -> TrialData:
-    """The first `people` records of extractor-train and attacker-train, and attacker-select.
+class _Features(NamedTuple):
+    """Released features of attacker-train and attacker-select `[N, D]`."""
 
-    Of attacker-train at most half: certificates are made on people that no search attacked.
-    """
-    schema = read_schema(shards)
-    attackers = read_split(shards, schema, "attacker-train")
-    return TrialData(
-        schema,
-        train=_first(read_split(shards, schema, "extractor-train"), people),
-        attack=_first(attackers, min(people, searched_records(len(attackers)))),
-        select=read_split(shards, schema, "attacker-select"),
-    )
-
-
-def _first(records: Records, count: int) -> Records:
-    return records.take(np.arange(min(count, len(records))))
+    attack: NDArray[np.float32]
+    select: NDArray[np.float32]
 
 
 def run(
@@ -105,8 +56,9 @@ def run(
     base: TrainConfig,
     data: TrialData,
     seed: int,
-    report_epoch: Callable[[Mapping[str, float]], None] = lambda losses: None,
+    report_epoch: ReportEpoch = lambda losses: None,
     *,
+    trunks: Trunks | None = None,
     device: torch.device = _CPU,
     threads: int = 1,
 ) -> dict[str, Any]:
@@ -118,6 +70,7 @@ def run(
         data: The records; `with_predictions` if the objective has `cross_fit`.
         seed: Of the weights, the order of the data and the attackers.
         report_epoch: Called with the mean losses of each epoch.
+        trunks: Trunks that trials share; None: the trial trains its own.
         device: Where the extractor is trained.
         threads: Cores that it may use.
 
@@ -130,33 +83,114 @@ def run(
     """
     torch.set_num_threads(threads)
     began = time.perf_counter()
+    settings = trial_config(point, config, base, seed)
+    shared = trunk_config(settings, base) if trunks else None
+    limit = max(config.limits, default=0.0)
+    try:
+        if trunks and shared:
+            trunk = trunks.get(shared, lambda: _fit(shared, data, limit, report_epoch, device))
+            z = _train_head(settings, trunk, data, limit, report_epoch, device)
+        else:
+            z = _train(settings, data, limit, report_epoch, device)
+    except _EarlyStopError as stopped:
+        return {
+            **_worst_scores(), "state": str(stopped), "seconds": time.perf_counter() - began
+        }  # fmt: skip
+    scores = _attack(z, config, data, seed)
+    return {**scores, "state": FINISHED, "seconds": time.perf_counter() - began}
+
+
+def fit_trunk(
+    point: Mapping[str, Any], config: TuneConfig, base: TrainConfig, data: TrialData, seed: int,
+    trunks: Trunks, device: torch.device = _CPU, threads: int = 1,
+) -> None:  # fmt: skip
+    """Train and cache the trunk of a point, unless it is cached; arguments as those of `run`.
+
+    A trunk that cannot be trained is left to the trials, which report it.
+    """
+    torch.set_num_threads(threads)
+    shared = trunk_config(trial_config(point, config, base, seed), base)
+    limit = max(config.limits, default=0.0)
+    try:
+        if shared:
+            trunks.get(shared, lambda: _fit(shared, data, limit, lambda losses: None, device))
+    except _EarlyStopError:
+        return
+
+
+def _train(
+    settings: TrainConfig, data: TrialData, limit: float, report: ReportEpoch, device: torch.device
+) -> _Features:
+    trainer = _trainer(settings, data, device)
+    _run_epochs(trainer, trainer.epochs, data, limit, report)
+    return _Features(trainer.features(data.attack), trainer.features(data.select))
+
+
+def _fit(
+    settings: TrainConfig, data: TrialData, limit: float, report: ReportEpoch, device: torch.device
+) -> SharedTrunk:
+    """Train a trunk and run it over everybody."""
+    trainer = _trainer(settings, data, device)
+    _run_epochs(trainer, trainer.schedule.epochs, data, limit, report)
+    z0, u = trunk_features(trainer.game, data.train, settings.seed, device, trainer.group)
+    whitened = cast(Extractor, trainer.game.extractor).whitened
+    return SharedTrunk(
+        z0.cpu(), u.cpu(),
+        batched_output(whitened, data.attack.x, device),
+        batched_output(whitened, data.select.x, device),
+    )  # fmt: skip
+
+
+def _train_head(
+    settings: TrainConfig, trunk: SharedTrunk, data: TrialData, limit: float, report: ReportEpoch,
+    device: torch.device,
+) -> _Features:  # fmt: skip
+    trainer = _trainer(settings, data, device)
+    trainer.skip_trunk(trunk.train, trunk.private)
+    _run_epochs(trainer, trainer.epochs, data, limit, report)
+    trainer.game.eval()
+    extractor = cast(Extractor, trainer.game.extractor)
+
+    def released(z0: torch.Tensor) -> torch.Tensor:
+        return extractor.release(extractor.behind_trunk(z0))
+
+    return _Features(
+        *(batched_output(released, z0.numpy(), device).numpy() for z0 in trunk.attackers)
+    )
+
+
+def _trainer(settings: TrainConfig, data: TrialData, device: torch.device) -> Trainer:
     schema = data.schema
-    objective, extractor, schedule = trial_settings(point, config, base)
-    private = {name: schema.classes(name) for name in schema.private}
-    trainer = Trainer(
-        objective,
-        extractor,
-        schedule,
+    return Trainer(
+        settings.objective,
+        settings.extractor,
+        settings.schedule,
         InputSpec.of(schema),
-        private,
-        seed=seed,
-        head=trial_head(config, base),
+        {name: schema.classes(name) for name in schema.private},
+        seed=settings.seed,
+        head=settings.head,
         worker=WorkerContext(device=device),
         predictions=data.predictions,
     )
-    while trainer.epoch < trainer.epochs:
+
+
+def _run_epochs(
+    trainer: Trainer, epochs: int, data: TrialData, limit: float, report_epoch: ReportEpoch
+) -> None:
+    """Train up to this epoch.
+
+    Raises:
+        _EarlyStopError: Nothing will come of the trial.
+    """
+    while trainer.epoch < epochs:
         try:
             losses = trainer.train_epoch(data.train)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # not in its __all__
             # Matrices of features that are NaN cannot be decomposed.
-            reason = DIVERGED
-        else:
-            report_epoch(losses)
-            reason = stop_reason(losses, objective, schedule, max(config.limits, default=0.0))
-        if reason:
-            return {**_worst_scores(), "state": reason, "seconds": time.perf_counter() - began}
-    scores = _attack(trainer, config, data, seed)
-    return {**scores, "state": FINISHED, "seconds": time.perf_counter() - began}
+            raise _EarlyStopError(DIVERGED) from None
+        report_epoch(losses)
+        if reason := stop_reason(losses, trainer.game.config, trainer.schedule, limit):
+            raise _EarlyStopError(reason)
 
 
 def _worst_scores() -> dict[str, float]:
@@ -165,27 +199,37 @@ def _worst_scores() -> dict[str, float]:
     return {**dict.fromkeys(names, 1.0), **dict.fromkeys(zero, 0.0)}
 
 
-def _attack(trainer: Trainer, config: TuneConfig, data: TrialData, seed: int) -> dict[str, float]:
+def _attack(z: _Features, config: TuneConfig, data: TrialData, seed: int) -> dict[str, float]:
     """Scores of the strongest attack over all private attributes, and means over the tasks."""
     schema = data.schema
-    z, z_select = trainer.features(data.attack), trainer.features(data.select)
     x = attack_inputs(data.attack.x, schema)
 
-    def score(name: str, attack: str) -> Interval:
-        k, labels = schema.classes(name), {name: data.attack.labels[name]}
-        known = TrainingSet(z=z, labels=labels, classes={name: k}, x=x)
-        attacker = ATTACKS[attack].fit_targets(known, (name,), seed, 1)[name]
-        truth = data.select.labels[name]
-        rows = balanced_sample(truth, data.select.person, k, config.seed)
-        return interval(int((attacker.predict(z_select[rows]) == truth[rows]).sum()), len(rows))
+    def fit(attack: str, names: tuple[str, ...]) -> dict[str, Attacker]:
+        known = TrainingSet(
+            z=z.attack, labels={name: data.attack.labels[name] for name in names},
+            classes={name: schema.classes(name) for name in names}, x=x,
+        )  # fmt: skip
+        return ATTACKS[attack].fit_targets(known, names, seed, 1)
 
+    def score(name: str, attacker: Attacker) -> Interval:
+        k, truth = schema.classes(name), data.select.labels[name]
+        rows = balanced_sample(truth, data.select.person, k, config.seed)
+        return interval(int((attacker.predict(z.select[rows]) == truth[rows]).sum()), len(rows))
+
+    first, *others = config.attacks
+    # One fit for everything: where the attack is a closed form, one costs what all do.
+    fitted = fit(first, tuple(dict.fromkeys((*schema.private, *schema.utility))))
+    scores = {name: [score(name, attacker)] for name, attacker in fitted.items()}
+    for attack in others:
+        for name, attacker in fit(attack, schema.private).items():
+            scores[name].append(score(name, attacker))
     advantages = []
     for name in schema.private:
-        best = max((score(name, attack) for attack in config.attacks), key=lambda s: s.value)
+        best = max(scores[name], key=lambda s: s.value)
         guess = prior(schema.classes(name))
         advantages.append((best.value - guess, best.low - guess, best.high - guess))
     advantage, low, high = max(advantages)
-    tasks = [score(task, config.attacks[0]) for task in schema.utility]
+    tasks = [scores[task][0] for task in schema.utility]
     utility = float(np.mean([task.value for task in tasks]))
     below = _mean_distance([task.value - task.low for task in tasks])
     above = _mean_distance([task.high - task.value for task in tasks])

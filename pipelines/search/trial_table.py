@@ -43,10 +43,11 @@ class TrialTable:
         search: Name of the search in the event log.
         config: The search.
         monitor: The stage's monitor.
+        epochs: Of a trial, those of its head included.
     """
 
-    def __init__(self, search: str, config: TuneConfig, monitor: StageMonitor) -> None:
-        self.search, self.config, self.monitor = search, config, monitor
+    def __init__(self, search: str, config: TuneConfig, monitor: StageMonitor, epochs: int) -> None:
+        self.search, self.config, self.monitor, self.epochs = search, config, monitor, epochs
         self.total = config.trials
         self._rows: dict[str, _Row] = {}
         self._refreshed = -float("inf")
@@ -173,8 +174,8 @@ class TrialTable:
         state = row.state
         seconds = row.figures.get("seconds", time.monotonic() - row.since)
         if state == "running":
-            state = f"epoch {row.epoch} of {self.config.epochs}"
-            state = "attacks" if row.epoch >= self.config.epochs else state
+            state = f"epoch {row.epoch} of {self.epochs}"
+            state = "attacks" if row.epoch >= self.epochs else state
         return [
             str(row.number), state, *(_format(row.point.get(name, "")) for name in names),
             *(_format(row.figures.get(name, "")) for name in ("advantage", "utility")),

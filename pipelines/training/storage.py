@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -75,10 +76,12 @@ class Storage:
             OSError: Storage is full or does not answer.
         """
         path = f"{self._path(run)}/{name}"
+        # A name of its own: two processes may write the same file.
+        partial = f"{path}.{uuid.uuid4().hex}.partial"
         self._files.create_dir(self._path(run))
-        with self._files.open_output_stream(f"{path}.partial") as stream:
+        with self._files.open_output_stream(partial) as stream:
             stream.write(content)
-        self._files.move(f"{path}.partial", path)
+        self._files.move(partial, path)
 
     def forget(self, run: str) -> None:
         """Delete the run; a failure is ignored."""

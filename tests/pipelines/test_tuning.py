@@ -74,6 +74,30 @@ def test_search_writes_all_settings_and_a_proposal_for_each_limit(
     assert lines[-1]["event"] == "stage finished"
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+def test_search_of_the_head_trains_one_trunk_and_proposes_a_weight(
+    tmp_path: Path, make_shards: MakeShards, local_ray: None
+) -> None:
+    make_shards(tmp_path / "shards", "table", people=200)
+    config = TuneConfig(
+        trials=3, epochs=1, people=200, budget=(), privacy_weight=(), features=(),
+        weight=(0.5, 8.0), release_noise=(0.2, 1.0), limits=(1.0,),
+        attacks=("logistic_regression",),
+    )  # fmt: skip
+    base = structs.replace(BASE, extractor=ExtractorConfig(width=8, features=8, head=16))
+    cluster = ClusterConfig(storage=str(tmp_path / "runs"), log=str(tmp_path / "logs"))
+    tune(config, base, cluster, shards=tmp_path / "shards", out=tmp_path / "out")
+
+    table = pd.read_csv(tmp_path / "out" / "front.csv")
+    assert len(table) == 3
+    assert table["weight"].between(0.5, 8.0).all()
+    (proposal,) = YAML(typ="safe").load(tmp_path / "out" / "best.yaml")
+    assert set(proposal["train"]) == {"head", "extractor"}
+    (trunks,) = (tmp_path / "runs").iterdir()
+    assert len(list(trunks.iterdir())) == 1
+
+
 @pytest.mark.ray
 @pytest.mark.parametrize(
     "state",

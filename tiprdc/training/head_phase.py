@@ -59,10 +59,17 @@ class HeadPhase:
         game: Its extractor has a head; no other weight learns from here on.
         seed: Seed of the decoder's and adversaries' first weights, and of the batches.
         worker, group: Which worker this is.
+        cache: What `trunk_features` gives, where it is known already.
     """
 
     def __init__(
-        self, config: HeadConfig, game: Game, seed: int, worker: WorkerContext, group: BatchGroup
+        self,
+        config: HeadConfig,
+        game: Game,
+        seed: int,
+        worker: WorkerContext,
+        group: BatchGroup,
+        cache: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         assert isinstance(game.extractor, Extractor)
         assert isinstance(game.extractor.head, Head)
@@ -76,7 +83,7 @@ class HeadPhase:
         self.networks.to(worker.device)
         self.optimiser = build_head_optimiser(self.networks)
         self._wrapped = worker.wrap(self.networks)
-        self._cache: tuple[Tensor, Tensor] | None = None
+        self._cache = cache
 
     def state_dict(self) -> dict[str, Tensor]:
         """Weights of decoder and adversaries; those of the head are the extractor's."""

@@ -146,6 +146,20 @@ class Trainer:
             )
         return self.head_phase
 
+    def skip_trunk(self, z0: Tensor, u: Tensor) -> None:
+        """Go to the head's epochs, on features of a trunk that was trained elsewhere.
+
+        Args:
+            z0: The trunk's features `[M, D]` of everybody, as `trunk_features` gives them.
+            u: Private attributes `[M, A]` of the same.
+        """
+        self.epoch = self.schedule.epochs
+        device = self.worker.device
+        self.head_phase = HeadPhase(
+            self.head_config, self.game, self.seed, self.worker, self.group,
+            (z0.to(device), u.to(device)),
+        )  # fmt: skip
+
     @property
     def privacy_weight(self) -> float:
         """lambda in force at the last step: 0 in the warm-up."""

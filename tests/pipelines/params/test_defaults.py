@@ -42,7 +42,11 @@ def test_many_pictures_give_the_defaults_of_the_code(
         objective=ObjectiveConfig(adversary_decoder=True, budget=0.1),
     )
     assert load("train", TrainConfig, params, auto=training(made)) == default
-    assert load("tune", TuneConfig, params, auto=tuning(made)) == TuneConfig()
+    # Where there is a head, the search varies it over one trunk.
+    search = load("tune", TuneConfig, params, auto=tuning(made, default))
+    assert search.searched() == ("weight", "release_noise")
+    headless = TrainConfig(objective=default.objective)
+    assert load("tune", TuneConfig, params, auto=tuning(made, headless)) == TuneConfig()
 
 
 def test_few_pictures_are_cross_fitted_and_many_decoded(

@@ -16,6 +16,7 @@ from ray import tune as ray_tune
 
 from pipelines import tuning
 from pipelines.cluster.connect import ClusterConfig
+from pipelines.search import ray_search
 from pipelines.search.space import TuneConfig
 from pipelines.search.state import damaged_file, is_finished, is_started, mark_finished
 from pipelines.training.storage import Storage
@@ -103,8 +104,8 @@ def test_search_with_fewer_trials_than_asked_is_no_success(
             return [SimpleNamespace(metrics={}, error=None)] * made
 
     monkeypatch.setattr(ray_tune, "Tuner", Tuner)
-    monkeypatch.setattr(tuning, "max_parallel", lambda demand: 1)
-    search: Any = object.__new__(tuning._Search)
+    monkeypatch.setattr(ray_search, "max_parallel", lambda demand: 1)
+    search: Any = object.__new__(ray_search.RaySearch)
     monitor = SimpleNamespace(log_event=lambda *_, **__: True)
     search.storage, search.trainable, search.demand = Storage(str(tmp_path)), None, {}
     search.table, search.callback = SimpleNamespace(monitor=monitor), None

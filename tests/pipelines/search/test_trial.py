@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from pipelines.search.space import TuneConfig
-from pipelines.search.trial import read_data, run
+from pipelines.search.trial import fit_trunk, run
+from pipelines.search.trial_data import read_data
+from pipelines.search.trunk import Trunks
 from tiprdc.attacks.families.decensoring import DecensoringAttack
 from tiprdc.attacks.families.gradient_boosting import GradientBoostingAttack
 from tiprdc.datasets.schema import Schema
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training.config import TrainConfig
+from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
@@ -102,3 +105,35 @@ def test_diverged_trial_gets_the_worst_scores_without_an_attack(
     figures = run(OPEN, CONFIG, BASE, data, 0)
     assert figures["state"] == "diverged"
     assert (figures["advantage"], figures["utility"]) == (1.0, 0.0)
+
+
+def test_trials_of_the_head_share_a_trunk_and_get_what_they_would_alone(
+    tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiprdc.training.head_phase.STEPS", 5)
+    make_shards(tmp_path / "shards", "table", people=200)
+    data = read_data(tmp_path / "shards", 150)
+    base = replace(
+        BASE, extractor=replace(BASE.extractor, head=16, features=6), head=HeadConfig(batch=64)
+    )
+    config = replace(
+        CONFIG, budget=(), privacy_weight=(), features=(), weight=(0.5, 8.0),
+        release_noise=(0.2, 1.0),
+    )  # fmt: skip
+    trunks = Trunks(str(tmp_path / "runs"), "trunks")
+    fit_trunk({}, config, base, data, 0, trunks)
+    (file,) = (tmp_path / "runs" / "trunks").iterdir()
+    for point in ({"weight": 0.5, "release_noise": 0.2}, {"weight": 8.0, "release_noise": 1.0}):
+        epochs: list[float] = []
+
+        def report(losses: Mapping[str, float], epochs: list[float] = epochs) -> None:
+            epochs.append(losses["epoch"])
+
+        shared = run(point, config, base, data, 0, report, trunks=trunks)
+        assert epochs == [3], "the trunk is not trained again"
+        alone = run(point, config, base, data, 0)
+        del shared["seconds"], alone["seconds"]
+        assert shared == pytest.approx(alone, nan_ok=True)
+    assert list((tmp_path / "runs" / "trunks").iterdir()) == [file]
+    run({"weight": 1.0}, config, base, data, 1, trunks=trunks)
+    assert len(list((tmp_path / "runs" / "trunks").iterdir())) == 2

@@ -57,7 +57,7 @@ class Trials:
 def test_trials_are_counted_printed_and_logged_once(
     monitor: StageMonitor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with TrialTable("tune-1", TuneConfig(trials=8), monitor) as table:
+    with TrialTable("tune-1", TuneConfig(trials=8), monitor, epochs=4) as table:
         trials = Trials(table)
         trials.start("a", "b", "c", "d", "e", "f")
         trials.report("a", epoch=1, total=2.0)
@@ -85,7 +85,7 @@ def test_trials_are_counted_printed_and_logged_once(
         f"tune: 5 of 8 ended: trial 5, failed{tried}",
     ]
     again = StageMonitor("tune", ClusterConfig(log=str(tmp_path)))
-    TrialTable("tune-1", TuneConfig(), again).restore("a", 1, POINT, RESULT)
+    TrialTable("tune-1", TuneConfig(), again, epochs=4).restore("a", 1, POINT, RESULT)
     logged = [line for line in read(tmp_path / "tune.jsonl") if line["event"] == "trial"]
     assert [line["run"] for line in logged] == [f"tune-1/{name}" for name in "abcde"]
     assert logged[0]["point"]["features"] == 16
@@ -93,7 +93,7 @@ def test_trials_are_counted_printed_and_logged_once(
 
 
 def test_trial_that_starts_again_keeps_its_number(monitor: StageMonitor) -> None:
-    table = TrialTable("tune-1", TuneConfig(trials=2), monitor)
+    table = TrialTable("tune-1", TuneConfig(trials=2), monitor, epochs=4)
     trials = Trials(table)
     trials.start("a", "b", "a")
     trials.report("a", **RESULT)
@@ -103,7 +103,7 @@ def test_trial_that_starts_again_keeps_its_number(monitor: StageMonitor) -> None
 def test_trials_keep_their_numbers_after_a_resume(
     monitor: StageMonitor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = TrialTable("tune-1", TuneConfig(trials=5), monitor)
+    table = TrialTable("tune-1", TuneConfig(trials=5), monitor, epochs=4)
     table.restore("a", 1, POINT, RESULT)
     table.restore("d", 4, POINT, RESULT)
     trials = Trials(table)
@@ -115,14 +115,14 @@ def test_trials_keep_their_numbers_after_a_resume(
 
 
 def test_unpickled_callback_is_the_one_of_this_process(monitor: StageMonitor) -> None:
-    callback = TableCallback(TrialTable("tune-1", TuneConfig(), monitor), seed=0)
+    callback = TableCallback(TrialTable("tune-1", TuneConfig(), monitor, epochs=4), seed=0)
     assert pickle.loads(pickle.dumps(callback)) is callback
-    latest = TableCallback(TrialTable("tune-2", TuneConfig(), monitor), seed=0)
+    latest = TableCallback(TrialTable("tune-2", TuneConfig(), monitor, epochs=4), seed=0)
     assert pickle.loads(pickle.dumps(callback)) is latest
 
 
 def test_table_shows_running_and_ended_trials(monitor: StageMonitor) -> None:
-    table = TrialTable("tune-1", TuneConfig(trials=30, epochs=4), monitor)
+    table = TrialTable("tune-1", TuneConfig(trials=30, epochs=4), monitor, epochs=4)
     trials = Trials(table)
     for n in range(20):
         trials.start(str(n))
