@@ -16,12 +16,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.helpers import release_samples
 from tests.helpers.audit_samples import image_audit
 from tests.helpers.pulled_release import write_pulled
 from tests.helpers.web_page import Browser, build_page, serving
 from tests.test_browser import _chromium
 from tests.tiprdc.cli import test_collect_commands as collecting
 from tests.tiprdc.export.test_onnx_export import save_checkpoints
+from tests.tiprdc.runtime.test_extraction import coded
 from tiprdc.collect.database import opened
 from tiprdc.collect.tokens import Tokens
 from tiprdc.datasets.schema import Modality, Schema, write_schema
@@ -84,10 +86,15 @@ def write_trained(folder: Path, make_shards: MakeShards, modality: Modality) -> 
         ExportConfig(parity_records=50), shards=shards, checkpoint=folder / "checkpoints",
         release=folder / "release", unprotected=folder / "unprotected",
     )  # fmt: skip
-    contract = read_contract(folder / "release" / "manifest.json")
-    audit = {**image_audit(), "modality": modality, "model_sha256": contract.model_sha256}
-    (folder / "release" / "audit.json").write_text(json.dumps(audit))
-    return folder / "release"
+    return add_audit(folder / "release")
+
+
+def add_audit(release: Path) -> Path:
+    """Write an audit of a release's model into its folder."""
+    contract = read_contract(release / "manifest.json")
+    audit = {**image_audit(), "modality": contract.modality, "model_sha256": contract.model_sha256}
+    (release / "audit.json").write_text(json.dumps(audit))
+    return release
 
 
 def test_features_of_a_network_of_pictures_are_those_of_python(
@@ -144,6 +151,43 @@ def test_features_of_a_form_are_those_of_python(
     for row, answer in zip(rows, answers[1:], strict=True):
         assert_close(answer, extractor({name: [value] for name, value in row.items()}))
     assert refused["status"] == f"{number} is not a number."
+
+
+def test_code_is_that_of_python(tmp_path: Path, page: Path, browser: Browser) -> None:
+    data = coded().SerializeToString()
+    release = release_samples.write_release(tmp_path / "release", "table", data=data)
+    manifest = json.loads((release / "manifest.json").read_text())
+    manifest["output"]["codes"] = 3
+    (release / "manifest.json").write_text(json.dumps(manifest))
+    write_site(SiteRequest(release=add_audit(release), page=page / "dist", out=tmp_path / "site"))
+    rows = [{"age": "38", "hours": "5"}, {"age": "1", "hours": "40"}]
+    with serving(tmp_path) as origin:
+        answers = browser.use(f"{origin}/site/", *({"fields": row} for row in rows))
+    extractor = Extractor.load(release)
+    for row, answer in zip(rows, answers[1:], strict=True):
+        table = {name: [value] for name, value in {"job": "", **row}.items()}
+        assert_close(answer, extractor(table))
+        assert answer["code"] == f"Code {extractor.codes(table)[0]} of 3"
+
+
+def test_row_of_many_columns_is_pasted(
+    tmp_path: Path, page: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of an encoder's vector."""
+    columns = [{"name": f"v_{n}", "categories": [], "mean": 0.0, "std": 1.0} for n in range(50)]
+    monkeypatch.setitem(release_samples.SHAPES, "table", (50,))
+    monkeypatch.setattr(release_samples, "COLUMNS", columns)
+    release = add_audit(release_samples.write_release(tmp_path / "release", "table"))
+    write_site(SiteRequest(release=release, page=page / "dist", out=tmp_path / "site"))
+    row = np.random.default_rng(0).uniform(-1, 1, (1, 50)).astype(np.float32)
+    pasted = [separator.join(map(str, row[0].tolist())) for separator in (", ", "\n", " ")]
+    with serving(tmp_path) as origin:
+        *answers, short = browser.use(
+            f"{origin}/site/", *({"text": text} for text in pasted), {"text": "1 2 3"}
+        )
+    for answer in answers[1:]:
+        assert_close(answer, Extractor.load(release)(row))
+    assert short["status"] == "3 values, but the release takes 50."
 
 
 def test_pictures_are_read_as_in_python(

@@ -15,6 +15,9 @@ export interface Given {
 /** Called with what was given, or with the reason why it cannot be used. */
 export type Take = (given: Given | Error) => void;
 
+const NUMBERS =
+  "A missing number is the mean of the training data; the last category is a missing or unknown one.";
+
 /** Columns beyond which a row is pasted as a whole. */
 const MOST_FIELDS = 40;
 
@@ -149,7 +152,7 @@ function tableInput(release: Release, take: Take): HTMLElement {
     fields?.forEach(({ control }) => control.removeAttribute("aria-invalid"));
     try {
       const record = encodeRow(columns, texts);
-      return { record, seen: encoded(columns, record), note: "Numbers of the columns" };
+      return { record, seen: encoded(columns, record), note: NUMBERS };
     } catch (error) {
       if (error instanceof CellError && fields) {
         const { control } = fields[error.column]!;
@@ -184,7 +187,7 @@ function encoded(columns: { name: string; categories: string[] }[], x: Float32Ar
       "tr",
       {},
       element("th", { scope: "row" }, name),
-      element("td", {}, categories.length ? `category ${x[at]}` : fixed(x[at]!)),
+      element("td", {}, categories.length ? `category ${x[at]} of 0 to ${categories.length}` : fixed(x[at]!)),
     ),
   );
   return element("div", { class: "scroll" }, element("table", {}, element("tbody", {}, ...rows)));

@@ -69,7 +69,7 @@ function describe(release: Release): void {
 }
 
 function showFeatures(release: Release, { z, code }: Features, batch: Batch | null): void {
-  const numbers = element("ol", { class: "numbers", start: "0" });
+  const numbers = element("ol", { class: "numbers", start: "0", tabindex: "0" });
   for (const value of z) {
     numbers.append(element("li", {}, element("data", { value: String(value) }, fixed(value))));
   }

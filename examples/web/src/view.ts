@@ -34,6 +34,7 @@ export function picture(label: string): HTMLCanvasElement {
 
 const WIDTH = 600;
 const HEIGHT = 120;
+const WIDEST = 18;
 
 /** One bar a number, up or down from the middle line. */
 export function bars(z: Float32Array): SVGSVGElement {
@@ -53,7 +54,7 @@ export function bars(z: Float32Array): SVGSVGElement {
     role: "img",
     "aria-label": `${z.length} numbers from ${fixed(Math.min(...z))} to ${fixed(Math.max(...z))}`,
     class: "bars",
-    "stroke-width": `${Math.max(0.6, step * 0.62)}`,
+    "stroke-width": `${Math.max(0.6, Math.min(WIDEST, step * 0.62))}`,
   });
   chart.append(
     drawn("path", { d: `M0 ${middle}H${WIDTH}`, class: "axis" }),
