@@ -54,3 +54,18 @@ Output = Annotated[
         " vector a record.",
     ),
 ]
+Pooling = Annotated[
+    str | None,
+    typer.Option(
+        help="What is sent of an output with one vector a token: mean over the tokens, cls (the"
+        " first token's), or none (all of them)."
+    ),
+]
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(help="tokenizer.json of a text model. Default: the one next to the model."),
+]
+Length = Annotated[
+    int | None,
+    typer.Option(help="Tokens of a text, cut and padded, if the text model leaves it open."),
+]

@@ -53,6 +53,8 @@ class Fitted:
         shape: Shape of one record: (C, H, W), (F,) or (T,).
         columns: For tables, the input columns in order.
         tokenizer: For text, the tokenizer's JSON.
+        tokenizer_file: For text, name of the tokenizer's file; empty: trained on extractor-train.
+        padding, pads_left: For text, the padding token's id, and whether it stands before a text.
         vocabulary_size: For text, the number of token ids.
         background: For pictures, the colour that transparent pixels are shown on.
         notes: Remarks about the fit for the report.
@@ -61,6 +63,9 @@ class Fitted:
     shape: tuple[int, ...]
     columns: tuple[Column, ...] = ()
     tokenizer: str = ""
+    tokenizer_file: str = ""
+    padding: int = 0
+    pads_left: bool = False
     vocabulary_size: int = 0
     background: str = WHITE
     notes: tuple[str, ...] = ()

@@ -71,7 +71,9 @@ class Schema:
         private: Names of the attributes to hide.
         utility: Names of the attributes that stand for unseen tasks.
         columns: For tables, the input columns in order.
-        vocabulary_size: For text, the number of token ids; id 0 is padding.
+        vocabulary_size: For text, the number of token ids.
+        tokenizer_file: For text, name of the tokenizer's file; empty: `prepare` trained one.
+        padding, pads_left: For text, the padding token's id, and whether it stands before a text.
         background: For pictures, the colour that transparent pixels are shown on, `#rrggbb`.
         people: Number of people in each split.
         records: Number of records in each split.
@@ -88,6 +90,9 @@ class Schema:
     utility: tuple[str, ...]
     columns: tuple[Column, ...] = ()
     vocabulary_size: int = 0
+    tokenizer_file: str = ""
+    padding: int = 0
+    pads_left: bool = False
     background: str = "#ffffff"
     people: dict[str, int]
     records: dict[str, int]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
@@ -60,8 +59,8 @@ def train_tokenizer(
 
 
 def vocabulary_size(tokenizer: str) -> int:
-    """Number of token ids of a tokenizer, given as JSON."""
-    return int(Tokenizer.from_str(tokenizer).get_vocab_size())
+    """Largest token id of a tokenizer, given as JSON, and one: some leave ids out."""
+    return max(Tokenizer.from_str(tokenizer).get_vocab().values()) + 1
 
 
 def set_length(tokenizer: str, length: int | None, where: str) -> str:
@@ -99,33 +98,10 @@ def set_length(tokenizer: str, length: int | None, where: str) -> str:
     return str(parsed.to_str())
 
 
-@dataclass(frozen=True)
-class Padding:
-    """What a tokenizer pads with.
-
-    Args:
-        token: Id of the padding token.
-        left: Whether padding stands before the text.
-    """
-
-    token: int
-    left: bool
-
-    def mask(self, ids: NDArray[Any]) -> NDArray[np.int64]:
-        """1 for tokens and 0 for padding, for ids `[N, T]`.
-
-        A padding token inside a text, which spells it out, is a token.
-        """
-        is_text = ids != self.token
-        ordered = is_text if self.left else is_text[:, ::-1]
-        reached = np.logical_or.accumulate(ordered, axis=1)
-        return (reached if self.left else reached[:, ::-1]).astype(np.int64)
-
-
-def padding(tokenizer: str) -> Padding:
-    """The padding of a tokenizer that pads, given as JSON."""
+def padding(tokenizer: str) -> tuple[int, bool]:
+    """The padding token's id, and whether it stands before a text, of a tokenizer that pads."""
     stated = Tokenizer.from_str(tokenizer).padding or {}
-    return Padding(int(stated.get("pad_id", 0)), stated.get("direction") == "left")
+    return int(stated.get("pad_id", 0)), stated.get("direction") == "left"
 
 
 def _usual_padding(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -138,9 +114,18 @@ def _usual_padding(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def encode(tokenizer: str, texts: Sequence[str]) -> NDArray[np.int32]:
-    """Token ids `[B, T]` of these texts, 0 after the end of a text."""
+    """Token ids `[B, T]` of these texts, padding after the end of a text."""
+    return encode_texts(tokenizer, texts)[0]
+
+
+def encode_texts(
+    tokenizer: str, texts: Sequence[str]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Token ids `[B, T]` of these texts, and whether each has a token that is not special `[B]`."""
     encodings = Tokenizer.from_str(tokenizer).encode_batch(list(texts))
-    return np.array([encoding.ids for encoding in encodings], dtype=np.int32)
+    ids = np.array([encoding.ids for encoding in encodings], dtype=np.int32)
+    readable = [0 in encoding.special_tokens_mask for encoding in encodings]
+    return ids, np.array(readable, dtype=bool)
 
 
 def _people_by_word(

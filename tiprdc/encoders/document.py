@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import msgspec
 import onnx
 
-from tiprdc.encoders.pictures import Channels, Layout, PictureAdapter, Pixels
+from tiprdc.encoders.pictures import PictureAdapter
+from tiprdc.encoders.texts import TextAdapter
 from tiprdc.formats.files import sanitize
+from tiprdc.sandbox.execution import Pooling
 
 _LICENCE_KEYS = ("license", "licence")
 _LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING")
@@ -24,28 +25,17 @@ class EncoderDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         name: Of the file.
         sha256: Of its bytes.
         licence: As the file, or a licence text beside it, states it; empty if neither does.
-        input, dtype: Name and numpy type of its input.
-        pixels, layout, channels: How it takes pictures.
+        adapter: Converts records to its inputs.
         output: Name of the output that holds the features.
+        pooling: What becomes of an output for each token.
     """
 
     name: str
     sha256: str
     licence: str
-    input: str
-    dtype: str
-    pixels: str
-    layout: str
-    channels: str
+    adapter: PictureAdapter | TextAdapter
     output: str
-
-    @property
-    def adapter(self) -> PictureAdapter:
-        """Converts pictures to its input."""
-        return PictureAdapter(
-            name=self.input, dtype=self.dtype, pixels=cast(Pixels, self.pixels),
-            layout=cast(Layout, self.layout), channels=cast(Channels, self.channels),
-        )  # fmt: skip
+    pooling: Pooling = "none"
 
     def notes(self) -> Iterator[str]:
         """What the manifest and the model card say about it."""

@@ -1,4 +1,4 @@
-"""A frozen encoder of pictures: checks of the file, its features, and what a release keeps of it.
+"""A frozen encoder: checks of the file, its features, and what a release keeps of it.
 
 The file is validated and run in the sandbox (tiprdc/sandbox/runner.py), as a model under audit is.
 """
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from tiprdc.datasets.schema import Schema
 from tiprdc.datasets.tables.vector_names import MOST_NUMBERS
 from tiprdc.encoders.document import EncoderDocument, find_licence
-from tiprdc.encoders.output import choose_output
-from tiprdc.encoders.pictures import picture_adapter
-from tiprdc.errors import ConfigError, DataError, ModelError, TiprdcError
+from tiprdc.encoders.fitting import check_tokens, fit_encoder
+from tiprdc.errors import DataError, ModelError
 from tiprdc.formats.files import sanitize
 from tiprdc.sandbox import runner
 from tiprdc.sandbox.execution import Run
@@ -53,12 +52,12 @@ class Encoder:
     document: EncoderDocument
 
     def features(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Features `[N, F]` of pictures uint8 `[N, 3, H, W]`, N >= 1.
+        """Features `[N, F]` of records `[N, *shape]`, N >= 1.
 
         Raises:
             ModelError: It fails, or gives features that cannot be used.
         """
-        how = Run(output=self.document.output)
+        how = Run(output=self.document.output, pooling=self.document.pooling)
         parts: list[NDArray[np.float32]] = []
         for start in range(0, len(x), _BATCH):
             feed = self.document.adapter(x[start : start + _BATCH])
@@ -96,35 +95,19 @@ def open_encoder(config: EncoderConfig, schema: Schema) -> Encoder:
         ConfigError: A setting is missing, or does not match the file or the records.
     """
     assert config.path is not None
-    if schema.modality != "image":
-        raise ConfigError(
-            "train.encoder.path", f"a file for {schema.modality} records", "a file for pictures",
-            "run the encoder yourself and give its vectors: docs/encoders.md",
-        )  # fmt: skip
     path = Path(config.path)
     with _hints():
         info = runner.validate(path)
     _check(info, path)
-    is_open = (info.inputs[0].shape or ()).count(None) > 1
-    options = _Options(
-        pixels=config.pixels, layout=config.layout, channels=config.channels,
-        output=config.output, size=schema.shape[1] if is_open else None,
-    )  # fmt: skip
-    with _settings_in_errors():
-        run = choose_output(info, options, "image")
-        adapter, size = picture_adapter(info, options)
-    if (size, size) != schema.shape[1:]:
-        raise ConfigError(
-            "train.encoder.path", f"it takes pictures of {size} x {size}, the shards have"
-            f" {schema.shape[1]} x {schema.shape[2]}", "pictures of the encoder's size",
-            f"set prepare.manifest.size to {size}",
-        )  # fmt: skip
+    adapter, run = fit_encoder(info, config, schema)
     document = EncoderDocument(
         name=sanitize(path.name), sha256=info.sha256, licence=find_licence(path),
-        input=adapter.name, dtype=adapter.dtype, pixels=adapter.pixels, layout=adapter.layout,
-        channels=adapter.channels, output=run.output,
+        adapter=adapter, output=run.output, pooling=run.pooling,
     )  # fmt: skip
-    return Encoder(path, info, document)
+    encoder = Encoder(path, info, document)
+    if schema.modality == "text":
+        check_tokens(encoder.features, schema, encoder.where)
+    return encoder
 
 
 def copy_encoder(source: Path, target: Path) -> None:
@@ -150,18 +133,6 @@ def stored_encoder(folder: Path) -> Encoder | None:
             "delete the folder and train again",
         )  # fmt: skip
     return Encoder(folder / FILE, info, document)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    """What the settings state, as `ModelOptions`."""
-
-    pixels: str | None
-    layout: str | None
-    channels: str | None
-    output: str | None
-    size: int | None
-    pooling: str | None = None
 
 
 def _check(info: ModelInfo, path: Path) -> None:
@@ -195,17 +166,3 @@ def _hints() -> Iterator[None]:
         if error.hint:
             raise
         raise type(error)(error.where, error.given, error.expected, _EXPORT_AGAIN) from error
-
-
-@contextmanager
-def _settings_in_errors() -> Iterator[None]:
-    """Replace options of the audit's command line by settings in error messages."""
-    try:
-        yield
-    except TiprdcError as error:
-        parts = [str(part) for part in (error.where, error.given, error.expected, error.hint)]
-        for name in ("pixels", "layout", "channels", "output"):
-            parts = [part.replace(f"--{name} ", f"--{name}=") for part in parts]
-            parts = [part.replace(f"--{name}", f"train.encoder.{name}") for part in parts]
-        parts[0] = parts[0].replace("MODEL", "train.encoder.path")
-        raise type(error)(*parts) from error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 
 _PICTURE_DTYPES = ("uint8", "float32", "float64", "float16")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PictureAdapter:
+class PictureAdapter(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
     """Converts pictures uint8 `[N, 3, H, W]`, RGB, to a model's input.
 
     Args:
@@ -51,6 +50,11 @@ class PictureAdapter:
         ordered = scaled[:, ::-1] if self.channels == "bgr" else scaled
         arranged = ordered.transpose(0, 2, 3, 1) if self.layout == "nhwc" else ordered
         return {self.name: np.ascontiguousarray(arranged).astype(self.dtype)}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return (self.name,)
 
     def notes(self) -> Iterator[str]:
         """How pictures were given to the model."""

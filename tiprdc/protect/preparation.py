@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tiprdc.audit.foreign.model import infer_modality
-from tiprdc.audit.foreign.records import manifest_settings, read_manifest, reader_config
+from tiprdc.audit.foreign.records import (
+    UNUSED_SIZE,
+    manifest_settings,
+    read_manifest,
+    reader_config,
+)
 from tiprdc.audit.foreign.request import AuditRequest, option_names_in_errors
+from tiprdc.audit.foreign.texts import fit_texts, tokenizer_path
 from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.manifest.vectors import holds_vectors
 from tiprdc.datasets.prepare_config import PrepareConfig
@@ -15,16 +23,19 @@ from tiprdc.datasets.schema import Schema
 from tiprdc.datasets.shard_plan import Plan, encode, make_plan
 from tiprdc.datasets.shard_writing import Encoded, write_shards
 from tiprdc.datasets.tables.names import list_names
+from tiprdc.encoders.output import choose_output
 from tiprdc.encoders.pictures import picture_adapter
+from tiprdc.encoders.texts import Padding, check_pooling, text_adapter
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.formats.atomic import atomic_directory
 from tiprdc.sandbox import runner
+from tiprdc.sandbox.model_info import ModelInfo
 from tiprdc.settings import convert
 from tiprdc.training.encoder_config import EncoderConfig
 
 
 def manifest_config(request: AuditRequest) -> ManifestConfig:
-    """Settings of the manifest reader: for pictures if there is an encoder, else for vectors.
+    """Settings of the manifest reader: for the encoder's records if there is one, else for vectors.
 
     Raises:
         ModelError: The encoder is refused.
@@ -35,17 +46,20 @@ def manifest_config(request: AuditRequest) -> ManifestConfig:
         return vectors_config(request)
     (path,) = request.models
     info = runner.validate(path)
-    if infer_modality(info) != "image":
-        raise ConfigError(
-            "SOURCE", f"{path} does not take pictures", "an encoder of pictures",
-            "run it yourself, and protect its vectors: docs/encoders.md",
-        )  # fmt: skip
+    modality = infer_modality(info)
     try:
-        _, size = picture_adapter(info, request)
+        if modality == "image":
+            _, size = picture_adapter(info, request)
+            with option_names_in_errors():
+                return reader_config(request, "image", size, info, None)
+        if modality == "text":
+            return _texts_config(request, info)
     except ModelError as error:
         raise ModelError("SOURCE", error.given, error.expected, error.hint) from error
-    with option_names_in_errors():
-        return reader_config(request, "image", size, info, None)
+    raise ConfigError(
+        "SOURCE", f"{path} takes neither pictures nor texts", "an encoder of pictures or texts",
+        "run it yourself, and protect its vectors: docs/encoders.md",
+    )  # fmt: skip
 
 
 def encoder_config(request: AuditRequest) -> EncoderConfig:
@@ -53,8 +67,20 @@ def encoder_config(request: AuditRequest) -> EncoderConfig:
     values = {
         "path": str(request.models[0]), "pixels": request.pixels, "layout": request.layout,
         "channels": request.channels or "rgb", "output": request.output,
+        "pooling": request.pooling,
     }  # fmt: skip
     return convert(EncoderConfig, values, "train.encoder")
+
+
+def _texts_config(request: AuditRequest, info: ModelInfo) -> ManifestConfig:
+    """For texts: what can be refused before the data are read, is."""
+    with option_names_in_errors():
+        fitted = fit_texts(request, info)
+        adapter = text_adapter(info, Padding(fitted.padding, fitted.pads_left))
+        check_pooling(choose_output(info, request, "text"), adapter)
+        config = reader_config(request, "text", UNUSED_SIZE, info, None)
+    (length,) = fitted.shape
+    return replace(config, tokenizer=str(tokenizer_path(request)), length=length)
 
 
 def vectors_config(request: AuditRequest) -> ManifestConfig:
@@ -114,5 +140,5 @@ def _column_of_vectors(request: AuditRequest) -> str:
     raise ConfigError(
         "--x", f"not given, and no column of {request.data.name} holds vectors",
         "a list column of Parquet, or a column of paths that end in .npy",
-        "for pictures give an encoder too: tiprdc protect encoder.onnx --data people.csv",
+        "for pictures or texts give an encoder too: tiprdc protect encoder.onnx --data people.csv",
     )  # fmt: skip

@@ -28,7 +28,7 @@ from tiprdc.training.trainer import Trainer
 _OPTIONS = {
     "train.extractor.features": "--features", "train.extractor.release_noise": "--noise",
     "train.head.weight": "--weight", "train.seed": "--seed", "train.encoder.path": "SOURCE",
-    "train.encoder.": "--",
+    "train.encoder.": "--", "prepare.manifest.": "--",
 }  # fmt: skip
 
 

@@ -141,14 +141,15 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     """
     records = schema.records["extractor-train"]
     values: dict[str, Any]
-    if schema.modality == "image":
-        of_encoder = _of_vectors(records, _VECTOR_COMPONENTS)
-        pictures = _of_pictures(records)
-        values = {key: _if_encoder(of_encoder[key], value) for key, value in pictures.items()}
-    elif is_vector(schema.columns):
+    if is_vector(schema.columns):
         values = _of_vectors(records, len(schema.columns))
+    elif schema.modality == "image":
+        values = _of_pictures(records)
     else:
         values = {"schedule.batch": _batch(records), **_TRAIN[schema.modality]}
+    if schema.modality != "table":
+        of_encoder = _of_vectors(records, _VECTOR_COMPONENTS)
+        values = {key: _if_encoder(of_encoder[key], values[key]) for key in of_encoder}
     return {f"{section}.{key}": value for key, value in values.items()}
 
 

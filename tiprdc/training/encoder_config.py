@@ -10,15 +10,15 @@ from tiprdc.settings import Settings
 
 
 class EncoderConfig(Settings, frozen=True, kw_only=True):
-    """An ONNX file whose features the trunk reads in place of pictures (`train.encoder`)."""
+    """An ONNX file whose features the trunk reads in place of records (`train.encoder`)."""
 
     params_key: ClassVar[str] = "train.encoder"
 
     path: Annotated[
         str | None,
         Meta(
-            description="ONNX file of an encoder of pictures, which does not learn; null: none. "
-            "The release is one file, encoder and head."
+            description="ONNX file of an encoder of pictures or texts, which does not learn; null: "
+            "none. The release is one file, encoder and head."
         ),
     ] = None
     pixels: Annotated[
@@ -44,5 +44,12 @@ class EncoderConfig(Settings, frozen=True, kw_only=True):
         Meta(
             description="Output that holds the features; null: the only one, or the only one with "
             "one vector a record.",
+        ),
+    ] = None
+    pooling: Annotated[
+        Literal["mean", "cls", "none"] | None,
+        Meta(
+            description="Of an output with a vector for each token of a text: their mean, that of "
+            "the first token (cls), or all; null: the output has one vector a text.",
         ),
     ] = None

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.foreign.model import Adapter, ForeignModel, infer_modality
-from tiprdc.audit.foreign.records import read_records, reader_config
+from tiprdc.audit.foreign.records import UNUSED_SIZE, read_records, reader_config
 from tiprdc.audit.foreign.request import AuditRequest, option_names_in_errors
 from tiprdc.audit.foreign.tables import fit_columns, table_adapter
-from tiprdc.audit.foreign.texts import fit_texts, text_adapter
+from tiprdc.audit.foreign.texts import fit_texts
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.splits import SHARES, check_class_sizes, split_people
 from tiprdc.datasets.manifest.reader import ManifestReader
@@ -25,13 +25,11 @@ from tiprdc.datasets.reader import Fitted, Index
 from tiprdc.datasets.schema import SPLITS, Modality, Records, Schema
 from tiprdc.encoders.output import choose_output
 from tiprdc.encoders.pictures import picture_adapter
+from tiprdc.encoders.texts import Padding, text_adapter
 from tiprdc.errors import ModelError
 from tiprdc.formats.manifest import MODEL, Contract, read_contract
 from tiprdc.sandbox import runner
 from tiprdc.sandbox.model_info import ModelInfo
-
-_UNUSED_SIZE = 32
-"""Side of pictures in the reader's settings where records are no pictures."""
 
 
 def load_evidence(
@@ -55,7 +53,7 @@ def load_evidence(
     contract = _adjacent_contract(request.models[0], first)
     modality = _modality(request, first, contract)
     runs = {path: choose_output(model, request, modality) for path, model in models.items()}
-    pictures, size = _pictures(request, models) if modality == "image" else ({}, _UNUSED_SIZE)
+    pictures, size = _pictures(request, models) if modality == "image" else ({}, UNUSED_SIZE)
     with option_names_in_errors():
         config = reader_config(request, modality, size, first, contract)
         reader = ManifestReader(config, numbers_only=True)
@@ -149,7 +147,9 @@ def _fit(
 
 
 def _adapter(model: ModelInfo, fitted: Fitted, modality: Modality) -> Adapter:
-    return text_adapter(model, fitted) if modality == "text" else table_adapter(model, fitted)
+    if modality == "text":
+        return text_adapter(model, Padding(fitted.padding, fitted.pads_left))
+    return table_adapter(model, fitted)
 
 
 def _split_records(

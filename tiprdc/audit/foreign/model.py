@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.audit.batch_check import Batches, check_batches
-from tiprdc.audit.foreign.texts import is_text_encoder
 from tiprdc.datasets.schema import Modality
 from tiprdc.encoders.output import output_notes
+from tiprdc.encoders.texts import is_text_encoder
 from tiprdc.errors import ModelError
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.sandbox import runner

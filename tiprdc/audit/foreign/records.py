@@ -25,6 +25,8 @@ from tiprdc.sandbox.model_info import ModelInfo
 
 MAX_UNREADABLE = 0.01
 """Largest share of the records that may be left out because they cannot be read."""
+UNUSED_SIZE = 32
+"""Side of pictures in the reader's settings where records are no pictures."""
 _CHUNK = 512
 
 
@@ -124,10 +126,6 @@ def read_records(
     progress(1.0)
     x = np.concatenate([batch.x for batch in batches])
     readable = np.concatenate([batch.readable for batch in batches])
-    if reader.modality == "text":
-        # A foreign tokenizer may start every text with token 0, so emptiness is read off the text.
-        (name,) = (name for name in records.columns if name.startswith("x:"))
-        readable = (records[name].fillna("").str.strip() != "").to_numpy(dtype=bool)
     unreadable = records["record"][~readable].tolist()
     if len(unreadable) > MAX_UNREADABLE * len(records):
         reasons = count_reasons(

@@ -97,22 +97,10 @@ def audit(
             " A release's manifest.json states its own."
         ),
     ] = "white",
-    tokenizer: Annotated[
-        Path | None,
-        typer.Option(help="tokenizer.json of a text model. Default: the one next to the model."),
-    ] = None,
-    length: Annotated[
-        int | None,
-        typer.Option(help="Tokens of a text, cut and padded, if the text model leaves it open."),
-    ] = None,
+    tokenizer: model_options.Tokenizer = None,
+    length: model_options.Length = None,
     output: model_options.Output = None,
-    pooling: Annotated[
-        str | None,
-        typer.Option(
-            help="What is sent of an output with one vector a token: mean over the tokens, cls (the"
-            " first token's), or none (all of them)."
-        ),
-    ] = None,
+    pooling: model_options.Pooling = None,
     encoding: dialect_options.Encoding = "utf-8",
     delimiter: dialect_options.Delimiter = None,
     decimal: dialect_options.Decimal = ".",

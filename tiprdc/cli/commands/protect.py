@@ -25,7 +25,7 @@ def protect(
             metavar="SOURCE",
             help="Vectors of people with their attributes, one row a record: a list column of"
             " Parquet, or a CSV with a column of paths of .npy files. Or the ONNX file of an"
-            " encoder of pictures, with --data.",
+            " encoder of pictures or texts, with --data.",
         ),
     ],
     private: Annotated[
@@ -34,8 +34,8 @@ def protect(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="With an encoder: pictures of people with their attributes: CSV, TSV or Parquet,"
-            " one row a record."
+            help="With an encoder: pictures or texts of people with their attributes: CSV, TSV or"
+            " Parquet, one row a record."
         ),
     ] = None,
     utility: Annotated[
@@ -64,7 +64,7 @@ def protect(
         typer.Option(
             metavar="COLUMN",
             help="Input column; repeatable. Default: the only column of vectors, or the one called"
-            " image.",
+            " image or text.",
         ),
     ] = None,
     person: model_options.Person = None,
@@ -83,7 +83,10 @@ def protect(
     size: model_options.Size = None,
     layout: model_options.Layout = None,
     channels: model_options.Channels = None,
+    tokenizer: model_options.Tokenizer = None,
+    length: model_options.Length = None,
     output: model_options.Output = None,
+    pooling: model_options.Pooling = None,
     noise: Annotated[
         float | None,
         typer.Option(
@@ -124,7 +127,8 @@ def protect(
     """Make features that hide an attribute, and audit them.
 
     A head is trained behind your vectors, or behind your encoder, which does not change. The
-    release is one ONNX file from vectors or pictures to features, its manifest and its audit.
+    release is one ONNX file from vectors, pictures or texts to features, its manifest and its
+    audit.
 
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or it could not run.
     """
@@ -136,12 +140,15 @@ def protect(
 
     check_range("--seed", seed, 0, 2**31 - 1)
     check_range("--seconds", seconds, 10, 1_000_000)
+    if length is not None:
+        check_range("--length", length, 4, 4096)
     criteria = read_policy(policy) if policy else PolicyConfig()
     data, models = _sources(source, data)
     records = AuditRequest(
         models=models, data=data, pixels=pixels, size=size, layout=layout, channels=channels,
-        output=output, root=root, private=tuple(private), utility=tuple(utility or ()),
-        x=tuple(x or ()), person=person, split=split, seed=seed,
+        tokenizer=tokenizer, length=length, output=output, pooling=pooling, root=root,
+        private=tuple(private), utility=tuple(utility or ()), x=tuple(x or ()), person=person,
+        split=split, seed=seed,
         dialect=dialect_options.make_dialect(encoding, delimiter, decimal, quotes),
     )  # fmt: skip
     check_output(out, MODEL, replace=replace)
@@ -187,7 +194,7 @@ def _sources(source: Path, data: Path | None) -> tuple[Path, tuple[Path, ...]]:
         return source, ()
     if data is None:
         raise ConfigError(
-            "--data", "not given", "the pictures of people that the encoder is run on",
+            "--data", "not given", "the pictures or texts of people that the encoder is run on",
             "add --data people.csv",
         )  # fmt: skip
     return data, (source,)

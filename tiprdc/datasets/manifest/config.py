@@ -109,6 +109,13 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
     vocabulary: Annotated[
         int, Meta(ge=300, le=100_000, description="Largest number of token ids.")
     ] = 8000
+    tokenizer: Annotated[
+        str | None,
+        Meta(
+            description="tokenizer.json of the text encoder in train.encoder; null: one is trained "
+            "on the texts. In the folder root DVC watches it.",
+        ),
+    ] = None
 
     def _check(self) -> None:
         where = "prepare.manifest"

@@ -6,6 +6,7 @@ Input columns of an index are named `x:NAME`, so that none collides with an attr
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from tiprdc.datasets.manifest.attribute_classes import count_spellings
 from tiprdc.datasets.reader import Batch, Fitted
 from tiprdc.datasets.tables.columns import encode_column, fit_column
 from tiprdc.datasets.tables.rare_categories import drop_rare_categories
+from tiprdc.errors import DataError
 
 PREFIX = "x:"
 
@@ -38,6 +40,33 @@ def fit_texts(records: pd.DataFrame, vocabulary: int, length: int) -> Fitted:
     )
     size = tokenizer.vocabulary_size(trained)
     return Fitted(shape=(length,), tokenizer=trained, vocabulary_size=size)
+
+
+def fit_tokenizer_file(path: Path, length: int | None) -> Fitted:
+    """A tokenizer of others, cut and padded to a length.
+
+    Args:
+        path: Its tokenizer.json.
+        length: Tokens a text; None: those that it pads to.
+
+    Raises:
+        DataError: The file cannot be read or is no tokenizer; or `length` is None and it does not
+            pad to a length.
+    """
+    try:
+        raw = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            str(path), f"cannot be read ({type(error).__name__})", "a tokenizer.json",
+            "save the tokenizer that the encoder was trained with (Hugging Face tokenizers)",
+        ) from error  # fmt: skip
+    text = tokenizer.set_length(raw, length, str(path))
+    padding, pads_left = tokenizer.padding(text)
+    return Fitted(
+        shape=(len(tokenizer.encode(text, [" "])[0]),), tokenizer=text,
+        tokenizer_file=path.name, padding=padding, pads_left=pads_left,
+        vocabulary_size=tokenizer.vocabulary_size(text),
+    )  # fmt: skip
 
 
 def fit_table(
@@ -82,8 +111,8 @@ def fit_table(
 def read_texts(records: pd.DataFrame, fitted: Fitted) -> Batch:
     """Encode texts as token ids; an empty text is marked as not readable."""
     (name,) = input_columns(records)
-    x = tokenizer.encode(fitted.tokenizer, records[name].fillna("").tolist())
-    return Batch(x=x, readable=x[:, 0] > 0)
+    x, readable = tokenizer.encode_texts(fitted.tokenizer, records[name].fillna("").tolist())
+    return Batch(x=x, readable=readable)
 
 
 def read_columns(records: pd.DataFrame, fitted: Fitted, decimal: str) -> Batch:

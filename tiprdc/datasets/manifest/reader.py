@@ -98,6 +98,8 @@ class ManifestReader(Reader):
         if self.modality == "image":
             shape = (3, config.size, config.size)
             return Fitted(shape=shape, background=BACKGROUNDS[config.background])
+        if self.modality == "text" and config.tokenizer:
+            return manifest_inputs.fit_tokenizer_file(Path(config.tokenizer), config.length)
         if self.modality == "text":
             return manifest_inputs.fit_texts(records, config.vocabulary, config.length)
         where = f"{self.section}.x"

@@ -15,7 +15,7 @@ from tests.helpers.onnx_builders import int64s, node
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.foreign.inputs import load_evidence
 from tiprdc.audit.foreign.request import AuditRequest
-from tiprdc.datasets.tokenizer import Padding
+from tiprdc.encoders.texts import Padding
 from tiprdc.errors import ConfigError, DataError, ModelError
 
 WORDS = ("<s>", "<pad>", "</s>", *(f"w{n}" for n in range(30)))
