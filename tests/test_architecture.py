@@ -233,6 +233,16 @@ def test_constraints_pin_every_requirement() -> None:
     assert "://" not in "".join(line for line in lines if not line.startswith("#"))
 
 
+def test_lock_of_the_page_names_no_other_registry() -> None:
+    lock = json.loads((ROOT / "examples" / "web" / "package-lock.json").read_text())
+    packages = [package for name, package in lock["packages"].items() if name]
+    assert packages
+    for package in packages:
+        assert package["integrity"]
+        resolved = package.get("resolved", "https://registry.npmjs.org/")
+        assert resolved.startswith("https://registry.npmjs.org/")
+
+
 def test_lowest_constraints_are_the_lower_bounds_of_pyproject() -> None:
     assert lowest.read()[0] == lowest.lowest_pins(), "run python -m tests.helpers.lowest"
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.helpers import release_samples
 from tests.helpers.audit_samples import image_audit
@@ -198,6 +199,8 @@ def test_pictures_are_read_as_in_python(
     rng = np.random.default_rng(0)
     turned = Image.Exif()
     turned[0x0112] = 6
+    gamma = PngInfo()
+    gamma.add(b"gAMA", (100_000).to_bytes(4))
     opaque, large = noise((61, 100)), noise((700, 520))
     smooth = noise((9, 7)).resize((700, 420), Image.Resampling.BICUBIC)
     transparent = opaque.copy()
@@ -212,6 +215,12 @@ def test_pictures_are_read_as_in_python(
         "grey.png": (opaque.convert("L"), 0, {}),
         "palette.png": (opaque.quantize(16), 0, {}),
         "turned.png": (opaque, 0, {"exif": turned}),
+        "linear colours.png": (opaque, 0, {"pnginfo": gamma}),
+        "deep grey.png": (
+            Image.fromarray(rng.integers(0, 65536, (60, 61), dtype=np.uint16)),
+            1,
+            {},
+        ),
         "transparent.png": (transparent, 1, {}),
         "small.jpg": (smooth.resize((15, 12)), 1, {"quality": 95}),
         "large.jpg": (smooth, 2, {"quality": 95}),
@@ -278,7 +287,7 @@ def test_send_arrives_once_and_can_be_deleted(
         assert [a.split("/v1/")[0] for a in sent["addresses"]] == [f"PUT {collector}"]
         (features,) = stored(database)
         np.testing.assert_array_equal(features, np.array(given["z"], np.float32))
-        assert again["status"] == "Ready. Nothing has left this page."
+        assert again["status"] == "Ready. Nothing has left this page since it was opened."
 
         is_off = {"evaluate": "document.querySelector('button[type=submit]').textContent"}
         answers = browser.use(f"{origin}/site/", picture, is_off, {"forget": token})

@@ -46,7 +46,7 @@ async function start(): Promise<void> {
     }
   };
   show("input", inputs(release, (given) => void take(given)));
-  say("Ready. Nothing has left this page.");
+  say("Ready. Nothing has left this page since it was opened.");
 }
 
 function describe(release: Release): void {
