@@ -31,8 +31,10 @@ import typer
 from benchmarks.outputs import writable_folder
 from benchmarks.robustness.image_mutants import ENDINGS, mutant
 from benchmarks.robustness.outcomes import report
-from tiprdc.datasets.images import ImageError, read_image
-from tiprdc.runtime.image_files import list_images
+from tiprdc.datasets.images import read_image
+from tiprdc.datasets.record_files import UnusableFileError
+from tiprdc.runtime.file_decoders import FILES
+from tiprdc.runtime.file_lists import list_files
 
 NAMES = ("files", "read", "refused", "crashes", "lost", "surprises")
 FAULTS = ("crashes", "lost", "surprises")
@@ -96,14 +98,14 @@ def _in_process(folder: Path) -> dict[str, str] | None:
 
 def read_folder(folder: Path) -> dict[str, str]:
     """Outcome of each file that `tiprdc extract` lists."""
-    files, _ = list_images(folder)
+    files, _ = list_files(folder, FILES["image"])
     return {file.id: _outcome(file.path) for file in files}
 
 
 def _outcome(path: Path) -> str:
     try:
         pixels = read_image(path, _SIDE)
-    except ImageError as error:
+    except UnusableFileError as error:
         return "refused" if REASONS.fullmatch(str(error)) else "surprises"
     except Exception:
         return "surprises"

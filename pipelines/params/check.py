@@ -19,7 +19,9 @@ from tiprdc.errors import USER_ERROR, ConfigError
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import training
 
-_RECORDS = (("image", 100_000), ("image", 1_000), ("text", 10_000), ("table", 10_000))
+_RECORDS = (
+    ("image", 100_000), ("image", 1_000), ("text", 10_000), ("table", 10_000), ("audio", 1_000),
+)  # fmt: skip
 """Modality and number of records: what `auto` stands for is known only after `prepare`."""
 
 

@@ -13,6 +13,7 @@ _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": {"features": [24, 32, 64], "epochs": 3, "people": 4000},
     "text": {"features": [16, 24, 32], "epochs": 8, "people": 8000},
     "table": {"features": [8, 16, 24], "epochs": 12, "people": 16_000},
+    "audio": {"features": [24, 32, 64], "epochs": 3, "people": 4000},
 }
 _OF_TRUNKS: Mapping[str, Any] = {
     "trials": 2, "budget": [0.02, 0.3], "privacy_weight": [0.3, 0.9], "weight": [],

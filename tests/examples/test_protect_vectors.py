@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from tiprdc.audit.foreign.request import AuditRequest
 from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import read_split
-from tiprdc.protect.preparation import prepare, vectors_config
+from tiprdc.protect.preparation import prepare, records_config
 from tiprdc.protect.training import train, train_config
 from tiprdc.training import checkpoint
 
@@ -27,7 +27,7 @@ def test_example_writes_people_whose_gender_the_command_can_hide(tmp_path: Path)
     )  # fmt: skip
     assert ended.stdout == f"tiprdc protect {path} --private gender --task task -o release\n"
     request = AuditRequest(models=(), data=path, private=("gender",), utility=("task",))
-    config = PrepareConfig(dataset="manifest", manifest=vectors_config(request), min_people=1)
+    config = PrepareConfig(dataset="manifest", manifest=records_config(request), min_people=1)
     schema = prepare(config, tmp_path / "shards", lambda share: None, lambda line: None)
     records = read_split(tmp_path / "shards", schema, "extractor-train")
     fitted = LogisticRegression(max_iter=500).fit(records.x, records.labels["gender"])

@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+RECORDING = {
+    "rate": 8000, "channels": "mean", "resampling": "soxr HQ",
+    "length": "first seconds, zeros behind",
+}  # fmt: skip
 DECODING = {
     "resize": "bilinear",
     "orientation": "exif",
@@ -83,11 +87,12 @@ def manifest(audit: dict[str, Any]) -> dict[str, Any]:
         "input": {
             "name": "x",
             "modality": modality,
-            "dtype": {"table": "float32", "text": "int32"}.get(modality, "uint8"),
+            "dtype": {"table": "float32", "text": "int32", "audio": "int16"}.get(modality, "uint8"),
             "shape": ["batch", *audit["record"]],
             "columns": columns if modality == "table" else [],
             "vocabulary_size": 5000 if modality == "text" else 0,
             "decoding": DECODING if modality == "image" else None,
+            **({"recording": RECORDING} if modality == "audio" else {}),
         },
         "output": {
             "name": "z",

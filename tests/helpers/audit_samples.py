@@ -230,8 +230,14 @@ def hostile_audit() -> dict[str, Any]:
     return planned(audit)
 
 
+def audio_audit() -> dict[str, Any]:
+    """Recordings of half a second."""
+    return planned({**image_audit(), "modality": "audio", "record": [4000]})
+
+
 AUDITS = {
     "image": image_audit,
+    "audio": audio_audit,
     "table": table_audit,
     "text": text_audit,
     "bare": bare_audit,

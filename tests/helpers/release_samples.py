@@ -16,8 +16,13 @@ from tests.helpers.audit_project import manifest
 from tests.helpers.audit_samples import image_audit
 from tiprdc.datasets.tokenizer import train_tokenizer
 
-SHAPES: dict[str, tuple[int, ...]] = {"image": (3, 8, 8), "table": (3,), "text": (6,)}
-TYPES = {"image": TensorProto.UINT8, "table": TensorProto.FLOAT, "text": TensorProto.INT32}
+SHAPES: dict[str, tuple[int, ...]] = {
+    "image": (3, 8, 8), "table": (3,), "text": (6,), "audio": (4000,)
+}  # fmt: skip
+TYPES = {
+    "image": TensorProto.UINT8, "table": TensorProto.FLOAT, "text": TensorProto.INT32,
+    "audio": TensorProto.INT16,
+}  # fmt: skip
 COLUMNS = [
     {"name": "age", "categories": [], "mean": 38.5, "std": 13.7},
     {"name": "job", "categories": ["Private", "State-gov"], "mean": 0.0, "std": 1.0},

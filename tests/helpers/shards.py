@@ -28,7 +28,8 @@ def make_shards(folder: Path, modality: Modality, people: int = 80) -> Schema:
 
     Args:
         folder: Target.
-        modality: `image` `[3, 16, 16]`, `table` of four columns, or `text` of 12 tokens.
+        modality: `image` `[3, 16, 16]`, `table` of four columns, `text` of 12 tokens, or `audio`
+            of half a second.
         people: People in each split, one record each.
     """
     rng = np.random.default_rng(0)
@@ -44,7 +45,7 @@ def make_shards(folder: Path, modality: Modality, people: int = 80) -> Schema:
     schema = Schema(
         dataset="planted",
         modality=modality,
-        shape={"image": (3, 16, 16), "table": (4,), "text": (12,)}[modality],
+        shape={"image": (3, 16, 16), "table": (4,), "text": (12,), "audio": (4000,)}[modality],
         attributes=(
             Attribute(name="secret", classes=("off", "on")),
             Attribute(name="task", classes=("no", "yes")),
@@ -53,6 +54,7 @@ def make_shards(folder: Path, modality: Modality, people: int = 80) -> Schema:
         utility=("task",),
         columns=_COLUMNS if modality == "table" else (),
         vocabulary_size=64 if modality == "text" else 0,
+        rate=8000 if modality == "audio" else 0,
         people=dict.fromkeys(SPLITS, people),
         records=dict.fromkeys(SPLITS, people),
     )
@@ -101,8 +103,21 @@ def _draw_tokens(
     return x.astype(np.int32)
 
 
+def _draw_sounds(
+    secret: NDArray[np.int64], task: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int16]:
+    """The secret is a low tone of 300 or 600 Hz, the task a high one of 1500 or 2500 Hz."""
+    seconds, people = np.arange(4000) / 8000, len(secret)
+    low, high = (300 * (1 + secret))[:, None], (1500 + 1000 * task)[:, None]
+    phases = rng.uniform(0, 2 * np.pi, size=(2, people, 1))
+    x = np.sin(2 * np.pi * low * seconds + phases[0])
+    x += np.sin(2 * np.pi * high * seconds + phases[1])
+    return (4000 * x + rng.normal(0, 300, size=x.shape)).astype(np.int16)
+
+
 _DRAW: dict[Modality, Callable[..., NDArray[np.generic]]] = {
     "image": _draw_pictures,
     "table": _draw_columns,
     "text": _draw_tokens,
+    "audio": _draw_sounds,
 }

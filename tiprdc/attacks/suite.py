@@ -63,6 +63,7 @@ _RAW = {
     "image": ("residual", "ridge"),
     "table": ("residual", "gradient_boosting", "ridge"),
     "text": ("bag_of_tokens", "ridge", "gru"),
+    "audio": ("residual", "ridge"),
 }
 MANY_PICTURES = 30_000
 """More pictures than this are read by convolutions alone: `ridge` was far behind them there."""

@@ -109,7 +109,7 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
         Raises:
             ConfigError: One of the attacks in `raw` cannot read such a record.
         """
-        kind = {"image": "picture", "table": "flat", "text": "text"}[modality]
+        kind = {"image": "picture", "table": "flat", "text": "text", "audio": "picture"}[modality]
         for name in self.raw:
             if kind not in ATTACKS[name].kinds:
                 raise ConfigError("audit.raw", name, f"an attack on {modality} records")

@@ -28,7 +28,9 @@ from tiprdc.audit.fitting import Labels, fit_attacks
 from tiprdc.audit.plan import Job
 from tiprdc.audit.pools import pools_of
 from tiprdc.audit.representations import Representations, features_read
+from tiprdc.datasets.schema import PICTURED
 from tiprdc.formats.audit_plan import Plan
+from tiprdc.models.inputs import attack_inputs
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def _reconstruction_results(
         return None, {}
     schema, x = evidence.schema, evidence.test.x[: reconstruction.MAX_SCORED]
     scores = {name: decoded[name][0] for name in (*evidence.models, "without_features")}
-    if schema.modality != "image":
+    if schema.modality not in PICTURED:
         return scores, {}
     pictures = {n: np.rint(255 * decoded[n][1]).astype(np.uint8) for n in evidence.models}
-    return scores, {"record": x[: tasks.PICTURES_SHOWN], **pictures}
+    return scores, {"record": attack_inputs(x[: tasks.PICTURES_SHOWN], schema), **pictures}

@@ -23,6 +23,7 @@ from tiprdc.audit.pools import subset
 from tiprdc.datasets.schema import Schema
 from tiprdc.formats.audit_plan import Pool
 from tiprdc.formats.audit_report import Measure
+from tiprdc.models.inputs import attack_inputs
 from tiprdc.models.views import views
 from tiprdc.statistics.certificate import cell_counts, cells
 
@@ -199,7 +200,9 @@ def measure_retrieval(
     """Retrieval on these rows of attacker-test, one a person."""
     torch.set_num_threads(1)
     decoded = decoder(z[rows])
-    records = x[rows] if schema.modality != "text" else token_presence(x[rows], decoder.tokens)
+    records = x[rows] if schema.modality == "table" else attack_inputs(x[rows], schema)
+    if schema.modality == "text":
+        records = token_presence(records, decoder.tokens)
     return retrieval(decoded, records, schema.columns, confidence, representation)
 
 

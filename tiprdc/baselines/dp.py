@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tiprdc.baselines.base import FitInputs, Method, MethodsConfig
 from tiprdc.baselines.noise import Laplace, Noise, RandomisedResponse
 from tiprdc.baselines.raw import RawFeatures
+from tiprdc.errors import ConfigError
 from tiprdc.models.inputs import InputSpec
 
 CLIP = 3.0
@@ -59,6 +60,11 @@ class Dp(Method):
     exported = False
 
     def fit(self, inputs: FitInputs) -> BoundedRecord:
+        if inputs.schema.modality == "audio":
+            raise ConfigError(
+                "dp", "recordings", "pictures, tables or texts: levels of a spectrogram have no"
+                " bound", "leave dp out; noisy adds noise without a promise",
+            )  # fmt: skip
         return BoundedRecord(InputSpec.of(inputs.schema)).eval()
 
     def noise(self, spec: InputSpec, config: MethodsConfig) -> Noise:

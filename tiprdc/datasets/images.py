@@ -9,8 +9,6 @@ import functools
 import importlib.util
 import io
 import logging
-import os
-import stat
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tiprdc.datasets.record_files import UnusableFileError, require_file
 
 BACKGROUNDS = {"white": "#ffffff", "grey": "#808080", "black": "#000000"}
 """Colours that transparent pixels can be shown on."""
@@ -50,10 +50,6 @@ _EMPTY_BITS = 4
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-class ImageError(Exception):
-    """A picture that cannot be used; the text is the reason, and holds nothing of the picture."""
-
-
 def read_image(source: Path | bytes, size: int, background: str = WHITE) -> NDArray[np.uint8]:
     """Read one picture, turned upright by its EXIF and stretched to a square, bilinearly.
 
@@ -70,27 +66,27 @@ def read_image(source: Path | bytes, size: int, background: str = WHITE) -> NDAr
         `[3, size, size]`.
 
     Raises:
-        ImageError: It cannot be decoded, or all its pixels have one colour.
+        UnusableFileError: It cannot be decoded, or all its pixels have one colour.
     """
     if isinstance(source, Path):
-        _require_file(source)
+        require_file(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             pixels = _decode(source, size, background)
-        except (ImageError, KeyboardInterrupt):
+        except (UnusableFileError, KeyboardInterrupt):
             raise
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             reason = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-            raise ImageError(reason) from None
+            raise UnusableFileError(reason) from None
         except UnidentifiedImageError:
-            raise ImageError(_unknown_format(_head(source))) from None
+            raise UnusableFileError(_unknown_format(_head(source))) from None
         # A decoder may raise any exception on a broken file, and may quote the file in it.
         except Exception:
-            raise ImageError("a broken picture") from None
+            raise UnusableFileError("a broken picture") from None
     if (pixels == pixels[:1, :1]).all():
-        raise ImageError("of one colour")
+        raise UnusableFileError("of one colour")
     return pixels.transpose(2, 0, 1)
 
 
@@ -117,17 +113,18 @@ def _deep_grey(image: Image.Image) -> dict[str, Any] | None:
     """How to read grey of more than 8 bits; None for any other picture.
 
     Raises:
-        ImageError: The scale of its values is not known.
+        UnusableFileError: The scale of its values is not known.
     """
     if not image.mode.startswith(("I", "F")):
         if _has_deep_colours(image) and "transparency" in image.info:
-            raise ImageError("16-bit colours with one transparent colour")
+            raise UnusableFileError("16-bit colours with one transparent colour")
         return None
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(258, (16,))[0]
     known = image.mode.startswith("I;") or (image.mode == "I" and image.format in ("PNG", "PPM"))
     if not known or not 8 < bits <= 16:
-        raise ImageError("grey of more than 16 bits, or floating-point: its scale is not known")
+        reason = "grey of more than 16 bits, or floating-point: its scale is not known"
+        raise UnusableFileError(reason)
     return {"bits": bits, "inverted": tags.get(262) == 0}
 
 
@@ -139,7 +136,8 @@ def _grey(image: Image.Image, *, bits: int, inverted: bool) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     # 12 bits in a file of 16 would be read as almost black.
     if values.max() < 2 ** (bits - _EMPTY_BITS):
-        raise ImageError(f"grey whose upper {_EMPTY_BITS} bits are empty: its scale is not known")
+        reason = f"grey whose upper {_EMPTY_BITS} bits are empty: its scale is not known"
+        raise UnusableFileError(reason)
     # A fully transparent grey level is stated in the picture's own bits.
     alpha = np.where(values == image.info.get("transparency", -1), 0, 255)
     levels = ((2**bits - 1 - values if inverted else values) >> (bits - 8)).clip(0, 255)
@@ -160,7 +158,7 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
     try:
         return image.convert(mode)
     except ValueError:
-        raise ImageError(f"colours of mode {image.mode}, which are not read") from None
+        raise UnusableFileError(f"colours of mode {image.mode}, which are not read") from None
 
 
 @functools.cache
@@ -170,21 +168,6 @@ def _formats() -> tuple[str, ...]:
         importlib.import_module("pillow_heif").register_heif_opener()
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-def _require_file(path: Path) -> None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise ImageError("no such file") from None
-    except (OSError, ValueError) as error:
-        raise ImageError(f"cannot be read ({type(error).__name__})") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError("not an ordinary file")
-    if status.st_size == 0:
-        raise ImageError("an empty file")
-    if not os.access(path, os.R_OK):
-        raise ImageError("cannot be read (PermissionError)")
 
 
 def _head(source: Path | bytes) -> bytes:

@@ -50,13 +50,14 @@ class Fitted:
     """What `read` needs and extractor-train decides.
 
     Args:
-        shape: Shape of one record: (C, H, W), (F,) or (T,).
+        shape: Shape of one record: (C, H, W), (F,), or (T,) of tokens or samples.
         columns: For tables, the input columns in order.
         tokenizer: For text, the tokenizer's JSON.
         tokenizer_file: For text, name of the tokenizer's file; empty: trained on extractor-train.
         padding, pads_left: For text, the padding token's id, and whether it stands before a text.
         vocabulary_size: For text, the number of token ids.
         background: For pictures, the colour that transparent pixels are shown on.
+        rate: For recordings, samples a second.
         notes: Remarks about the fit for the report.
     """
 
@@ -68,6 +69,7 @@ class Fitted:
     pads_left: bool = False
     vocabulary_size: int = 0
     background: str = WHITE
+    rate: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -76,7 +78,7 @@ class Batch:
     """Records as arrays.
 
     Args:
-        x: `[B, *shape]`: uint8 images, float32 columns or int32 token ids.
+        x: `[B, *shape]`: uint8 images, float32 columns, int32 token ids or int16 samples.
         readable: `[B]` bool; where False, x is meaningless.
         reasons: Row -> why it is not readable, where that is known; never a record's content.
     """

@@ -3,8 +3,8 @@
     shards/schema.json
     shards/<split>/part-00000.parquet
 
-A shard has the columns `person` (str), `x` (fixed-size list: uint8, float32 or int32) and one int16
-column of class numbers for each attribute.
+A shard has the columns `person` (str), `x` (fixed-size list: uint8, float32, int32 or int16) and
+one int16 column of class numbers for each attribute.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tiprdc.errors import DataError, suggestion
 
-Modality = Literal["image", "table", "text"]
+Modality = Literal["image", "table", "text", "audio"]
 Split = Literal["extractor-train", "attacker-train", "attacker-select", "attacker-test"]
 SPLITS: tuple[Split, ...] = (
     "extractor-train",
@@ -31,7 +31,11 @@ SPLITS: tuple[Split, ...] = (
     "attacker-select",
     "attacker-test",
 )
-DTYPES: dict[str, type[np.generic]] = {"image": np.uint8, "table": np.float32, "text": np.int32}
+DTYPES: dict[str, type[np.generic]] = {
+    "image": np.uint8, "table": np.float32, "text": np.int32, "audio": np.int16
+}  # fmt: skip
+PICTURED: frozenset[Modality] = frozenset({"image", "audio"})
+"""Modalities that networks and attacks read as pictures: of a recording, its spectrogram."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class Schema:
     Args:
         dataset: Name of the data set's reader.
         modality: Kind of the records.
-        shape: Shape of one record x: (C, H, W), (F,) or (T,).
+        shape: Shape of one record x: (C, H, W), (F,), or (T,) of tokens or samples.
         attributes: All attributes; private ones first, then utility.
         private: Names of the attributes to hide.
         utility: Names of the attributes that stand for unseen tasks.
@@ -75,6 +79,7 @@ class Schema:
         tokenizer_file: For text, name of the tokenizer's file; empty: `prepare` trained one.
         padding, pads_left: For text, the padding token's id, and whether it stands before a text.
         background: For pictures, the colour that transparent pixels are shown on, `#rrggbb`.
+        rate: For recordings, samples a second.
         people: Number of people in each split.
         records: Number of records in each split.
         unreadable: Number of records that could not be read and are not in the shards.
@@ -94,6 +99,7 @@ class Schema:
     padding: int = 0
     pads_left: bool = False
     background: str = "#ffffff"
+    rate: int = 0
     people: dict[str, int]
     records: dict[str, int]
     unreadable: int = 0

@@ -66,6 +66,7 @@ def write_shards(
         padding=plan.fitted.padding,
         pads_left=plan.fitted.pads_left,
         background=plan.fitted.background,
+        rate=plan.fitted.rate,
         people={name: int(people.get_group(name).nunique()) for name in SPLITS},
         records={name: len(people.get_group(name)) for name in SPLITS},
         unreadable=len(unreadable),

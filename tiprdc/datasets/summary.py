@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from tiprdc.datasets.schema import SPLITS, Schema
 from tiprdc.datasets.tables.names import one_line
 
-_KINDS = {"image": "pictures of {} numbers", "text": "texts of {} tokens", "table": "{} columns"}
+_KINDS = {
+    "image": "pictures of {} numbers", "text": "texts of {} tokens", "table": "{} columns",
+    "audio": "recordings of {} samples",
+}  # fmt: skip
 
 
 def summary_lines(schema: Schema, records: pd.DataFrame, test: NDArray[np.bool_]) -> Iterator[str]:

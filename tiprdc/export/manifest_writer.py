@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from msgspec import UNSET, UnsetType
+
 from tiprdc import __version__
 from tiprdc.datasets.images import DEEP_GREY, ORIENTATION, RESIZE
+from tiprdc.datasets.recordings import CHANNELS, LENGTH, RESAMPLING
 from tiprdc.export.onnx_export import ExportConfig, features_shape
 from tiprdc.formats.atomic import atomic_file
 from tiprdc.formats.dtypes import RECORD_DTYPES
@@ -16,6 +19,7 @@ from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import (
     MANIFEST_VERSION,
     Agreement,
+    AudioDecoding,
     Contract,
     FileDigest,
     ImageDecoding,
@@ -107,6 +111,11 @@ def _input_tensor(spec: InputSpec, background: str) -> InputTensor:
     decoding = ImageDecoding(
         resize=RESIZE, orientation=ORIENTATION, background=background, deep_grey=DEEP_GREY
     )
+    recording: AudioDecoding | UnsetType = UNSET
+    if spec.modality == "audio":
+        recording = AudioDecoding(
+            rate=spec.rate, channels=CHANNELS, resampling=RESAMPLING, length=LENGTH
+        )
     return InputTensor(
         name="x",
         modality=spec.modality,
@@ -115,4 +124,5 @@ def _input_tensor(spec: InputSpec, background: str) -> InputTensor:
         columns=tuple(InputColumn(**asdict(column)) for column in spec.columns),
         vocabulary_size=spec.vocabulary_size,
         decoding=decoding if spec.modality == "image" else None,
+        recording=recording,
     )

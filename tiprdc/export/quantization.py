@@ -4,7 +4,8 @@
             quantization, one scale for each output channel
     fp16    weights of 16 bits, which onnxruntime widens once, when it opens the file
 
-The standardization of a record, noise, levels and the features themselves keep 32 bits. int8 skips
+The standardization of a record, a recording's spectrogram, noise, levels and the features
+themselves keep 32 bits. int8 skips
 small layers, above all the first layer on an image's three channels: in integers it was slower and
 caused half of the whole error. onnxruntime's static quantization has no integer LSTM, so an LSTM
 stays as it is.
@@ -35,6 +36,8 @@ _WEIGHTED_OPS = (*_INTEGER_OPS, "LSTM")
 _MIN_WEIGHTS = 4096
 """int8 leaves layers with fewer weights as they are."""
 _BATCH = 64
+_NORMALISATION = "normalise."
+"""Before the names of the constants that normalise a record."""
 
 
 def quantize(source: Path, target: Path, variant: str, x: NDArray[Any]) -> None:
@@ -106,10 +109,11 @@ def _weight_count(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) ->
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
-    """Name -> weights of 32 bits with at least two dimensions."""
+    """Name -> weights of 32 bits with at least two dimensions, without those of spectrograms."""
     return {
         tensor.name: tensor for tensor in model.graph.initializer
         if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1
+        and not tensor.name.startswith(_NORMALISATION)
     }  # fmt: skip
 
 

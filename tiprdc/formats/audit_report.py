@@ -222,7 +222,7 @@ same file: it holds no timings."""
     plan_sha256: Sha256
     plan: Plan
     dataset: str
-    modality: Literal["image", "table", "text"]
+    modality: Literal["image", "table", "text", "audio"]
     features: Annotated[Shape, Meta(description="Shape of one record's features.")]
     record: Annotated[Shape, Meta(description="Shape of one record.")]
     notes: Names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RECORD_DTYPES = {"image": "uint8", "table": "float32", "text": "int32"}
+RECORD_DTYPES = {"image": "uint8", "table": "float32", "text": "int32", "audio": "int16"}
 """Modality -> numpy's name of a record's type, as an extractor takes it."""
 
 

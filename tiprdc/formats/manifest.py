@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.decoding import Count, Sha256, decode, encode
@@ -67,6 +67,22 @@ class ImageDecoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     deep_grey: Literal["upper 8 bits"]
 
 
+class AudioDecoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a recording becomes a record; `tiprdc.datasets.recordings.read_recording` does it.
+
+    Args:
+        rate: Samples a second.
+        channels: How they become one.
+        resampling: What brings another rate to this one.
+        length: What of the recording is used.
+    """
+
+    rate: Annotated[int, Meta(ge=1000, le=1_000_000)]
+    channels: Literal["mean"]
+    resampling: Literal["soxr HQ"]
+    length: Literal["first seconds, zeros behind"]
+
+
 class InputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model takes.
 
@@ -77,15 +93,17 @@ class InputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         columns: For tables, the columns in order.
         vocabulary_size: For text, the number of token ids; else 0.
         decoding: For pictures, how a file becomes a record; else None.
+        recording: The same for recordings; else left out.
     """
 
     name: str
-    modality: Literal["image", "table", "text"]
+    modality: Literal["image", "table", "text", "audio"]
     dtype: str
     shape: tuple[str | int, ...]
     columns: tuple[InputColumn, ...]
     vocabulary_size: int
     decoding: ImageDecoding | None = None
+    recording: AudioDecoding | UnsetType = UNSET
 
 
 class OutputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,7 +217,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def modality(self) -> str:
-        """Kind of record: image, table or text."""
+        """Kind of record: image, table, text or audio."""
         return self.input.modality
 
     @property
@@ -304,6 +322,8 @@ def _modality_faults(contract: Contract) -> Iterator[tuple[str, str]]:
         yield "input.columns", "another number of columns than its shape has"
     if (modality == "image") != (contract.input.decoding is not None):
         yield "input.decoding", "it must be stated for pictures, and for nothing else"
+    if (modality == "audio") != (contract.input.recording is not UNSET):
+        yield "input.recording", "it must be stated for recordings, and for nothing else"
     if RECORD_DTYPES[modality] != contract.input.dtype:
         yield "input.dtype", f"a type that no release of {modality} records has"
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError
-from tiprdc.models.inputs import Columns, InputSpec
+from tiprdc.models.inputs import Columns, InputSpec, grey_levels
 from tiprdc.models.mlp import perceptron
 
 _HIDDEN = 256
@@ -25,10 +25,11 @@ from."""
 
 
 class CoarseDecoder(nn.Module):
-    """Features `[B, D]` -> a picture's coarse colours, or a table's columns, `[B, width]`.
+    """Features `[B, D]` -> coarse colours of a picture or spectrogram, or a table's columns,
+    `[B, width]`.
 
     Args:
-        spec: What a record is: a picture or a row of a table.
+        spec: What a record is: a picture, a recording or a row of a table.
         features: D.
 
     Raises:
@@ -44,9 +45,11 @@ class CoarseDecoder(nn.Module):
                 " vocabulary", "set adversary_decoder to false",
             )  # fmt: skip
         self.columns = Columns(spec.columns) if spec.modality == "table" else None
-        self.picture = spec.shape[:1] + tuple(min(side, _DECODED) for side in spec.shape[1:])
-        self.grid = tuple(min(side, _OUTPUT) for side in spec.shape[1:])
-        self.width = self.columns.width if self.columns else spec.shape[0] * math.prod(self.grid)
+        self.levels = grey_levels(spec)
+        channels, *sides = spec.picture or (1, 1, 1)
+        self.picture = (channels, *(min(side, _DECODED) for side in sides))
+        self.grid = tuple(min(side, _OUTPUT) for side in sides)
+        self.width = self.columns.width if self.columns else channels * math.prod(self.grid)
         decoded = self.columns.width if self.columns else math.prod(self.picture)
         self.network = perceptron(features, _HIDDEN, decoded, hidden=2)
 
@@ -70,7 +73,7 @@ class CoarseDecoder(nn.Module):
         if self.columns:
             columns: Tensor = self.columns(x)
             return columns
-        return 4 * (_coarse(x.float() / 255, self.picture[1:]) - 0.5)
+        return 4 * (_coarse(self.levels(x).float() / 255, self.picture[1:]) - 0.5)
 
 
 def _coarse(pictures: Tensor, grid: tuple[int, ...]) -> Tensor:

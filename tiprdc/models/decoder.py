@@ -1,7 +1,7 @@
 """A decoder z -> x for training, and its reconstruction loss.
 
-Pictures are compared by squared error or by SSIM, columns by squared error and cross-entropy, texts
-by the cross-entropy of their tokens in any order.
+Pictures and spectrograms are compared by squared error or by SSIM, columns by squared error and
+cross-entropy, texts by the cross-entropy of their tokens in any order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.models.batch_norm import BatchNorm
-from tiprdc.models.inputs import Columns, InputSpec, Tokens
+from tiprdc.models.inputs import Columns, InputSpec, Tokens, grey_levels
 from tiprdc.models.mlp import perceptron
 
 Measure = Literal["squares", "ssim"]
@@ -38,8 +38,9 @@ class Decoder(nn.Module):
         self.columns = Columns(spec.columns) if spec.modality == "table" else None
         self.tokens = Tokens(spec.vocabulary_size)
         self.network: nn.Module
-        if spec.modality == "image":
-            self.network = _picture_network(spec.shape, features)
+        self.levels = grey_levels(spec)
+        if spec.picture:
+            self.network = _picture_network(spec.picture, features)
         else:
             width = self.columns.width if self.columns else spec.vocabulary_size
             self.network = perceptron(features, _HIDDEN, width)
@@ -56,9 +57,10 @@ class Decoder(nn.Module):
             A scalar >= 0.
         """
         output: Tensor = self.network(z)
-        if self.spec.modality == "image":
-            height, width = self.spec.shape[1:]
-            return _picture_loss(output[:, :, :height, :width].sigmoid(), x.float() / 255, measure)
+        if self.spec.picture:
+            _, height, width = self.spec.picture
+            target = self.levels(x).float() / 255
+            return _picture_loss(output[:, :, :height, :width].sigmoid(), target, measure)
         if self.columns:
             return _column_loss(output, self.columns(x), self.columns)
         ids = self.tokens(x)

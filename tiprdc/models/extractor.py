@@ -30,8 +30,9 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
         Family,
         Meta(
             description="cnn, pca (principal components, which are not trained) or a network of "
-            "torchvision for pictures, pca or mlp for tables, bag, lstm or transformer for text; "
-            "auto: cnn, pca for vectors, mlp for other tables, or bag.",
+            "torchvision for pictures, pca or mlp for tables, bag, lstm or transformer for text, "
+            "pca or cnn for recordings; auto: cnn, pca for vectors and recordings, mlp for other "
+            "tables, or bag.",
         ),
     ] = "auto"
     width: Annotated[

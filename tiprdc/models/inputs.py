@@ -1,7 +1,7 @@
 """The input of an extractor, and the normalisation that is part of the network.
 
-The exported graph takes the raw record (uint8 picture, documented column numbers, token ids), so
-that no device has to repeat the normalisation.
+The exported graph takes the raw record (uint8 picture, documented column numbers, token ids, int16
+samples), so that no device has to repeat the normalisation.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tiprdc.datasets.schema import Column, Modality, Schema
+from tiprdc.models.spectrogram import Spectrogram, spectrogram_shape, spectrograms
 
 GREY_LEVELS, MIDDLE = 64.0, 127.5
 """Of 255: one unit of a normalised picture, and its zero."""
@@ -27,15 +28,17 @@ class InputSpec:
 
     Args:
         modality: What a record is.
-        shape: Shape of one record: (C, H, W), (F,) or (T,).
+        shape: Shape of one record: (C, H, W), (F,), or (T,) of tokens or samples.
         columns: For tables, the columns in order.
         vocabulary_size: For text, the number of token ids; id 0 is padding.
+        rate: For recordings, samples a second.
     """
 
     modality: Modality
     shape: tuple[int, ...]
     columns: tuple[Column, ...] = ()
     vocabulary_size: int = 0
+    rate: int = 0
 
     @classmethod
     def of(cls, schema: Schema) -> InputSpec:
@@ -45,7 +48,15 @@ class InputSpec:
             shape=schema.shape,
             columns=schema.columns,
             vocabulary_size=schema.vocabulary_size,
+            rate=schema.rate,
         )
+
+    @property
+    def picture(self) -> tuple[int, int, int] | None:
+        """(C, H, W) of the picture that networks read: of a recording, its spectrogram."""
+        if self.modality == "audio":
+            return spectrogram_shape(self.rate, self.shape[0])
+        return (self.shape[0], self.shape[1], self.shape[2]) if self.modality == "image" else None
 
 
 class FeatureMaker(Protocol):
@@ -57,7 +68,7 @@ class FeatureMaker(Protocol):
 
 
 class Picture(nn.Module):
-    """uint8 `[B, C, H, W]` -> float32 `[B, C, H, W]` in about -2 to 2."""
+    """Levels of 0 to 255 `[B, C, H, W]` -> float32 `[B, C, H, W]` in about -2 to 2."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (x.float() - MIDDLE) / GREY_LEVELS
@@ -116,14 +127,25 @@ def normaliser(spec: InputSpec) -> nn.Module:
     """The first module of every network on raw records."""
     if spec.modality == "image":
         return Picture()
+    if spec.modality == "audio":
+        return nn.Sequential(grey_levels(spec), Picture())
     if spec.modality == "table":
         return Columns(spec.columns)
     return Tokens(spec.vocabulary_size)
 
 
+def grey_levels(spec: InputSpec) -> nn.Module:
+    """Raw records `[B, *shape]` -> levels of 0 to 255 `[B, *spec.picture]`."""
+    if spec.modality == "audio":
+        return Spectrogram(spec.rate, spec.shape[0])
+    return nn.Identity()
+
+
 def attack_inputs(x: NDArray[Any], schema: Schema | InputSpec) -> NDArray[Any]:
     """Raw records `[N, *shape]` as attacks read them: columns standardised and one-hot `[N, W]`,
-    pictures and texts unchanged."""
+    recordings as spectrograms uint8 `[N, 1, bands, frames]`, pictures and texts unchanged."""
+    if schema.modality == "audio":
+        return spectrograms(x, schema.rate)
     if schema.modality != "table":
         return x
     with torch.no_grad():

@@ -23,6 +23,7 @@ _FAMILIES: dict[str, tuple[Family, ...]] = {
     "image": ("cnn", "pca", *FAMILIES),
     "table": ("mlp", "pca"),
     "text": ("bag", "lstm", "transformer"),
+    "audio": ("pca", "cnn"),
 }
 """Families for each kind of record; `auto` is the first, or pca for vectors."""
 Trunk: TypeAlias = (
@@ -73,13 +74,13 @@ def trunk(
         heads: Attention heads in each of them.
     """
     family = resolve(family, spec)
-    if spec.modality == "image":
-        height, breadth = spec.shape[1:]
+    if spec.picture:
+        channels, height, breadth = spec.picture
         if family in FAMILIES:
             return Backbone(family, cut, (height, breadth), out)
         if family == "pca":
-            return PictureComponents(spec.shape[0], (height, breadth), out)
-        return Cnn(spec.shape[0], (height, breadth), width, out)
+            return PictureComponents(channels, (height, breadth), out)
+        return Cnn(channels, (height, breadth), width, out)
     if family == "pca":
         return ColumnComponents(Columns(spec.columns).width, out)
     if family == "mlp":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 from msgspec.structs import replace
 
 from tiprdc.audit.foreign.model import infer_modality
@@ -17,6 +18,7 @@ from tiprdc.audit.foreign.records import (
 from tiprdc.audit.foreign.request import AuditRequest, option_names_in_errors
 from tiprdc.audit.foreign.texts import fit_texts, tokenizer_path
 from tiprdc.datasets.manifest.config import ManifestConfig
+from tiprdc.datasets.manifest.modality import holds_recordings
 from tiprdc.datasets.manifest.vectors import holds_vectors
 from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Schema
@@ -35,7 +37,7 @@ from tiprdc.training.encoder_config import EncoderConfig
 
 
 def manifest_config(request: AuditRequest) -> ManifestConfig:
-    """Settings of the manifest reader: for the encoder's records if there is one, else for vectors.
+    """Settings of the manifest reader: for the encoder's records if there is one, else for x.
 
     Raises:
         ModelError: The encoder is refused.
@@ -43,7 +45,7 @@ def manifest_config(request: AuditRequest) -> ManifestConfig:
         DataError: The data cannot be read.
     """
     if not request.models:
-        return vectors_config(request)
+        return records_config(request)
     (path,) = request.models
     info = runner.validate(path)
     modality = infer_modality(info)
@@ -83,14 +85,23 @@ def _texts_config(request: AuditRequest, info: ModelInfo) -> ManifestConfig:
     return replace(config, tokenizer=str(tokenizer_path(request)), length=length)
 
 
-def vectors_config(request: AuditRequest) -> ManifestConfig:
-    """Settings of the manifest reader for vectors.
+def records_config(request: AuditRequest) -> ManifestConfig:
+    """Settings of the manifest reader for vectors or recordings.
 
     Raises:
-        ConfigError: No input column is named, and not exactly one holds vectors.
+        ConfigError: No input column is named, and not exactly one holds vectors or recordings; or
+            an option is for recordings, and there are none.
         DataError: The file cannot be read.
     """
-    x = request.x or (_column_of_vectors(request),)
+    with option_names_in_errors():
+        table = read_manifest(request).table
+    x = request.x or (_input_column(request, table),)
+    if len(x) == 1 and x[0] in table and holds_recordings(table[x[0]]):
+        return manifest_settings(request, modality="audio", x=x)
+    for option, value in (("--rate", request.rate), ("--duration", request.duration)):
+        if value is not None:
+            given = f"{value:g}, but {list_names(x, 5)} holds no paths of recordings"
+            raise ConfigError(option, given, "recordings", f"leave {option} out")
     return manifest_settings(request, modality="table", x=x)
 
 
@@ -124,21 +135,19 @@ def _encoded(plan: Plan, progress: Callable[[float], None]) -> Iterator[tuple[st
         progress(number / len(plan.shards))
 
 
-def _column_of_vectors(request: AuditRequest) -> str:
-    with option_names_in_errors():
-        table = read_manifest(request).table
+def _input_column(request: AuditRequest, table: pd.DataFrame) -> str:
     used = {*request.private, *request.utility, request.person, request.split}
     free = [str(name) for name in table.columns if name not in used]
-    vectors = [name for name in free if holds_vectors(table[name])]
-    if len(vectors) == 1:
-        return vectors[0]
-    if vectors:
+    fit = [name for name in free if holds_vectors(table[name]) or holds_recordings(table[name])]
+    if len(fit) == 1:
+        return fit[0]
+    if fit:
         raise ConfigError(
-            "--x", f"not given, and {list_names(vectors, 5)} hold vectors", "the column to protect",
-            f"add --x {vectors[0]}",
+            "--x", f"not given, and {list_names(fit, 5)} hold vectors or recordings",
+            "the column to protect", f"add --x {fit[0]}",
         )  # fmt: skip
     raise ConfigError(
-        "--x", f"not given, and no column of {request.data.name} holds vectors",
-        "a list column of Parquet, or a column of paths that end in .npy",
+        "--x", f"not given, and no column of {request.data.name} holds vectors or recordings",
+        "a list column of Parquet, or a column of paths that end in .npy, .wav, .flac or .ogg",
         "for pictures or texts give an encoder too: tiprdc protect encoder.onnx --data people.csv",
     )  # fmt: skip

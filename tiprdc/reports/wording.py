@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from tiprdc.formats.audit_bounds import CurvePoint, Projection
 from tiprdc.formats.audit_report import AuditReport, Estimate
 from tiprdc.formats.manifest import Contract
@@ -67,7 +69,14 @@ def channel(contract: Contract) -> str:
 
 
 def decoding(contract: Contract) -> str:
-    """How a release's pictures become records; empty for other records."""
+    """How a release's pictures or recordings become records; empty for other records."""
+    heard = contract.input.recording
+    if heard is not UNSET:
+        seconds = contract.input_shape[0] / heard.rate
+        return (
+            f"{heard.rate:,} samples a second ({heard.resampling} for other rates), the"
+            f" {heard.channels} of the channels, {seconds:g} s: {heard.length}"
+        )
     stated = contract.input.decoding
     if stated is None:
         return ""

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.datasets.images import ImageError
+from tiprdc.datasets.record_files import UnusableFileError
 from tiprdc.errors import DataError, ModelError
 from tiprdc.formats.dtypes import onnx_type
 from tiprdc.formats.files import read_bytes, read_json, sanitize
 from tiprdc.formats.manifest import CODE, MODEL, MOST_BYTES, Contract, parse_contract
 from tiprdc.runtime.columns import encode_columns
-from tiprdc.runtime.image_files import image_decoder
+from tiprdc.runtime.file_decoders import FILES, file_decoder
 from tiprdc.runtime.session import open_session
 
 MANIFEST = "manifest.json"
@@ -120,25 +120,27 @@ class Extractor:
         x = self.encode(batch)
         return self._run([CODE], x)[0] if len(x) else np.zeros(0, np.int64)
 
-    def read(self, *files: Path | str) -> NDArray[np.uint8]:
-        """Read pictures exactly as the training data were read; `extractor(...)` takes the result.
+    def read(self, *files: Path | str) -> NDArray[Any]:
+        """Read pictures or recordings exactly as the training data were read.
 
         Args:
-            files: B files of pictures.
+            files: B files.
 
         Returns:
-            `[B, 3, N, N]`.
+            What `extractor(...)` takes: `[B, 3, N, N]` uint8 or `[B, T]` int16.
 
         Raises:
-            DataError: A picture cannot be used, or the release takes no pictures.
+            DataError: A file cannot be used, or the release takes no files.
+            ConfigError: A package that reads recordings is not installed.
         """
-        decode = image_decoder(self.contract)
-        x = np.empty((len(files), *self.contract.input_shape), np.uint8)
+        decode = file_decoder(self.contract)
+        x = np.empty((len(files), *self.contract.input_shape), self.contract.input.dtype)
         for row, file in enumerate(files):
             try:
                 x[row] = decode(Path(file))
-            except ImageError as error:
-                raise DataError(sanitize(str(file)), str(error), "a picture") from None
+            except UnusableFileError as error:
+                expected = f"a {FILES[self.contract.modality].one}"
+                raise DataError(sanitize(str(file)), str(error), expected) from None
         return x
 
     def run(self, x: NDArray[Any]) -> NDArray[np.float32]:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tiprdc.datasets.images import ImageError, read_image
+from tiprdc.datasets.images import read_image
+from tiprdc.datasets.record_files import UnusableFileError
 from tiprdc.datasets.tables.arrow_columns import (
     BYTES,
     describe,
@@ -26,7 +27,7 @@ from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import Contract, InputColumn
 from tiprdc.runtime.columns import encode_columns, is_missing
-from tiprdc.runtime.image_files import picture_format
+from tiprdc.runtime.file_decoders import picture_format
 from tiprdc.runtime.parquet_table import ParquetTable, cell_texts
 from tiprdc.runtime.record_source import (
     NOT_FINITE,
@@ -81,9 +82,9 @@ class PictureRows(_ParquetRecords):
             data = cell.as_py()
             try:
                 if data is None:
-                    raise ImageError("no bytes of a picture in its cell")
+                    raise UnusableFileError("no bytes of a picture in its cell")
                 images.append(read_image(data, self._size, self._background))
-            except ImageError as error:
+            except UnusableFileError as error:
                 reasons[row] = str(error)
         none = np.zeros((0, 3, self._size, self._size), np.uint8)
         return self._batch(np.stack(images) if images else none, start, stop, reasons)

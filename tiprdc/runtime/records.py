@@ -1,4 +1,4 @@
-"""Reads a device's images, texts or table rows in batches, as a released extractor takes them.
+"""Reads a device's pictures, recordings, texts or table rows in batches, as a release takes them.
 
 Each record has a name and the order is always the same. A record that cannot be read is a
 `FailedRecord` with a reason; it never stops the run and is never skipped silently.
@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiprdc.datasets.images import ImageError
+from tiprdc.datasets.record_files import UnusableFileError
 from tiprdc.datasets.tables.dialect import SEPARATORS, Dialect
 from tiprdc.datasets.tables.text_encoding import is_unicode
 from tiprdc.errors import ConfigError, DataError, suggestion
 from tiprdc.formats.files import sanitize, sha256
 from tiprdc.formats.manifest import Contract
 from tiprdc.runtime.columns import encode_columns, is_missing
-from tiprdc.runtime.image_files import image_decoder, list_images
+from tiprdc.runtime.file_decoders import FILES, file_decoder
+from tiprdc.runtime.file_lists import FileKind, ListedFile, list_files, list_paths
 from tiprdc.runtime.record_source import (
     NOT_FINITE,
     FailedRecord,
@@ -46,13 +47,14 @@ def open_records(
     """Open the records at a path for a release.
 
     Args:
-        path: For images a folder, an image, a .txt that lists paths line by line, relative to
-            the list, or a .parquet; for texts a .txt with one a line, a .csv, .tsv or .parquet; for
+        path: For pictures and recordings a folder, a file, or a .txt that lists paths line by line,
+            relative to the list; also a .parquet of pictures, or a .csv or .tsv with a column of
+            paths of recordings; for texts a .txt with one a line, a .csv, .tsv or .parquet; for
             tables .csv, .tsv, .parquet, or a .npy of numbers `[N, F]` in the order of the release's
             columns.
         contract: Of the release.
-        column: For texts in a table, the column of texts; for images in a .parquet, their column,
-            where several may be.
+        column: For texts in a table, the column of texts; for pictures in a .parquet and paths of
+            recordings in a table, their column, where several may be.
         id_column: In a table, the column of the records' names; else they are numbered from 1.
         dialect: How a text file is written; None: as its ending says, in UTF-8.
 
@@ -76,8 +78,10 @@ def open_records(
         raise ConfigError("--column", given, "only for a release that takes texts or pictures")
     if is_parquet:
         return _open_parquet(path, contract, column, id_column, dialect)
-    if modality == "image":
-        return ImageRecords(path, contract)
+    if modality == "audio" and is_table:
+        return FileRows(path, contract, column, id_column, dialect)
+    if modality in FILES:
+        return FileRecords(path, contract)
     if modality == "table" and suffix == ".npy":
         return ArrayRecords(path, contract)
     if modality == "table":
@@ -94,6 +98,11 @@ def _open_parquet(
         raise ConfigError(
             "INPUT", "Parquet needs pyarrow, which is not installed", hint="pip install pyarrow"
         ) from None
+    if contract.modality == "audio":
+        raise DataError(
+            sanitize(str(path)), "Parquet, and the release takes recordings",
+            "a folder, a recording, a .txt or a .csv of paths", "write the paths into a .csv",
+        )  # fmt: skip
     if contract.modality == "image":
         return parquet_records.PictureRows(path, contract, column, id_column)
     if contract.modality == "table":
@@ -101,31 +110,82 @@ def _open_parquet(
     return parquet_records.TextRows(path, column, id_column)
 
 
-class ImageRecords(RecordSource):
-    """Image files of a folder and its subfolders, or of a list."""
+class FileRecords(RecordSource):
+    """Pictures or recordings: files of a folder and its subfolders, or of a list."""
 
     def __init__(self, path: Path, contract: Contract) -> None:
-        self._decode, self._shape = image_decoder(contract), contract.input_shape
-        self._files, self.notes = list_images(path)
+        kind = FILES[contract.modality]
+        self._decode, self._contract = file_decoder(contract), contract
+        self._files, self.notes = self._list(path, kind)
         if not self._files:
-            raise DataError(sanitize(str(path)), "no image in it", "a folder with pictures")
+            raise DataError(
+                sanitize(str(path)), f"no {kind.one} in it", f"a folder with {kind.many}"
+            )
         self.ids = [file.id for file in self._files]
         self.digest = digest_lines(f"{file.id}\0{_file_state(file.path)}" for file in self._files)
 
     def read(self, start: int, stop: int) -> RecordBatch:
-        images: list[NDArray[np.uint8]] = []
+        records: list[NDArray[Any]] = []
         positions: list[int] = []
         failures: dict[int, FailedRecord] = {}
         for position, file in enumerate(self._files[start:stop], start):
             try:
                 if file.reason:
-                    raise ImageError(file.reason)
-                images.append(self._decode(file.path))
+                    raise UnusableFileError(file.reason)
+                records.append(self._decode(file.path))
                 positions.append(position)
-            except ImageError as error:
-                failures[position] = FailedRecord(id=file.id, reason=str(error))
-        x = np.stack(images) if images else np.zeros((0, *self._shape), np.uint8)
-        return RecordBatch(x, as_positions(positions), failures)
+            except UnusableFileError as error:
+                failures[position] = FailedRecord(id=self.ids[position], reason=str(error))
+        none = np.zeros((0, *self._contract.input_shape), self._contract.input.dtype)
+        return RecordBatch(
+            np.stack(records) if records else none, as_positions(positions), failures
+        )
+
+    def _list(self, path: Path, kind: FileKind) -> tuple[list[ListedFile], tuple[str, ...]]:
+        return list_files(path, kind)
+
+
+class FileRows(FileRecords):
+    """Files whose paths are in a column of a table."""
+
+    def __init__(
+        self,
+        path: Path,
+        contract: Contract,
+        column: str | None,
+        id_column: str | None,
+        dialect: Dialect,
+    ) -> None:
+        self._table, self._column = CsvTable(path, dialect), column
+        super().__init__(path, contract)
+        if id_column is not None:
+            self.ids = self._table.ids(id_column)
+            self.digest = digest_lines([id_column, self.digest])
+
+    def _list(self, path: Path, kind: FileKind) -> tuple[list[ListedFile], tuple[str, ...]]:
+        cells = [cell.strip() for cell in self._table.column(self._column or self._only(kind))]
+        names = [f"row {number}" for number in row_numbers(len(cells))]
+        reasons = {row: "an empty cell" for row, cell in enumerate(cells) if not cell}
+        reasons |= self._table.invalid
+        rows = [row for row in range(len(cells)) if row not in reasons]
+        listed = iter(list_paths(path, [(names[row], cells[row]) for row in rows], kind))
+        return [
+            ListedFile(names[row], path, reasons[row]) if row in reasons else next(listed)
+            for row in range(len(cells))
+        ], ()
+
+    def _only(self, kind: FileKind) -> str:
+        names = [
+            name
+            for name in self._table.names
+            if any(cell.lower().endswith(kind.suffixes) for cell in self._table.column(name))
+        ]
+        if len(names) != 1:
+            given = f"not given, and {len(names)} columns have paths of {kind.many}"
+            expected = f"the column of the {kind.many}"
+            hint = f"add --column {sanitize(names[0])}" if names else ""
+            raise ConfigError("--column", given, expected, hint)
+        return names[0]
 
 
 class TextRecords(RecordSource):

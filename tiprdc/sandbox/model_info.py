@@ -17,8 +17,8 @@ class TensorInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     Args:
         name: Its name in the graph.
-        dtype: numpy's name of its type: uint8, int8, int32, int64, float16, float32, float64, bool
-            or str.
+        dtype: numpy's name of its type: uint8, int8, int16, int32, int64, float16, float32,
+            float64, bool or str.
         batch: Fixed batch size, or None for any.
         shape: Sizes for one record, without the batch; None if the file declares nothing.
     """

@@ -15,7 +15,7 @@ MAX_ELEMENTS = 2**26
 """Most numbers in the declared shape of an input or output."""
 MAX_BATCH = 4096
 MAX_RANK = 5
-_INPUT_DTYPES = ("uint8", "int32", "int64", "float16", "float32", "float64", TEXT)
+_INPUT_DTYPES = ("uint8", "int16", "int32", "int64", "float16", "float32", "float64", TEXT)
 _OUTPUT_DTYPES = (*_INPUT_DTYPES, "int8", "bool")
 
 

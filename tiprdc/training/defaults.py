@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tiprdc.datasets.schema import Modality, Schema
+from tiprdc.datasets.schema import Schema
 from tiprdc.datasets.tables.vector_names import is_vector
 
 _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
@@ -84,7 +84,7 @@ _SHARED = {
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3, "head.weight": 4.0,
 }  # fmt: skip
-_TRAIN: Mapping[Modality, Mapping[str, Any]] = {
+_TRAIN: Mapping[str, Mapping[str, Any]] = {
     "image": {
         **_SHARED,
         "extractor.features": _unless_headless(64, 24), "extractor.head": _with_head(512, 0),
@@ -125,6 +125,8 @@ _PCA = {
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.epochs": 1,
 }  # fmt: skip
+_AUTO_PCA = (None, "auto", "pca")
+"""Names of families that mean principal components, where these are what `auto` stands for."""
 TRAIN_KEYS = tuple({**_TRAIN["table"], **_TRAIN["image"]})
 """Settings below `train` that may be `auto`, as section and name with a dot."""
 
@@ -141,7 +143,9 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     """
     records = schema.records["extractor-train"]
     values: dict[str, Any]
-    if is_vector(schema.columns):
+    if schema.modality == "audio":
+        values = _of_pictures(records, _AUTO_PCA)
+    elif is_vector(schema.columns):
         values = _of_vectors(records, len(schema.columns))
     elif schema.modality == "image":
         values = _of_pictures(records)
@@ -153,12 +157,13 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     return {f"{section}.{key}": value for key, value in values.items()}
 
 
-def _of_pictures(records: int) -> dict[str, Any]:
+def _of_pictures(records: int, pca: Sequence[str | None] = ("pca",)) -> dict[str, Any]:
+    """Values for pictures, or spectrograms; `pca` as `families` of `_unless_pca`."""
     values = dict(_TRAIN["image"])
     values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
     if records < _FEW:
         values |= _FEW_PICTURES
-    return values | {key: _unless_pca(of_pca, values[key]) for key, of_pca in _PCA.items()}
+    return values | {key: _unless_pca(of_pca, values[key], pca) for key, of_pca in _PCA.items()}
 
 
 def _of_vectors(records: int, width: int) -> dict[str, Any]:
@@ -167,9 +172,8 @@ def _of_vectors(records: int, width: int) -> dict[str, Any]:
         **_PCA, "extractor.features": min(_VECTOR_COMPONENTS, width),
         "objective.budget": _with_head(0.1, 0.06),
     }  # fmt: skip
-    families = (None, "auto", "pca")
     return values | {
-        key: _unless_pca(value, values.get(key), families) for key, value in of_pca.items()
+        key: _unless_pca(value, values.get(key), _AUTO_PCA) for key, value in of_pca.items()
     }
 
 

@@ -76,6 +76,11 @@ def write_site(request: SiteRequest) -> None:
             hint="give a folder that `tiprdc pull` or `tiprdc protect` wrote",
         )  # fmt: skip
     contract = Extractor.load(request.release).contract
+    if contract.modality == "audio":
+        raise DataError(
+            sanitize(str(request.release)), "a release of recordings",
+            "one of pictures, texts or tables", "give devices `tiprdc extract`",
+        )  # fmt: skip
     audit = read_audit(request.release / AUDIT)
     read_audited(request.release / MANIFEST, audit)
     document = page_contract(

@@ -13,7 +13,8 @@ import pytest
 from benchmarks.robustness import image_fuzz
 from benchmarks.robustness.image_fuzz import FAULTS, fuzz_round, read_folder
 from benchmarks.robustness.image_mutants import ENDINGS, huge, mutant, picture
-from tiprdc.datasets.images import ImageError, read_image
+from tiprdc.datasets.images import read_image
+from tiprdc.datasets.record_files import UnusableFileError
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -53,7 +54,7 @@ def test_valid_pictures_are_read_or_refused_for_what_they_are() -> None:
 def suppress_image_error(reasons: list[str]) -> Iterator[None]:
     try:
         yield
-    except ImageError as error:
+    except UnusableFileError as error:
         reasons.append(str(error))
 
 
@@ -61,5 +62,5 @@ def suppress_image_error(reasons: list[str]) -> Iterator[None]:
 def test_huge_picture_of_few_bytes_is_refused_before_it_is_decoded(side: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(ImageError, match="more than 89,478,485 pixels"):
+        with pytest.raises(UnusableFileError, match="more than 89,478,485 pixels"):
             read_image(huge(side, side), 16)

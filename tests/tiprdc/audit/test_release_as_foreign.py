@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.helpers.recordings import write_tone
 from tests.helpers.release_samples import weights, write_release
 from tiprdc.audit.foreign.inputs import load_evidence
 from tiprdc.audit.foreign.request import AuditRequest
@@ -22,6 +23,7 @@ COLUMNS = {
     },
     "text": {"text": RNG.choice(["the river", "a wide river", "deep"], PEOPLE)},
     "image": {"image": [f"{n}.png" for n in range(PEOPLE)]},
+    "audio": {"audio": [f"{n}.wav" for n in range(PEOPLE)]},
 }  # fmt: skip
 
 
@@ -34,6 +36,9 @@ def test_features_are_those_of_the_release(tmp_path: Path, modality: str) -> Non
         for name, pixels in zip(table["image"], RNG.integers(256, size=(PEOPLE, 8, 8, 3)),
                                 strict=True):  # fmt: skip
             Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / name)
+    if modality == "audio":
+        for number, name in enumerate(table["audio"]):
+            write_tone(tmp_path / name, hertz=300 + number, seconds=0.2)
     (evidence,) = load_evidence(
         AuditRequest(
             models=(release / "extractor.onnx",), data=tmp_path / "people.csv", private=("sex",)

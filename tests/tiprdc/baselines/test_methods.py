@@ -82,6 +82,16 @@ def test_method_gives_finite_features_of_its_shape(
     assert epochs == ([] if method.name in without else [1, 2])
 
 
+def test_recordings_have_no_bound_that_noise_could_hide(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    schema = make_shards(tmp_path, "audio", people=40)
+    inputs = _inputs(read_split(tmp_path, schema, "extractor-train"), schema, 0)
+    with pytest.raises(ConfigError, match=r"^dp: recordings(.|\n)*leave dp out"):
+        METHODS["dp"].fit(inputs)
+    assert METHODS["noisy"].fit(inputs)(torch.from_numpy(inputs.records.x)).shape[1:] == (1, 40, 48)
+
+
 @pytest.mark.parametrize("name", ["pan", "leace", "kernel_ratio", "obliviator", "pass"])
 def test_same_seed_gives_the_same_network(name: str, planted: tuple[Schema, Records]) -> None:
     schema, records = planted

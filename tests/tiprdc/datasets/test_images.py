@@ -12,7 +12,8 @@ from PIL import Image
 
 from tests.helpers.pictures import striped
 from tiprdc.datasets import images
-from tiprdc.datasets.images import ImageError, is_picture, read_image
+from tiprdc.datasets.images import is_picture, read_image
+from tiprdc.datasets.record_files import UnusableFileError
 
 
 def save(path: Path, image: Image.Image, **options: object) -> Path:
@@ -27,7 +28,7 @@ def data_of(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def reason(source: Path | bytes) -> str:
-    with pytest.raises(ImageError) as error:
+    with pytest.raises(UnusableFileError) as error:
         read_image(source, 8)
     return str(error.value)
 

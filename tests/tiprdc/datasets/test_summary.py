@@ -11,7 +11,7 @@ from tiprdc.datasets.schema import SPLITS, read_split
 from tiprdc.datasets.summary import summary_lines
 
 
-@pytest.mark.parametrize("modality", ["image", "table", "text"])
+@pytest.mark.parametrize("modality", ["image", "table", "text", "audio"])
 def test_records_people_and_classes_are_named_with_their_numbers(
     modality: str, tmp_path: Path
 ) -> None:

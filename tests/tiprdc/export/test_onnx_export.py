@@ -60,7 +60,7 @@ def save_checkpoints(folder: Path, schema: Schema, **architecture: Any) -> None:
         checkpoint.save(trainer, folder / role)
 
 
-@pytest.mark.parametrize("modality", ["image", "table", "text"])
+@pytest.mark.parametrize("modality", ["image", "table", "text", "audio"])
 def test_release_of_every_modality_agrees_with_torch(
     tmp_path: Path, make_shards: MakeShards, modality: Modality
 ) -> None:

@@ -88,7 +88,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("modality", ["image", "table", "text"])
+@pytest.mark.parametrize("modality", ["image", "table", "text", "audio"])
 def test_variant_is_a_release_with_its_difference_in_the_manifest(
     tmp_path: Path, make_shards: MakeShards, image_release: dict[str, Path], modality: Modality
 ) -> None:

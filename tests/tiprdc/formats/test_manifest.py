@@ -15,7 +15,7 @@ from tiprdc.errors import DataError
 from tiprdc.formats.manifest import parse_contract
 
 
-@pytest.mark.parametrize("name", ["image", "table", "text"])
+@pytest.mark.parametrize("name", ["image", "table", "text", "audio"])
 def test_manifest_survives_round_trip(name: str) -> None:
     raw = {**manifest(AUDITS[name]()), "variant": None}
     text = parse_contract(raw, "manifest.json").to_json()

@@ -23,7 +23,7 @@ from tiprdc.cli import main
 from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Records, Schema, read_split
 from tiprdc.errors import ConfigError, DataError
-from tiprdc.protect.preparation import encoder_config, manifest_config, prepare, vectors_config
+from tiprdc.protect.preparation import encoder_config, manifest_config, prepare, records_config
 from tiprdc.protect.run import ProtectRequest, protect
 from tiprdc.protect.training import run_name, train, train_config
 from tiprdc.runtime.extractor import Extractor
@@ -57,7 +57,7 @@ def request(path: Path, **changes: Any) -> AuditRequest:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> tuple[Schema, Records]:
-    config = vectors_config(request(write_people(tmp_path / "people.parquet")))
+    config = records_config(request(write_people(tmp_path / "people.parquet")))
     shards = tmp_path / "shards"
     schema = prepare(
         PrepareConfig(dataset="manifest", manifest=config), shards, lambda share: None,
@@ -73,21 +73,30 @@ def small(schema: Schema) -> TrainConfig:
 
 def test_the_only_column_of_vectors_is_found(tmp_path: Path) -> None:
     path = write_people(tmp_path / "people.parquet", note=pa.array(["text"] * 400))
-    assert vectors_config(request(path)).x == ("vector",)
+    assert records_config(request(path)).x == ("vector",)
 
 
 def test_two_columns_of_vectors_are_asked_about_with_an_option_that_helps(tmp_path: Path) -> None:
     other = pa.array([[1.0, 2.0]] * 400)
     path = write_people(tmp_path / "people.parquet", other=other)
-    with pytest.raises(ConfigError, match=r"vector, other hold vectors(.|\n)*add --x vector"):
-        vectors_config(request(path))
-    assert vectors_config(request(path, x=("other",))).x == ("other",)
+    with pytest.raises(ConfigError, match=r"vector, other hold (.|\n)*add --x vector"):
+        records_config(request(path))
+    assert records_config(request(path, x=("other",))).x == ("other",)
 
 
 def test_a_table_without_vectors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("gender,age\nf,30\nm,40\n")
-    with pytest.raises(ConfigError, match=r"no column of people\.csv holds vectors"):
-        vectors_config(request(tmp_path / "people.csv"))
+    with pytest.raises(ConfigError, match=r"no column of people\.csv holds vectors or recordings"):
+        records_config(request(tmp_path / "people.csv"))
+
+
+def test_the_only_column_of_recordings_is_found(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("clip,gender\na.wav,f\nb.flac,m\n")
+    config = records_config(request(tmp_path / "clips.csv", rate=8000, duration=0.5))
+    assert (config.modality, config.x) == ("audio", ("clip",))
+    assert (config.rate, config.duration) == (8000, 0.5)
+    with pytest.raises(ConfigError, match=r"^--rate: 8000, but vector holds(.|\n)*leave --rate"):
+        records_config(request(write_people(tmp_path / "people.parquet"), rate=8000))
 
 
 def test_pictures_are_read_in_the_size_of_the_encoder(tmp_path: Path) -> None:
@@ -130,7 +139,7 @@ def test_a_missing_exporter_is_named_before_any_work(
 
 def test_refusals_name_options_and_no_settings(tmp_path: Path) -> None:
     path = write_people(tmp_path / "people.parquet")
-    config = vectors_config(AuditRequest(models=(), data=path, private=("gendre",)))
+    config = records_config(AuditRequest(models=(), data=path, private=("gendre",)))
     with pytest.raises(DataError) as error:
         prepare(
             PrepareConfig(dataset="manifest", manifest=config), tmp_path / "shards",

@@ -18,11 +18,16 @@ from tokenizers import Tokenizer, models
 
 from tests.helpers.audit_project import write_project
 from tests.helpers.audit_samples import AUDITS, HOSTILE, image_audit
+from tests.helpers.recordings import write_tone
 from tiprdc.datasets.images import read_image
+from tiprdc.datasets.recordings import read_recording
 from tiprdc.errors import ConfigError
 from tiprdc.reports.model_card import CardConfig, plain, write_card
 
-ELEMENT = {"image": TensorProto.UINT8, "table": TensorProto.FLOAT, "text": TensorProto.INT32}
+ELEMENT = {
+    "image": TensorProto.UINT8, "table": TensorProto.FLOAT, "text": TensorProto.INT32,
+    "audio": TensorProto.INT16,
+}  # fmt: skip
 
 
 def card(root: Path, audit: dict[str, Any], config: CardConfig | None = None) -> str:
@@ -106,7 +111,7 @@ def test_markdown_is_escaped(text: str, escaped: str) -> None:
     assert plain(text) == escaped
 
 
-@pytest.mark.parametrize("name", ["image", "table", "text"])
+@pytest.mark.parametrize("name", ["image", "table", "text", "audio"])
 def test_example_runs_on_model_of_same_contract(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +125,7 @@ def test_example_runs_on_model_of_same_contract(
     picture = release / "picture.png"
     noise = np.random.default_rng(0).integers(256, size=(300, 200, 4), dtype=np.uint8)
     Image.fromarray(noise).save(picture)
+    write_tone(release / "recording.wav", rate=44_100)
     Tokenizer(models.WordLevel({"a": 1}, unk_token="a")).save(str(release / "tokenizer.json"))
     monkeypatch.chdir(release)
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
@@ -128,6 +134,10 @@ def test_example_runs_on_model_of_same_contract(
     exec(code, variables := {})
     assert capsys.readouterr().out == f"(1, {audit['features'][0]})\n"
     assert f"{audit['model_sha256']}  extractor.onnx" in text
+    if name == "audio":
+        assert "8,000 samples a second (soxr HQ for other rates)" in text
+        x = read_recording(release / "recording.wav", 8000, 4000)
+        assert np.abs(variables["x"][0].astype(int) - x).max() <= 1
     if name == "image":
         assert "upright by their EXIF, transparent pixels on #ffffff" in text
         side = audit["record"][-1]

@@ -184,7 +184,7 @@ def test_infinite_features_are_refused(tmp_path: Path) -> None:
         extractor(np.full((1, 3), 1e30, np.float32))
 
 
-@pytest.mark.parametrize("modality", ["image", "table", "text"])
+@pytest.mark.parametrize("modality", ["image", "table", "text", "audio"])
 def test_exported_release_opens(tmp_path: Path, make_shards: MakeShards, modality: str) -> None:
     from tests.tiprdc.export.test_onnx_export import TOKENIZER, save_checkpoints
     from tiprdc.datasets.schema import read_split

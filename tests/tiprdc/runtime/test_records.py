@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.helpers.pictures import save_picture
+from tests.helpers.recordings import write_tone
 from tests.helpers.release_samples import write_release
+from tiprdc.datasets.recordings import read_recording
 from tiprdc.datasets.tables.dialect import Dialect
 from tiprdc.errors import ConfigError, DataError
 from tiprdc.formats.manifest import Contract, read_contract
@@ -168,12 +171,59 @@ class TestImages:
 
     def test_path_without_images_is_refused(self, tmp_path: Path, contract: Contract) -> None:
         (tmp_path / "empty").mkdir()
-        with pytest.raises(DataError, match="no image in it"):
+        with pytest.raises(DataError, match="no picture in it"):
             open_records(tmp_path / "empty", contract)
         with pytest.raises(DataError, match=r"no such file(.|\n)*did you mean 'empty'"):
             open_records(tmp_path / "empti", contract)
         with pytest.raises(ConfigError, match="--column"):
             open_records(tmp_path / "empty", contract, column="text")
+
+
+@pytest.mark.parametrize("contract", ["audio"], indirect=True)
+class TestRecordings:
+    def test_table_of_paths_is_read_as_training_was(
+        self, tmp_path: Path, contract: Contract
+    ) -> None:
+        write_tone(tmp_path / "in" / "a.wav", rate=44_100, seconds=3)
+        (tmp_path / "in" / "b.wav").write_text("a secret")
+        table = tmp_path / "in" / "clips.csv"
+        table.write_text("who,clip\nann,a.wav\nben,b.wav\ncas,\ndee,gone.wav\n")
+        records = open_records(table, contract, id_column="who")
+        x, positions, failures = records.read(0, 9)
+        assert isinstance(x, np.ndarray)
+        np.testing.assert_array_equal(x[0], read_recording(tmp_path / "in" / "a.wav", 8000, 4000))
+        assert (x.shape, positions.tolist()) == ((1, 4000), [0])
+        assert {failure.id: failure.reason for failure in failures.values()} == {
+            "ben": "not a recording, or a broken one", "cas": "an empty cell",
+            "dee": "no such file",
+        }  # fmt: skip
+        assert open_records(table, contract).ids == ["a.wav", "b.wav", "row 3", "gone.wav"]
+
+    def test_folder_is_read_in_sorted_order(self, tmp_path: Path, contract: Contract) -> None:
+        for name in ("b.flac", "a/c.wav", "d.ogg"):
+            write_tone(tmp_path / "in" / name)
+        (tmp_path / "in" / "notes.txt").write_text("no recording")
+        records = open_records(tmp_path / "in", contract)
+        assert records.ids == ["a/c.wav", "b.flac", "d.ogg"]
+        assert records.notes == (
+            "Files that are not recordings, and have no features: 1 (notes.txt)",
+        )
+
+    def test_one_column_of_several_is_asked_for(self, tmp_path: Path, contract: Contract) -> None:
+        write_tone(tmp_path / "a.wav")
+        (tmp_path / "in.csv").write_text("near,far\na.wav,a.wav\n")
+        with pytest.raises(ConfigError, match="2 columns have paths of recordings") as error:
+            open_records(tmp_path / "in.csv", contract)
+        assert "add --column near" in str(error.value)
+        assert len(open_records(tmp_path / "in.csv", contract, column="near")) == 1
+
+    def test_missing_packages_are_named(
+        self, tmp_path: Path, contract: Contract, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = write_tone(tmp_path / "a.wav")
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(ConfigError, match="pip install soundfile soxr"):
+            open_records(path, contract)
 
 
 @pytest.mark.parametrize("contract", ["text"], indirect=True)

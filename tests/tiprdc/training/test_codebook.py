@@ -52,7 +52,7 @@ def data(folder: Path, modality: Modality) -> tuple[Schema, Records]:
     return schema, read_split(folder, schema, "extractor-train")
 
 
-@pytest.mark.parametrize("modality", ["image", "table", "text"])
+@pytest.mark.parametrize("modality", ["image", "table", "text", "audio"])
 def test_features_of_a_finished_training_are_prototypes(tmp_path: Path, modality: Modality) -> None:
     schema, records = data(tmp_path / "shards", modality)
     trainer = make(schema, head=16, release_noise=0.3)

@@ -1,8 +1,8 @@
 """Reconstruction: how close a decoder z -> x, trained on attacker-train, comes to the record.
 
-Pictures are scored by PSNR and SSIM, columns by explained variance and accuracy of categories,
-texts by the ranking of their tokens. The baseline needs no features: the mean record, the most
-frequent category or the most frequent tokens.
+Pictures and spectrograms are scored by PSNR and SSIM, columns by explained variance and accuracy of
+categories, texts by the ranking of their tokens. The baseline needs no features: the mean record,
+the most frequent category or the most frequent tokens.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tiprdc.attacks.families.decoder import (
     token_log_odds,
     token_presence,
 )
-from tiprdc.datasets.schema import Column, Schema
-from tiprdc.models.inputs import Columns
+from tiprdc.datasets.schema import PICTURED, Column, Schema
+from tiprdc.models.inputs import Columns, attack_inputs
 
 MAX_SCORED = 500
 """Most records of attacker-test whose reconstructions are scored."""
@@ -45,8 +45,9 @@ def fit_decoder(
         schema: Describes the records.
         train, select: Features `[N, D]` and records `[N, ...]` of attacker-train and -select.
     """
-    if schema.modality == "image":
-        return fit_picture_decoder(train, select, seed=0)
+    if schema.modality in PICTURED:
+        pairs, selecting = ((z, attack_inputs(x, schema)) for z, x in (train, select))
+        return fit_picture_decoder(pairs, selecting, seed=0)
     if schema.modality == "text":
         return fit_token_decoder(train, select, seed=0)
     return fit_column_decoder(train, select, schema.columns, seed=0)
@@ -62,8 +63,8 @@ def scores(
         decoded: Output of `Decoder.__call__`.
         tokens: `Decoder.tokens`.
     """
-    if schema.modality == "image":
-        return picture_scores(decoded, x)
+    if schema.modality in PICTURED:
+        return picture_scores(decoded, attack_inputs(x, schema))
     if schema.modality == "text":
         return token_scores(decoded, token_presence(x, tokens))
     return column_scores(decoded, x, schema.columns)
@@ -73,8 +74,8 @@ def without_features(
     schema: Schema, x: NDArray[Any], count: int, tokens: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Baseline reconstruction of `count` records, from the records of attacker-train alone."""
-    if schema.modality == "image":
-        return mean_picture(x, count)
+    if schema.modality in PICTURED:
+        return mean_picture(attack_inputs(x, schema), count)
     if schema.modality == "text":
         return np.tile(token_log_odds(token_presence(x, tokens)), (count, 1))
     return mean_columns(x, schema.columns, count)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.foreign.model import Adapter, ForeignModel, infer_modality
+from tiprdc.audit.foreign.recordings import recording_adapter, with_format
 from tiprdc.audit.foreign.records import UNUSED_SIZE, read_records, reader_config
 from tiprdc.audit.foreign.request import AuditRequest, option_names_in_errors
 from tiprdc.audit.foreign.tables import fit_columns, table_adapter
@@ -54,6 +55,8 @@ def load_evidence(
     modality = _modality(request, first, contract)
     runs = {path: choose_output(model, request, modality) for path, model in models.items()}
     pictures, size = _pictures(request, models) if modality == "image" else ({}, UNUSED_SIZE)
+    if modality == "audio":
+        request = _of_recordings(request, models, contract)
     with option_names_in_errors():
         config = reader_config(request, modality, size, first, contract)
         reader = ManifestReader(config, numbers_only=True)
@@ -138,6 +141,10 @@ def _fit(
         return fit_columns(reader, index.records, train, model, contract)
     if reader.modality == "text":
         return fit_texts(request, model)
+    if reader.modality == "audio":
+        fitted = reader.fit(train)
+        note = f"Recordings: {fitted.rate:,} samples a second, the first {fitted.shape[0]:,}."
+        return replace(fitted, notes=(*fitted.notes, note))
     fitted, decoding = reader.fit(train), contract.input.decoding if contract else None
     background = decoding.background if decoding else fitted.background
     return replace(
@@ -149,7 +156,18 @@ def _fit(
 def _adapter(model: ModelInfo, fitted: Fitted, modality: Modality) -> Adapter:
     if modality == "text":
         return text_adapter(model, Padding(fitted.padding, fitted.pads_left))
+    if modality == "audio":
+        return recording_adapter(model)
     return table_adapter(model, fitted)
+
+
+def _of_recordings(
+    request: AuditRequest, models: Mapping[Path, ModelInfo], contract: Contract | None
+) -> AuditRequest:
+    """The request with a rate and a duration, after a check that every model takes samples."""
+    for model in models.values():
+        recording_adapter(model)
+    return with_format(request, models[request.models[0]], contract)
 
 
 def _split_records(
@@ -181,6 +199,7 @@ def _split_records(
         utility=tuple(name for name in request.utility if name not in request.private),
         columns=fitted.columns,
         vocabulary_size=fitted.vocabulary_size,
+        rate=fitted.rate,
         people={name: len(np.unique(part.person)) for name, part in parts.items()},
         records={name: len(part) for name, part in parts.items()},
         unreadable=unreadable,

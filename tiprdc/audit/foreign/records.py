@@ -28,6 +28,12 @@ MAX_UNREADABLE = 0.01
 UNUSED_SIZE = 32
 """Side of pictures in the reader's settings where records are no pictures."""
 _CHUNK = 512
+_NOUNS = {"image": "images", "text": "texts", "audio": "recordings"}
+_USUAL: dict[str, tuple[str, ...]] = {
+    "image": ("image", "picture", "path", "file"), "text": ("text", "post"),
+    "audio": ("audio", "recording", "path", "file"),
+}  # fmt: skip
+"""Names by which the column of the records is known."""
 
 
 def reader_config(
@@ -70,6 +76,8 @@ def reader_config(
 
 def manifest_settings(request: AuditRequest, **more: Any) -> ManifestConfig:
     """Settings of the manifest reader that a request states, and others."""
+    recordings = {"rate": request.rate, "duration": request.duration}
+    more |= {name: value for name, value in recordings.items() if value is not None}
     return ManifestConfig(
         path=str(request.data), root=str(request.root or request.data.parent),
         private=request.private, utility=request.utility, person=request.person,
@@ -78,7 +86,7 @@ def manifest_settings(request: AuditRequest, **more: Any) -> ManifestConfig:
 
 
 def _usual_input_column(request: AuditRequest, modality: Modality) -> str:
-    usual = ("image", "picture", "path", "file") if modality == "image" else ("text", "post")
+    usual = _USUAL[modality]
     source = read_manifest(request)
     columns = {str(name): source.table[name] for name in source.table.columns}
     for name in usual:
@@ -87,7 +95,8 @@ def _usual_input_column(request: AuditRequest, modality: Modality) -> str:
     shown = not source.has_header or not looks_like_record(columns.items())
     raise ConfigError(
         "--x", f"no column is named, and none is called {' or '.join(usual)}",
-        f"the column of the {modality}s" + (f": one of {list_names(columns)}" if shown else ""),
+        f"the column of the {_NOUNS[modality]}"
+        + (f": one of {list_names(columns)}" if shown else ""),
         "" if shown else f"the file seems to have no header: {ADD_HEADER}",
     )  # fmt: skip
 

@@ -37,6 +37,8 @@ class AuditRequest:
         length: Tokens of a text, for a text model that leaves it open.
         output: The output that is sent; None: the only one, or the only vector.
         pooling: What becomes of an output for each token: mean, cls or none.
+        rate, duration: Samples a second and seconds of recordings; None: those of the release's
+            manifest.json, or the defaults of `prepare.manifest`.
         seed: Seed of the split into attackers' people.
         dialect: How the manifest is written, if it is a text file.
     """
@@ -49,7 +51,7 @@ class AuditRequest:
     x: tuple[str, ...] = ()
     person: str | None = None
     split: str | None = None
-    modality: Literal["auto", "image", "table", "text"] = "auto"
+    modality: Literal["auto", "image", "table", "text", "audio"] = "auto"
     pixels: str | None = None
     size: int | None = None
     layout: str | None = None
@@ -59,6 +61,8 @@ class AuditRequest:
     length: int | None = None
     output: str | None = None
     pooling: str | None = None
+    rate: int | None = None
+    duration: float | None = None
     seed: int = 0
     dialect: Dialect = field(default_factory=Dialect)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ANSWERS = {"NOT LEAKIER": 0, "LEAKIER": 1, "UNDECIDED": 2}
 """Exit code for each answer of a comparison."""
-MODALITIES = ("auto", "image", "table", "text")
+MODALITIES = ("auto", "image", "table", "text", "audio")
 
 
 def audit(
@@ -84,7 +84,11 @@ def audit(
         Path | None, typer.Option(help="Folder of the pictures. Default: the folder of --data.")
     ] = None,
     modality: Annotated[
-        str, typer.Option(help="auto, image, table or text; auto infers it from the model's input.")
+        str,
+        typer.Option(
+            help="auto, image, table, text or audio; auto infers it from the release, or from the"
+            " model's input, which cannot tell recordings from tables."
+        ),
     ] = "auto",
     pixels: model_options.Pixels = None,
     size: model_options.Size = None,
@@ -99,6 +103,19 @@ def audit(
     ] = "white",
     tokenizer: model_options.Tokenizer = None,
     length: model_options.Length = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            help="Samples a second of recordings. Default: those of the release's manifest.json."
+        ),
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Seconds of each recording that are used, if the model leaves them open.",
+        ),
+    ] = None,
     output: model_options.Output = None,
     pooling: model_options.Pooling = None,
     encoding: dialect_options.Encoding = "utf-8",
@@ -148,9 +165,10 @@ def audit(
     request = AuditRequest(
         models=tuple(models), data=data, root=root, private=tuple(private),
         utility=tuple(utility or ()), x=tuple(x or ()), person=person, split=split,
-        modality=cast(Literal["auto", "image", "table", "text"], modality),
+        modality=cast(Literal["auto", "image", "table", "text", "audio"], modality),
         pixels=pixels, size=size, layout=layout, channels=channels, background=background,
-        tokenizer=tokenizer, length=length, output=output, pooling=pooling, seed=seed,
+        tokenizer=tokenizer, length=length, rate=rate, duration=duration,
+        output=output, pooling=pooling, seed=seed,
         dialect=dialect_options.make_dialect(encoding, delimiter, decimal, quotes),
     )  # fmt: skip
     if length is not None:

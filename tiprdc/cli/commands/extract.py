@@ -31,8 +31,9 @@ def extract(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Pictures: a folder (every file in it and its subfolders), a picture, a .txt"
-            " with one path a line, or a .parquet that contains them. Texts: a .txt with one text"
+            help="Pictures or recordings: a folder (every file in it and its subfolders), a file, a"
+            " .txt with one path a line; also a .parquet that contains pictures, or a .csv with a"
+            " column of paths of recordings. Texts: a .txt with one text"
             " a line, a .csv, .tsv or .parquet. Tables: a .csv, .tsv or .parquet, also with a"
             " column of vectors, or a .npy of numbers.",
         ),
@@ -43,7 +44,8 @@ def extract(
     column: Annotated[
         str | None,
         typer.Option(
-            help="Column of texts in a table (required there), or of pictures in a .parquet."
+            help="Column of texts in a table (required there), of paths of recordings in a .csv, or"
+            " of pictures in a .parquet."
         ),
     ] = None,
     id_column: Annotated[
@@ -71,9 +73,9 @@ def extract(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Extract the features of pictures, texts or table rows.
+    """Extract the features of pictures, recordings, texts or table rows.
 
-    The file has the names of the records, their features and the sha256 of the model. Records that
+    OUT has the names of the records, their features and the sha256 of the model. Records that
     cannot be read are listed with the reason in OUT.failed.csv. A run that was stopped resumes
     when the same command is run again. With --send each record is sent once, however often it is
     extracted; OUT.sent.csv lists under which names. Exit code 0 if all records have features, 1 if

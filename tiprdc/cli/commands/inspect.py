@@ -224,7 +224,7 @@ def _show_contract(console: Console, contract: Contract) -> None:
         ("release", f"{contract.name}, made by tiprdc {contract.tiprdc_version}"),
         ("trained to hide", wording.listing(contract.private)),
         ("input", tensor(contract.input.name, contract.input.dtype, contract.input_shape)),
-        *((("pictures", wording.decoding(contract)),) if contract.input.decoding else ()),
+        *((("files", wording.decoding(contract)),) if wording.decoding(contract) else ()),
         ("output", tensor(contract.output.name, contract.output.dtype, contract.features)),
         ("leaves the device", wording.channel(contract)),
         ("reveals at most", wording.information_bound(contract)),

@@ -1,4 +1,4 @@
-"""`tiprdc protect`: from an encoder or vectors to an audited release that hides an attribute."""
+"""`tiprdc protect`: from an encoder, vectors or recordings to an audited release."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def protect(
         typer.Argument(
             metavar="SOURCE",
             help="Vectors of people with their attributes, one row a record: a list column of"
-            " Parquet, or a CSV with a column of paths of .npy files. Or the ONNX file of an"
-            " encoder of pictures or texts, with --data.",
+            " Parquet, or a CSV with a column of paths of .npy files. Or recordings: a column of"
+            " paths of .wav, .flac or .ogg files. Or the ONNX file of an encoder of pictures or"
+            " texts, with --data.",
         ),
     ],
     private: Annotated[
@@ -63,8 +64,8 @@ def protect(
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Input column; repeatable. Default: the only column of vectors, or the one called"
-            " image or text.",
+            help="Input column; repeatable. Default: the only column of vectors or recordings, or"
+            " the one called image or text.",
         ),
     ] = None,
     person: model_options.Person = None,
@@ -77,7 +78,7 @@ def protect(
     ] = None,
     root: Annotated[
         Path | None,
-        typer.Option(help="Folder of pictures or .npy files. Default: the table's."),
+        typer.Option(help="Folder of pictures, recordings or .npy files. Default: the table's."),
     ] = None,
     pixels: model_options.Pixels = None,
     size: model_options.Size = None,
@@ -87,6 +88,21 @@ def protect(
     length: model_options.Length = None,
     output: model_options.Output = None,
     pooling: model_options.Pooling = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            help="Samples a second to which recordings are brought, here and on devices."
+            " Default: 16000."
+        ),
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Seconds of each recording that are used, from its start; silence is put behind"
+            " shorter ones. Default: 2.",
+        ),
+    ] = None,
     noise: Annotated[
         float | None,
         typer.Option(
@@ -126,9 +142,9 @@ def protect(
 ) -> None:
     """Make features that hide an attribute, and audit them.
 
-    A head is trained behind your vectors, or behind your encoder, which does not change. The
-    release is one ONNX file from vectors, pictures or texts to features, its manifest and its
-    audit.
+    A head is trained behind your vectors, behind spectrograms of your recordings, or behind your
+    encoder, which does not change. The release is one ONNX file from vectors, recordings, pictures
+    or texts to features, its manifest and its audit.
 
     Exit code 0: PASS, 1: FAIL, 2: inconclusive, or it could not run.
     """
@@ -142,11 +158,16 @@ def protect(
     check_range("--seconds", seconds, 10, 1_000_000)
     if length is not None:
         check_range("--length", length, 4, 4096)
+    if rate is not None:
+        check_range("--rate", rate, 8000, 48_000)
+    if duration is not None:
+        check_range("--duration", duration, 0.2, 10)
     criteria = read_policy(policy) if policy else PolicyConfig()
     data, models = _sources(source, data)
     records = AuditRequest(
         models=models, data=data, pixels=pixels, size=size, layout=layout, channels=channels,
         tokenizer=tokenizer, length=length, output=output, pooling=pooling, root=root,
+        rate=rate, duration=duration,
         private=tuple(private), utility=tuple(utility or ()), x=tuple(x or ()), person=person,
         split=split, seed=seed,
         dialect=dialect_options.make_dialect(encoding, delimiter, decimal, quotes),

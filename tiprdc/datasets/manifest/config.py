@@ -47,17 +47,17 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
         ),
     ] = "auto"
     root: Annotated[
-        str, Meta(description="Folder that picture paths are relative to; DVC watches it.")
+        str, Meta(description="Folder that paths of files are relative to; DVC watches it.")
     ] = "data/example"
     modality: Annotated[
-        Literal["auto", "image", "table", "text"],
+        Literal["auto", "image", "table", "text", "audio"],
         Meta(description="Kind of record; auto: detected from the column x."),
     ] = "auto"
     x: Annotated[
         tuple[str, ...],
         Meta(
-            description="Column of picture paths, or column of texts, or the input columns of a "
-            "table; empty: a table of all columns without another role.",
+            description="Column of paths of pictures or recordings, or column of texts, or the "
+            "input columns of a table; empty: a table of all columns without another role.",
         ),
     ] = ("image",)
     categorical: Annotated[
@@ -103,6 +103,21 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
             "it, so that devices do the same.",
         ),
     ] = "white"
+    rate: Annotated[
+        int,
+        Meta(
+            ge=8000, le=48_000,
+            description="Samples a second; recordings are resampled to it, on devices too.",
+        ),
+    ] = 16_000  # fmt: skip
+    duration: Annotated[
+        float,
+        Meta(
+            ge=0.2, le=10,
+            description="Seconds of a recording that are used, from its start; shorter ones have "
+            "silence behind them.",
+        ),
+    ] = 2.0  # fmt: skip
     length: Annotated[
         int, Meta(ge=4, le=4096, description="Tokens of a text; texts are cut or padded to it.")
     ] = 128
@@ -127,7 +142,7 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
                     f"{where}.x", f"{name!r}, which is also an attribute, the person or the split",
                     "columns with no other part", f"leave {name!r} out of x",
                 )  # fmt: skip
-        if self.modality in ("image", "text") and len(self.x) != 1:
+        if self.modality in ("image", "text", "audio") and len(self.x) != 1:
             raise ConfigError(f"{where}.x", list(self.x), f"one column for {self.modality}")
         check_dialect(self.dialect, f"{where}.")
         for name in self.categorical:

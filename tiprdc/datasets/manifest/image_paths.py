@@ -78,7 +78,9 @@ def resolve_paths(paths: Sequence[str], root: Path) -> ResolvedPaths:
     return resolved
 
 
-def refuse_wrong_root(missing: int, paths: Sequence[str], root: Path, where: str) -> None:
+def refuse_wrong_root(
+    missing: int, paths: Sequence[str], root: Path, where: str, kind: str = "pictures"
+) -> None:
     """Refuse paths of which more than half are missing: then the root is wrong.
 
     Args:
@@ -86,18 +88,19 @@ def refuse_wrong_root(missing: int, paths: Sequence[str], root: Path, where: str
         paths: All that were looked up.
         root: The folder that they are relative to.
         where: The key that names the root, for messages.
+        kind: What the files are in messages.
 
     Raises:
-        DataError: Names the folder that has the pictures, if it is near.
+        DataError: Names the folder that has them, if it is near.
     """
     present = len(paths) - missing
     if missing <= present:
         return
     raise DataError(
         where,
-        f"{present:,} of the first {len(paths):,} pictures are in {root}",
+        f"{present:,} of the first {len(paths):,} {kind} are in {root}",
         "the folder that the paths are relative to",
-        _near_root(paths[:_SAMPLE], root, where) or f"is {where} right?",
+        _near_root(paths[:_SAMPLE], root, where, kind) or f"is {where} right?",
     )
 
 
@@ -159,18 +162,18 @@ def _without_case(path: str) -> str:
     return unicodedata.normalize("NFC", _without_system(path).casefold())
 
 
-def _near_root(paths: Sequence[str], root: Path, where: str) -> str:
+def _near_root(paths: Sequence[str], root: Path, where: str, kind: str) -> str:
     """A hint that was tried: another folder, or shorter paths, with which most are files."""
     plain = [_without_system(path) for path in paths]
     inside = sorted(path for path in root.iterdir() if path.is_dir())[:_MOST_FOLDERS]
     for folder in (*inside, *list(root.parents)[:2]):
         if _share(plain, folder) > 0.5:
-            return f"the pictures are in {folder}: set {where} to it"
+            return f"the {kind} are in {folder}: set {where} to it"
     for count in range(1, 6):
         shorter = ["/".join(path.lstrip("/").split("/")[count:]) for path in plain]
         if _share(shorter, root) > 0.5:
             folders = f"the first {count} folders of each" if count > 1 else "each first folder"
-            return f"the pictures are there without {folders}: cut that off the paths"
+            return f"the {kind} are there without {folders}: cut that off the paths"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Two kinds of input of a manifest: texts, and columns of a table; `images` has the third.
+"""Two kinds of input of a manifest: texts, and columns of a table; `file_records` has the others.
 
 Input columns of an index are named `x:NAME`, so that none collides with an attribute's name.
 """

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tiprdc.datasets.manifest.image_paths import SUFFIXES
 from tiprdc.datasets.manifest.vectors import are_vector_files
+from tiprdc.datasets.recordings import SUFFIXES as RECORDINGS
 from tiprdc.datasets.schema import Modality
 from tiprdc.datasets.tables.column_kinds import LIST, count_kinds
 from tiprdc.datasets.tables.names import show_name
@@ -16,20 +18,23 @@ from tiprdc.errors import DataError
 
 _LONGEST_PATH = 200
 """Letters beyond which a value is not looked up as a file."""
+_MOST = 0.9
+"""Share of paths of one kind from which on a column has that kind."""
 _FEWEST = 40
 """Values from which on it counts how often each recurs."""
 
 
 def guess_modality(inputs: pd.DataFrame, root: Path, section: str) -> Modality:
-    """Several columns are a table; one is images, texts or a table, depending on its values.
+    """Several columns are a table; one is images, recordings, texts or a table, depending on its
+    values.
 
     Args:
         inputs: The input columns.
-        root: The folder that image paths are relative to.
+        root: The folder that paths are relative to.
         section: The section of params.yaml, for messages.
 
     Raises:
-        DataError: The values of one column are not plainly one of the three.
+        DataError: The values of one column are not plainly one of the four.
     """
     if inputs.shape[1] > 1:
         return "table"
@@ -39,8 +44,10 @@ def guess_modality(inputs: pd.DataFrame, root: Path, section: str) -> Modality:
     sample = inputs.iloc[:, 0].dropna().head(1000)
     if sample.empty:
         return "table"
+    if holds_recordings(sample):
+        return "audio"
     images = float(sample.str.lower().str.endswith(SUFFIXES).mean())
-    if images > 0.9 or _are_files(sample.head(100).tolist(), root):
+    if images > _MOST or _are_files(sample.head(100).tolist(), root):
         return "image"
     is_spaced = float(sample.str.strip().str.contains(r"\s").mean()) > 0.5
     lists, different = count_kinds(sample)[LIST], int(sample.nunique())
@@ -55,10 +62,17 @@ def guess_modality(inputs: pd.DataFrame, root: Path, section: str) -> Modality:
     if found:
         raise DataError(
             f"{section}.modality", f"column {column} is not plainly one thing: {found} in its first"
-            f" {len(sample):,} values", "image for paths, text for texts, table for categories or"
-            " numbers", hint,
+            f" {len(sample):,} values", "image or audio for paths, text for texts, table for"
+            " categories or numbers", hint,
         )  # fmt: skip
     return "text" if is_spaced else "table"
+
+
+def holds_recordings(values: pd.Series[Any]) -> bool:
+    """Whether a column has paths of recordings, by their endings."""
+    if not is_text(values) or not values.notna().any():
+        return False
+    return float(values.dropna().str.lower().str.endswith(RECORDINGS).mean()) > _MOST
 
 
 def _are_files(sample: list[str], root: Path) -> bool:

@@ -1,33 +1,39 @@
 """Reads the user's own data set: a file of one row a record, with attributes and an input.
 
-The input is a column of image paths, a column of texts, or the columns of a table.
+The input is a column of paths of pictures or recordings, a column of texts, or the columns of a
+table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from tiprdc.datasets.images import BACKGROUNDS
-from tiprdc.datasets.manifest import images as manifest_images
+from tiprdc.datasets.images import BACKGROUNDS, read_image
 from tiprdc.datasets.manifest import inputs as manifest_inputs
 from tiprdc.datasets.manifest.attribute_classes import read_attribute, refuse_gaps, require_text
 from tiprdc.datasets.manifest.config import ManifestConfig
+from tiprdc.datasets.manifest.file_records import Decode, find_files, read_files, require_root
 from tiprdc.datasets.manifest.image_columns import find_pictures, has_bytes
 from tiprdc.datasets.manifest.image_paths import is_path
 from tiprdc.datasets.manifest.inputs import PREFIX
 from tiprdc.datasets.manifest.modality import guess_modality
 from tiprdc.datasets.manifest.vectors import expand_vectors
 from tiprdc.datasets.reader import Batch, Fitted, Index, Reader
-from tiprdc.datasets.schema import Modality
+from tiprdc.datasets.recordings import read_recording, require_packages
+from tiprdc.datasets.schema import DTYPES, Modality
 from tiprdc.datasets.tables.column_kinds import is_categorical
 from tiprdc.datasets.tables.files import Source, read_source
 from tiprdc.datasets.tables.names import refuse_absent_column, refuse_absent_field
 from tiprdc.errors import DataError
+
+_FILES: Mapping[Modality, str] = {"image": "pictures", "audio": "recordings"}
+"""Modalities whose records are files, and what they are in messages."""
 
 
 class ManifestReader(Reader):
@@ -71,7 +77,7 @@ class ManifestReader(Reader):
         if self.modality == "table":
             table, inputs = expand_vectors(table, inputs, self.root, f"{self.section}.x")
             self._categorical = self._find_categorical(table, inputs)
-        elif self.modality == "text" or pictures is None:
+        elif self.modality != "image" or pictures is None:
             require_text(table, inputs[0], f"{self.section}.x")
         columns: dict[str, pd.Series[str]] = {"record": self._record_names(table, inputs)}
         numbers = pd.Series(range(len(table))).astype(str)
@@ -85,8 +91,11 @@ class ManifestReader(Reader):
         columns |= {f"{PREFIX}{name}": table[name] for name in inputs}
         records = pd.DataFrame({name: values.array for name, values in columns.items()})
         notes: list[str] = []
-        if self.modality == "image":
-            records, notes = manifest_images.find_images(records, self.root, self.section)
+        if self.modality == "audio":
+            require_packages(f"{self.section}.x")
+        if self.modality in _FILES:
+            kind = _FILES[self.modality]
+            records, notes = find_files(records, self.root, self.section, kind)
         return Index(
             records=records.astype(dict.fromkeys(config.labels, int)),
             attributes=tuple(attributes),
@@ -100,17 +109,27 @@ class ManifestReader(Reader):
             return Fitted(shape=shape, background=BACKGROUNDS[config.background])
         if self.modality == "text" and config.tokenizer:
             return manifest_inputs.fit_tokenizer_file(Path(config.tokenizer), config.length)
+        if self.modality == "audio":
+            return Fitted(shape=(round(config.rate * config.duration),), rate=config.rate)
         if self.modality == "text":
             return manifest_inputs.fit_texts(records, config.vocabulary, config.length)
         where = f"{self.section}.x"
         return manifest_inputs.fit_table(records, where, self._categorical, config.decimal)
 
     def read(self, records: pd.DataFrame, fitted: Fitted) -> Batch:
-        if self.modality == "image":
-            return manifest_images.read_images(records, fitted, self.root, self.section)
+        if self.modality in _FILES:
+            require_root(records, self.root, self.section, _FILES[self.modality])
+            x = np.zeros((len(records), *fitted.shape), DTYPES[self.modality])
+            return read_files(records, x, self._decoder(fitted), self.root)
         if self.modality == "text":
             return manifest_inputs.read_texts(records, fitted)
         return manifest_inputs.read_columns(records, fitted, self.config.decimal)
+
+    def _decoder(self, fitted: Fitted) -> Decode:
+        if self.modality == "image":
+            return lambda file: read_image(file, fitted.shape[-1], fitted.background)
+        require_packages(f"{self.section}.x")
+        return lambda file: read_recording(file, fitted.rate, fitted.shape[0])
 
     @property
     def _settings_key(self) -> str:
@@ -173,7 +192,7 @@ class ManifestReader(Reader):
 
     def _record_names(self, table: pd.DataFrame, inputs: Sequence[str]) -> pd.Series[str]:
         rows = table.index.to_series()
-        if self.modality != "image" or has_bytes(table[inputs[0]]):
+        if self.modality not in _FILES or has_bytes(table[inputs[0]]):
             return rows
         paths: pd.Series[str] = table[inputs[0]]
         return paths.where(paths.map(is_path, na_action="ignore").eq(True)).fillna(rows)

@@ -19,6 +19,7 @@ def guess(columns: dict[str, list[str | None]], root: Path = Path("/absent")) ->
     ("columns", "modality"),
     [
         ({"x": ["a.jpg", "b/c.PNG", None]}, "image"),
+        ({"x": ["a.wav", "b/c.FLAC", None]}, "audio"),
         ({"x": ["two words", "three words here"]}, "text"),
         ({"x": ["1", "2"]}, "table"),
         ({"x": ["small", "large"]}, "table"),

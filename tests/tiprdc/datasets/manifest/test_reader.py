@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.helpers.pictures import striped
+from tests.helpers.recordings import write_tone
 from tiprdc.datasets.manifest.config import ManifestConfig
 from tiprdc.datasets.manifest.reader import ManifestReader
 from tiprdc.datasets.schema import Attribute, Column
@@ -199,8 +200,31 @@ def test_path_outside_the_root_is_refused(tmp_path: Path, path: str) -> None:
 
 def test_image_of_two_people_is_refused(tmp_path: Path) -> None:
     message = error_message(write_images(tmp_path, ["a.png", "b.png", "./a.png"]))
-    assert "1 images are listed for two people: a.png" in message
+    assert "1 pictures are listed for two people: a.png" in message
     assert "delete the repeated rows, or name the person column" in message
+
+
+def test_recordings_are_read_and_the_others_named(tmp_path: Path) -> None:
+    names = ["a/b.wav", "c.flac", "text.wav", "absent.wav", None, "d.ogg"]
+    for name in (names[0], names[1], names[5]):
+        write_tone(tmp_path / "clips" / str(name), rate=16_000)
+    (tmp_path / "clips" / "text.wav").write_text("a secret")
+    frame = pd.DataFrame({"clip": names, "gender": ["f", "m"] * 3})
+    frame.to_csv(tmp_path / "clips.csv", index=False)
+    config = ManifestConfig(
+        path=str(tmp_path / "clips.csv"), root=str(tmp_path / "clips"), x=("clip",),
+        private=("gender",), utility=(), split=None, rate=8000, duration=0.5,
+    )  # fmt: skip
+    reader = ManifestReader(config)
+    records = reader.index().records
+    fitted = reader.fit(records)
+    batch = reader.read(records, fitted)
+    assert (reader.modality, fitted.shape, fitted.rate) == ("audio", (4000,), 8000)
+    assert (batch.x.dtype, batch.readable.tolist()) == (np.int16, [True] * 2 + [False] * 3 + [True])
+    assert batch.reasons == {
+        2: "not a recording, or a broken one", 3: "no such file", 4: "an empty cell",
+    }  # fmt: skip
+    assert records["record"].tolist() == [name or "row 5" for name in names]
 
 
 def test_absent_root_is_refused(tmp_path: Path) -> None:
