@@ -100,8 +100,9 @@ def open_encoder(config: EncoderConfig, schema: Schema) -> Encoder:
         info = runner.validate(path)
     _check(info, path)
     adapter, run = fit_encoder(info, config, schema)
+    licence, licence_text = find_licence(path, config.licence)
     document = EncoderDocument(
-        name=sanitize(path.name), sha256=info.sha256, licence=find_licence(path),
+        name=sanitize(path.name), sha256=info.sha256, licence=licence, licence_text=licence_text,
         adapter=adapter, output=run.output, pooling=run.pooling,
     )  # fmt: skip
     encoder = Encoder(path, info, document)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiprdc.datasets.schema import SPLITS, Schema, read_schema, read_split
+from tiprdc.encoders.document import LICENCE_FILE
 from tiprdc.errors import ModelError
 from tiprdc.export.manifest_writer import write_manifest
 from tiprdc.export.onnx_export import ExportConfig, export
@@ -116,11 +117,14 @@ def _add_manifest(
     release: Path,
     variant: Variant | None = None,
 ) -> None:
-    """Write the manifest of a release, and copy the tokenizer if there is one."""
+    """Write the manifest of a release, and tokenizer and licence of an encoder if there are any."""
     files = {MODEL: release / MODEL}
     if schema.modality == "text":
         files["tokenizer.json"] = release / "tokenizer.json"
         shutil.copyfile(shards / "tokenizer.json", files["tokenizer.json"])
+    if trained.licence_text:
+        files[LICENCE_FILE] = release / LICENCE_FILE
+        files[LICENCE_FILE].write_text(trained.licence_text, encoding="utf-8", newline="\n")
     write_manifest(
         release / "manifest.json",
         trained.extractor,

@@ -48,6 +48,11 @@ class Trained:
         """Records on which the file is compared with this."""
         return min(config.parity_records, _MOST_ENCODED) if self.encoder else config.parity_records
 
+    @property
+    def licence_text(self) -> str:
+        """Text of the encoder's licence; empty if there is none."""
+        return self.encoder.document.licence_text if self.encoder else ""
+
     def notes(self) -> Iterator[str]:
         """What users of the file must know."""
         if self.encoder:

@@ -64,12 +64,13 @@ def manifest_config(request: AuditRequest) -> ManifestConfig:
     )  # fmt: skip
 
 
-def encoder_config(request: AuditRequest) -> EncoderConfig:
-    """How the encoder is run, as `train.encoder` states it."""
+def encoder_config(request: AuditRequest, licence: str | None = None) -> EncoderConfig:
+    """How the encoder is run, and its licence, as `train.encoder` states them."""
     values = {
         "path": str(request.models[0]), "pixels": request.pixels, "layout": request.layout,
         "channels": request.channels or "rgb", "output": request.output,
         "pooling": request.pooling,
+        "licence": licence,
     }  # fmt: skip
     return convert(EncoderConfig, values, "train.encoder")
 

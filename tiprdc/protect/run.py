@@ -53,6 +53,7 @@ class ProtectRequest:
         audit: The attacks and the rule that decides.
         out: Folder of the release.
         private: Folder of shards, cache, checkpoints and the report; never to be shared.
+        licence: Of the encoder, if the user states one.
         timeout: Seconds of the audit, after which unfinished attacks count as failed.
     """
 
@@ -61,6 +62,7 @@ class ProtectRequest:
     audit: AuditConfig
     out: Path
     private: Path
+    licence: str | None = None
     timeout: float = DEFAULT_TIMEOUT
 
 
@@ -93,7 +95,7 @@ def protect(
     test = read_split(shards, schema, "attacker-test")
     count_test_people(request.audit, schema, test, MORE_PEOPLE)
     del test
-    vectors = _encode(request.records, shards, schema, work, progress)
+    vectors = _encode(request, shards, schema, progress)
     schema = read_schema(vectors)
     settings = train_config(schema, request.changes)
     records = read_split(vectors, schema, "extractor-train")
@@ -121,15 +123,15 @@ def protect(
 
 
 def _encode(
-    records: AuditRequest, shards: Path, schema: Schema, work: Path, progress: ProgressCallback
+    request: ProtectRequest, shards: Path, schema: Schema, progress: ProgressCallback
 ) -> Path:
     """The shards that are trained on: features of the encoder, if there is one."""
-    if not records.models:
+    if not request.records.models:
         return shards
     with options_in_errors():
-        encoder = open_encoder(encoder_config(records), schema)
+        encoder = open_encoder(encoder_config(request.records, request.licence), schema)
         share = functools.partial(progress, "encode")
-        return encode_shards(encoder, shards, schema, work / "encoded", share)
+        return encode_shards(encoder, shards, schema, request.private / "encoded", share)
 
 
 def _audit(

@@ -53,3 +53,10 @@ class EncoderConfig(Settings, frozen=True, kw_only=True):
             "the first token (cls), or all; null: the output has one vector a text.",
         ),
     ] = None
+    licence: Annotated[
+        str | None,
+        Meta(
+            description="Licence of the encoder, which the release states; null: what the file's "
+            "metadata or a licence text beside it says.",
+        ),
+    ] = None

@@ -144,14 +144,34 @@ def test_another_range_of_pixels_is_another_folder(tmp_path: Path, schema: Schem
     assert len(folders) == 2
 
 
-def test_the_licence_is_kept_from_metadata_or_a_text_beside_the_file(
+def test_the_licence_is_kept_from_metadata_a_text_beside_the_file_or_the_user(
     tmp_path: Path, schema: Schema
 ) -> None:
     assert "not stated" in next(opened(tmp_path, schema).document.notes())
-    (tmp_path / "LICENSE").write_text("\n  MIT License\n\nCopyright\n")
-    assert "MIT License (as LICENSE" in next(opened(tmp_path, schema).document.notes())
-    named = opened(tmp_path, schema, encoder(licence="cc-by-4.0"))
-    assert "Its licence: cc-by-4.0." in next(named.document.notes())
+    assert "licence: Ours." in next(opened(tmp_path, schema, licence=" Ours\n").document.notes())
+    (tmp_path / "LICENSE").write_bytes(b"\n  MIT License \r\n\n\x1b[31mCopyright \xff\n\n")
+    beside = opened(tmp_path, schema).document
+    assert "MIT License (as LICENSE" in next(beside.notes())
+    assert beside.licence_text == "  MIT License\n\n\ufffd[31mCopyright \ufffd\n"
+    named = opened(tmp_path, schema, encoder(licence="cc-by-4.0")).document
+    assert "Its licence: cc-by-4.0. Its text: LICENSE.encoder.txt." in next(named.notes())
+    assert named.licence_text == beside.licence_text
+
+
+@pytest.mark.parametrize("metadata", ["mit", ""])
+def test_a_licence_that_contradicts_file_or_text_is_refused(
+    tmp_path: Path, schema: Schema, metadata: str
+) -> None:
+    if not metadata:
+        (tmp_path / "COPYING").write_text("mit")
+    with pytest.raises(ConfigError, match=r"Ours, and the encoder has one: mit(.|\n)*leave"):
+        opened(tmp_path, schema, encoder(licence=metadata), licence="Ours")
+
+
+def test_a_licence_text_beyond_the_limit_is_refused(tmp_path: Path, schema: Schema) -> None:
+    (tmp_path / "LICENSE").write_text("a" * 65_537)
+    with pytest.raises(ModelError, match=r"LICENSE: 65,537 bytes\n.*at most 65,536 bytes"):
+        opened(tmp_path, schema)
 
 
 def test_a_stored_encoder_that_changed_is_refused(tmp_path: Path, schema: Schema) -> None:

@@ -15,6 +15,7 @@ from tiprdc.encoders.cache import encode_shards
 from tiprdc.encoders.encoder import copy_encoder, open_encoder
 from tiprdc.export.build import build
 from tiprdc.export.onnx_export import ExportConfig
+from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import read_contract
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
@@ -35,6 +36,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Schema]:
     path = tmp_path_factory.mktemp("encoder")
     schema = make_shards(path / "shards", "image", people=120)
     file = write_encoder(path / "e.onnx", encoder(10, opset=13, licence="mit"))
+    (path / "LICENSE").write_text("MIT License\n\nCopyright\n")
     opened = open_encoder(EncoderConfig(path=str(file), pixels="-1..1"), schema)
     folder = encode_shards(opened, path / "shards", schema, path / "cache", lambda share: None)
     vectors = read_schema(folder)
@@ -76,8 +78,11 @@ def test_the_release_takes_pictures_and_names_encoder_and_licence(
     contract = read_contract(path / "release" / "manifest.json")
     assert (contract.modality, contract.input.shape) == ("image", ("batch", 3, 16, 16))
     assert sorted(file.name for file in (path / "release").iterdir()) == [
-        "extractor.onnx", "manifest.json",
+        "LICENSE.encoder.txt", "extractor.onnx", "manifest.json",
     ]  # fmt: skip
+    licence = path / "release" / "LICENSE.encoder.txt"
+    assert licence.read_bytes() == b"MIT License\n\nCopyright\n"
+    assert contract.files[licence.name].sha256 == sha256(licence)
     (note,) = [note for note in contract.notes if "encoder" in note]
     assert "e.onnx" in note
     assert "licence: mit" in note

@@ -103,6 +103,14 @@ def protect(
             " shorter ones. Default: 2.",
         ),
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Licence of the encoder, which the release states. Default: what the file's"
+            " metadata or a licence text beside it says.",
+        ),
+    ] = None,
     noise: Annotated[
         float | None,
         typer.Option(
@@ -164,6 +172,9 @@ def protect(
         check_range("--duration", duration, 0.2, 10)
     criteria = read_policy(policy) if policy else PolicyConfig()
     data, models = _sources(source, data)
+    if licence and not models:
+        raise ConfigError("--licence", f"given with {source.name}", "an encoder, MODEL.onnx",
+                          f"leave --licence out: {source.name} holds no encoder")  # fmt: skip
     records = AuditRequest(
         models=models, data=data, pixels=pixels, size=size, layout=layout, channels=channels,
         tokenizer=tokenizer, length=length, output=output, pooling=pooling, root=root,
@@ -184,6 +195,7 @@ def protect(
             changes=_changes(noise, weight, features, seed),
             audit=AuditConfig(policy=criteria, sample_seed=seed),
             out=out,
+            licence=licence,
             private=work or out.with_name(f"{out.name}-private"),
             timeout=seconds,
         )
