@@ -149,6 +149,6 @@ def _input_column(request: AuditRequest, table: pd.DataFrame) -> str:
         )  # fmt: skip
     raise ConfigError(
         "--x", f"not given, and no column of {request.data.name} holds vectors or recordings",
-        "a list column of Parquet, or a column of paths that end in .npy, .wav, .flac or .ogg",
-        "for pictures or texts give an encoder too: tiprdc protect encoder.onnx --data people.csv",
+        "lists of Parquet, an array [N, F] of a .npz, or paths of .npy, .wav, .flac or .ogg",
+        "for pictures or texts give an encoder: tiprdc protect encoder.onnx --data people.csv",
     )  # fmt: skip

@@ -24,9 +24,9 @@ def protect(
         typer.Argument(
             metavar="SOURCE",
             help="Vectors of people with their attributes, one row a record: a list column of"
-            " Parquet, or a CSV with a column of paths of .npy files. Or recordings: a column of"
-            " paths of .wav, .flac or .ogg files. Or the ONNX file of an encoder of pictures or"
-            " texts, with --data.",
+            " Parquet, an array of a .npz, or a CSV with a column of paths of .npy files. Or"
+            " recordings: a column of paths of .wav, .flac or .ogg files. Or the ONNX file of an"
+            " encoder of pictures or texts, with --data.",
         ),
     ],
     private: Annotated[

@@ -23,7 +23,7 @@ class ManifestConfig(Settings, frozen=True, kw_only=True):
 
     path: Annotated[
         str,
-        Meta(description="CSV or TSV (also .gz, .xz) or Parquet file, one row a record."),
+        Meta(description="CSV or TSV (also .gz, .xz), Parquet or .npz file, one row a record."),
     ] = "data/example/manifest.csv"
     encoding: Annotated[
         str, Meta(description="Encoding of a text file: utf-8, utf-16, cp1252 or another.")

@@ -1,4 +1,4 @@
-"""Reads CSV, TSV and Parquet files as columns of text, and text files as lines, or says why not."""
+"""Reads CSV, TSV, Parquet and .npz as columns of text, and text files as lines, or says why not."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from tiprdc.datasets.tables.column_encoding import MISSING
 from tiprdc.datasets.tables.delimited import read_delimited, refuse_invalid_rows
 from tiprdc.datasets.tables.dialect import SEPARATORS, Dialect
 from tiprdc.datasets.tables.names import list_names, refuse_absent_column
+from tiprdc.datasets.tables.npz_columns import read_npz
 from tiprdc.datasets.tables.parquet_columns import read_parquet
 from tiprdc.datasets.tables.text_encoding import UTF8, Location, decode, encoding_hint, is_unicode
 from tiprdc.errors import DataError, suggestion
 
 _OPENERS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
-_FILE_TYPES = "a .csv or .tsv file (also .gz or .xz), or a .parquet file"
+_ARROW = {".parquet": read_parquet, ".npz": read_npz}
+_FILE_TYPES = "a .csv or .tsv file (also .gz or .xz), or a .parquet or .npz file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +63,8 @@ def read_source(path: Path, where: str, dialect: Dialect | None = None, key: str
     endings = [ending.lower() for ending in path.suffixes]
     kind = endings[-2] if endings[-1:] and endings[-1] in _OPENERS and endings[1:] else ""
     kind = kind or (endings[-1] if endings else "")
-    if kind == ".parquet" and endings[-1] == kind:
-        source = Source(table=read_parquet(path, where))
+    if kind in _ARROW and endings[-1] == kind:
+        source = Source(table=_ARROW[kind](path, where))
     elif kind in SEPARATORS:
         source = _read_text(path, kind, dialect or Dialect(), Location(where, path.name, key))
     else:

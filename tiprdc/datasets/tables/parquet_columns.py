@@ -45,13 +45,26 @@ def read_parquet(path: Path, where: str) -> pd.DataFrame:
             table = file.read()
     except (pa.ArrowException, OSError, ValueError):
         refuse_broken(path.name, where)
-    names = column_names(table.column_names, path.name, where)
+    return as_columns(table, path.name, where)
+
+
+def as_columns(table: pa.Table, file: str, where: str) -> pd.DataFrame:
+    """The columns of a table of Arrow, as `read_parquet` returns them.
+
+    Args:
+        table: All columns.
+        file: Name of its file, for messages.
+        where: The key that names it, for messages.
+
+    Raises:
+        DataError: A column has no name or the name of another, or a text is not UTF-8.
+    """
     columns: dict[str, pd.Series[Any]] = {}
-    for name in names:
+    for name in column_names(table.column_names, file, where):
         try:
             columns[name] = _as_series(table[name])
         except (pa.ArrowException, UnicodeDecodeError):
-            _refuse_bytes(table[name], name, path.name, where)
+            _refuse_bytes(table[name], name, file, where)
     return pd.DataFrame(columns)
 
 
