@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, cast
 
@@ -15,7 +16,9 @@ from tiprdc.models.codebook import MOST_CODES, Codebook
 from tiprdc.models.head import Head
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.leace import LeaceLayer
+from tiprdc.models.principal_components import PrincipalComponents
 from tiprdc.models.torchvision_families import FAMILIES
+from tiprdc.models.transport import Transport
 from tiprdc.models.trunk import Family, Trunk, resolve, trunk
 from tiprdc.models.whitening import Whitening
 from tiprdc.settings import Settings
@@ -163,7 +166,7 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
 
 
 class Extractor(nn.Module):
-    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, whitening, head, LEACE, release.
+    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, transport, head, LEACE, release.
 
     With whitening the last layer has no learnt scale: an extractor cannot escape noise or an
     adversary by making features, or directions among them, large or small. With a bottleneck
@@ -173,6 +176,8 @@ class Extractor(nn.Module):
     Args:
         config: The architecture.
         spec: What a record is.
+        classes: Number of classes of each private attribute, which a transport between principal
+            components and head moves onto each other.
         whiten: Whether features are whitened.
         unit_noise: Whether features are released with Gaussian noise of deviation 1, in place of
             `config.release_noise`: z ~ N(m(x), 1).
@@ -182,6 +187,7 @@ class Extractor(nn.Module):
         self,
         config: ExtractorConfig,
         spec: InputSpec,
+        classes: Sequence[int] = (),
         *,
         whiten: bool = True,
         unit_noise: bool = False,
@@ -191,6 +197,8 @@ class Extractor(nn.Module):
         self.normalise = normaliser(spec)
         self.trunk = config.trunk(spec, out=config.features)
         self.whiten = Whitening(config.features) if whiten else nn.Identity()
+        is_moved = config.head and isinstance(self.trunk, PrincipalComponents)
+        self.transport = Transport(config.features, classes if is_moved else ())
         self.head = Head(config.features, config.head) if config.head else nn.Identity()
         self.leace = LeaceLayer(config.features) if config.leace else nn.Identity()
         noise = 1.0 if unit_noise else config.release_noise
@@ -216,19 +224,19 @@ class Extractor(nn.Module):
 
     def features_before_release(self, x: Tensor) -> Tensor:
         """Features `[B, D]` before noise, levels or codes: a smooth function of the record."""
-        return self.behind_trunk(self.whitened(x))
+        return self.behind_transport(self.transport(self.whitened(x)))
 
-    def behind_trunk(self, z0: Tensor) -> Tensor:
-        """The trunk's features `[B, D]` -> features `[B, D]` before noise, levels or codes."""
-        return self.channel.bound(self.leace(self.head(z0)))
+    def behind_transport(self, z: Tensor) -> Tensor:
+        """What the transport moved `[B, D]` -> features `[B, D]` before noise, levels or codes."""
+        return self.channel.bound(self.leace(self.head(z)))
 
     def before_leace(self, x: Tensor) -> Tensor:
         """Features `[B, D]` that LEACE is fitted on."""
-        z: Tensor = self.head(self.whitened(x))
+        z: Tensor = self.head(self.transport(self.whitened(x)))
         return z
 
     def whitened(self, x: Tensor) -> Tensor:
-        """The trunk's features `[B, D]`: what the head is trained on."""
+        """The trunk's features `[B, D]`: what the transport moves and the head hides."""
         z0: Tensor = self.whiten(self.trunk(self.normalise(x)).global_)
         return z0
 

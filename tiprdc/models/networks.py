@@ -12,7 +12,7 @@ paper's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,12 +71,12 @@ def build_networks(
         ConfigError: The architecture does not fit the records, or the pretrained weights do not
             fit the architecture.
     """
-    extractor = build_extractor(config, spec, bottleneck, whiten=whiten)
+    classes = tuple(private.values())
+    extractor = build_extractor(config, spec, bottleneck, classes, whiten=whiten)
     group = nn.ModuleList(
-        nn.ModuleList(adversary(config.features, k) for _ in range(adversaries))
-        for k in private.values()
+        nn.ModuleList(adversary(config.features, k) for _ in range(adversaries)) for k in classes
     )
-    critic = Critic(config, spec, sum(private.values()))
+    critic = Critic(config, spec, sum(classes))
     if config.pretrained:
         weights = read_weights(Path(config.pretrained))
         for trunk in (extractor.trunk, critic.trunk):
@@ -86,7 +86,14 @@ def build_networks(
 
 
 def build_extractor(
-    config: ExtractorConfig, spec: InputSpec, bottleneck: bool, *, whiten: bool = True
+    config: ExtractorConfig,
+    spec: InputSpec,
+    bottleneck: bool,
+    classes: Sequence[int],
+    *,
+    whiten: bool = True,
 ) -> Extractor:
-    """An extractor; with a bottleneck it has a learnt scale and noise of deviation 1."""
-    return Extractor(config, spec, whiten=whiten and not bottleneck, unit_noise=bottleneck)
+    """An extractor for private attributes of so many classes; with a bottleneck it has a learnt
+    scale and noise of deviation 1."""
+    whiten = whiten and not bottleneck
+    return Extractor(config, spec, classes, whiten=whiten, unit_noise=bottleneck)

@@ -125,7 +125,9 @@ def load_extractor(folder: Path) -> Extractor:
         for column in spec["columns"]
     )
     spec = InputSpec(**{**spec, "shape": tuple(spec["shape"]), "columns": columns})
-    extractor = build_extractor(ExtractorConfig(**raw["extractor"]), spec, raw["bottleneck"])
+    extractor = build_extractor(
+        ExtractorConfig(**raw["extractor"]), spec, raw["bottleneck"], tuple(raw["private"].values())
+    )
     networks = _tensors(folder / _NETWORKS, "cpu")
     extractor.load_state_dict(
         {k.removeprefix(_EXTRACTOR): v for k, v in networks.items() if k.startswith(_EXTRACTOR)}

@@ -20,6 +20,7 @@ from typing import Any
 
 from tiprdc.datasets.schema import Schema
 from tiprdc.datasets.tables.vector_names import is_vector
+from tiprdc.training.head_config import LEAST_RECORDS
 
 _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
 _FEW, _PICTURES_SEEN = 10_000, 120_000
@@ -116,12 +117,12 @@ _FEW_PICTURES = {
     "objective.adversary_decoder": False,
     "schedule.epochs": 24,
 }  # fmt: skip
-# For few pictures and for vectors. Nothing of the trunk is trained: an epoch measures it, and the
-# head does the rest. The price is low: its adversaries learn few people by heart, and the head pays
-# for hiding what no stranger can read.
+# For few pictures and for vectors. Nothing of the trunk is trained: an epoch measures it, and
+# transport and head do the rest. The price is low: adversaries learn few people by heart, and the
+# head pays for hiding what no stranger can read.
 _PCA = {
     "extractor.features": _PICTURE_COMPONENTS, "extractor.head": _with_head(512, 0),
-    "extractor.release_noise": _with_head(0.3, 0.0), "head.weight": 1.0,
+    "extractor.release_noise": _with_head(0.3, 0.0),
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.epochs": 1,
 }  # fmt: skip
@@ -163,18 +164,25 @@ def _of_pictures(records: int, pca: Sequence[str | None] = ("pca",)) -> dict[str
     values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
     if records < _FEW:
         values |= _FEW_PICTURES
-    return values | {key: _unless_pca(of_pca, values[key], pca) for key, of_pca in _PCA.items()}
+    of_pca = {**_PCA, "head.weight": _pca_weight(records, _PICTURE_COMPONENTS)}
+    return values | {key: _unless_pca(value, values[key], pca) for key, value in of_pca.items()}
 
 
 def _of_vectors(records: int, width: int) -> dict[str, Any]:
     values: dict[str, Any] = {"schedule.batch": _batch(records), **_TRAIN["table"]}
     of_pca: dict[str, Any] = {
         **_PCA, "extractor.features": min(_VECTOR_COMPONENTS, width),
+        "head.weight": _pca_weight(records, min(_VECTOR_COMPONENTS, width)),
         "objective.budget": _with_head(0.1, 0.06),
     }  # fmt: skip
     return values | {
         key: _unless_pca(value, values.get(key), _AUTO_PCA) for key, value in of_pca.items()
     }
+
+
+def _pca_weight(records: int, width: int) -> float:
+    """Lower where a transport between classes has done most of the head's work."""
+    return 0.3 if records >= LEAST_RECORDS * width else 1.0
 
 
 def _batch(records: int) -> int:

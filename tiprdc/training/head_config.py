@@ -8,6 +8,10 @@ from msgspec import Meta
 
 from tiprdc.settings import Settings
 
+LEAST_RECORDS = 50
+"""Fewest records for each feature that a transport between classes needs: covariances of fewer are
+chance."""
+
 
 class HeadConfig(Settings, frozen=True, kw_only=True):
     """How the head is trained on cached features (`train.head`); its width is the extractor's."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from tiprdc.training.head_training import (
     build_head_optimiser,
     set_head_rate,
 )
+from tiprdc.training.transport_fit import fit_transport
 from tiprdc.training.trunk_features import trunk_features
 from tiprdc.training.worker import WorkerContext
 
@@ -83,7 +84,7 @@ class HeadPhase:
         self.networks.to(worker.device)
         self.optimiser = build_head_optimiser(self.networks)
         self._wrapped = worker.wrap(self.networks)
-        self._cache = cache
+        self._trunk, self._cache = cache, cast(tuple[Tensor, Tensor] | None, None)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Weights of decoder and adversaries; those of the head are the extractor's."""
@@ -136,12 +137,14 @@ class HeadPhase:
             yield [self.group.split(batch).to(self.worker.device) for batch in rows]
 
     def cached(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
-        """The trunk's features `[M, D]` and private attributes `[M, A]` of everybody and of copies;
-        computed once."""
+        """The trunk's features `[M, D]`, moved by the transport, and private attributes `[M, A]` of
+        everybody and of copies; computed once."""
         if self._cache is None:
-            self._cache = trunk_features(
+            z0, u = self._trunk or trunk_features(
                 self.game, records, self.seed, self.worker.device, self.group
             )
+            copies = len(z0) // len(records)
+            self._cache = fit_transport(self.extractor.transport, z0, u, copies, self.seed), u
         return self._cache
 
     def _others(self) -> dict[str, Tensor]:

@@ -161,7 +161,9 @@ def test_vectors_are_tables_with_components_and_a_head(
     assert (config.extractor.features, config.extractor.head, config.schedule.epochs) == (
         64, 512, 1,
     )  # fmt: skip
-    assert config.head.weight == 1.0
+    assert config.head.weight == 0.3
+    few = replace(vectors, records={**vectors.records, "extractor-train": 3199})
+    assert load("train", TrainConfig, ROOT / "params.yaml", auto=training(few)).head.weight == 1.0
     text = (ROOT / "params.yaml").read_text().replace("    family: auto", "    family: mlp")
     (tmp_path / "params.yaml").write_text(text)
     config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
