@@ -99,6 +99,7 @@ def _tune(
             hint="name the attributes that stand for unseen tasks in params.yaml",
         )  # fmt: skip
     check(config, base, schema)
+    base.told_tasks("protected", schema)
     check_labels(base, shards, schema)
     name = _search_name(config, base, schema)
     if resume and state.is_finished(out, name):

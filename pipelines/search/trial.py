@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -96,7 +96,7 @@ def run(
         return {
             **_worst_scores(), "state": str(stopped), "seconds": time.perf_counter() - began
         }  # fmt: skip
-    scores = _attack(z, config, data, seed)
+    scores = _attack(z, config, data, seed, base.told)
     return {**scores, "state": FINISHED, "seconds": time.perf_counter() - began}
 
 
@@ -132,10 +132,12 @@ def _fit(
     """Train a trunk and run it over everybody."""
     trainer = _trainer(settings, data, device)
     _run_epochs(trainer, trainer.schedule.epochs, data, limit, report)
-    z0, u = trunk_features(trainer.game, data.train, settings.seed, device, trainer.group)
+    z0, known = trunk_features(
+        trainer.game, data.train, settings.seed, device, trainer.group, tuple(trainer.told)
+    )
     whitened = cast(Extractor, trainer.game.extractor).whitened
     return SharedTrunk(
-        z0.cpu(), u.cpu(),
+        z0.cpu(), known.cpu(),
         batched_output(whitened, data.attack.x, device),
         batched_output(whitened, data.select.x, device),
     )  # fmt: skip
@@ -146,7 +148,7 @@ def _train_head(
     device: torch.device,
 ) -> _Features:  # fmt: skip
     trainer = _trainer(settings, data, device)
-    trainer.skip_trunk(trunk.train, trunk.private)
+    trainer.skip_trunk(trunk.train, trunk.known)
     _run_epochs(trainer, trainer.epochs, data, limit, report)
     trainer.game.eval()
     extractor = cast(Extractor, trainer.game.extractor)
@@ -169,6 +171,7 @@ def _trainer(settings: TrainConfig, data: TrialData, device: torch.device) -> Tr
         {name: schema.classes(name) for name in schema.private},
         seed=settings.seed,
         head=settings.head,
+        told=settings.told_tasks("protected", schema),
         worker=WorkerContext(device=device),
         predictions=data.predictions,
     )
@@ -199,9 +202,13 @@ def _worst_scores() -> dict[str, float]:
     return {**dict.fromkeys(names, 1.0), **dict.fromkeys(zero, 0.0)}
 
 
-def _attack(z: _Features, config: TuneConfig, data: TrialData, seed: int) -> dict[str, float]:
-    """Scores of the strongest attack over all private attributes, and means over the tasks."""
+def _attack(
+    z: _Features, config: TuneConfig, data: TrialData, seed: int, told: Collection[str]
+) -> dict[str, float]:
+    """Scores of the strongest attack over all private attributes, and means over the tasks that
+    were not told; over all where each was."""
     schema = data.schema
+    unseen = tuple(name for name in schema.utility if name not in told) or schema.utility
     x = attack_inputs(data.attack.x, schema)
 
     def fit(attack: str, names: tuple[str, ...]) -> dict[str, Attacker]:
@@ -218,7 +225,7 @@ def _attack(z: _Features, config: TuneConfig, data: TrialData, seed: int) -> dic
 
     first, *others = config.attacks
     # One fit for everything: where the attack is a closed form, one costs what all do.
-    fitted = fit(first, tuple(dict.fromkeys((*schema.private, *schema.utility))))
+    fitted = fit(first, tuple(dict.fromkeys((*schema.private, *unseen))))
     scores = {name: [score(name, attacker)] for name, attacker in fitted.items()}
     for attack in others:
         for name, attacker in fit(attack, schema.private).items():
@@ -229,7 +236,7 @@ def _attack(z: _Features, config: TuneConfig, data: TrialData, seed: int) -> dic
         guess = prior(schema.classes(name))
         advantages.append((best.value - guess, best.low - guess, best.high - guess))
     advantage, low, high = max(advantages)
-    tasks = [scores[task][0] for task in schema.utility]
+    tasks = [scores[task][0] for task in unseen]
     utility = float(np.mean([task.value for task in tasks]))
     below = _mean_distance([task.value - task.low for task in tasks])
     above = _mean_distance([task.high - task.value for task in tasks])
@@ -238,7 +245,7 @@ def _attack(z: _Features, config: TuneConfig, data: TrialData, seed: int) -> dic
         "utility": utility,
         "utility_low": utility - below,
         "utility_high": min(1.0, utility + above),
-        "kept": _kept(dict(zip(schema.utility, tasks, strict=True)), data),
+        "kept": _kept(dict(zip(unseen, tasks, strict=True)), data),
     }  # fmt: skip
 
 
@@ -247,6 +254,7 @@ def _kept(tasks: Mapping[str, Interval], data: TrialData) -> float:
     shares = [
         kept_share(tasks[name].value, ceiling, prior(data.schema.classes(name)))
         for name, ceiling in data.ceilings.items()
+        if name in tasks
     ]
     return float(np.mean(shares)) if shares else math.nan
 

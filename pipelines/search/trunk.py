@@ -25,12 +25,12 @@ class SharedTrunk(NamedTuple):
 
     Args:
         train: Of extractor-train and copies `[M, D]`.
-        private: Private attributes of the same `[M, A]`, int64.
+        known: Private attributes and told tasks of the same `[M, A + T]`, int64.
         attack, select: Of attacker-train and attacker-select `[N, D]`.
     """
 
     train: Tensor
-    private: Tensor
+    known: Tensor
     attack: Tensor
     select: Tensor
 

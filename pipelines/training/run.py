@@ -169,6 +169,7 @@ def _check_settings(config: TrainConfig, cluster: ClusterConfig, schema: Schema)
             "at least 8 records a worker", "prepare more people, or lower cluster.workers",
         )  # fmt: skip
     check_codes(config.extractor.codes, records)
+    config.told_tasks("protected", schema)
     for name in config.objective.weights:
         if name not in schema.private:
             raise DataError(
@@ -213,6 +214,7 @@ def _settings(config: TrainConfig, role: Role, shards: Path, schema: Schema) -> 
         "objective": asdict(objective),
         "schedule": asdict(config.schedule),
         "head": asdict(config.head) if extractor.head else {},
+        "told": config.told_tasks(role, schema),
         "data": schema.digest,
         "code": code_digest(),
     }
@@ -270,6 +272,7 @@ def _train_worker(settings: dict[str, Any]) -> None:
         {name: schema.classes(name) for name in schema.private},
         seed=settings["seed"],
         head=HeadConfig(**settings["head"]),
+        told=settings["told"],
         worker=worker_context(),
         predictions=predictions_of(settings),
         resuming=last is not None,

@@ -69,18 +69,21 @@ class AlternativeScore:
     rates: dict[str, float]
 
     def report(
-        self, private: tuple[str, ...], priors: Mapping[str, float], ceilings: Mapping[str, float]
+        self, plan: Plan, priors: Mapping[str, float], ceilings: Mapping[str, float]
     ) -> Alternative:
-        """As `audit.json` holds it; `ceilings` has the tasks that the raw record tells."""
+        """As `audit.json` holds it; `ceilings` has the tasks that the raw record tells.
+
+        The mean is over unseen tasks, of which the alternatives know as little as the release.
+        """
         kept = {
             name: kept_share(rate, ceilings[name], priors[name]) if name in ceilings else None
             for name, rate in self.rates.items()
-            if name not in private
+            if name in plan.utility
         }
         return Alternative(
             method=self.method, width=self.width, noise=self.noise, attacker_people=self.people,
-            hidden={name: self.rates[name] for name in private}, kept=kept,
-            mean_kept=complete_mean(list(kept.values())),
+            hidden={name: self.rates[name] for name in plan.private}, kept=kept,
+            mean_kept=complete_mean([kept[name] for name in kept if name not in plan.told]),
         )  # fmt: skip
 
 

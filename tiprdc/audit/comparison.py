@@ -198,7 +198,8 @@ def _compare_task(name: str, first: Scored, second: Scored) -> TaskComparison:
 
 
 def _kept(scored: Scored) -> float | None:
-    return mean_kept({name: scored.task_report(name) for name in scored.plan.utility})
+    names = (name for name in scored.plan.utility if name not in scored.plan.told)
+    return mean_kept({name: scored.task_report(name) for name in names})
 
 
 def _projected(name: str, scored: Scored) -> float | None:

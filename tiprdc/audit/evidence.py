@@ -24,6 +24,7 @@ class Evidence:
         members: The people that the extractor was trained on; None: not known.
         searched: Leading records of attacker-train that a search of settings attacked; a
             certificate leaves them out, as the code may depend on them.
+        told: Tasks whose labels the training of `released` used.
         models: `released`, and `unprotected` where that control exists.
     """
 
@@ -34,6 +35,7 @@ class Evidence:
     models: Mapping[str, Model]
     members: Records | None = None
     searched: int = 0
+    told: tuple[str, ...] = ()
 
     @property
     def parts(self) -> dict[str, Records]:

@@ -9,12 +9,12 @@ from tiprdc.formats.audit_report import AuditReport, Estimate, TaskReport
 
 
 def mean_loss(utility: dict[str, TaskReport]) -> float | None:
-    """Mean loss over all unseen tasks; None if one could not be measured, or there is none."""
+    """Mean loss over these tasks; None if one could not be measured, or there is none."""
     return complete_mean([task.loss for task in utility.values()])
 
 
 def mean_kept(utility: dict[str, TaskReport]) -> float | None:
-    """Mean of what unseen tasks keep; None if it is not known of one, or there is none."""
+    """Mean of what these tasks keep; None if it is not known of one, or there is none."""
     return complete_mean([task.kept for task in utility.values()])
 
 
@@ -59,6 +59,9 @@ def metrics(report: AuditReport) -> dict[str, Any]:
             }
             for name, t in report.utility.items()
         },
+        "mean_kept_told": None
+        if report.mean_kept_told is None
+        else round(report.mean_kept_told, 4),
         "mean_kept": None if report.mean_kept is None else round(report.mean_kept, 4),
         "mean_utility_loss": None
         if report.mean_utility_loss is None

@@ -9,7 +9,7 @@ from tiprdc.audit.own_model import Model, OwnModel
 from tiprdc.audit.run import Digests
 from tiprdc.datasets.schema import Schema, read_schema, read_split, searched_records
 from tiprdc.errors import ModelError
-from tiprdc.formats.manifest import read_contract
+from tiprdc.formats.manifest import Contract, read_contract
 
 MAX_KNOWN = 100_000
 """Records of extractor-train that attackers know, about."""
@@ -27,7 +27,7 @@ def open_shards(shards: Path, release: Path, unprotected: Path | None) -> Eviden
         DataError: Damaged shards.
         ModelError: The release does not match its manifest, or was not made from these shards.
     """
-    schema, models = _files(shards, release, unprotected)
+    schema, models, contract = _files(shards, release, unprotected)
     train = read_split(shards, schema, "attacker-train")
     return Evidence(
         schema,
@@ -37,18 +37,20 @@ def open_shards(shards: Path, release: Path, unprotected: Path | None) -> Eviden
         models=models,
         members=read_split(shards, schema, "extractor-train", fewest=MAX_KNOWN),
         searched=searched_records(len(train)),
+        told=contract.told,
     )
 
 
 def digests_of(shards: Path, release: Path, unprotected: Path | None) -> Digests:
     """Digests of what lies in these folders now."""
-    return Digests.of_files(*_files(shards, release, unprotected))
+    schema, models, _ = _files(shards, release, unprotected)
+    return Digests.of_files(schema, models)
 
 
 def _files(
     shards: Path, release: Path, unprotected: Path | None
-) -> tuple[Schema, dict[str, Model]]:
-    """The schema and the models, after a check that they belong together."""
+) -> tuple[Schema, dict[str, Model], Contract]:
+    """The schema, the models and the manifest, after a check that they belong together."""
     schema = read_schema(shards)
     contract = read_contract(release / "manifest.json")
     models: dict[str, Model] = {
@@ -67,7 +69,7 @@ def _files(
             str(release / "manifest.json"), "the extractor was trained on other shards",
             "one whose training people are known not to be in attacker-test", "run `dvc repro`",
         )  # fmt: skip
-    return schema, models
+    return schema, models, contract
 
 
 def _read(path: Path) -> bytes:

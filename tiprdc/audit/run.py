@@ -137,6 +137,7 @@ def make_plan(config: AuditConfig, evidence: Evidence, hint: str) -> Plan:
         data_digest=digests.data,
         private={name: schema.attribute(name).classes for name in schema.private},
         utility={name: schema.attribute(name).classes for name in schema.utility},
+        told=tuple(name for name in schema.utility if name in evidence.told),
         people=people,
         attackers=pools.sizes,
         stack_people=len(pools.stack),
@@ -182,6 +183,8 @@ def run(
     judged = {name: scored.attribute_report(name) for name in plan.private}
     attributes = {name: report for name, (report, _) in judged.items()}
     utility = {task: scored.task_report(task) for task in plan.utility}
+    unseen = {task: one for task, one in utility.items() if task not in plan.told}
+    told = {task: one for task, one in utility.items() if task in plan.told}
     digests, schema, results = recompute_digests(), evidence.schema, scored.results
     measures = scored.measures()
     verdict, reasons = conclude(
@@ -219,8 +222,9 @@ def run(
         policy=plan.policy,
         attributes=attributes,
         utility=utility,
-        mean_kept=mean_kept(utility),
-        mean_utility_loss=mean_loss(utility),
+        mean_kept=mean_kept(unseen),
+        mean_kept_told=mean_kept(told),
+        mean_utility_loss=mean_loss(unseen),
         alternatives=scored.alternatives(),
         reconstruction=results.reconstruction,
         measures={f: m for f, m in measures.items() if not isinstance(m, str)},

@@ -110,7 +110,7 @@ class Scored:
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """The release and its trivial alternatives, where they were measured."""
-        scored, private = self.results.alternatives, tuple(self.plan.private)
+        scored = self.results.alternatives
         if isinstance(scored, str):
             return ()
         tasks = {name: self.task_report(name) for name in self.plan.utility}
@@ -120,7 +120,7 @@ class Scored:
             for name, task in tasks.items()
             if task.ceiling is not None and task.kept is not None
         }
-        return tuple(one.report(private, priors, ceilings) for one in scored)
+        return tuple(one.report(self.plan, priors, ceilings) for one in scored)
 
     def measures(self) -> MeasuresByFamily:
         """The other measures by family, or the reason why there are none."""

@@ -133,6 +133,7 @@ def _add_manifest(
         trained.export_config(config),
         files=files,
         private={name: schema.classes(name) for name in schema.private},
+        told=trained.told,
         dataset=schema.dataset,
         data_digest=schema.digest,
         background=schema.background,

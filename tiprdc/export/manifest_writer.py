@@ -45,6 +45,7 @@ def write_manifest(
     *,
     files: Mapping[str, Path],
     private: Mapping[str, int],
+    told: tuple[str, ...],
     dataset: str,
     data_digest: str,
     background: str,
@@ -61,6 +62,7 @@ def write_manifest(
         config: Settings of the export.
         files: Name in the release -> file.
         private: Attribute that the extractor was trained to hide -> number of classes.
+        told: Tasks whose labels training used.
         dataset: Name of the training data.
         data_digest: sha256 of the shards.
         background: For pictures, the colour that transparent pixels are shown on.
@@ -73,6 +75,7 @@ def write_manifest(
         name=artifact_of(variant.name if variant else None),
         tiprdc_version=__version__,
         private=tuple(private),
+        told=told,
         input=_input_tensor(spec, background),
         output=output,
         most_bits=MostBits(

@@ -16,7 +16,7 @@ from tiprdc.encoders.encoder import Encoder, stored_encoder
 from tiprdc.export.onnx_export import ExportConfig, write_model
 from tiprdc.export.parity import torch_features
 from tiprdc.models.extractor import Extractor
-from tiprdc.training.checkpoint import load_extractor
+from tiprdc.training.checkpoint import load_extractor, told_tasks
 
 _MOST_ENCODED = 1024
 """Records on which a file with an encoder is compared: the encoder runs twice on each."""
@@ -29,10 +29,12 @@ class Trained:
     Args:
         extractor: In evaluation mode.
         encoder: Makes the vectors that it reads from records; None: it reads records.
+        told: Tasks whose labels training used.
     """
 
     extractor: Extractor
     encoder: Encoder | None
+    told: tuple[str, ...]
 
     def features(self, x: NDArray[Any]) -> NDArray[Any]:
         """Features `[B, D]` of raw records, before noise, levels or codes if any."""
@@ -65,7 +67,7 @@ def load_trained(folder: Path) -> Trained:
     Raises:
         ModelError: It is incomplete or damaged.
     """
-    return Trained(load_extractor(folder), stored_encoder(folder))
+    return Trained(load_extractor(folder), stored_encoder(folder), told_tasks(folder))
 
 
 def join_encoder(encoder: Encoder, path: Path, shape: tuple[int, ...]) -> None:

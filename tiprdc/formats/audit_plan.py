@@ -53,7 +53,11 @@ with sorted keys and no spaces."""
     private: Annotated[
         dict[str, tuple[str, ...]], Meta(description="Private attribute -> its classes.")
     ]
-    utility: Annotated[dict[str, tuple[str, ...]], Meta(description="Unseen task -> its classes.")]
+    utility: Annotated[dict[str, tuple[str, ...]], Meta(description="Task -> its classes.")]
+    told: Annotated[
+        tuple[str, ...],
+        Meta(description="Tasks whose labels training used; the others are unseen."),
+    ]
     people: Annotated[
         dict[str, Count],
         Meta(description="Attribute or task -> people in the balanced sample of attacker-test."),

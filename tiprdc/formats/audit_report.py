@@ -231,9 +231,13 @@ same file: it holds no timings."""
     attributes: Annotated[
         dict[str, AttributeReport], Meta(description="Private attribute -> its verdict.")
     ]
-    utility: Annotated[dict[str, TaskReport], Meta(description="Unseen task -> what it lost.")]
+    utility: Annotated[dict[str, TaskReport], Meta(description="Task -> what it lost.")]
     mean_kept: Annotated[
-        float | None, Meta(description="Mean of kept; null where a task has none.")
+        float | None, Meta(description="Mean of kept of unseen tasks; null where one has none.")
+    ]
+    mean_kept_told: Annotated[
+        float | None,
+        Meta(description="The same of told tasks (plan.told); null where there are none."),
     ]
     mean_utility_loss: Difference | None
     alternatives: Annotated[

@@ -190,6 +190,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         name: In the registry.
         tiprdc_version: That exported it.
         private: Attributes that the extractor was trained to hide.
+        told: Tasks whose labels training used.
         opset: ONNX operator set.
         files: Name in the release -> digest and size.
         notes: What a user should know.
@@ -209,6 +210,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     files: dict[str, FileDigest]
     notes: tuple[str, ...]
     variant: Variant | None = None
+    told: tuple[str, ...] = ()
 
     @property
     def model_sha256(self) -> str:

@@ -107,7 +107,8 @@ def _trainer(config: TrainConfig, role: Role, schema: Schema) -> Trainer:
     return Trainer(
         objective, extractor, config.schedule, InputSpec.of(schema),
         {name: schema.classes(name) for name in schema.private},
-        seed=config.seed, head=config.head, cross_fit=cross_fit,
+        seed=config.seed, head=config.head, told=config.told_tasks(role, schema),
+        cross_fit=cross_fit,
     )  # fmt: skip
 
 

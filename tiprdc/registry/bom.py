@@ -131,7 +131,8 @@ def _metrics(audit: AuditReport) -> Iterator[dict[str, Any]]:
     for name, task in audit.utility.items():
         if task.released:
             what = f"balanced accuracy of the strongest probe ({task.released.attack})"
-            yield _metric(what, f"unseen task {name}", task.released)
+            kind = "told task" if name in audit.plan.told else "unseen task"
+            yield _metric(what, f"{kind} {name}", task.released)
     if audit.mean_kept is not None:
         yield {
             "type": "share kept of what the raw record tells",

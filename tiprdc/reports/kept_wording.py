@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tiprdc.formats.audit_report import Alternative, AuditReport
+from tiprdc.formats.audit_report import Alternative, AuditReport, TaskReport
 from tiprdc.formats.numbers import MINUS, points
 from tiprdc.reports.wording import DASH
 
@@ -23,9 +23,30 @@ def share(kept: float | None) -> str:
     )
 
 
+def unseen(audit: AuditReport) -> dict[str, TaskReport]:
+    """The tasks that training did not know."""
+    return {name: task for name, task in audit.utility.items() if name not in audit.plan.told}
+
+
+def kind(name: str, audit: AuditReport) -> str:
+    """`told task` if training used its labels, else `unseen task`."""
+    return "told task" if name in audit.plan.told else "unseen task"
+
+
+def told(audit: AuditReport) -> str:
+    """The mean of what told tasks keep; empty where there are none."""
+    if not audit.plan.told:
+        return ""
+    names = ", ".join(audit.plan.told)
+    if audit.mean_kept_told is None:
+        return f"What told tasks ({names}) keep is not known"
+    kept = share(audit.mean_kept_told)
+    return f"Told tasks ({names}), whose labels training used, keep {kept}"
+
+
 def kept(audit: AuditReport) -> str:
     """The mean of what unseen tasks keep."""
-    if not audit.utility:
+    if not unseen(audit):
         return "No unseen task was measured"
     if audit.mean_kept is None:
         return "What unseen tasks keep is not known: not all could be compared with the raw record"
@@ -35,9 +56,9 @@ def kept(audit: AuditReport) -> str:
 def utility_loss(audit: AuditReport) -> str:
     """The mean loss of the unseen tasks, in points."""
     loss = audit.mean_utility_loss
-    if not audit.utility:
+    if not unseen(audit):
         return "No unseen task was measured"
-    if loss is None and not any(task.unprotected for task in audit.utility.values()):
+    if loss is None and not any(task.unprotected for task in unseen(audit).values()):
         return "What unseen tasks lose is not known: there is no unprotected extractor"
     if loss is None:
         return "Not every unseen task could be measured"

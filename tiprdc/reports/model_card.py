@@ -129,6 +129,7 @@ def render(audit: AuditReport, contract: Contract, config: CardConfig) -> str:
         measures=measures(audit),
         utility_loss=kept_wording.utility_loss,
         kept=kept_wording.kept,
+        told=kept_wording.told,
         channel=wording.channel,
         information_bound=wording.information_bound,
         variant=wording.variant,
@@ -169,5 +170,8 @@ def quoted(text: object) -> str:
 def metrics(audit: AuditReport) -> list[tuple[str, Estimate]]:
     """Results for model hubs: the strongest attack on each attribute, and each unseen task."""
     attacks = [(f"strongest attack on {name}", a.strongest) for name, a in audit.attributes.items()]
-    tasks = [(f"unseen task {name}", task.released) for name, task in audit.utility.items()]
+    tasks = [
+        (f"{kept_wording.kind(name, audit)} {name}", task.released)
+        for name, task in audit.utility.items()
+    ]
     return [(name, estimate) for name, estimate in attacks + tasks if estimate]

@@ -142,6 +142,8 @@ def _environment() -> Environment:
         gap=bounds_wording.gap,
         fitted_on=bounds_wording.fitted_on,
         kept=kept_wording.kept,
+        told=kept_wording.told,
+        unseen=kept_wording.unseen,
         utility_loss=kept_wording.utility_loss,
         comparison=kept_wording.comparison,
         method_name=kept_wording.method_name,

@@ -15,6 +15,7 @@ MEANINGS = {
     "mutual_information": "Objective of the critic: higher means that more is kept. A training"
     " signal, not a number of nats.",
     "adversary": "Cross-entropy of the adversary that is trained along, in nats.",
+    "told": "Head: cross-entropy of the told tasks, in nats; 0 without any.",
     "kept": "Head: share of the trunk's features that a decoder, told the attribute, rebuilds.",
     "confidence": "Head: how far the guesses of its adversaries are from chance, in nats.",
     "certainty": "How certain the trained adversary is of its guess, 0 to 1.",

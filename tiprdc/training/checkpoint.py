@@ -99,6 +99,15 @@ def history(folder: Path) -> list[dict[str, float]]:
     return losses
 
 
+def told_tasks(folder: Path) -> tuple[str, ...]:
+    """The tasks that a checkpoint's training was told.
+
+    Raises:
+        ModelError: The checkpoint is incomplete or damaged.
+    """
+    return tuple(_read_document(folder)["architecture"]["told"])
+
+
 def is_complete(folder: Path) -> bool:
     """Whether every file is complete: the process may have been killed while writing."""
     try:
@@ -147,6 +156,7 @@ def _architecture(trainer: Trainer) -> dict[str, Any]:
         "input": asdict(game.spec),
         "extractor": structs.asdict(game.extractor_config.without_pretrained()),
         "private": game.private,
+        "told": trainer.told,
         "adversaries": game.config.adversaries,
         "reconstruction": bool(game.config.reconstruction),
         "bottleneck": bool(game.config.bottleneck),

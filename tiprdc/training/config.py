@@ -6,6 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from tiprdc.datasets.schema import Schema
+from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.training.encoder_config import EncoderConfig
@@ -45,6 +47,13 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     head: Annotated[
         HeadConfig, Meta(description="Training of the head, behind the trunk that comes first.")
     ] = HeadConfig()
+    told: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Utility attributes whose labels training may use, so that the head keeps "
+            "them; the audit reports them apart from unseen tasks. Empty: training reads none.",
+        ),
+    ] = ()
     infeasible: Annotated[
         Literal["warn", "refuse"],
         Meta(
@@ -55,12 +64,40 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
 
     def _check(self) -> None:
         self.objective.check_extractor(self.extractor)
+        if len(set(self.told)) < len(self.told):
+            raise ConfigError("train.told", list(self.told), "each task once")
+        if self.told and not self.extractor.head:
+            raise ConfigError(
+                "train.told", list(self.told), "[] where there is no head, which alone learns them",
+                "set train.extractor.head: 512, or train.told: []",
+            )  # fmt: skip
 
     def networks(self, role: Role) -> tuple[ObjectiveConfig, ExtractorConfig]:
         """Objective and architecture of a run."""
         if role == "protected":
             return self.objective, self.extractor
         return self.objective.unprotected(), self.extractor.unprotected()
+
+    def told_tasks(self, role: Role, schema: Schema) -> dict[str, int]:
+        """Told task -> number of classes; none for the unprotected extractor.
+
+        Raises:
+            ConfigError: One is private, or no utility attribute of the records.
+        """
+        for name in self.told:
+            if name in schema.private:
+                raise ConfigError(
+                    "train.told", f"{name} is private: the extractor hides it",
+                    "a utility attribute", f"remove {name} from train.told",
+                )  # fmt: skip
+            if name not in schema.utility:
+                raise ConfigError(
+                    "train.told", f"{name} is no utility attribute of the shards",
+                    f"one of {', '.join(schema.utility)}" if schema.utility else "",
+                    f"add {name} to prepare.{schema.dataset}.utility, or remove it from train.told",
+                )  # fmt: skip
+        tasks = self.told if role == "protected" else ()
+        return {name: schema.classes(name) for name in tasks}
 
     def epochs(self, role: Role) -> int:
         """Epochs of a run: those of the trunk, and those of the protected extractor's head."""

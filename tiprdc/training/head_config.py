@@ -36,3 +36,11 @@ class HeadConfig(Settings, frozen=True, kw_only=True):
             "variance that the head keeps.",
         ),
     ] = 4.0  # fmt: skip
+    told_weight: Annotated[
+        float,
+        Meta(
+            ge=0, le=1000,
+            description="What a nat of the told tasks (train.told) is worth, in shares of the "
+            "trunk's variance that the head keeps.",
+        ),
+    ] = 1.0  # fmt: skip

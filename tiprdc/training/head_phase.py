@@ -7,7 +7,7 @@ A resumed run does so again and gets the same features.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -60,6 +60,7 @@ class HeadPhase:
         game: Its extractor has a head; no other weight learns from here on.
         seed: Seed of the decoder's and adversaries' first weights, and of the batches.
         worker, group: Which worker this is.
+        told: Told task -> number of classes.
         cache: What `trunk_features` gives, where it is known already.
     """
 
@@ -70,16 +71,17 @@ class HeadPhase:
         seed: int,
         worker: WorkerContext,
         group: BatchGroup,
+        told: Mapping[str, int],
         cache: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         assert isinstance(game.extractor, Extractor)
         assert isinstance(game.extractor.head, Head)
         self.config, self.game, self.worker, self.group = config, game, worker, group
-        self.seed, self.extractor = seed, game.extractor
+        self.seed, self.extractor, self.told = seed, game.extractor, told
         game.requires_grad_(False)
         game.extractor.head.requires_grad_(True)
         torch.manual_seed(seed)
-        self.networks = HeadTraining(config, game.extractor, game.private, game.weights)
+        self.networks = HeadTraining(config, game.extractor, game.private, game.weights, told)
         attach_group(self.networks, group)
         self.networks.to(worker.device)
         self.optimiser = build_head_optimiser(self.networks)
@@ -106,23 +108,23 @@ class HeadPhase:
         Yields:
             Each finished step.
         """
-        z0, u = self.cached(records)
+        z0, known = self.cached(records)
         self.networks.train()
         for number, batches in enumerate(self._batches(len(z0), epoch)):
             start = time.perf_counter()
             progress = (epoch + number / STEPS) / self.config.epochs
             set_head_rate(self.optimiser, progress)
             for rows in batches[:-1]:
-                self._descend(z0[rows], u[rows], progress, only_adversaries=True)
+                self._descend(z0[rows], known[rows], progress, only_adversaries=True)
             rows = batches[-1]
-            losses = self._descend(z0[rows], u[rows], progress).detached()
+            losses = self._descend(z0[rows], known[rows], progress).detached()
             seconds = time.perf_counter() - start
             yield HeadStep(epoch + (number + 1) / STEPS, len(rows), seconds, losses)
 
     def _descend(
-        self, z0: Tensor, u: Tensor, progress: float, *, only_adversaries: bool = False
+        self, z0: Tensor, known: Tensor, progress: float, *, only_adversaries: bool = False
     ) -> HeadLosses:
-        losses: HeadLosses = self._wrapped(z0, u, progress, only_adversaries)
+        losses: HeadLosses = self._wrapped(z0, known, progress, only_adversaries)
         self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -137,14 +139,15 @@ class HeadPhase:
             yield [self.group.split(batch).to(self.worker.device) for batch in rows]
 
     def cached(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
-        """The trunk's features `[M, D]`, moved by the transport, and private attributes `[M, A]` of
-        everybody and of copies; computed once."""
+        """The trunk's features `[M, D]`, moved by the transport, and private attributes and told
+        tasks `[M, A + T]`, of everybody and of copies; computed once."""
         if self._cache is None:
-            z0, u = self._trunk or trunk_features(
-                self.game, records, self.seed, self.worker.device, self.group
+            z0, known = self._trunk or trunk_features(
+                self.game, records, self.seed, self.worker.device, self.group, tuple(self.told)
             )
             copies = len(z0) // len(records)
-            self._cache = fit_transport(self.extractor.transport, z0, u, copies, self.seed), u
+            z = fit_transport(self.extractor.transport, z0, known, copies, self.seed)
+            self._cache = z, known
         return self._cache
 
     def _others(self) -> dict[str, Tensor]:

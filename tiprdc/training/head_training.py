@@ -3,6 +3,7 @@
     adversaries   minimise  CE(c(z + n), u)
     decoder       minimises E |d(z + n, u) - z0|^2 / D
     head          minimises E |d(z + n, u) - z0|^2 / D + weight * E KL(uniform | c(z + n))
+                  + told_weight * CE(t(z + n), tasks)       where tasks are told; t learns with it
 
 z0 are the trunk's features, z those of the head, n the noise of the release. The decoder is told u,
 so that dropping u from z costs the head nothing. A step costs milliseconds: the adversaries see
@@ -50,12 +51,14 @@ class HeadLosses(NamedTuple):
         kept: Share of the trunk's variance that the decoder, told u, rebuilds; 1 at best.
         adversary: Mean cross-entropy of the adversaries, in nats.
         confidence: Mean KL divergence of the uniform guess from the adversaries' guesses, in nats.
+        told: Mean cross-entropy of the told tasks, in nats; 0 without any.
     """
 
     total: Tensor
     kept: Tensor
     adversary: Tensor
     confidence: Tensor
+    told: Tensor
 
     def detached(self) -> HeadLosses:
         """The same values, cut off from the graph."""
@@ -70,6 +73,7 @@ class HeadTraining(nn.Module):
         extractor: The extractor whose head learns; its trunk does not.
         private: Private attribute -> number of classes, in the order of u's columns.
         weights: Share of each attribute in the price.
+        told: Told task -> number of classes, in the order of the labels' columns behind u.
     """
 
     group: BatchGroup = SINGLE_PROCESS
@@ -80,6 +84,7 @@ class HeadTraining(nn.Module):
         extractor: Extractor,
         private: Mapping[str, int],
         weights: Sequence[float],
+        told: Mapping[str, int],
     ) -> None:
         super().__init__()
         self.config, self.classes = config, tuple(private.values())
@@ -89,36 +94,49 @@ class HeadTraining(nn.Module):
         self.head, self.channel = extractor.head, extractor.channel
         self.decoder = _ConditionalDecoder(width, sum(self.classes))
         self.adversaries = nn.ModuleList(
-            _Adversary(width, self.classes) for _ in range(ADVERSARIES)
+            _Classifier(width, self.classes) for _ in range(ADVERSARIES)
         )
+        self.told = tuple(told.values())
+        self.task_classifier = _Classifier(width, self.told) if told else None
 
     def forward(
-        self, z0: Tensor, u: Tensor, progress: float, only_adversaries: bool = False
+        self, z0: Tensor, labels: Tensor, progress: float, only_adversaries: bool = False
     ) -> HeadLosses:
         """All losses on one batch, or those of the adversaries alone.
 
         Args:
             z0: The trunk's features `[B, D]` of this worker's records.
-            u: Private attributes `[B, A]`, int64.
+            labels: Private attributes, then told tasks `[B, A + T]`, int64.
             progress: Share of the steps that are done, 0 to 1.
             only_adversaries: Whether head and decoder stay as they are.
         """
+        u, tasks = labels.tensor_split([len(self.classes)], dim=1)
         with torch.set_grad_enabled(not only_adversaries):
             z = self.channel(self.channel.bound(self.head(z0)))
         adversary = self._over_adversaries(z.detach(), u)
         if only_adversaries:
             zero = adversary.new_zeros(())
-            return HeadLosses(total=adversary, kept=zero, adversary=adversary, confidence=zero)
+            return HeadLosses(adversary, zero, adversary, zero, zero)
         zu = torch.cat([z, one_hot(u, self.classes).float()], 1)
         error = self.group.mean(F.mse_loss(self.decoder(zu), z0))
         confidence = self._over_adversaries(z)
+        told = self._over_tasks(z, tasks)
         price = self.config.weight * min(progress / _RAMP, 1.0)
         return HeadLosses(
-            total=adversary + error + price * confidence,
+            total=adversary + error + price * confidence + self.config.told_weight * told,
             kept=1 - error,
             adversary=adversary,
             confidence=confidence,
+            told=told,
         )
+
+    def _over_tasks(self, z: Tensor, tasks: Tensor) -> Tensor:
+        """Mean cross-entropy of the told tasks; 0 without any."""
+        if self.task_classifier is None:
+            return z.new_zeros(())
+        parts = torch.split(self.task_classifier(z), list(self.told), dim=1)
+        losses = [F.cross_entropy(part, tasks[:, i]) for i, part in enumerate(parts)]
+        return self.group.mean(torch.stack(losses).mean())
 
     def _over_adversaries(self, z: Tensor, u: Tensor | None = None) -> Tensor:
         """Weighted mean cross-entropy of u; without u, the divergence from the uniform guess, by
@@ -146,8 +164,8 @@ class _ConditionalDecoder(nn.Module):
         return cast(Tensor, self.linear(zu) + self.residual(zu))
 
 
-class _Adversary(nn.Sequential):
-    """Features `[B, D]` -> joined logits of all private attributes `[B, K]`."""
+class _Classifier(nn.Sequential):
+    """Features `[B, D]` -> joined logits of several attributes `[B, K]`."""
 
     def __init__(self, width: int, classes: Sequence[int]) -> None:
         hidden = _ADVERSARY_WIDTH
@@ -164,11 +182,12 @@ def _confidence(logits: Tensor) -> Tensor:
 
 
 def build_head_optimiser(training: HeadTraining) -> torch.optim.AdamW:
-    """AdamW with two groups, in this order: head with decoder, adversaries."""
+    """AdamW with two groups, in this order: head with decoder and tasks, adversaries."""
+    tasks = training.task_classifier.parameters() if training.task_classifier else ()
     return torch.optim.AdamW(
         [
             {
-                "params": [*training.head.parameters(), *training.decoder.parameters()],
+                "params": [*training.head.parameters(), *training.decoder.parameters(), *tasks],
                 "lr": _RATE, "betas": _BETAS, "weight_decay": 0.0,
             },
             {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -81,6 +82,7 @@ class Trainer:
         private: Private attribute -> number of classes.
         seed: Seed of the initial weights and of each epoch.
         head: The head's training, if the architecture has a head.
+        told: Task -> number of classes, of the tasks that the head is told.
         worker: Which worker this is.
         network_factory: Builds the networks.
         cross_fit: Called once if the objective has `cross_fit`, as `attacks.cross_fitting` does.
@@ -98,6 +100,7 @@ class Trainer:
         *,
         seed: int,
         head: HeadConfig = _HEAD,
+        told: Mapping[str, int] = MappingProxyType({}),
         worker: WorkerContext = SINGLE_WORKER,
         network_factory: NetworkFactory = build_networks,
         cross_fit: CrossFit = no_cross_fit,
@@ -108,7 +111,7 @@ class Trainer:
         set_products(schedule.precision)
         self.schedule, self.seed, self.worker = schedule, seed, worker
         self.epoch, self.history = 0, list[dict[str, float]]()
-        self._pressure = 0.0
+        self._pressure, self.told = 0.0, dict(told)
         self._cross_fit, self._predictions = cross_fit, predictions
         self._targets: Tensor | None = None
         if resuming:
@@ -142,22 +145,22 @@ class Trainer:
         """The head's phase; from its beginning on nothing but the head learns."""
         if self.head_phase is None:
             self.head_phase = HeadPhase(
-                self.head_config, self.game, self.seed, self.worker, self.group
+                self.head_config, self.game, self.seed, self.worker, self.group, self.told
             )
         return self.head_phase
 
-    def skip_trunk(self, z0: Tensor, u: Tensor) -> None:
+    def skip_trunk(self, z0: Tensor, known: Tensor) -> None:
         """Go to the head's epochs, on features of a trunk that was trained elsewhere.
 
         Args:
             z0: The trunk's features `[M, D]` of everybody, as `trunk_features` gives them.
-            u: Private attributes `[M, A]` of the same.
+            known: Private attributes and told tasks `[M, A + T]` of the same.
         """
         self.epoch = self.schedule.epochs
         device = self.worker.device
         self.head_phase = HeadPhase(
             self.head_config, self.game, self.seed, self.worker, self.group,
-            (z0.to(device), u.to(device)),
+            self.told, (z0.to(device), known.to(device)),
         )  # fmt: skip
 
     @property

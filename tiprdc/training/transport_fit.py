@@ -42,7 +42,7 @@ def fit_transport(transport: Transport, z: Tensor, u: Tensor, copies: int, seed:
     Args:
         transport: As built.
         z: Features `[N V, D]` of everybody, a record's copies behind it.
-        u: Private attributes `[N V, A]`, int64.
+        u: Private attributes, then any other labels `[N V, A + T]`, int64.
         copies: V.
         seed: Of the folds and the perceptrons.
 

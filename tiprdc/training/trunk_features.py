@@ -6,6 +6,7 @@ people by heart, and a codebook does not know what changes between pictures of o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,12 @@ from tiprdc.training.game import Game
 
 
 def trunk_features(
-    game: Game, records: RecordBatches, seed: int, device: torch.device, group: BatchGroup
+    game: Game,
+    records: RecordBatches,
+    seed: int,
+    device: torch.device,
+    group: BatchGroup,
+    told: Sequence[str] = (),
 ) -> tuple[Tensor, Tensor]:
     """Run the trunk over everybody and over copies of pictures, each worker over its share.
 
@@ -32,23 +38,25 @@ def trunk_features(
         seed: Of the copies.
         device: Where the extractor is, and the result.
         group: The workers; each gets the whole result.
+        told: Told tasks.
 
     Returns:
-        Features `[N V, D]`, a record's copies behind it, and private attributes `[N V, A]`.
+        Features `[N V, D]`, a record's copies behind it, and private attributes, then told
+        tasks `[N V, A + T]`.
     """
     game.eval()
     extractor = game.extractor
     assert isinstance(extractor, Extractor)
     rows = group.split(torch.arange(len(records))).numpy()
     z0: list[Tensor] = []
-    u: list[Tensor] = []
+    known: list[Tensor] = []
     parts = np.split(rows, np.arange(CHUNK, len(rows), CHUNK))
     for part, chunk in zip(parts, records.batches(parts), strict=True):
         versions = [chunk.x, *_copies(extractor, chunk.x, seed, int(part[0]))]
         outputs = [batched_output(extractor.whitened, x, device) for x in versions]
         z0.append(torch.stack(outputs, dim=1))
-        u.append(labels(chunk, game.private))
-    features, attributes = group.all_gather(torch.cat(z0), torch.cat(u))
+        known.append(labels(chunk, (*game.private, *told)))
+    features, attributes = group.all_gather(torch.cat(z0), torch.cat(known))
     copies = attributes.repeat_interleave(features.shape[1], 0)
     return features.flatten(0, 1).to(device), copies.to(device)
 

@@ -81,6 +81,15 @@ def test_every_planned_measure_is_reported(
     assert "recognised best" not in joined
 
 
+def test_means_of_told_and_unseen_tasks_are_apart(evidence: Evidence) -> None:
+    lean = structs.replace(CONFIG, attacks=("ridge",), measures=(), reconstruction=False)
+    unseen, told = (audit(replace(evidence, told=names), lean) for names in ((), ("task",)))
+    assert unseen.mean_kept is not None
+    assert (unseen.mean_kept_told, unseen.plan.told) == (None, ())
+    assert (told.mean_kept, told.mean_utility_loss) == (None, None)
+    assert (told.mean_kept_told, told.plan.told) == (unseen.mean_kept, ("task",))
+
+
 def test_audit_without_unprotected_file_and_training_people(evidence: Evidence) -> None:
     single = replace(evidence, models={"released": evidence.models["released"]}, members=None)
     report = audit(single)

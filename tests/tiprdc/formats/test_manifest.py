@@ -17,7 +17,7 @@ from tiprdc.formats.manifest import parse_contract
 
 @pytest.mark.parametrize("name", ["image", "table", "text", "audio"])
 def test_manifest_survives_round_trip(name: str) -> None:
-    raw = {**manifest(AUDITS[name]()), "variant": None}
+    raw = {**manifest(AUDITS[name]()), "variant": None, "told": []}
     text = parse_contract(raw, "manifest.json").to_json()
     assert text == json.dumps(raw, indent=1, sort_keys=True) + "\n"
 

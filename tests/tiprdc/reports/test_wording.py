@@ -118,6 +118,22 @@ def test_utility_loss_sentence(utility: dict[str, Any], loss: float | None, sent
     assert kept_wording.utility_loss(audit) == sentence
 
 
+def test_told_tasks_are_no_unseen_tasks() -> None:
+    raw = image_audit()
+    assert kept_wording.told(parsed(raw)) == ""
+    raw["plan"]["told"] = ["smile", "glasses"]
+    raw["mean_kept_told"] = 0.912
+    audit = parsed(raw)
+    assert list(kept_wording.unseen(audit)) == ["facial_hair", "hair_length", "hair_tone"]
+    assert kept_wording.told(audit) == (
+        "Told tasks (smile, glasses), whose labels training used, keep 91.2 %"
+    )
+    assert kept_wording.kind("smile", audit) == "told task"
+    assert kept_wording.kind("hair_tone", audit) == "unseen task"
+    raw["plan"]["told"] = list(raw["utility"])
+    assert kept_wording.kept(parsed(raw)) == "No unseen task was measured"
+
+
 @pytest.mark.parametrize(
     ("loss", "text"), [(0.0123, "1.2"), (-0.0004, "0.0"), (-0.051, f"{MINUS}5.1")]
 )

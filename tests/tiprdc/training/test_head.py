@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +17,13 @@ from torch import Tensor
 from tests.helpers import shards
 from tests.helpers.trainers import assert_same_state
 from tiprdc.datasets.schema import SPLITS, Records, Schema, read_split
-from tiprdc.errors import ConfigError
+from tiprdc.errors import ConfigError, ModelError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.head import Head
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.views import VIEWS, views
 from tiprdc.training import checkpoint, head_phase
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
@@ -38,14 +41,17 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     return schema, {split: read_split(folder, schema, split) for split in SPLITS}
 
 
-def make(schema: Schema, *, weight: float = 5.0, epochs: int = 6, trunk: int = 4) -> Trainer:
+def make(
+    schema: Schema, *, weight: float = 5.0, epochs: int = 6, trunk: int = 4, noise: float = 0.3,
+    told: Mapping[str, int] = MappingProxyType({}),
+) -> Trainer:  # fmt: skip
     """A trunk without adversary, so that the head alone hides."""
     return Trainer(
         UNPROTECTED,
-        ExtractorConfig(width=8, features=6, head=64, release_noise=0.3),
+        ExtractorConfig(width=8, features=6, head=64, release_noise=noise),
         ScheduleConfig(epochs=trunk, batch=60, warm_up=0.0, extractor_rate=5e-3, critic_rate=5e-3),
         InputSpec.of(schema), {"secret": 2}, seed=0,
-        head=HeadConfig(epochs=epochs, batch=128, weight=weight),
+        head=HeadConfig(epochs=epochs, batch=128, weight=weight, told_weight=3.0), told=told,
     )  # fmt: skip
 
 
@@ -68,21 +74,26 @@ def planted() -> Planted:
     return Planted(z0, secret, (z0[:, 3] > 0).long())
 
 
-def hide(parts: Parts, planted: Planted, weight: float) -> dict[str, float]:
+def hide(
+    parts: Parts, planted: Planted, weight: float, noise: float = 0.3,
+    *, epochs: int = 3, told: bool = False,
+) -> dict[str, float]:  # fmt: skip
     """Train the head on the first half of the people; accuracies on the second half.
 
     The attack is logistic regression on all products of two features, fitted on a quarter.
     """
     schema, records = parts
-    trainer = make(schema, weight=weight, epochs=3)
+    tasks = {"task": 2} if told else {}
+    trainer = make(schema, weight=weight, epochs=epochs, noise=noise, told=tasks)
+    known = torch.stack([planted.secret, planted.task], 1)[:800, : 1 + told]
+    trainer.skip_trunk(planted.z0[:800], known)
     phase = trainer.begin_head()
-    phase._cache = (planted.z0[:800], planted.secret[:800, None])
-    for epoch in range(3):
+    for epoch in range(trainer.head_config.epochs):
         assert len(list(phase.steps(records["extractor-train"], epoch))) == head_phase.STEPS
     torch.manual_seed(1)
     with torch.no_grad():
         z = phase.networks.head.eval()(planted.z0[800:])
-        products = PolynomialFeatures(2).fit_transform(z + 0.3 * torch.randn_like(z))
+        products = PolynomialFeatures(2).fit_transform(z + noise * torch.randn_like(z))
     fit, test = products[:400], products[400:]
     truths = {"secret": planted.secret[800:].numpy(), "task": planted.task[800:].numpy()}
     return {
@@ -109,6 +120,49 @@ def test_head_hides_the_secret_and_keeps_the_rest(parts: Parts, planted: Planted
     assert min(kept["task"], hidden["task"]) > 0.8
 
 
+def test_head_keeps_more_of_a_told_task_under_noise(parts: Parts, planted: Planted) -> None:
+    unseen, told = (
+        hide(parts, planted, 0.0, noise=1.5, epochs=1, told=known) for known in (False, True)
+    )
+    assert told["task"] > unseen["task"] + 0.04
+
+
+def test_no_task_is_told_unless_asked(parts: Parts) -> None:
+    schema, _ = parts
+    assert TrainConfig().told_tasks("protected", schema) == {}
+    config = TrainConfig(told=("task",), extractor=ExtractorConfig(head=64))
+    assert config.told_tasks("protected", schema) == {"task": 2}
+    assert config.told_tasks("unprotected", schema) == {}
+    assert make(schema).begin_head().networks.task_classifier is None
+
+
+@pytest.mark.parametrize(
+    ("told", "head", "message"),
+    [
+        (("secret",), 64, r"secret is private(.|\n)*remove secret from train.told"),
+        (("age",), 64, r"age is no utility attribute(.|\n)*one of task"),
+        (("task", "task"), 64, "each task once"),
+        (("task",), 0, r"where there is no head(.|\n)*train.extractor.head: 512"),
+    ],
+)
+def test_task_that_cannot_be_told_is_refused(
+    parts: Parts, told: tuple[str, ...], head: int, message: str
+) -> None:
+    def told_tasks() -> None:
+        config = TrainConfig(told=told, extractor=ExtractorConfig(head=head))
+        config.told_tasks("protected", parts[0])
+
+    with pytest.raises(ConfigError, match=message):
+        told_tasks()
+
+
+def test_checkpoint_names_told_tasks(parts: Parts, tmp_path: Path) -> None:
+    checkpoint.save(make(parts[0], told={"task": 2}), tmp_path)
+    assert checkpoint.told_tasks(tmp_path) == ("task",)
+    with pytest.raises(ModelError, match="another told"):
+        checkpoint.load(make(parts[0]), tmp_path)
+
+
 def test_unprotected_extractor_has_no_head() -> None:
     assert ExtractorConfig(head=64).unprotected().head == 0
 
@@ -127,7 +181,7 @@ def test_trunk_does_not_change_while_the_head_learns(parts: Parts) -> None:
     assert changed
     assert all(name.startswith(("extractor.head.", "extractor.transport.")) for name in changed)
     assert [steps[0].epoch, steps[-1].epoch] == [pytest.approx(1.01), pytest.approx(2.0)]
-    assert steps[0].losses._fields == ("total", "kept", "adversary", "confidence")
+    assert steps[0].losses._fields == ("total", "kept", "adversary", "confidence", "told")
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3], ids=["in the trunk", "between both", "in the head"])

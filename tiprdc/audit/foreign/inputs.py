@@ -81,15 +81,19 @@ def load_evidence(
         _evidence(
             *_split_records(request, reader.modality, index, fitted, split, x, readable, model),
             model,
+            contract.told if contract else (),
         )
         for model in foreign
     )
 
 
-def _evidence(schema: Schema, parts: Mapping[str, Records], model: Model) -> Evidence:
+def _evidence(
+    schema: Schema, parts: Mapping[str, Records], model: Model, told: tuple[str, ...]
+) -> Evidence:
     train, select, test = (parts[name] for name in SHARES)
     members = parts.get("extractor-train")
-    return Evidence(schema, train, select, test, {"released": model}, members)
+    models = {"released": model}
+    return Evidence(schema, train, select, test, models, members, told=told)
 
 
 def _adjacent_contract(path: Path, model: ModelInfo) -> Contract | None:

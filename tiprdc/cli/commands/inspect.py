@@ -95,10 +95,12 @@ def summary(audit: AuditReport) -> dict[str, Any]:
                 "ceiling": _estimate(task.ceiling),
                 "kept": task.kept,
                 "loss": task.loss,
+                "told": name in audit.plan.told,
             }
             for name, task in audit.utility.items()
         },
         "mean_kept": audit.mean_kept,
+        "mean_kept_told": audit.mean_kept_told,
         "mean_utility_loss": audit.mean_utility_loss,
         "alternatives": [msgspec.to_builtins(one) for one in audit.alternatives],
     }
@@ -134,7 +136,9 @@ def show_audit(console: Console, audit: AuditReport) -> None:
         if attribute.certificate:
             sentence = bounds_wording.certificate(name, attribute.certificate)
             terminal.say(console, Text(sentence))
-    terminal.say(console, Text(f"{kept_wording.kept(audit)}."))
+    for sentence in (kept_wording.kept(audit), kept_wording.told(audit)):
+        if sentence:
+            terminal.say(console, Text(f"{sentence}."))
     for reason in audit.reasons:
         terminal.say(console, Text(f"- {reason}"))
     terminal.print_table(
@@ -166,10 +170,10 @@ def show_audit(console: Console, audit: AuditReport) -> None:
     if audit.utility:
         terminal.print_table(
             console,
-            ("unseen task", "kept, %", "released, %", "ceiling, %", "unprotected, %", "lost"),
+            ("task", "kept, %", "released, %", "ceiling, %", "unprotected, %", "lost"),
             [
                 (
-                    name,
+                    f"{name} (told)" if name in audit.plan.told else name,
                     _number(task.kept),
                     _rate(task.released),
                     _rate(task.ceiling),
@@ -180,7 +184,7 @@ def show_audit(console: Console, audit: AuditReport) -> None:
             ]
             + [
                 (
-                    "on average",
+                    "unseen, on average",
                     _number(audit.mean_kept),
                     "",
                     "",
