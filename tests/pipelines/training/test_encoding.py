@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,22 @@ from pipelines.training import encoding
 from pipelines.training.encoding import trained_shards
 from tests.helpers.encoders import encoder, write_encoder
 from tests.helpers.shards import make_shards
-from tiprdc.datasets.schema import read_schema, read_split
+from tiprdc.datasets.schema import read_schema, read_split, write_schema
+from tiprdc.errors import ConfigError
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.encoder_config import EncoderConfig
 
 
 def test_without_an_encoder_the_shards_are_those_of_prepare(tmp_path: Path) -> None:
+    make_shards(tmp_path, "table", people=40)
     assert trained_shards(TrainConfig(), tmp_path) == tmp_path
+
+
+def test_our_own_networks_do_not_take_the_padding_of_a_foreign_tokenizer(tmp_path: Path) -> None:
+    schema = replace(make_shards(tmp_path, "text", people=40), padding=1, tokenizer_file="t.json")
+    write_schema(tmp_path, schema, [])
+    with pytest.raises(ConfigError, match=r"pads with token 1 behind a text"):
+        trained_shards(TrainConfig(), tmp_path)
 
 
 def test_with_an_encoder_they_are_vectors_of_the_splits_that_are_asked_for(

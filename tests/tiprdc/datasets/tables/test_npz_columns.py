@@ -12,7 +12,7 @@ from tiprdc.audit.foreign.request import AuditRequest
 from tiprdc.datasets.manifest.reader import ManifestReader
 from tiprdc.datasets.tables.files import read_source
 from tiprdc.errors import DataError
-from tiprdc.protect.preparation import vectors_config
+from tiprdc.protect.preparation import records_config
 
 VECTORS = np.random.default_rng(0).normal(size=(8, 3))
 GENDER = np.array(["f", "m"] * 4)
@@ -25,7 +25,7 @@ def test_an_array_of_vectors_and_its_columns_are_protected(tmp_path: Path, dtype
     request = AuditRequest(
         models=(), data=tmp_path / "p.npz", private=("gender",), person="person"
     )  # fmt: skip
-    reader = ManifestReader(vectors_config(request))
+    reader = ManifestReader(records_config(request))
     records = reader.index().records
     assert records["person"].tolist() == ["0", "0", "1", "1", "2", "2", "3", "3"]
     x = reader.read(records, reader.fit(records)).x
