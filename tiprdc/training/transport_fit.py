@@ -28,8 +28,7 @@ _LEAST, _MOST = 0.02, 50.0
 the regression's error."""
 _RIDGE = 1e-3
 _WEAKEST = 0.02
-"""Weaker directions, as a share of the mean, are not brought up to variance 1: trunk and components
-share some."""
+"""Weaker directions of the barycentre, as a share of the mean, are not brought up to variance 1."""
 _CHUNK = 8192
 
 
