@@ -18,6 +18,7 @@ from pipelines.search import pareto
 from pipelines.search.space import TuneConfig
 from tests.helpers.audit_project import write_project
 from tests.helpers.audit_samples import AUDITS
+from tests.helpers.chromium import OFFLINE
 from tiprdc.reports.page import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -27,12 +28,7 @@ WIDTHS = {"desktop": 1200, "tablet": 760, "phone": 390, "small phone": 320}
 FLAGS = (
     "--headless",
     "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *OFFLINE,
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--window-size=1300,900",
 )

@@ -20,7 +20,8 @@ from PIL.PngImagePlugin import PngInfo
 from tests.helpers import release_samples
 from tests.helpers.audit_samples import image_audit
 from tests.helpers.pulled_release import write_pulled
-from tests.helpers.web_page import Browser, build_page, serving
+from tests.helpers.web_page import Browser, build_page
+from tests.helpers.web_server import serving
 from tests.test_browser import _chromium
 from tests.tiprdc.cli import test_collect_commands as collecting
 from tests.tiprdc.export.test_onnx_export import save_checkpoints
@@ -296,13 +297,18 @@ def test_send_arrives_once_and_can_be_deleted(
         assert stored(database) == []
 
 
+def write_linked_site(release: Path, page: Path, folder: Path) -> None:
+    """A site whose collector does not answer."""
+    write_site(SiteRequest(
+        release=release, page=page / "dist", out=folder / "site",
+        collector="http://127.0.0.1:9",
+    ))  # fmt: skip
+
+
 def test_page_connects_to_no_other_host(
     tmp_path: Path, page: Path, browser: Browser, release: Path
 ) -> None:
-    write_site(SiteRequest(
-        release=release, page=page / "dist", out=tmp_path / "site",
-        collector="http://127.0.0.1:9",
-    ))  # fmt: skip
+    write_linked_site(release, page, tmp_path)
     with serving(tmp_path) as other, serving(tmp_path) as origin:
         attempt = f"fetch('{other}/').then(() => 'connected', () => 'refused')"
         script = """(() => {
@@ -322,10 +328,7 @@ def test_page_fits_a_phone_and_axe_finds_no_fault(
     scheme: str, tmp_path: Path, page: Path, browser: Browser, release: Path
 ) -> None:
     noise((20, 20)).save(tmp_path / "a.png")
-    write_site(SiteRequest(
-        release=release, page=page / "dist", out=tmp_path / "site",
-        collector="http://127.0.0.1:9",
-    ))  # fmt: skip
+    write_linked_site(release, page, tmp_path)
     too_wide = {"evaluate": "document.documentElement.scrollWidth - innerWidth"}
     unfold = {"evaluate": "document.querySelectorAll('details').forEach((d) => (d.open = true))"}
     steps = [{"file": str(tmp_path / "a.png")}, unfold, too_wide, {"axe": True}, {"resize": 320},
@@ -340,10 +343,7 @@ def test_page_fits_a_phone_and_axe_finds_no_fault(
 def test_keyboard_alone_reaches_every_step(
     tmp_path: Path, page: Path, browser: Browser, release: Path
 ) -> None:
-    write_site(SiteRequest(
-        release=release, page=page / "dist", out=tmp_path / "site",
-        collector="http://127.0.0.1:9",
-    ))  # fmt: skip
+    write_linked_site(release, page, tmp_path)
     with serving(tmp_path) as origin:
         _, *answers = browser.use(f"{origin}/site/", *[{"press": "Tab"}] * 4)
     assert [answer["focus"] for answer in answers] == [

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.helpers.chromium import OFFLINE
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "examples" / "web"
@@ -23,12 +20,7 @@ OLDEST_NODE = (20, 19)
 _NO_REGISTRY = re.compile(r"npm error code (E(NOTFOUND|AI_AGAIN|CONN\w+|TIMEDOUT)|ERR_SOCKET\w*)")
 NO_NODE = f"no npm of Node.js {'.'.join(map(str, OLDEST_NODE))} or newer: see https://nodejs.org"
 FLAGS = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *OFFLINE,
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
@@ -70,25 +62,6 @@ def require_node() -> None:
     version = tuple(map(int, re.findall(r"\d+", stated)[:2]))
     if version < OLDEST_NODE:
         pytest.skip(NO_NODE)
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder's content as static files; yields the origin."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Nothing on standard error."""
 
 
 class Browser:

@@ -27,11 +27,14 @@ page.on("console", (message) => message.type() === "error" && errors.push(messag
 
 const status = page.getByRole("status");
 
-/** Does something, and waits until the page says what came of it. */
+/** Waits until the page says what came of something. */
+const settled = () =>
+  page.waitForFunction(() => /^(?!Loading)./.test(document.querySelector("[role=status]").textContent));
+
 async function act(action) {
   await status.evaluate((element) => (element.textContent = ""));
   await action();
-  await page.waitForFunction(() => document.querySelector("[role=status]").textContent);
+  await settled();
 }
 
 async function drop(path) {
@@ -98,7 +101,7 @@ const steps = {
 const answers = [];
 const before = Date.now();
 await page.goto(task.url);
-await page.waitForFunction(() => /^(?!Loading)./.test(document.querySelector("[role=status]").textContent));
+await settled();
 answers.push(await answer(null));
 answers[0].milliseconds = Date.now() - before;
 for (const step of task.steps) {

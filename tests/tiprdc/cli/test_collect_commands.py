@@ -58,19 +58,21 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @contextmanager
 def serving(release: Path, database: str, *options: str) -> Iterator[str]:
     """Run `tiprdc collect`; yields its URL, and checks that it logs nothing."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*COLLECT, str(release), "--port", "0", *options], stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TIPRDC_COLLECT_DATABASE": database},
-    )  # fmt: skip
-    assert process.stderr
-    assert "Without --repo" in process.stderr.readline()
-    line = process.stderr.readline().split()
-    assert line[:4] == ["Taking", "features", "of", "extractor@v1.0.0"]
-    yield line[-1]
-    process.send_signal(signal.SIGTERM)
-    assert process.stderr.read() == ""
-    process.stderr.close()
-    assert process.wait(60) in (0, -signal.SIGTERM)
+    ) as process:  # fmt: skip
+        try:
+            assert process.stderr
+            assert "Without --repo" in process.stderr.readline()
+            line = process.stderr.readline().split()
+            assert line[:4] == ["Taking", "features", "of", "extractor@v1.0.0"]
+            yield line[-1]
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr.read() == ""
+            assert process.wait(60) in (0, -signal.SIGTERM)
+        finally:
+            process.kill()
 
 
 def pictures(folder: Path, count: int) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.release_project import Lab, check_pulls_from_remote
+from tests.helpers.web_server import QuietHandler, serving
 
 pytest.importorskip(
     "dvc_http", reason="DVC's client for HTTP is not installed: pip install dvc-http"
@@ -19,10 +18,10 @@ pytest.importorskip(
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-class PutHandler(SimpleHTTPRequestHandler):
-    """Serves a folder and accepts new files; logs nothing."""
+class PutHandler(QuietHandler):
+    """Serves a folder and accepts new files."""
 
-    def do_PUT(self) -> None:
+    def do_PUT(self) -> None:  # noqa: N802  # the name that http.server calls
         path = Path(self.translate_path(self.path))
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
@@ -41,9 +40,6 @@ class PutHandler(SimpleHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def web_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
@@ -51,17 +47,8 @@ def web_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     folder = tmp_path / "web"
     folder.mkdir()
 
-    def handler(*arguments: object) -> PutHandler:
-        return PutHandler(*arguments, directory=str(folder))  # type: ignore[arg-type]
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/store", folder / "store"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(folder, PutHandler) as origin:
+        yield f"{origin}/store", folder / "store"
 
 
 def test_release_is_pulled_from_a_web_server(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.release_project import Lab
+from tests.helpers.web_server import serving
 from tiprdc.errors import ReleaseError
 from tiprdc.registry import remote
 from tiprdc.registry.pull import VersionSelector, pull
@@ -34,20 +32,8 @@ def lab(released_lab: Lab, tmp_path: Path) -> Lab:
 def plain_server(lab: Lab) -> Iterator[str]:
     """A web server of files, which cannot leave history out."""
     lab.git("update-server-info", at=lab.origin)
-    handler = partial(_Quiet, directory=str(lab.origin))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
+    with serving(lab.origin) as origin:
+        yield f"{origin}/"
 
 
 @pytest.mark.parametrize("allowed", [True, False])
