@@ -154,7 +154,7 @@ def _train_head(
     extractor = cast(Extractor, trainer.game.extractor)
 
     def released(z0: torch.Tensor) -> torch.Tensor:
-        return extractor.release(extractor.behind_transport(extractor.transport(z0)))
+        return extractor.release(extractor.behind_trunk(z0))
 
     return _Features(
         *(batched_output(released, z0.numpy(), device).numpy() for z0 in trunk.attackers)

@@ -224,7 +224,11 @@ class Extractor(nn.Module):
 
     def features_before_release(self, x: Tensor) -> Tensor:
         """Features `[B, D]` before noise, levels or codes: a smooth function of the record."""
-        return self.behind_transport(self.transport(self.whitened(x)))
+        return self.behind_trunk(self.whitened(x))
+
+    def behind_trunk(self, z0: Tensor) -> Tensor:
+        """The trunk's features `[B, D]` -> features `[B, D]` before noise, levels or codes."""
+        return self.behind_transport(self.transport(z0))
 
     def behind_transport(self, z: Tensor) -> Tensor:
         """What the transport moved `[B, D]` -> features `[B, D]` before noise, levels or codes."""

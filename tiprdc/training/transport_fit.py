@@ -6,12 +6,14 @@ are moved alike.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tiprdc.models.seeds import seeded
 from tiprdc.models.transport import FOLDS, ClassTransport, Transport
 from tiprdc.training.head_config import LEAST_RECORDS
 from tiprdc.training.schedule_config import cosine_decay
@@ -63,8 +65,8 @@ def _fit(transport: ClassTransport, z: Tensor, u: Tensor, fold: Tensor, seed: in
     posterior = z.new_zeros(len(z), len(transport.mean))
     for number in range(FOLDS):
         guess, out = transport.guess(number), fold == number
-        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            _learn(guess, z[~out], u[~out], seed * FOLDS + number)
+        with torch.enable_grad(), seeded(seed * FOLDS + number, z.device):
+            _learn(guess, z[~out], u[~out])
         guess.eval()
         posterior[out] = torch.cat([guess(part) for part in torch.split(z[out], _CHUNK)]).softmax(1)
     mean, maps = _transports(z.double(), posterior.double())
@@ -74,9 +76,8 @@ def _fit(transport: ClassTransport, z: Tensor, u: Tensor, fold: Tensor, seed: in
     return torch.cat([transport.move(*part) for part in parts])
 
 
-def _learn(guess: nn.Sequential, z: Tensor, u: Tensor, seed: int) -> None:
+def _learn(guess: nn.Sequential, z: Tensor, u: Tensor) -> None:
     """From new weights: a resumed run fits again."""
-    torch.manual_seed(seed)
     for layer in guess:
         if isinstance(layer, nn.Linear):
             layer.reset_parameters()
@@ -128,11 +129,14 @@ def _map(covariance: Tensor, centre: Tensor) -> Tensor:
 
 def _power(matrix: Tensor, exponent: float, least: float = 1e-6) -> Tensor:
     """A power of a symmetric matrix `[D, D]`; eigenvalues are at least a share of their mean."""
-    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    powers = values.clamp(min=least * float(values.mean())).pow(exponent)
-    return cast(Tensor, vectors * powers @ vectors.T)
+    return _spectral(matrix, lambda v: v.clamp(min=least * float(v.mean())).pow(exponent))
 
 
 def _bounded(matrix: Tensor) -> Tensor:
+    return _spectral(matrix, lambda v: v.clamp(_LEAST, _MOST))
+
+
+def _spectral(matrix: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """A function of the eigenvalues of a symmetric matrix `[D, D]`."""
     values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    return cast(Tensor, vectors * values.clamp(_LEAST, _MOST) @ vectors.T)
+    return cast(Tensor, vectors * function(values) @ vectors.T)

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tiprdc.attacks.best_pass import train_best_pass
-from tiprdc.attacks.device import attack_device, seeded
+from tiprdc.attacks.device import attack_device
 from tiprdc.attacks.scaling import Scaling, whiten
 from tiprdc.datasets.schema import Column
 from tiprdc.models.inputs import Columns
+from tiprdc.models.seeds import seeded
 
 Pairs = tuple[NDArray[Any], NDArray[Any]]
 """Features `[N, D]` and the targets to decode from them `[N, ...]`."""

@@ -33,6 +33,7 @@ from tiprdc.attacks.best_pass import train_best_pass
 from tiprdc.attacks.device import attack_device, mixed_precision
 from tiprdc.attacks.families.decoder import frequent_tokens, token_presence
 from tiprdc.attacks.scaling import Scaling, standardise, whiten
+from tiprdc.models.seeds import seeded
 
 WIDTH, BLOCKS, EXPANSION = 192, 3, 2
 MAX_BATCH, MIN_PASSES, MAX_PASSES = 512, 5, 24
@@ -71,8 +72,7 @@ class ResidualAttack(TargetsAttack):
         heads = {name: data.classes[name] for name in names}
         frequencies = {n: class_frequencies(data.labels[n], k) for n, k in heads.items()}
         record = _record_targets(data.x)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed, attack_device()):
             one = _inputs(scaling, data.z[:1])[0]
             network = ResidualNetwork(tuple(one.shape), heads, record.shape[1])
             _train(network, scaling, data, targets, frequencies, record, seed)

@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from tiprdc.attacks.base import Attacker, class_frequencies, inner_holdout, log_loss
 from tiprdc.attacks.best_pass import train_best_pass
-from tiprdc.attacks.device import attack_device, seeded
+from tiprdc.attacks.device import attack_device
 from tiprdc.attacks.scaling import Scaling
+from tiprdc.models.seeds import seeded
 
 HOLDOUT = 0.15
 """Share of attacker-train that selects the pass and the configuration."""

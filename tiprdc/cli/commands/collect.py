@@ -14,6 +14,7 @@ from rich.text import Text
 from tiprdc.cli import terminal
 from tiprdc.cli.examples import EXAMPLES
 from tiprdc.cli.help_style import Command, GroupWithDefault, application, examples
+from tiprdc.cli.trust_option import Trust
 from tiprdc.errors import ConfigError
 from tiprdc.formats import numbers
 from tiprdc.formats.files import sanitize
@@ -56,12 +57,7 @@ def serve(
         str | None,
         typer.Option(help="Folder or Git URL of the registry: a deprecation is noticed there."),
     ] = None,
-    trust: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="KEYS", help="Trust file of keygen: refuse what none of its keys signed."
-        ),
-    ] = None,
+    trust: Trust = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8080,
     tls_cert: Annotated[

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from tiprdc.cli import terminal
+from tiprdc.cli.trust_option import Trust
 from tiprdc.registry.lineage import Lineage, trace
 from tiprdc.registry.signing import read_trust
 
@@ -16,12 +16,7 @@ from tiprdc.registry.signing import read_trust
 def lineage(
     repo: Annotated[str, typer.Argument(help="Folder or Git URL of the repository.")],
     version: Annotated[str, typer.Argument(help="Such as extractor@v1.2.0.")],
-    trust: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="KEYS", help="Trust file of keygen: one of its keys must have signed it."
-        ),
-    ] = None,
+    trust: Trust = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Trace a release to its audit, data, settings and code.

@@ -9,6 +9,7 @@ import typer
 
 from tiprdc.cli import terminal
 from tiprdc.cli.commands.verify import document, show
+from tiprdc.cli.trust_option import Trust
 from tiprdc.registry.pull import VersionSelector
 from tiprdc.registry.pull import pull as fetch
 from tiprdc.registry.signing import read_trust
@@ -25,14 +26,7 @@ def pull(
     variant: Annotated[
         str | None, typer.Option(help="A smaller file, if one was released: int8 or fp16.")
     ] = None,
-    trust: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="KEYS",
-            help="Trust file of keygen: refuse what none of its keys signed. Without it no"
-            " signature is checked.",
-        ),
-    ] = None,
+    trust: Trust = None,
     allow_deprecated: Annotated[
         bool,
         typer.Option("--allow-deprecated", help="Also if deprecated or failed by a later audit."),

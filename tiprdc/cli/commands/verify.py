@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from tiprdc.cli import terminal
+from tiprdc.cli.trust_option import Trust
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_report import read_audit
 from tiprdc.registry.pull import VerifiedRelease
@@ -22,12 +23,7 @@ def verify(
         Path,
         typer.Argument(help="Folder that `tiprdc pull` wrote, or an audit.json."),
     ],
-    trust: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="KEYS", help="Trust file of keygen: one of its keys must have signed it."
-        ),
-    ] = None,
+    trust: Trust = None,
     certificate: Annotated[
         bool,
         typer.Option("--certificate", help="Compute an audit's certificates again from counts."),

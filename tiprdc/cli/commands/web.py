@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tiprdc.cli import terminal
 from tiprdc.cli.output_folder import check_output
+from tiprdc.cli.trust_option import Trust
 from tiprdc.formats.files import sanitize
 
 PAGE = Path("examples/web/dist")
@@ -30,12 +31,7 @@ def web(
             " it the page sends nothing.",
         ),
     ] = None,
-    trust: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="KEYS", help="Trust file of keygen: refuse what none of its keys signed."
-        ),
-    ] = None,
+    trust: Trust = None,
     records: Annotated[
         Path | None,
         typer.Option(
