@@ -94,7 +94,7 @@ def records_config(request: AuditRequest) -> ManifestConfig:
             an option is for recordings, and there are none.
         DataError: The file cannot be read.
     """
-    with option_names_in_errors():
+    with option_names_in_errors("SOURCE"):
         table = read_manifest(request).table
     x = request.x or (_input_column(request, table),)
     if len(x) == 1 and x[0] in table and holds_recordings(table[x[0]]):

@@ -84,6 +84,11 @@ def test_two_columns_of_vectors_are_asked_about_with_an_option_that_helps(tmp_pa
     assert records_config(request(path, x=("other",))).x == ("other",)
 
 
+def test_missing_vectors_are_named_as_the_command_does(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^SOURCE: .*people\.parquet does not exist"):
+        records_config(request(tmp_path / "people.parquet"))
+
+
 def test_a_table_without_vectors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("gender,age\nf,30\nm,40\n")
     with pytest.raises(ConfigError, match=r"no column of people\.csv holds vectors or recordings"):

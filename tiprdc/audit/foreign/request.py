@@ -68,14 +68,18 @@ class AuditRequest:
 
 
 @contextmanager
-def option_names_in_errors() -> Iterator[None]:
-    """Replace keys of params.yaml in error messages by the equivalent command-line options."""
+def option_names_in_errors(data: str = "--data") -> Iterator[None]:
+    """Replace keys of params.yaml in error messages by the equivalent command-line options.
+
+    Args:
+        data: What names the file of records on the command line.
+    """
     try:
         yield
     except TiprdcError as error:
 
         def with_options(text: object) -> str:
-            return str(text).replace(f"{SECTION}.path", "--data").replace(f"{SECTION}.", "--")
+            return str(text).replace(f"{SECTION}.path", data).replace(f"{SECTION}.", "--")
 
         parts = (error.where, error.given, error.expected, error.hint)
         raise type(error)(*map(with_options, parts)) from error
