@@ -1,9 +1,12 @@
 """The trivial alternatives beside a release: principal components with noise at the same attack.
 
 The release and its alternatives meet the same simple attack, ridge regression on random features,
-fitted on the same people. The noise of an alternative is the smallest of a bisection with which the
-attack does no better on it than on the release, on attacker-select; what is reported is scored on
-attacker-test. A release that keeps no more than its alternatives has gained nothing by training.
+fitted on the same people. Alternatives are fitted on other people than the attack, as the release
+was: on extractor-train or, where that is not known, on half of attacker-train. The attack would
+learn nothing from people of whom LEACE erased every linear trace. The noise of an alternative is
+the smallest of a bisection with which the attack does no better on it than on the release, on
+attacker-select; what is reported is scored on attacker-test. A release that keeps no more than its
+alternatives has gained nothing by training.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from tiprdc.attacks.suite import ATTACKS, predict_all
 from tiprdc.audit.executor import Executor, failure
 from tiprdc.audit.metrics import complete_mean
 from tiprdc.audit.representations import Representations
+from tiprdc.datasets.schema import Records
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Alternative
 from tiprdc.models.linear_noise import fit_alternative
@@ -29,6 +33,8 @@ from tiprdc.statistics.scores import balanced_accuracy, kept_share
 ATTACK = "ridge"
 PEOPLE = 8000
 """Most records that the attack is fitted on."""
+OWNERS = 20_000
+"""Most records that an alternative is fitted on."""
 WIDTH = 128
 METHODS: tuple[Literal["pca", "leace"], ...] = ("pca", "leace")
 _NOISE = (0.05, 12.8)
@@ -36,6 +42,7 @@ _NOISE = (0.05, 12.8)
 _STEPS = 4
 """Steps of the bisection: they leave the noise within a factor of 1.4."""
 _Labels = Mapping[str, NDArray[np.int64]]
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,20 +100,29 @@ def submit_alternatives(plan: Plan, represented: Representations) -> dict[str, A
         return {}
     evidence, submit = represented.evidence, represented.executor.submit
     classes = {name: len(names) for name, names in {**plan.private, **plan.utility}.items()}
-    splits = {"fit": represented.pools.fit, "select": evidence.select, "test": evidence.test}
-    people = [
+    pools = represented.pools
+    owners, attackers = (None, None) if pools.members is not None else _halves(pools.fit.person)
+    parts: tuple[tuple[str, Records, Rows | None], ...] = (
+        ("fit", pools.fit, attackers),
+        ("select", evidence.select, None),
+        ("test", evidence.test, None),
+        ("fit", pools.fit, owners) if pools.members is None else ("members", pools.members, None),
+    )
+    *people, owner = [
         submit(
             _people, represented.part(name)["raw"], represented.part(name)["released"],
-            {target: records.labels[target] for target in classes},
+            {target: records.labels[target] for target in classes}, rows,
         )
-        for name, records in splits.items()
+        for name, records, rows in parts
     ]  # fmt: skip
-    release = submit(score_release, *people, classes, plan.sample_seed)
     private, seed = tuple(plan.private), plan.sample_seed
+    release = submit(score_release, *people, classes, seed)
     return {
         "release": release,
         **{
-            method: submit(score_alternative, method, release, *people, private, classes, seed)
+            method: submit(
+                score_alternative, method, release, owner, *people, private, classes, seed
+            )
             for method in METHODS
         },
     }
@@ -125,8 +141,19 @@ def collect_alternatives(
     return (outcomes["release"][0], *(outcomes[method] for method in METHODS))
 
 
-def _people(x: NDArray[Any], z: NDArray[Any], labels: _Labels) -> People:
-    return People(x=x, z=z, labels=labels)
+def _halves(person: NDArray[np.str_]) -> tuple[Rows, Rows]:
+    """Rows of the records of one half of the people, and of the other."""
+    _, of_record = np.unique(person, return_inverse=True)
+    order = np.random.default_rng(0).permutation(of_record.max() + 1)
+    first = order[of_record.reshape(-1)] < len(order) // 2
+    return np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def _people(x: NDArray[Any], z: NDArray[Any], labels: _Labels, rows: Rows | None) -> People:
+    """These records, or some rows of them."""
+    if rows is None:
+        return People(x=x, z=z, labels=labels)
+    return People(x=x[rows], z=z[rows], labels={name: labels[name][rows] for name in labels})
 
 
 def score_release(
@@ -146,6 +173,7 @@ def score_release(
 def score_alternative(
     method: Literal["pca", "leace"],
     release: tuple[AlternativeScore, dict[str, float]],
+    owner: People,
     train: People,
     select: People,
     test: People,
@@ -158,15 +186,16 @@ def score_alternative(
     Args:
         method: Principal components, or these after LEACE of the private attributes.
         release: From `score_release`.
+        owner: Whom the alternative is fitted on; the first `OWNERS` are used.
         train, select, test: The attackers' people; of `train` the first `PEOPLE` are used.
         private: Private attributes.
         classes: Attribute or task -> K.
         seed: Of the components, the noise and the attack.
     """
     torch.set_num_threads(1)
-    fitted, allowed = train.first(PEOPLE), release[1]
-    u = np.stack([fitted.labels[name] for name in private], axis=1)
-    linear = fit_alternative(method, fitted.x, WIDTH, u, [classes[n] for n in private], seed)
+    owner, fitted, allowed = owner.first(OWNERS), train.first(PEOPLE), release[1]
+    u = np.stack([owner.labels[name] for name in private], axis=1)
+    linear = fit_alternative(method, owner.x, WIDTH, u, [classes[n] for n in private], seed)
     low, high = np.log(_NOISE)
     best: AlternativeScore | None = None
     for step in range(_STEPS):
