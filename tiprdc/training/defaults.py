@@ -121,8 +121,7 @@ _FEW_PICTURES = {
 # transport and head do the rest. The price is low: adversaries learn few people by heart, and the
 # head pays for hiding what no stranger can read.
 _PCA = {
-    "extractor.features": _PICTURE_COMPONENTS, "extractor.head": _with_head(512, 0),
-    "extractor.release_noise": _with_head(0.3, 0.0),
+    "extractor.head": _with_head(512, 0), "extractor.release_noise": _with_head(0.3, 0.0),
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.epochs": 1,
 }  # fmt: skip
@@ -164,7 +163,10 @@ def _of_pictures(records: int, pca: Sequence[str | None] = ("pca",)) -> dict[str
     values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
     if records < _FEW:
         values |= _FEW_PICTURES
-    of_pca = {**_PCA, "head.weight": _pca_weight(records, _PICTURE_COMPONENTS)}
+    components = _components(records)
+    of_pca = {
+        **_PCA, "extractor.features": components, "head.weight": _pca_weight(records, components)
+    }  # fmt: skip
     return values | {key: _unless_pca(value, values[key], pca) for key, value in of_pca.items()}
 
 
@@ -178,6 +180,12 @@ def _of_vectors(records: int, width: int) -> dict[str, Any]:
     return values | {
         key: _unless_pca(value, values.get(key), _AUTO_PCA) for key, value in of_pca.items()
     }
+
+
+def _components(records: int) -> int:
+    """As many as a transport between classes allows; all if it would allow very few."""
+    most = records // LEAST_RECORDS
+    return min(most, _PICTURE_COMPONENTS) if most >= _VECTOR_COMPONENTS else _PICTURE_COMPONENTS
 
 
 def _pca_weight(records: int, width: int) -> float:

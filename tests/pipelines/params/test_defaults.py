@@ -184,3 +184,19 @@ def test_with_an_encoder_pictures_have_the_settings_of_vectors(
         config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
         assert config.encoder.path == "e.onnx"
         assert (config.extractor.features, config.schedule.epochs) == (64, 1)
+
+
+@pytest.mark.parametrize(
+    ("records", "features", "weight"),
+    [(9000, 128, 0.3), (5200, 104, 0.3), (3200, 64, 0.3), (3199, 128, 1.0)],
+)
+def test_few_pictures_have_as_many_components_as_a_transport_allows(
+    schema: Callable[[Modality, int], Schema], tmp_path: Path,
+    records: int, features: int, weight: float,
+) -> None:  # fmt: skip
+    text = re.sub(r"^    family: auto$", "    family: pca", (ROOT / "params.yaml").read_text(),
+                  count=1, flags=re.MULTILINE)  # fmt: skip
+    (tmp_path / "params.yaml").write_text(text)
+    auto = training(schema("image", records))
+    config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
+    assert (config.extractor.features, config.head.weight) == (features, weight)
