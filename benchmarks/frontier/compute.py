@@ -53,12 +53,13 @@ def ceilings(people: Population, seed: int) -> dict[str, Result]:
     """Task -> the strongest probe on raw records, for the tasks that the raw record tells."""
     groups = _groups(people)
     best = _attack(
-        people, {name: g.x for name, g in groups.items()}, PROBES[people.schema.modality], seed
-    )
+        people, {name: g.x for name, g in groups.items()}, PROBES[people.schema.modality], seed,
+        fresh=False,
+    )  # fmt: skip
     linear = fit_alternative("pca", people.members.x, COMPONENTS, None, (), seed)
     z = {name: linear.features(group.x, 0.0, seed) for name, group in groups.items()}
     probe = COMPONENTS_PROBE[people.schema.modality]
-    for name, result in _attack(people, z, (probe,), seed).items():
+    for name, result in _attack(people, z, (probe,), seed, fresh=False).items():
         if result.select > best[name].select:
             best[name] = result
     return {
@@ -176,21 +177,37 @@ def _groups(people: Population) -> dict[str, Group]:
 
 
 def _attack(
-    people: Population, z: Mapping[str, NDArray[Any]], attacks: Sequence[str], seed: int
+    people: Population,
+    z: Mapping[str, NDArray[Any]],
+    attacks: Sequence[str],
+    seed: int,
+    fresh: bool = True,
 ) -> dict[str, Result]:
-    """Attribute -> the result of the attack that was best on attacker-select."""
-    data = TrainingSet(z=z["train"], labels=people.train.labels, classes=people.classes)
+    """Attribute -> the result of the attack that was best on attacker-select.
+
+    Args:
+        people: The data set.
+        z: What attacks read of `train`, `select` and `test`.
+        attacks: Names of attacks of the suite.
+        seed: Of the attacks.
+        fresh: Whether each attack is fitted on attacker-train alone, too. From the people whose
+            traces were erased an attack learns nothing of what is left in others.
+    """
     best: dict[str, Result] = {}
-    for attack in attacks:
-        attackers = ATTACKS[attack].fit_targets(data, tuple(people.classes), seed, 1)
-        on_select, on_test = (
-            predict_all(attack, attackers, z[part]) for part in ("select", "test")
-        )
-        for name, classes in people.classes.items():
-            select = _rate(people.select, name, classes, on_select[name])
-            test = _rate(people.test, name, classes, on_test[name])
-            if name not in best or select.value > best[name].select:
-                best[name] = Result(attack, select.value, test)
+    known = len(people.members.x)
+    for first in (0, known) if fresh else (0,):
+        labels = {name: values[first:] for name, values in people.train.labels.items()}
+        data = TrainingSet(z=z["train"][first:], labels=labels, classes=people.classes)
+        for attack in attacks:
+            attackers = ATTACKS[attack].fit_targets(data, tuple(people.classes), seed, 1)
+            on_select, on_test = (
+                predict_all(attack, attackers, z[part]) for part in ("select", "test")
+            )
+            for name, classes in people.classes.items():
+                select = _rate(people.select, name, classes, on_select[name])
+                test = _rate(people.test, name, classes, on_test[name])
+                if name not in best or select.value > best[name].select:
+                    best[name] = Result(attack, select.value, test)
     return best
 
 
