@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -194,20 +195,19 @@ def _attack(
             traces were erased an attack learns nothing of what is left in others.
     """
     best: dict[str, Result] = {}
-    known = len(people.members.x)
-    for first in (0, known) if fresh else (0,):
+    pools = (0, len(people.members.x)) if fresh else (0,)
+    for first, attack in product(pools, attacks):
         labels = {name: values[first:] for name, values in people.train.labels.items()}
         data = TrainingSet(z=z["train"][first:], labels=labels, classes=people.classes)
-        for attack in attacks:
-            attackers = ATTACKS[attack].fit_targets(data, tuple(people.classes), seed, 1)
-            on_select, on_test = (
-                predict_all(attack, attackers, z[part]) for part in ("select", "test")
-            )
-            for name, classes in people.classes.items():
-                select = _rate(people.select, name, classes, on_select[name])
-                test = _rate(people.test, name, classes, on_test[name])
-                if name not in best or select.value > best[name].select:
-                    best[name] = Result(attack, select.value, test)
+        attackers = ATTACKS[attack].fit_targets(data, tuple(people.classes), seed, 1)
+        on_select, on_test = (
+            predict_all(attack, attackers, z[part]) for part in ("select", "test")
+        )
+        for name, classes in people.classes.items():
+            select = _rate(people.select, name, classes, on_select[name])
+            test = _rate(people.test, name, classes, on_test[name])
+            if name not in best or select.value > best[name].select:
+                best[name] = Result(attack, select.value, test)
     return best
 
 

@@ -28,6 +28,7 @@ from tiprdc.datasets.schema import Records
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Alternative
 from tiprdc.models.linear_noise import fit_alternative
+from tiprdc.statistics.sampling import some_people
 from tiprdc.statistics.scores import balanced_accuracy, kept_share
 
 ATTACK = "ridge"
@@ -143,10 +144,8 @@ def collect_alternatives(
 
 def _halves(person: NDArray[np.str_]) -> tuple[Rows, Rows]:
     """Rows of the records of one half of the people, and of the other."""
-    _, of_record = np.unique(person, return_inverse=True)
-    order = np.random.default_rng(0).permutation(of_record.max() + 1)
-    first = order[of_record.reshape(-1)] < len(order) // 2
-    return np.flatnonzero(first), np.flatnonzero(~first)
+    first = some_people(person, len(person) // 2, np.random.default_rng(0))
+    return first, np.setdiff1d(np.arange(len(person)), first)
 
 
 def _people(x: NDArray[Any], z: NDArray[Any], labels: _Labels, rows: Rows | None) -> People:

@@ -17,6 +17,7 @@ from tiprdc.audit.evidence import Evidence
 from tiprdc.datasets.schema import Records
 from tiprdc.formats.audit_plan import Pool
 from tiprdc.models.views import VIEWS
+from tiprdc.statistics.sampling import some_people
 
 STACK_SHARE = 0.1
 """Share of attacker-train that is left for the stack."""
@@ -88,11 +89,8 @@ def _stack_rows(person: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
     """Rows of whole people, about `STACK_SHARE` of the records; none where records are few."""
     if len(person) < MIN_STACKED:
         return np.empty(0, np.intp)
-    people, of_record, counts = np.unique(person, return_inverse=True, return_counts=True)
-    order = np.random.default_rng([seed, 2]).permutation(len(people))
     most = min(MAX_STACK, round(STACK_SHARE * len(person)))
-    chosen = order[np.cumsum(counts[order]) <= most]
-    return np.flatnonzero(np.isin(of_record.reshape(-1), chosen))
+    return some_people(person, most, np.random.default_rng([seed, 2]))
 
 
 def subset(pool: Pool, records: int, people: int, seed: int) -> NDArray[np.intp]:

@@ -28,3 +28,20 @@ def balanced_sample(
     by_class = [rows[labels[rows] == k] for k in range(classes)]
     each = min(len(of_class) for of_class in by_class)
     return np.sort(np.concatenate([of_class[:each] for of_class in by_class]))
+
+
+def some_people(person: NDArray[np.str_], most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Rows of all records of people drawn at random, `most` records or a little fewer.
+
+    Args:
+        person: Person of each record `[N]`.
+        most: Most records, 0 to N.
+        rng: Draws the people.
+
+    Returns:
+        Rows `[M]`, ascending.
+    """
+    people, of_record, counts = np.unique(person, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(people))
+    chosen = order[np.cumsum(counts[order]) <= most]
+    return np.flatnonzero(np.isin(of_record.reshape(-1), chosen))

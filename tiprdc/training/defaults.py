@@ -120,7 +120,7 @@ _FEW_PICTURES = {
 # For few pictures and for vectors. Nothing of the trunk is trained: an epoch measures it, and
 # transport and head do the rest. The price is low: adversaries learn few people by heart, and the
 # head pays for hiding what no stranger can read.
-_PCA = {
+_PCA: Mapping[str, Any] = {
     "extractor.head": _with_head(512, 0), "extractor.release_noise": _with_head(0.3, 0.0),
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.epochs": 1,
@@ -163,20 +163,14 @@ def _of_pictures(records: int, pca: Sequence[str | None] = ("pca",)) -> dict[str
     values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
     if records < _FEW:
         values |= _FEW_PICTURES
-    components = _components(records)
-    of_pca = {
-        **_PCA, "extractor.features": components, "head.weight": _pca_weight(records, components)
-    }  # fmt: skip
+    of_pca = _pca(records, _components(records))
     return values | {key: _unless_pca(value, values[key], pca) for key, value in of_pca.items()}
 
 
 def _of_vectors(records: int, width: int) -> dict[str, Any]:
     values: dict[str, Any] = {"schedule.batch": _batch(records), **_TRAIN["table"]}
-    of_pca: dict[str, Any] = {
-        **_PCA, "extractor.features": min(_VECTOR_COMPONENTS, width),
-        "head.weight": _pca_weight(records, min(_VECTOR_COMPONENTS, width)),
-        "objective.budget": _with_head(0.1, 0.06),
-    }  # fmt: skip
+    of_pca = _pca(records, min(_VECTOR_COMPONENTS, width))
+    of_pca["objective.budget"] = _with_head(0.1, 0.06)
     return values | {
         key: _unless_pca(value, values.get(key), _AUTO_PCA) for key, value in of_pca.items()
     }
@@ -188,9 +182,13 @@ def _components(records: int) -> int:
     return min(most, _PICTURE_COMPONENTS) if most >= _VECTOR_COMPONENTS else _PICTURE_COMPONENTS
 
 
-def _pca_weight(records: int, width: int) -> float:
-    """Lower where a transport between classes has done most of the head's work."""
-    return 0.3 if records >= LEAST_RECORDS * width else 1.0
+def _pca(records: int, components: int) -> dict[str, Any]:
+    """Values with so many components.
+
+    The price is lower where a transport between classes has done most of the head's work.
+    """
+    weight = 0.3 if records >= LEAST_RECORDS * components else 1.0
+    return {**_PCA, "extractor.features": components, "head.weight": weight}
 
 
 def _batch(records: int) -> int:
