@@ -286,11 +286,11 @@ def _fill(values: Any, auto: Mapping[str, Any], where: str, above: Any) -> Any:
         if name not in inside:
             filled[name] = _fill(filled.get(name, {}), auto, f"{where}.{name}", values)
             continue
-        value = filled.get(name, "auto")
+        value, default = filled.get(name, "auto"), auto[inside[name]]
+        default = default(above) if callable(default) else default
         if value == "auto":
-            default = auto[inside[name]]
-            filled[name] = default(above) if callable(default) else default
-        elif isinstance(value, str):
+            filled[name] = default
+        elif isinstance(value, str) and not isinstance(default, str):
             raise ConfigError(
                 f"{where}.{name}", value, "a value, or auto", suggestion(value, ["auto"])
             )

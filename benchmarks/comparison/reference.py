@@ -1,4 +1,4 @@
-"""Makes what all methods share: shards, and for each seed the ceiling and unprotected accuracy.
+"""Makes what all methods share: shards, and the ceiling and unprotected accuracy.
 
     python -m benchmarks.comparison.reference --dataset avatars
 
@@ -40,8 +40,8 @@ def reference(dataset: str, cluster: ClusterConfig) -> Reference | None:
         return None
     with connect(cluster):
         schema = make_shards(config, cluster, shards)
-        for result in refer(comparison(dataset, schema), cluster, shards, read(path)):
-            path.write_text(json.dumps({**asdict(result), "shards": ""}, indent=1) + "\n")
+        result = refer(comparison(dataset, schema), cluster, shards, read(path))
+        path.write_text(json.dumps({**asdict(result), "shards": ""}, indent=1) + "\n")
     return result
 
 
@@ -50,8 +50,7 @@ def read(path: Path) -> Reference | None:
     document = json.loads(path.read_text()) if path.exists() else {"absent": ""}
     if "absent" in document:
         return None
-    levels = {int(seed): level for seed, level in document["levels"].items()}
-    return Reference(document["shards"], levels, document["settings"])
+    return Reference(document["shards"], document["levels"], document["settings"])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ PARAMS = HERE / "params.yaml"
 RESULTS = HERE / "results"
 SHARDS = HERE / "shards"
 TABLE = HERE / "table"
+_METHODS = "comparison.methods"
 
 
 def comparison(dataset: str, schema: Schema) -> ComparisonConfig:
@@ -28,10 +29,13 @@ def comparison(dataset: str, schema: Schema) -> ComparisonConfig:
     Raises:
         ConfigError: A key of `comparison` or of `budgets` is wrong.
     """
-    auto = training(schema, "comparison.methods")
+    shared = training(schema, _METHODS)
+    auto = {key: value for key, value in shared.items() if not key.startswith(f"{_METHODS}.head.")}
+    auto |= training(schema, f"{_METHODS}.ours")
     config = load("comparison", ComparisonConfig, PARAMS, auto=auto)
-    objective = _with_budget(config.methods.objective, dataset)
-    return replace(config, methods=replace(config.methods, objective=objective))
+    ours = config.methods.ours
+    ours = replace(ours, objective=_with_budget(ours.objective, dataset))
+    return replace(config, methods=replace(config.methods, ours=ours))
 
 
 def source(dataset: str) -> PrepareConfig:

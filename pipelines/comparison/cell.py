@@ -45,7 +45,10 @@ class ComparisonConfig(Settings, frozen=True, kw_only=True):
 
     seeds: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=MAX_SEED)], ...],
-        Meta(min_length=1, description="Seeds with which each method is trained."),
+        Meta(
+            min_length=1,
+            description="Seeds with which the method ours is trained; the others have the first.",
+        ),
     ] = (0,)
     attacks: Annotated[
         tuple[str, ...],
@@ -112,28 +115,28 @@ class Cell:
 
 @dataclass(frozen=True)
 class Reference:
-    """Accuracies that the methods are compared with, for each seed.
+    """Accuracies that the methods are compared with.
 
     Args:
         shards: Folder of the data set's shards.
-        levels: Seed -> attribute -> `prior`, `floor` (private attributes), `ceiling`,
-            `unprotected`: balanced accuracies, 0 to 1.
+        levels: Attribute -> `prior`, `floor` (private attributes), `ceiling`, `unprotected`, of the
+            first seed: balanced accuracies, 0 to 1.
         settings: Digest of everything that these and the cells depend on.
     """
 
     shards: str
-    levels: dict[int, dict[str, dict[str, float]]]
+    levels: dict[str, dict[str, float]]
     settings: str
 
 
-def refer(config: ComparisonConfig, shards: str, seed: int) -> dict[str, dict[str, float]]:
-    """In a worker: the reference levels of one seed."""
+def refer(config: ComparisonConfig, shards: str) -> dict[str, dict[str, float]]:
+    """In a worker: the reference levels."""
     torch.set_num_threads(1)
     schema, parts = _read(shards)
     levels: dict[str, dict[str, float]] = {}
     for name in ("raw", "unprotected"):
         method = method_named(name, "methods")
-        z, _ = _features(method, config, shards, schema, parts, seed)
+        z, _ = _features(method, config, shards, schema, parts, config.seeds[0])
         for attribute, result in _scores(method, z, config, schema, parts).items():
             level = "ceiling" if name == "raw" else name
             levels.setdefault(attribute, {})[level] = result.balanced.value
@@ -154,7 +157,6 @@ def run(cell: Cell, config: ComparisonConfig, reference: Reference) -> list[dict
     except ConfigError as error:
         return f"{error.given}; it takes {error.expected}"
     reconstructed = {} if method.sends_records else _reconstruction(z, config, schema, parts)
-    levels = reference.levels[cell.seed]
     return [
         {
             "dataset": cell.dataset,
@@ -162,7 +164,7 @@ def run(cell: Cell, config: ComparisonConfig, reference: Reference) -> list[dict
             "seed": cell.seed,
             "attribute": attribute,
             "role": "private" if attribute in schema.private else "utility",
-            **levels[attribute],
+            **reference.levels[attribute],
             "value": result.balanced.value,
             "low": result.balanced.low,
             "high": result.balanced.high,

@@ -1,7 +1,7 @@
 """Compare methods on Ray: one task for each cell (a data set, a method and a seed).
 
-The shards of a data set are prepared once. The reference of a seed (the unprotected extractor, the
-ceiling and the floor) is measured once. Every method is fitted on extractor-train and attacked by
+The shards of a data set are prepared once. The reference (the unprotected extractor, the ceiling
+and the floor) is measured once. Every method is fitted on extractor-train and attacked by
 the same attacks as its reference. A cell that is in the file already, with the same settings, data
 and code, does not run again.
 """
@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,7 +43,7 @@ COLUMNS = (
 
 def absent(config: PrepareConfig) -> str | None:
     """One sentence on why a data set is not available; None if it is."""
-    path = getattr(config.section, "path", None)
+    path = getattr(config.section, "path", getattr(config.section, "root", None))
     if path is None or Path(path).exists():
         return None
     return f"{path} does not exist: set the path of your copy in the data set's section, or omit it"
@@ -56,7 +57,7 @@ def make_shards(config: PrepareConfig, cluster: ClusterConfig, folder: Path) -> 
     """
     path = Path(getattr(config.section, "path", ""))
     files = [path] if path.is_file() else []
-    files += sorted((_LIBRARY / "datasets").glob("*.py"))
+    files += sorted((_LIBRARY / "datasets").rglob("*.py"))
     inputs = json.dumps([msgspec.to_builtins(config), _digest(files)], sort_keys=True)
     stamp = folder / "prepared.json"
     if not stamp.exists() or stamp.read_text() != inputs:
@@ -67,27 +68,21 @@ def make_shards(config: PrepareConfig, cluster: ClusterConfig, folder: Path) -> 
 
 def refer(
     config: ComparisonConfig, cluster: ClusterConfig, shards: Path, known: Reference | None
-) -> Iterator[Reference]:
-    """Measure the reference (ceiling, floor, unprotected extractor) of each seed.
+) -> Reference:
+    """Measure the reference: ceiling, floor, unprotected extractor.
 
     Args:
         config: Attacks and methods.
         cluster: Where this runs.
         shards: Folder of the data set's shards.
         known: An earlier reference; reused if its settings are the same.
-
-    Yields:
-        The reference so far; the last one has all seeds.
     """
-    settings = _settings(config, read_schema(shards))
-    levels = dict(known.levels) if known and known.settings == settings else {}
-    missing = [seed for seed in config.seeds if seed not in levels]
-    folder = str(shards.resolve())
-    yield Reference(folder, dict(levels), settings)
-    tasks = {seed: (config, folder, seed) for seed in missing}
-    for seed, levels_of_seed in run_on_ray(one_cell.refer, tasks, cluster, "reference"):
-        levels[seed] = levels_of_seed
-        yield Reference(folder, dict(levels), settings)
+    settings, folder = _settings(config, read_schema(shards)), str(shards.resolve())
+    if known and known.settings == settings:
+        return replace(known, shards=folder)
+    tasks = {"reference": (config, folder)}
+    ((_, levels),) = run_on_ray(one_cell.refer, tasks, cluster, "reference")
+    return Reference(folder, levels, settings)
 
 
 def run_cells(
@@ -145,16 +140,16 @@ def finished(path: Path) -> set[Cell]:
 
 
 def _settings(config: ComparisonConfig, schema: Schema) -> str:
-    """Digest of settings, data and code, without the seeds: they select cells, not their results.
+    """Digest of settings, data and code, without further seeds: they select cells, not results.
 
     The code is what makes features or figures, not what reads, shows or evaluates them.
     """
     files = [Path(one_cell.__file__)]
     for folder in ("attacks", "baselines", "models", "objectives", "statistics", "training"):
-        files += sorted((_LIBRARY / folder).glob("*.py"))
+        files += sorted((_LIBRARY / folder).rglob("*.py"))
     inputs = {
         **msgspec.to_builtins(config),
-        "seeds": None,
+        "seeds": config.seeds[0],
         "data": schema.digest,
         "code": _digest(files),
     }

@@ -6,8 +6,6 @@ extractor once the pressure is full; the pressure rises over the first epoch.
 
 from __future__ import annotations
 
-import dataclasses
-
 from msgspec.structs import replace
 
 from tiprdc.baselines.base import FitInputs, Method, MethodsConfig
@@ -18,14 +16,13 @@ from tiprdc.training.schedule_config import ScheduleConfig
 
 
 class AdversarialOnly(Method):
-    """The trunk's adversaries without the critic, and without a head."""
+    """The trunk's adversaries without the critic."""
 
     name = "adversarial_only"
 
     def fit(self, inputs: FitInputs) -> Extractor:
         objective, schedule = preset(inputs.config)
-        config = replace(inputs.config, extractor=replace(inputs.config.extractor, head=0))
-        return train(objective, schedule, dataclasses.replace(inputs, config=config))
+        return train(objective, schedule, inputs)
 
 
 def preset(config: MethodsConfig) -> tuple[ObjectiveConfig, ScheduleConfig]:

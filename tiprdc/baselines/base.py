@@ -15,7 +15,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import FeatureMaker, InputSpec
 from tiprdc.settings import Settings
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
@@ -35,11 +35,11 @@ class MethodsConfig(Settings, frozen=True, kw_only=True):
         ScheduleConfig, Meta(description="Epochs, batch and learning rates of every network.")
     ] = ScheduleConfig()
     objective: Annotated[
-        ObjectiveConfig, Meta(description="Training objective of the method ours.")
+        ObjectiveConfig, Meta(description="Training objective of the methods that are presets.")
     ] = ObjectiveConfig()
-    head: Annotated[HeadConfig, Meta(description="Training of the head of the method ours.")] = (
-        HeadConfig()
-    )
+    ours: Annotated[
+        TrainConfig, Meta(description="Settings of the method ours, as those of `train`.")
+    ] = TrainConfig()
     noise: Annotated[
         float,
         Meta(

@@ -1,6 +1,10 @@
-"""Our own method with the comparison's objective."""
+"""Our own method, with settings of its own: the other methods have networks that are trained."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+
+from msgspec import structs
 
 from tiprdc.baselines.base import FitInputs, Method
 from tiprdc.baselines.train_game import train
@@ -13,4 +17,7 @@ class Tiprdc(Method):
     name = "ours"
 
     def fit(self, inputs: FitInputs) -> Extractor:
-        return train(inputs.config.objective, inputs.config.schedule, inputs)
+        ours = inputs.config.ours
+        config = structs.replace(inputs.config, extractor=ours.extractor)
+        inputs = replace(inputs, config=config)
+        return train(ours.objective, ours.schedule, inputs, head=ours.head)

@@ -7,9 +7,12 @@ from tiprdc.baselines.base import FitInputs
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
+from tiprdc.training.head_config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
+
+_HEAD = HeadConfig()
 
 
 def train(
@@ -17,6 +20,7 @@ def train(
     schedule: ScheduleConfig,
     inputs: FitInputs,
     *,
+    head: HeadConfig = _HEAD,
     network_factory: NetworkFactory = build_networks,
 ) -> Extractor:
     """Train with this objective and schedule.
@@ -24,6 +28,7 @@ def train(
     Args:
         objective, schedule: The preset.
         inputs: Records, architecture and seed.
+        head: Training of the head, where the architecture has one.
         network_factory: Builds the networks.
 
     Returns:
@@ -34,7 +39,7 @@ def train(
     spec = InputSpec.of(schema)
     trainer = Trainer(
         objective, inputs.config.extractor, schedule, spec, private,
-        seed=inputs.seed, head=inputs.config.head, cross_fit=cross_fit,
+        seed=inputs.seed, head=head, cross_fit=cross_fit,
         network_factory=network_factory,
     )  # fmt: skip
     while trainer.epoch < trainer.epochs:

@@ -11,11 +11,13 @@ Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md):
   for pictures where they are few.
 - Where pictures are many, the kernel adversary also reads decoded records. On tables that did not
   help. There the trunk may leave more (`budget`), since a head hides the rest below the noise.
+- Where pictures are few, principal components are a better trunk than a network that is trained:
+  far better on real faces, as good on generated ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiprdc.datasets.schema import Schema
@@ -24,7 +26,7 @@ from tiprdc.training.head_config import LEAST_RECORDS
 
 _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
 _FEW, _PICTURES_SEEN = 10_000, 120_000
-_PICTURE_COMPONENTS, _VECTOR_COMPONENTS = 128, 64
+_LEAST_COMPONENTS, _MOST_COMPONENTS = 64, 128
 
 
 def _given(train: Mapping[str, Any], name: str, key: str) -> Any:
@@ -56,24 +58,31 @@ which shares the setting, may depend on."""
     return _choose(lambda train: _given(train, "extractor", "head") == 0, without, value)
 
 
+def _has_head(train: Mapping[str, Any]) -> bool:
+    """True, unless the file turns off the head, or sets a bottleneck in its place."""
+    return _given(train, "extractor", "head") != 0 and not _given(train, "objective", "bottleneck")
+
+
 def _with_head(value: Any, without: Any) -> Callable[[Mapping[str, Any]], Any]:
-    """`value`, or `without` if the file turns off the head, or sets a bottleneck in its place."""
-    return _choose(
-        lambda train: bool(_given(train, "objective", "bottleneck")),
-        without, _unless_headless(value, without),
-    )  # fmt: skip
+    """`value`, or `without` where `_has_head` is false."""
+    return _choose(_has_head, value, without)
 
 
 def _unless_pca(
-    of_pca: Any, value: Any, families: Sequence[str | None] = ("pca",)
+    of_pca: Any, value: Any, is_auto: Callable[[Mapping[str, Any]], bool]
 ) -> Callable[[Mapping[str, Any]], Any]:
-    """`of_pca` if the file chooses principal components, which are not trained, else `value`.
+    """`of_pca` if the trunk is principal components, which are not trained, else `value`.
 
     Args:
         of_pca, value: The values, or functions of what the file has.
-        families: Names in the file that mean principal components.
+        is_auto: Whether `family: auto` stands for principal components, by what the file has.
     """
-    return _choose(lambda train: _given(train, "extractor", "family") in families, of_pca, value)
+
+    def is_pca(train: Mapping[str, Any]) -> bool:
+        family = _given(train, "extractor", "family") or "auto"
+        return family == "pca" or (family == "auto" and is_auto(train))
+
+    return _choose(is_pca, of_pca, value)
 
 
 def _if_encoder(of_vectors: Any, value: Any) -> Callable[[Mapping[str, Any]], Any]:
@@ -123,10 +132,8 @@ _FEW_PICTURES = {
 _PCA: Mapping[str, Any] = {
     "extractor.head": _with_head(512, 0), "extractor.release_noise": _with_head(0.3, 0.0),
     "objective.cross_fit": False, "objective.adversary_decoder": False,
-    "schedule.epochs": 1,
+    "schedule.epochs": 1, "head.weight": 0.3,
 }  # fmt: skip
-_AUTO_PCA = (None, "auto", "pca")
-"""Names of families that mean principal components, where these are what `auto` stands for."""
 TRAIN_KEYS = tuple({**_TRAIN["table"], **_TRAIN["image"]})
 """Settings below `train` that may be `auto`, as section and name with a dot."""
 
@@ -144,51 +151,50 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     records = schema.records["extractor-train"]
     values: dict[str, Any]
     if schema.modality == "audio":
-        values = _of_pictures(records, _AUTO_PCA)
+        values = _of_pictures(records, lambda _: True)
     elif is_vector(schema.columns):
         values = _of_vectors(records, len(schema.columns))
+    elif schema.modality == "image" and records < _FEW:
+        # A bottleneck needs a network that learns, and without a head components hide nothing.
+        values = {
+            **_of_pictures(records, _has_head), "extractor.family": _with_head("pca", "auto")
+        }  # fmt: skip
     elif schema.modality == "image":
-        values = _of_pictures(records)
+        values = _of_pictures(records, lambda _: False)
     else:
         values = {"schedule.batch": _batch(records), **_TRAIN[schema.modality]}
     if schema.modality != "table":
-        of_encoder = _of_vectors(records, _VECTOR_COMPONENTS)
-        values = {key: _if_encoder(of_encoder[key], values[key]) for key in of_encoder}
+        of_encoder = _of_vectors(records, _LEAST_COMPONENTS)
+        values |= {key: _if_encoder(of_encoder[key], values[key]) for key in of_encoder}
     return {f"{section}.{key}": value for key, value in values.items()}
 
 
-def _of_pictures(records: int, pca: Sequence[str | None] = ("pca",)) -> dict[str, Any]:
-    """Values for pictures, or spectrograms; `pca` as `families` of `_unless_pca`."""
+def _of_pictures(records: int, is_pca: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+    """Values for pictures, or spectrograms; `is_pca` as `is_auto` of `_unless_pca`."""
     values = dict(_TRAIN["image"])
     values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
     if records < _FEW:
         values |= _FEW_PICTURES
-    of_pca = _pca(records, _components(records))
-    return values | {key: _unless_pca(value, values[key], pca) for key, value in of_pca.items()}
+    of_pca = _pca(_components(records))
+    return values | {key: _unless_pca(value, values[key], is_pca) for key, value in of_pca.items()}
 
 
 def _of_vectors(records: int, width: int) -> dict[str, Any]:
     values: dict[str, Any] = {"schedule.batch": _batch(records), **_TRAIN["table"]}
-    of_pca = _pca(records, min(_VECTOR_COMPONENTS, width))
+    of_pca = _pca(min(_LEAST_COMPONENTS, width))
     of_pca["objective.budget"] = _with_head(0.1, 0.06)
     return values | {
-        key: _unless_pca(value, values.get(key), _AUTO_PCA) for key, value in of_pca.items()
+        key: _unless_pca(value, values.get(key), lambda _: True) for key, value in of_pca.items()
     }
 
 
 def _components(records: int) -> int:
-    """As many as a transport between classes allows; all if it would allow very few."""
-    most = records // LEAST_RECORDS
-    return min(most, _PICTURE_COMPONENTS) if most >= _VECTOR_COMPONENTS else _PICTURE_COMPONENTS
+    """As many as a transport between classes allows, within bounds."""
+    return max(_LEAST_COMPONENTS, min(records // LEAST_RECORDS, _MOST_COMPONENTS))
 
 
-def _pca(records: int, components: int) -> dict[str, Any]:
-    """Values with so many components.
-
-    The price is lower where a transport between classes has done most of the head's work.
-    """
-    weight = 0.3 if records >= LEAST_RECORDS * components else 1.0
-    return {**_PCA, "extractor.features": components, "head.weight": weight}
+def _pca(components: int) -> dict[str, Any]:
+    return {**_PCA, "extractor.features": components}
 
 
 def _batch(records: int) -> int:

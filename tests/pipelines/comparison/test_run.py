@@ -74,11 +74,11 @@ def test_cell_and_reference_are_measured_once(
 ) -> None:
     shards, cluster = tmp_path / "shards", ClusterConfig()
     make_shards(shards, "table", people=200)
-    *_, reference = refer(CONFIG, cluster, shards, None)
-    assert list(refer(CONFIG, cluster, shards, reference)) == [reference]
+    reference = refer(CONFIG, cluster, shards, None)
+    assert refer(CONFIG, cluster, shards, reference) == reference
     more = structs.replace(CONFIG, seeds=(*CONFIG.seeds, 7))
-    assert next(refer(more, cluster, shards, reference)).levels == reference.levels
-    assert here == [0]
+    assert refer(more, cluster, shards, reference) == reference
+    assert here == ["reference"]
 
     cells = [Cell("planted", name, 0) for name in ("raw", "noisy", "maxent")]
 
@@ -159,7 +159,7 @@ def test_method_for_another_modality_is_left_out_with_a_reason(
     tmp_path: Path, make_shards: MakeShards, here: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_shards(tmp_path / "shards", "text", people=40)
-    reference = Reference(str(tmp_path / "shards"), {0: {}}, "s")
+    reference = Reference(str(tmp_path / "shards"), {}, "s")
     cell = Cell("blog", "noisy", 0)
     run_cells(
         [cell], {"blog": CONFIG}, ClusterConfig(), {"blog": reference}, lambda _: tmp_path / "c.csv"
@@ -168,13 +168,23 @@ def test_method_for_another_modality_is_left_out_with_a_reason(
     assert rows_of(tmp_path / "c.csv") == []
 
 
-def test_settings_digest_ignores_the_seeds(tmp_path: Path, make_shards: MakeShards) -> None:
+def test_settings_digest_ignores_further_seeds(tmp_path: Path, make_shards: MakeShards) -> None:
     schema = make_shards(tmp_path, "table", people=40)
     first = run._settings(CONFIG, schema)
     assert run._settings(structs.replace(CONFIG, seeds=(0, 1)), schema) == first
+    assert run._settings(structs.replace(CONFIG, seeds=(1,)), schema) != first
     assert run._settings(structs.replace(CONFIG, attacks=("kernel",)), schema) != first
     assert run._settings(CONFIG, replace(schema, digest="others")) != first
     assert run._settings(CONFIG, replace(schema, private=("task",))) != first
+
+
+def test_few_pictures_are_components_for_ours_and_a_network_for_others(
+    tmp_path: Path, make_shards: MakeShards
+) -> None:
+    methods = comparison("utkface", make_shards(tmp_path, "image", people=40)).methods
+    assert (methods.extractor.family, methods.extractor.head) == ("auto", 0)
+    assert (methods.ours.extractor.family, methods.ours.extractor.head) == ("pca", 512)
+    assert methods.schedule.epochs > methods.ours.schedule.epochs == 1
 
 
 def test_missing_data_set_has_a_reason(tmp_path: Path) -> None:
@@ -205,10 +215,11 @@ def test_every_section_of_the_comparison_params_loads(
     sections = YAML(typ="safe", pure=True).load(GRAPH / "params.yaml")
     schema = make_shards(tmp_path, "table", people=40)
     for name in sections["datasets"]:
-        budget = sections["budgets"][name]
-        assert comparison(name, schema).methods.objective == ObjectiveConfig(
-            memory=0, budget=budget
-        )
+        methods = comparison(name, schema).methods
+        shared = ObjectiveConfig(memory=0)
+        assert methods.objective == shared
+        budget = sections["budgets"].get(name, shared.budget)
+        assert methods.ours.objective == structs.replace(shared, budget=budget)
         load(name, PrepareConfig, GRAPH / "params.yaml")
     names = {"datasets", "methods", "budgets", "comparison", *sections["datasets"]}
     assert set(sections) == names
@@ -218,9 +229,9 @@ def test_every_section_of_the_comparison_params_loads(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("avatars: 0.7", r"budgets.avatars: 0.7\n  expected: 0.001 to 0.5"),
-        ("avatar: 0.1", r"budgets.avatar: no data set of this name(?s:.*)'avatars'\?"),
-        ("avatars: low", "budgets.avatars: 'low' (?s:.*) a number"),
+        ("adult: 0.7", r"budgets.adult: 0.7\n  expected: 0.001 to 0.5"),
+        ("adlt: 0.1", r"budgets.adlt: no data set of this name(?s:.*)'adult'\?"),
+        ("adult: low", "budgets.adult: 'low' (?s:.*) a number"),
     ],
 )
 def test_wrong_budget_is_refused_with_its_key(
@@ -232,10 +243,10 @@ def test_wrong_budget_is_refused_with_its_key(
 ) -> None:
     params = tmp_path / "params.yaml"
     text = (GRAPH / "params.yaml").read_text()
-    params.write_text(re.sub(r"^  avatars: .*$", f"  {line}", text, flags=re.MULTILINE))
+    params.write_text(re.sub(r"^  adult: .*$", f"  {line}", text, flags=re.MULTILINE))
     monkeypatch.setattr(settings, "PARAMS", params)
     with pytest.raises(ConfigError, match=message):
-        comparison("avatars", make_shards(tmp_path, "table", people=40))
+        comparison("adult", make_shards(tmp_path, "table", people=40))
 
 
 def test_digest_changes_with_the_code_and_not_with_caches(

@@ -15,6 +15,8 @@ from pipelines.search.space import TuneConfig
 from tiprdc.datasets.schema import Column, Modality, Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.models.trunk import resolve
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import training
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -50,9 +52,10 @@ def test_many_pictures_give_the_defaults_of_the_code(
 
 
 def test_few_pictures_are_cross_fitted_and_many_decoded(
-    schema: Callable[[Modality, int], Schema],
+    schema: Callable[[Modality, int], Schema], tmp_path: Path
 ) -> None:
-    params = ROOT / "params.yaml"
+    params = tmp_path / "params.yaml"
+    params.write_text("train: {extractor: {family: cnn}}\n")
     few = load("train", TrainConfig, params, auto=training(schema("image", 9_999)))
     many = load("train", TrainConfig, params, auto=training(schema("image", 10_000)))
     assert (few.objective.cross_fit, few.objective.adversary_decoder, few.schedule.epochs) == (
@@ -162,8 +165,6 @@ def test_vectors_are_tables_with_components_and_a_head(
         64, 512, 1,
     )  # fmt: skip
     assert config.head.weight == 0.3
-    few = replace(vectors, records={**vectors.records, "extractor-train": 3199})
-    assert load("train", TrainConfig, ROOT / "params.yaml", auto=training(few)).head.weight == 1.0
     text = (ROOT / "params.yaml").read_text().replace("    family: auto", "    family: mlp")
     (tmp_path / "params.yaml").write_text(text)
     config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
@@ -187,16 +188,36 @@ def test_with_an_encoder_pictures_have_the_settings_of_vectors(
 
 
 @pytest.mark.parametrize(
-    ("records", "features", "weight"),
-    [(9000, 128, 0.3), (5200, 104, 0.3), (3200, 64, 0.3), (3199, 128, 1.0)],
-)
+    ("records", "features"), [(9999, 128), (5200, 104), (3200, 64), (300, 64)]
+)  # fmt: skip
 def test_few_pictures_have_as_many_components_as_a_transport_allows(
-    schema: Callable[[Modality, int], Schema], tmp_path: Path,
-    records: int, features: int, weight: float,
-) -> None:  # fmt: skip
-    text = re.sub(r"^    family: auto$", "    family: pca", (ROOT / "params.yaml").read_text(),
-                  count=1, flags=re.MULTILINE)  # fmt: skip
-    (tmp_path / "params.yaml").write_text(text)
+    schema: Callable[[Modality, int], Schema], records: int, features: int
+) -> None:
     auto = training(schema("image", records))
-    config = load("train", TrainConfig, tmp_path / "params.yaml", auto=auto)
-    assert (config.extractor.features, config.head.weight) == (features, weight)
+    config = load("train", TrainConfig, ROOT / "params.yaml", auto=auto)
+    assert (config.extractor.family, config.extractor.features) == ("pca", features)
+    assert (config.extractor.head, config.extractor.release_noise) == (512, 0.3)
+    assert (config.head.weight, config.schedule.epochs) == (0.3, 1)
+
+
+@pytest.mark.parametrize(
+    "setting", ["extractor: {head: 0}", "objective: {bottleneck: 0.3}", "extractor: {family: cnn}"]
+)
+def test_few_pictures_have_a_network_without_a_head_or_if_it_is_named(
+    schema: Callable[[Modality, int], Schema], tmp_path: Path, setting: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train: {{{setting}}}\n")
+    config = load("train", TrainConfig, path, auto=training(schema("image", 5000)))
+    assert resolve(config.extractor.family, InputSpec(modality="image", shape=(3, 32, 32))) == "cnn"
+    assert (config.extractor.features, config.extractor.head) == (24, 0)
+    assert (config.schedule.epochs, config.objective.cross_fit) == (24, True)
+
+
+def test_a_family_that_does_not_exist_is_refused(
+    schema: Callable[[Modality, int], Schema], tmp_path: Path
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("train: {extractor: {family: cmm}}\n")
+    with pytest.raises(ConfigError, match=r"train.extractor.family: cmm"):
+        load("train", TrainConfig, path, auto=training(schema("image", 5000)))

@@ -18,6 +18,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.export.onnx_export import ExportConfig, export, features_shape
 from tiprdc.export.parity import check_parity
 from tiprdc.models.extractor import ExtractorConfig
+from tiprdc.training.config import TrainConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
@@ -29,6 +30,11 @@ CONFIG = MethodsConfig(
     extractor=ExtractorConfig(width=8, features=6),
     schedule=ScheduleConfig(epochs=2, batch=16, warm_up=0.5),
     objective=ObjectiveConfig(memory=32, refit_every=2),
+    ours=TrainConfig(
+        extractor=ExtractorConfig(width=8, features=6, release_noise=0.1),
+        schedule=ScheduleConfig(epochs=2, batch=16, warm_up=0.5),
+        objective=ObjectiveConfig(memory=32, refit_every=2),
+    ),
     components=4,
     linear_features=4,
     erasure_steps=2,
