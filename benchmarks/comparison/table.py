@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -21,6 +22,7 @@ from pipelines.comparison.run import COLUMNS
 from pipelines.observability.progress import run
 from tiprdc.baselines.methods import METHODS
 from tiprdc.errors import DataError
+from tiprdc.statistics.scores import kept_share
 
 _TEXT = ("dataset", "method", "attribute", "role", "attack", "known", "settings")
 _WIDTH, _HEIGHT = 0.2, 0.04
@@ -81,11 +83,12 @@ def markdown(table: pd.DataFrame) -> str:
     for name, rows in table.groupby("dataset", sort=False):
         private, tasks = _attributes(rows, "private"), _attributes(rows, "utility")
         lines += ["", f"## {name}", "", *_levels(rows)]
-        head = ["method", "seeds", *private, *tasks, "features", *_measures(rows)]
+        head = ["method", "seeds", *private, "kept", *tasks, "features", *_measures(rows)]
         lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         for method, of_method in _methods(rows):
             cells = [method, str(of_method["seed"].nunique())]
             cells += [str(figures(of_method, attribute)) for attribute in private]
+            cells.append(f"{100 * kept(of_method, tasks):.1f}")
             cells += [_task(of_method, attribute) for attribute in tasks]
             cells.append(str(int(of_method["features"].iloc[0])))
             cells += [_mean(of_method[measure]) for measure in _measures(rows)]
@@ -98,8 +101,9 @@ _HEAD = (
     "Balanced accuracy in %, with one-sided 95 % bounds, of the strongest attack or probe. It is",
     "selected on other people, and measured on people in no training data. Private attributes:",
     "lower is better. Tasks: higher is better; *italics* mark a task whose labels the method is",
-    "trained with, so only its other tasks are unseen. Over several seeds: the mean, the lowest",
-    "bound and the highest. Attacks read features from the exported file, and those of",
+    "trained with, so only its other tasks are unseen. Kept: the mean over unseen tasks of the share",
+    "of what the raw record tells. Over several seeds: the mean, the lowest bound and the highest.",
+    "Attacks read features from the exported file, and those of",
     f"{_NOT_EXPORTED} from torch and numpy.",
     "The epsilon of `dp` is per number of a record; that of a whole record is their sum.",
 )
@@ -115,6 +119,19 @@ def utility(rows: pd.DataFrame, tasks: list[str]) -> Figures:
     """Mean of the figures of one method over tasks."""
     mean = pd.DataFrame([vars(figures(rows, task)) for task in tasks]).mean()
     return Figures(mean["value"], mean["low"], mean["high"])
+
+
+def kept(rows: pd.DataFrame, tasks: list[str]) -> float:
+    """Mean share, of what the raw record tells of a task, that the features of one method keep.
+
+    Tasks whose labels the method is trained with do not count, unless it has no other.
+    """
+    told = set(rows["known"].dropna())
+    shares = []
+    for task in [task for task in tasks if task not in told] or tasks:
+        levels = rows[rows["attribute"] == task].iloc[0]
+        shares.append(kept_share(figures(rows, task).value, levels["ceiling"], levels["prior"]))
+    return float(np.mean(shares))
 
 
 def unseen_tasks(rows: pd.DataFrame) -> list[str]:
