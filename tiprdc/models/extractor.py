@@ -34,8 +34,8 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
         Meta(
             description="cnn, pca (principal components, which are not trained) or a network of "
             "torchvision for pictures, pca or mlp for tables, bag, lstm or transformer for text, "
-            "pca or cnn for recordings; auto: cnn, pca for few pictures, vectors and recordings, mlp "
-            "for other tables, or bag.",
+            "pca or cnn for recordings; auto: cnn, pca for few pictures, vectors and recordings, "
+            "mlp for other tables, or bag.",
         ),
     ] = "auto"
     width: Annotated[
