@@ -58,7 +58,7 @@ def ceilings(people: Population, seed: int) -> dict[str, Result]:
         fresh=False,
     )  # fmt: skip
     linear = fit_alternative("pca", people.members.x, COMPONENTS, None, (), seed)
-    z = {name: linear.features(group.x, 0.0, seed) for name, group in groups.items()}
+    z = {name: linear.features(group.x) for name, group in groups.items()}
     probe = COMPONENTS_PROBE[people.schema.modality]
     for name, result in _attack(people, z, (probe,), seed, fresh=False).items():
         if result.select > best[name].select:
@@ -98,7 +98,7 @@ def alternatives(
             linear = fit_alternative(
                 method, people.members.x, width, u, people.classes[people.private], seed
             )
-            clean = {n: linear.features(g.x, 0.0, seed) for n, g in _groups(people).items()}
+            clean = {n: linear.features(g.x) for n, g in _groups(people).items()}
             yield from noisy_points(
                 people, ceiling, clean, str(method), noises, attacks, seed, known=done
             )

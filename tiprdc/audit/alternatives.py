@@ -27,7 +27,7 @@ from tiprdc.audit.representations import Representations
 from tiprdc.datasets.schema import Records
 from tiprdc.formats.audit_plan import Plan
 from tiprdc.formats.audit_report import Alternative
-from tiprdc.models.linear_noise import fit_alternative
+from tiprdc.models.linear_noise import fit_alternative, with_noise
 from tiprdc.statistics.sampling import some_people
 from tiprdc.statistics.scores import balanced_accuracy, kept_share
 
@@ -195,12 +195,12 @@ def score_alternative(
     owner, fitted, allowed = owner.first(OWNERS), train.first(PEOPLE), release[1]
     u = np.stack([owner.labels[name] for name in private], axis=1)
     linear = fit_alternative(method, owner.x, WIDTH, u, [classes[n] for n in private], seed)
+    clean = [linear.features(part.x) for part in (fitted, select, test)]
     low, high = np.log(_NOISE)
     best: AlternativeScore | None = None
     for step in range(_STEPS):
         noise = float(np.exp((low + high) / 2))
-        parts = enumerate((fitted, select, test))
-        z = [linear.features(part.x, noise, seed + number) for number, part in parts]
+        z = [with_noise(part, noise, seed + number) for number, part in enumerate(clean)]
         on_select, on_test = _rates(z[0], z[1], z[2], fitted, select, test, classes, seed)
         hides = all(on_select[name] <= allowed[name] for name in private)
         if hides or (step == _STEPS - 1 and best is None):

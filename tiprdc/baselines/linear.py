@@ -32,7 +32,7 @@ class LinearFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         inputs = attack_inputs(x.cpu().numpy(), self.spec)
-        return torch.from_numpy(self.alternative.features(inputs, 0.0, 0)).to(x.device)
+        return torch.from_numpy(self.alternative.features(inputs)).to(x.device)
 
 
 class Linear(Method):

@@ -10,7 +10,7 @@ ways to make them, all affine maps of the record:
 Every feature is brought to variance 1, so noise of s has s standard deviations of each.
 
     alternative = fit_alternative("pca", x, 128, None, (), seed=0)
-    z = alternative.features(attackers_x, noise=1.0, seed=1)
+    z = with_noise(alternative.features(attackers_x), 1.0, seed=1)
 
 A record gets one draw of noise. Who obtains several draws of one record averages the noise away.
 
@@ -78,29 +78,29 @@ class Alternative:
         """Number of features P: the requested one, or fewer if records have fewer directions."""
         return int(self.weight.shape[1])
 
-    def features(self, x: NDArray[Any], noise: float, seed: int) -> NDArray[np.float32]:
-        """Features with noise.
+    def features(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Features without noise `[N, width]`, each with standard deviation 1.
 
         Args:
             x: Records as attacks read them `[N, ...]`, of the kind that was fitted.
-            noise: Standard deviation of the noise, in those of the features; 0 or more.
-            seed: Of the noise; the same seed and records give the same features.
-
-        Returns:
-            `[N, width]`.
         """
-        if not noise >= 0:
-            raise ValueError("noise has a standard deviation of 0 or more")
         parts = [self._noiseless(x[i : i + _BATCH]) for i in range(0, len(x), _BATCH)]
-        z = np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
-        if noise == 0:
-            return z
-        rng = np.random.default_rng(seed)
-        return z + np.float32(noise) * rng.standard_normal(z.shape, dtype=np.float32)
+        return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
 
     def _noiseless(self, x: NDArray[Any]) -> NDArray[np.float32]:
         z = _erase(self.eraser, _project(self.rows(x), self.weight, self.mean))
         return np.asarray((z - self.centre) / self.std, dtype=np.float32)
+
+
+def with_noise(z: NDArray[np.float32], noise: float, seed: int) -> NDArray[np.float32]:
+    """Features `[N, P]` with Gaussian noise of this standard deviation, 0 or more.
+
+    The same seed gives the same noise.
+    """
+    if not noise >= 0:
+        raise ValueError("noise has a standard deviation of 0 or more")
+    rng = np.random.default_rng(seed)
+    return z + np.float32(noise) * rng.standard_normal(z.shape, dtype=np.float32)
 
 
 def fit_alternative(

@@ -37,7 +37,7 @@ def test_attack_on_the_people_of_an_erasure_learns_nothing_of_what_is_left(
 
     def attacked(fitted: People) -> float:
         linear = fit_alternative("leace", fitted.x, WIDTH, fitted.labels["u"], [2], 0)
-        z = [linear.features(part.x, 0.0, 0) for part in (train, select, test)]
+        z = [linear.features(part.x) for part in (train, select, test)]
         return _rates(z[0], z[1], z[2], train, select, test, CLASSES, 0)[1]["u"]
 
     assert attacked(train) < 0.52 < 0.55 < attacked(owner)
