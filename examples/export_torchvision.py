@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from tiprdc.models.pretrained import read_weights
-from tiprdc.models.torchvision_families import IMAGENET_MEAN, IMAGENET_STD
+from tiprdc.models.trunks.pretrained import read_weights
+from tiprdc.models.trunks.torchvision_families import IMAGENET_MEAN, IMAGENET_STD
 
 CLASSIFIERS = ("classifier", "fc", "head")
 MOST_FEATURES = 4096

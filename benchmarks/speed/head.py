@@ -18,8 +18,8 @@ from benchmarks.speed.figures import show
 from tiprdc.datasets.schema import Column, Records
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.training.head_config import HeadConfig
-from tiprdc.training.head_phase import STEPS
+from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.phase import STEPS
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer

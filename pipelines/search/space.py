@@ -16,11 +16,11 @@ from tiprdc.attacks.suite import ATTACKS, attack_named
 from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.trunk import Family, resolve
+from tiprdc.models.trunks.trunk import Family, resolve
 from tiprdc.objectives.estimators import MiEstimator
 from tiprdc.settings import MAX_SEED, Settings
 from tiprdc.training.config import TrainConfig
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head.config import HeadConfig
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "objective": (

@@ -29,8 +29,8 @@ from tiprdc.statistics.sampling import balanced_sample
 from tiprdc.statistics.scores import kept_share
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.features import batched_output
+from tiprdc.training.head.trunk_features import trunk_features
 from tiprdc.training.trainer import Trainer
-from tiprdc.training.trunk_features import trunk_features
 from tiprdc.training.worker import WorkerContext
 
 FINISHED, DIVERGED, HOPELESS = "finished", "diverged", "hopeless"

@@ -47,12 +47,12 @@ from tiprdc.models.networks import build_networks
 from tiprdc.training import checkpoint
 from tiprdc.training.batches import RecordBatches
 from tiprdc.training.code import code_digest
-from tiprdc.training.codebook_fit import check_codes
 from tiprdc.training.config import ROLES, Role, TrainConfig
 from tiprdc.training.curves import write_curves
 from tiprdc.training.diagnostics import diagnose
 from tiprdc.training.feasibility import assess, infeasible
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head.codebook_fit import check_codes
+from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer

@@ -14,7 +14,7 @@ from tests.helpers.shards import make_shards
 from tiprdc.datasets.schema import read_split
 from tiprdc.encoders.encoder import open_encoder
 from tiprdc.errors import ConfigError
-from tiprdc.models.torchvision_families import BackboneFamily
+from tiprdc.models.trunks.torchvision_families import BackboneFamily
 from tiprdc.training.encoder_config import EncoderConfig
 
 PIXELS = 16

@@ -27,8 +27,8 @@ from tests.helpers.audit_parts import task
 from tests.helpers.audit_project import manifest as sample_manifest
 from tiprdc.attacks.suite import SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.curves import build_curve, patterns_of
-from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.audit.evaluation.curves import build_curve, patterns_of
+from tiprdc.audit.evaluation.estimate import estimate_from_counts
 from tiprdc.audit.plan import mandatory_runs, policy_of
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.errors import ReleaseError

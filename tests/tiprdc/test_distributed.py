@@ -19,14 +19,14 @@ from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Modality, Records, Schema, read_schema, read_split
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup, attach_group
 from tiprdc.models import published
-from tiprdc.models.backbone import Backbone
-from tiprdc.models.batch_norm import BatchNorm
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import Networks, build_networks
-from tiprdc.training import head_phase
-from tiprdc.training.head_config import HeadConfig
-from tiprdc.training.head_training import HeadLosses
+from tiprdc.models.trunks.backbone import Backbone
+from tiprdc.models.trunks.batch_norm import BatchNorm
+from tiprdc.training.head import phase as head_phase
+from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.training import HeadLosses
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.out_of_fold import out_of_fold_targets, predict_out_of_fold
 from tiprdc.training.schedule_config import ScheduleConfig

@@ -14,14 +14,14 @@ import numpy as np
 from msgspec import structs
 
 from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.evaluation.metrics import mean_kept
+from tiprdc.audit.evaluation.scoring import Scored
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.executor import DEFAULT_TIMEOUT, InProcess, ProgressCallback
 from tiprdc.audit.foreign.request import MORE_PEOPLE
 from tiprdc.audit.ledger import user_ledger
-from tiprdc.audit.metrics import mean_kept
 from tiprdc.audit.protocol import attack, check_models
 from tiprdc.audit.run import make_plan
-from tiprdc.audit.scoring import Scored
 from tiprdc.formats.audit_report import Estimate
 from tiprdc.formats.decoding import encode
 from tiprdc.statistics.binomial import prior

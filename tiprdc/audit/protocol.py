@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.measures import reconstruction
 from tiprdc.attacks.suite import AttackTrial
-from tiprdc.audit import measures, tasks
-from tiprdc.audit.alternatives import AlternativeScore, collect_alternatives, submit_alternatives
+from tiprdc.audit import tasks
 from tiprdc.audit.batch_check import sample_rows
-from tiprdc.audit.code_counts import collect_counts, submit_counts
-from tiprdc.audit.curve_fitting import collect_curves, submit_curves
-from tiprdc.audit.curves import CurveCounts
+from tiprdc.audit.evaluation import measures
+from tiprdc.audit.evaluation.alternatives import (
+    AlternativeScore,
+    collect_alternatives,
+    submit_alternatives,
+)
+from tiprdc.audit.evaluation.code_counts import collect_counts, submit_counts
+from tiprdc.audit.evaluation.curve_fitting import collect_curves, submit_curves
+from tiprdc.audit.evaluation.curves import CurveCounts
 from tiprdc.audit.evidence import Evidence, sample
 from tiprdc.audit.executor import Executor, K, failure
 from tiprdc.audit.fitting import Labels, fit_attacks

@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import structs
 
 from tiprdc.attacks.suite import SUITE_VERSION, AttackTrial
-from tiprdc.audit.certificates import build_certificate, certificate_faults, delta_of
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.curves import build_curve, curve_jobs, order_curves
-from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.audit.evaluation.certificates import build_certificate, certificate_faults, delta_of
+from tiprdc.audit.evaluation.curves import build_curve, curve_jobs, order_curves
+from tiprdc.audit.evaluation.estimate import estimate_from_counts
 from tiprdc.audit.plan import Job, most_people, policy_of
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.errors import DataError

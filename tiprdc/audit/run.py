@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from tiprdc.attacks.measures.reconstruction import MS_SSIM_PIXELS
 from tiprdc.attacks.suite import ATTACKS, SUITE_VERSION
 from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.evaluation.measures import MeasuresByFamily
+from tiprdc.audit.evaluation.metrics import mean_kept, mean_loss
+from tiprdc.audit.evaluation.scoring import Scored
 from tiprdc.audit.evidence import Evidence, digest_of, sample
 from tiprdc.audit.executor import Executor
 from tiprdc.audit.ledger import Ledger
-from tiprdc.audit.measures import MeasuresByFamily
-from tiprdc.audit.metrics import mean_kept, mean_loss
 from tiprdc.audit.own_model import Model
 from tiprdc.audit.plan import RECORD_PEOPLE, attacks_made, most_people, policy_of
 from tiprdc.audit.pools import pools_of
 from tiprdc.audit.protocol import Results, attack, check_models
-from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude
 from tiprdc.datasets.schema import Records, Schema
 from tiprdc.errors import DataError

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tiprdc.audit.evaluation.metrics import metrics
 from tiprdc.audit.intoto import FILE, render
-from tiprdc.audit.metrics import metrics
 from tiprdc.audit.run import AuditResult
 from tiprdc.formats.audit_report import AuditReport
 from tiprdc.formats.envelope import Signer

@@ -3,7 +3,7 @@
 The features that it was fitted on have no linear information about u. Kernels and networks may
 still find u.
 
-Source: Belrose et al. 2023 (LEACE); tiprdc/models/leace.py has the theorem.
+Source: Belrose et al. 2023 (LEACE); tiprdc/models/layers/leace.py has the theorem.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tiprdc.baselines.base import FitInputs, Method
 from tiprdc.baselines.unprotected_features import sample_rows, seeded, unprotected_features
 from tiprdc.models.inputs import FeatureMaker
-from tiprdc.models.mlp import perceptron
+from tiprdc.models.trunks.mlp import perceptron
 
 _TEMPERATURE = 0.01
 _MAX_SUBSTITUTES = 4096

@@ -7,7 +7,7 @@ from tiprdc.baselines.base import FitInputs
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer

@@ -112,8 +112,8 @@ class OutputTensor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Args:
         name, dtype: Of the ONNX output.
         shape: "batch", then the shape of one record's features.
-        clip, noise, bits: What happens to features before they leave (tiprdc/models/channel.py);
-            each 0 where it does not.
+        clip, noise, bits: What happens to features before they leave
+            (tiprdc/models/layers/channel.py); each 0 where it does not.
         codes: Number of different features that records can have; 0 if they are not codes. A second
             output `code`, int64 `[batch]`, then gives the number of the code.
     """

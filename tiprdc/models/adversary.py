@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from tiprdc.models.mlp import perceptron
+from tiprdc.models.trunks.mlp import perceptron
 
 
 def adversary(features: int, classes: int, *, width: int = 256) -> nn.Module:

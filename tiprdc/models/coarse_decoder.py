@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError
 from tiprdc.models.inputs import Columns, InputSpec, grey_levels
-from tiprdc.models.mlp import perceptron
+from tiprdc.models.trunks.mlp import perceptron
 
 _HIDDEN = 256
 _DECODED, _OUTPUT = 32, 8

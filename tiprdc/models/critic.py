@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
-from tiprdc.models.mlp import perceptron
+from tiprdc.models.trunks.mlp import perceptron
 from tiprdc.objectives.estimators import ESTIMATORS, Estimator, MiEstimator
 
 _LOCAL, _GLOBAL, _HIDDEN = 32, 128, 256

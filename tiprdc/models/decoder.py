@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tiprdc.models.batch_norm import BatchNorm
 from tiprdc.models.inputs import Columns, InputSpec, Tokens, grey_levels
-from tiprdc.models.mlp import perceptron
+from tiprdc.models.trunks.batch_norm import BatchNorm
+from tiprdc.models.trunks.mlp import perceptron
 
 Measure = Literal["squares", "ssim"]
 """How pictures are compared; other records have one measure only."""

@@ -11,16 +11,16 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError, check_range
-from tiprdc.models.channel import Channel
-from tiprdc.models.codebook import MOST_CODES, Codebook
-from tiprdc.models.head import Head
 from tiprdc.models.inputs import InputSpec, normaliser
-from tiprdc.models.leace import LeaceLayer
-from tiprdc.models.principal_components import PrincipalComponents
-from tiprdc.models.torchvision_families import FAMILIES
-from tiprdc.models.transport import Transport
-from tiprdc.models.trunk import Family, Trunk, resolve, trunk
-from tiprdc.models.whitening import Whitening
+from tiprdc.models.layers.channel import Channel
+from tiprdc.models.layers.codebook import MOST_CODES, Codebook
+from tiprdc.models.layers.head import Head
+from tiprdc.models.layers.leace import LeaceLayer
+from tiprdc.models.layers.transport import Transport
+from tiprdc.models.layers.whitening import Whitening
+from tiprdc.models.trunks.principal_components import PrincipalComponents
+from tiprdc.models.trunks.torchvision_families import FAMILIES
+from tiprdc.models.trunks.trunk import Family, Trunk, resolve, trunk
 from tiprdc.settings import Settings
 
 

@@ -32,7 +32,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from tiprdc.models.inputs import GREY_LEVELS
-from tiprdc.models.leace import LeaceLayer
+from tiprdc.models.layers.leace import LeaceLayer
 
 LinearMethod = Literal["pca", "leace", "projection"]
 LINEAR_METHODS: tuple[LinearMethod, ...] = get_args(LinearMethod)

@@ -19,11 +19,11 @@ from typing import NamedTuple
 from torch import nn
 
 from tiprdc.models.adversary import adversary
-from tiprdc.models.backbone import Backbone
 from tiprdc.models.critic import Critic
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.pretrained import load_weights, read_weights
+from tiprdc.models.trunks.backbone import Backbone
+from tiprdc.models.trunks.pretrained import load_weights, read_weights
 
 
 class Networks(NamedTuple):

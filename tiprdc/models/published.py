@@ -26,7 +26,7 @@ from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.networks import Networks
-from tiprdc.models.torchvision_families import vgg16_bn_blocks
+from tiprdc.models.trunks.torchvision_families import vgg16_bn_blocks
 from tiprdc.objectives.estimators import ESTIMATORS, MiEstimator
 
 _CHANNELS = 512

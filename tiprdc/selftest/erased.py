@@ -8,7 +8,8 @@ direction that it estimates. Its map A keeps the classes Gaussian, so the Bayes 
 
 with delta the difference of the class means. It is 1/2 up to the layer's sampling error.
 
-Source: Belrose et al. 2023 (LEACE), by `tiprdc.models.leace`; the rate is Fisher's discriminant.
+Source: Belrose et al. 2023 (LEACE), by `tiprdc.models.layers.leace`; the rate is that of Fisher's
+discriminant.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scipy import stats
 
 from tiprdc.attacks.base import Kind
 from tiprdc.errors import check_range
-from tiprdc.models.leace import LeaceLayer
+from tiprdc.models.layers.leace import LeaceLayer
 from tiprdc.selftest.base import balanced
 from tiprdc.selftest.columns import WIDTH
 

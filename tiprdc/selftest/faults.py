@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
-from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.audit.evaluation.estimate import estimate_from_counts
 from tiprdc.formats.audit_plan import Representation
 from tiprdc.selftest.small_audit import ATTRIBUTE, AuditState
 

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from tiprdc.attacks.base import Kind
 from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.evaluation.scoring import Scored
 from tiprdc.audit.evidence import Evidence, digest_of
 from tiprdc.audit.executor import Executor, InProcess
 from tiprdc.audit.ledger import Ledger
 from tiprdc.audit.policy import PolicyConfig
 from tiprdc.audit.protocol import attack
 from tiprdc.audit.run import Digests, make_plan, run
-from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import conclude, judge
 from tiprdc.datasets.schema import SPLITS, Attribute, Column, Records, Schema
 from tiprdc.errors import ConfigError, check_range

@@ -6,7 +6,7 @@ import numpy as np
 
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.linear_noise import MAX_FITTED
-from tiprdc.models.principal_components import PrincipalComponents
+from tiprdc.models.trunks.principal_components import PrincipalComponents
 from tiprdc.training.batches import RecordBatches
 from tiprdc.training.game import Game
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tiprdc.training import checkpoint
 from tiprdc.training.diagnostics import CLUB
-from tiprdc.training.head_training import HeadLosses
+from tiprdc.training.head.training import HeadLosses
 from tiprdc.training.losses import Losses
 
 

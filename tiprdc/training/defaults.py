@@ -22,7 +22,7 @@ from typing import Any
 
 from tiprdc.datasets.schema import Schema
 from tiprdc.datasets.tables.vector_names import is_vector
-from tiprdc.training.head_config import LEAST_RECORDS
+from tiprdc.training.head.config import LEAST_RECORDS
 
 _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
 _FEW, _PICTURES_SEEN = 10_000, 120_000

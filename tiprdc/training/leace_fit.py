@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tiprdc.models.extractor import Extractor
-from tiprdc.models.leace import LeaceLayer
+from tiprdc.models.layers.leace import LeaceLayer
 from tiprdc.training.batches import RecordBatches, chunks, labels, one_hot
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game

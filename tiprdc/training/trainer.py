@@ -25,14 +25,15 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import NetworkFactory, build_networks
 from tiprdc.models.precision import set_products
 from tiprdc.training.batches import RecordBatches, epoch_batches
-from tiprdc.training.codebook_fit import codebook_of, fit_codebook
 from tiprdc.training.components_fit import components_of, fit_components
 from tiprdc.training.device_batches import device_batches
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
-from tiprdc.training.head_config import HeadConfig
-from tiprdc.training.head_phase import HeadPhase
-from tiprdc.training.head_training import HeadLosses
+from tiprdc.training.head.codebook_fit import codebook_of, fit_codebook
+from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.phase import HeadPhase
+from tiprdc.training.head.training import HeadLosses
+from tiprdc.training.head.trunk_features import trunk_features
 from tiprdc.training.leace_fit import fit_leace
 from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -45,7 +46,6 @@ from tiprdc.training.out_of_fold import (
     predict_out_of_fold,
 )
 from tiprdc.training.schedule_config import ScheduleConfig
-from tiprdc.training.trunk_features import trunk_features
 from tiprdc.training.worker import SINGLE_WORKER, WorkerContext
 
 _HEAD = HeadConfig()

@@ -16,7 +16,7 @@ from tiprdc.datasets.schema import Column, Modality, Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.models.trunk import resolve
+from tiprdc.models.trunks.trunk import resolve
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import training
 from tiprdc.training.objective_config import ObjectiveConfig

@@ -18,7 +18,7 @@ from tiprdc.datasets.schema import Schema
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training.config import TrainConfig
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 
 MakeShards = Callable[..., Schema]

@@ -19,7 +19,7 @@ from tiprdc.attacks.families.gradient_boosting import GradientBoostingAttack
 from tiprdc.datasets.schema import Schema
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training.config import TrainConfig
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 
 MakeShards = Callable[..., Schema]
@@ -110,7 +110,7 @@ def test_diverged_trial_gets_the_worst_scores_without_an_attack(
 def test_trials_of_the_head_share_a_trunk_and_get_what_they_would_alone(
     tmp_path: Path, make_shards: MakeShards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tiprdc.training.head_phase.STEPS", 5)
+    monkeypatch.setattr("tiprdc.training.head.phase.STEPS", 5)
     make_shards(tmp_path / "shards", "table", people=200)
     data = read_data(tmp_path / "shards", 150)
     base = replace(

@@ -25,7 +25,7 @@ from tiprdc.errors import ConfigError, DataError
 from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.training import checkpoint, code
 from tiprdc.training.config import TrainConfig
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.worker import WorkerContext

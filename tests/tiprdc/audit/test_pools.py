@@ -13,9 +13,9 @@ from msgspec import structs
 from tests.helpers.audit_samples import PASS_MODEL
 from tests.helpers.release_project import audit_report
 from tiprdc.attacks.suite import AttackTrial
-from tiprdc.audit.code_counts import certified_rows
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.curves import curve_jobs
+from tiprdc.audit.evaluation.code_counts import certified_rows
+from tiprdc.audit.evaluation.curves import curve_jobs
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.plan import Job
 from tiprdc.audit.pools import MIN_STACKED, Pools, pools_of, subset

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from tests.helpers.release_project import planned_runs
 from tiprdc.attacks.suite import SUITE_VERSION
-from tiprdc.audit.certificates import build_certificate
 from tiprdc.audit.config import AuditConfig
-from tiprdc.audit.curves import build_curve, patterns_of
-from tiprdc.audit.estimate import estimate_from_counts
-from tiprdc.audit.metrics import mean_loss, metrics
+from tiprdc.audit.evaluation.certificates import build_certificate
+from tiprdc.audit.evaluation.curves import build_curve, patterns_of
+from tiprdc.audit.evaluation.estimate import estimate_from_counts
+from tiprdc.audit.evaluation.metrics import mean_loss, metrics
 from tiprdc.audit.plan import mandatory_runs, policy_of
 from tiprdc.audit.policy import PolicyConfig
 from tiprdc.audit.verdict import _alarm, conclude, judge

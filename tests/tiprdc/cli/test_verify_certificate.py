@@ -11,7 +11,7 @@ from msgspec import structs
 
 from tests.helpers.audit_parts import certificate
 from tests.helpers.audit_samples import image_audit
-from tiprdc.audit.certificates import check_certificates
+from tiprdc.audit.evaluation.certificates import check_certificates
 from tiprdc.cli.commands.verify import verify_certificates
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_report import parse_audit

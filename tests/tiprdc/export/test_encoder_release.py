@@ -22,7 +22,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.runtime.extractor import Extractor
 from tiprdc.training import checkpoint
 from tiprdc.training.encoder_config import EncoderConfig
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer

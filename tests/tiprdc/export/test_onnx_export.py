@@ -29,9 +29,9 @@ from tiprdc.export.onnx_export import ExportConfig, export
 from tiprdc.export.parity import check_parity
 from tiprdc.formats.files import sha256
 from tiprdc.formats.manifest import read_contract
-from tiprdc.models.bag_of_words import BagOfWords
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
+from tiprdc.models.trunks.bag_of_words import BagOfWords
 from tiprdc.runtime.session import open_session
 from tiprdc.training import checkpoint
 from tiprdc.training.objective_config import ObjectiveConfig

@@ -12,7 +12,8 @@ from msgspec import structs
 
 from tiprdc.attacks.suite import AttackTrial
 from tiprdc.audit import tasks
-from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.audit.evaluation.estimate import estimate_from_counts
+from tiprdc.audit.evaluation.scoring import Scored
 from tiprdc.audit.evidence import Evidence
 from tiprdc.audit.executor import InProcess
 from tiprdc.audit.ledger import Ledger
@@ -20,7 +21,6 @@ from tiprdc.audit.plan import Job, policy_of
 from tiprdc.audit.policy import PolicyConfig
 from tiprdc.audit.protocol import attack, choose
 from tiprdc.audit.run import Digests, run
-from tiprdc.audit.scoring import Scored
 from tiprdc.audit.verdict import limit_of
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_plan import Plan

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from tiprdc.attacks import suite
 from tiprdc.attacks.base import Attack
-from tiprdc.audit.estimate import estimate_from_counts
+from tiprdc.audit.evaluation.estimate import estimate_from_counts
 from tiprdc.audit.executor import TIMED_OUT, InProcess, failure
 from tiprdc.audit.policy import PolicyConfig
 from tiprdc.audit.verdict import conclude

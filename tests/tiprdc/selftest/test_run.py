@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tiprdc.audit import scoring, tasks, verdict
+from tiprdc.audit import tasks, verdict
+from tiprdc.audit.evaluation import scoring
 from tiprdc.cli.main import app
 from tiprdc.errors import ConfigError
 from tiprdc.selftest import checks, run, small_audit

@@ -17,10 +17,10 @@ from tiprdc.export.onnx_export import ExportConfig, export
 from tiprdc.export.parity import check_parity
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec, Picture
-from tiprdc.models.mlp import Mlp
-from tiprdc.models.principal_components import ColumnComponents, PictureComponents
+from tiprdc.models.trunks.mlp import Mlp
+from tiprdc.models.trunks.principal_components import ColumnComponents, PictureComponents
 from tiprdc.training import checkpoint
-from tiprdc.training.head_config import HeadConfig
+from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer

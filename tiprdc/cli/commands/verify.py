@@ -53,7 +53,7 @@ def verify_certificates(path: Path, as_json: bool) -> None:
         DataError: There is none, or one does not follow.
     """
     # Imported here: numpy would slow the start of every command.
-    from tiprdc.audit.certificates import check_certificates
+    from tiprdc.audit.evaluation.certificates import check_certificates
 
     file = path / "audit.json" if path.is_dir() else path
     audit = read_audit(file)

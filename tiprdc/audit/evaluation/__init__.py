@@ -1,0 +1,1 @@
+"""What becomes a figure of the report: points, curves, certificates, alternatives, measures."""

@@ -1,0 +1,1 @@
+"""Layers behind a trunk, in this order: whitening, transport, head, LEACE, channel, codebook."""

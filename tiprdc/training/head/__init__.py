@@ -1,0 +1,1 @@
+"""The second phase of training: the head, on cached features of the trunk."""

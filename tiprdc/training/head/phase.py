@@ -1,0 +1,155 @@
+"""The epochs of the head: cached features of the trunk, batches, rates and what a checkpoint holds.
+
+The trunk runs over extractor-train once, and over copies of pictures, each worker over its share.
+A resumed run does so again and gets the same features.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tiprdc.distributed import BatchGroup, attach_group
+from tiprdc.models.extractor import Extractor
+from tiprdc.models.layers.head import Head
+from tiprdc.training.batches import RecordBatches, step_size
+from tiprdc.training.game import Game
+from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.training import (
+    ADVERSARY_STEPS,
+    HeadLosses,
+    HeadTraining,
+    build_head_optimiser,
+    set_head_rate,
+)
+from tiprdc.training.head.transport_fit import fit_transport
+from tiprdc.training.head.trunk_features import trunk_features
+from tiprdc.training.worker import WorkerContext
+
+STEPS = 100
+"""Steps of the head in an epoch."""
+_PREFIX = "head_training."
+
+
+class HeadStep(NamedTuple):
+    """One finished step.
+
+    Args:
+        epoch: Epochs of the head since its start, with a fraction.
+        records: Records in this worker's share of the head's own batch.
+        seconds: Wall time, that of the adversaries' further steps included.
+        losses: Detached.
+    """
+
+    epoch: float
+    records: int
+    seconds: float
+    losses: HeadLosses
+
+
+class HeadPhase:
+    """The head's networks and their optimiser, behind a trunk that does not change any more.
+
+    Args:
+        config: Length, batch and price.
+        game: Its extractor has a head; no other weight learns from here on.
+        seed: Seed of the decoder's and adversaries' first weights, and of the batches.
+        worker, group: Which worker this is.
+        told: Told task -> number of classes.
+        cache: What `trunk_features` gives, where it is known already.
+    """
+
+    def __init__(
+        self,
+        config: HeadConfig,
+        game: Game,
+        seed: int,
+        worker: WorkerContext,
+        group: BatchGroup,
+        told: Mapping[str, int],
+        cache: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        assert isinstance(game.extractor, Extractor)
+        assert isinstance(game.extractor.head, Head)
+        self.config, self.game, self.worker, self.group = config, game, worker, group
+        self.seed, self.extractor, self.told = seed, game.extractor, told
+        game.requires_grad_(False)
+        game.extractor.head.requires_grad_(True)
+        torch.manual_seed(seed)
+        self.networks = HeadTraining(config, game.extractor, game.private, game.weights, told)
+        attach_group(self.networks, group)
+        self.networks.to(worker.device)
+        self.optimiser = build_head_optimiser(self.networks)
+        self._wrapped = worker.wrap(self.networks)
+        self._trunk, self._cache = cache, cast(tuple[Tensor, Tensor] | None, None)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Weights of decoder and adversaries; those of the head are the extractor's."""
+        return {_PREFIX + name: value for name, value in self._others().items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Load what `state_dict` gives; returns the rest of a checkpoint's weights."""
+        own = {name: state[_PREFIX + name] for name in self._others()}
+        self.networks.load_state_dict(own, strict=False)
+        return {name: value for name, value in state.items() if not name.startswith(_PREFIX)}
+
+    def steps(self, records: RecordBatches, epoch: int) -> Iterator[HeadStep]:
+        """Take the `STEPS` steps of an epoch.
+
+        Args:
+            records: extractor-train.
+            epoch: Number of this epoch of the head, from 0.
+
+        Yields:
+            Each finished step.
+        """
+        z0, known = self.cached(records)
+        self.networks.train()
+        for number, batches in enumerate(self._batches(len(z0), epoch)):
+            start = time.perf_counter()
+            progress = (epoch + number / STEPS) / self.config.epochs
+            set_head_rate(self.optimiser, progress)
+            for rows in batches[:-1]:
+                self._descend(z0[rows], known[rows], progress, only_adversaries=True)
+            rows = batches[-1]
+            losses = self._descend(z0[rows], known[rows], progress).detached()
+            seconds = time.perf_counter() - start
+            yield HeadStep(epoch + (number + 1) / STEPS, len(rows), seconds, losses)
+
+    def _descend(
+        self, z0: Tensor, known: Tensor, progress: float, *, only_adversaries: bool = False
+    ) -> HeadLosses:
+        losses: HeadLosses = self._wrapped(z0, known, progress, only_adversaries)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return losses
+
+    def _batches(self, records: int, epoch: int) -> Iterator[list[Tensor]]:
+        """This worker's rows of each batch of each step: the adversaries' own, then the head's."""
+        size = step_size(records, self.config.batch, self.group)
+        rng = np.random.default_rng([self.seed, epoch, 1])
+        for _ in range(STEPS):
+            rows = torch.from_numpy(rng.integers(records, size=(ADVERSARY_STEPS + 1, size)))
+            yield [self.group.split(batch).to(self.worker.device) for batch in rows]
+
+    def cached(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
+        """The trunk's features `[M, D]`, moved by the transport, and private attributes and told
+        tasks `[M, A + T]`, of everybody and of copies; computed once."""
+        if self._cache is None:
+            z0, known = self._trunk or trunk_features(
+                self.game, records, self.seed, self.worker.device, self.group, tuple(self.told)
+            )
+            copies = len(z0) // len(records)
+            z = fit_transport(self.extractor.transport, z0, known, copies, self.seed)
+            self._cache = z, known
+        return self._cache
+
+    def _others(self) -> dict[str, Tensor]:
+        state = self.networks.state_dict()
+        return {name: value for name, value in state.items() if not name.startswith("head.")}
