@@ -8,6 +8,7 @@ from typing import Any
 from tiprdc.datasets.schema import Modality, Schema
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import TRAIN_KEYS
+from tiprdc.training.head.config import LEAST_RECORDS
 
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": {"features": [24, 32, 64], "epochs": 3, "people": 4000},
@@ -21,10 +22,10 @@ _OF_TRUNKS: Mapping[str, Any] = {
 }  # fmt: skip
 # A trial of the head costs seconds, so its attacks may cost no more.
 _OF_HEADS: Mapping[str, Any] = {
-    "trials": 24, "budget": [], "privacy_weight": [], "features": [], "weight": [0.5, 16.0],
+    "trials": 24, "budget": [], "privacy_weight": [], "features": [],
     "release_noise": [0.2, 0.3, 0.4, 0.6, 0.8, 1.0], "attacks": ["logistic_regression", "kernel"],
-    "people": 4000,
 }  # fmt: skip
+_HEAD_PEOPLE = 4000
 AUTO_KEYS = (
     *(f"train.{key}" for key in TRAIN_KEYS),
     *(f"tune.{key}" for key in {**_TUNE["image"], **_OF_TRUNKS}),
@@ -41,7 +42,15 @@ def tuning(schema: Schema, train: TrainConfig) -> dict[str, Any]:
         schema: Of the shards.
         train: The settings of `train`.
     """
-    own = _OF_HEADS if train.extractor.head else _OF_TRUNKS
+    own = _of_heads(train) if train.extractor.head else _OF_TRUNKS
     values = {**_TUNE[schema.modality], **own}
     values["epochs"] = min(values["epochs"], train.schedule.epochs)
     return {f"tune.{key}": value for key, value in values.items()}
+
+
+def _of_heads(train: TrainConfig) -> dict[str, Any]:
+    """Weights around that of `train`, and people enough for its transport between classes."""
+    weight, least = train.head.weight or 4.0, LEAST_RECORDS * train.extractor.features
+    return {
+        **_OF_HEADS, "weight": [weight / 8, 4 * weight], "people": max(_HEAD_PEOPLE, least)
+    }  # fmt: skip

@@ -19,6 +19,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.trunks.trunk import resolve
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import training
+from tiprdc.training.head.config import LEAST_RECORDS
 from tiprdc.training.objective_config import ObjectiveConfig
 
 ROOT = Path(__file__).parents[3]
@@ -198,6 +199,16 @@ def test_few_pictures_have_as_many_components_as_a_transport_allows(
     assert (config.extractor.family, config.extractor.features) == ("pca", features)
     assert (config.extractor.head, config.extractor.release_noise) == (512, 0.3)
     assert (config.head.weight, config.schedule.epochs) == (0.3, 1)
+
+
+def test_a_search_is_around_the_weight_and_has_people_for_the_transport(
+    schema: Callable[[Modality, int], Schema],
+) -> None:
+    made, params = schema("image", 9000), ROOT / "params.yaml"
+    train = load("train", TrainConfig, params, auto=training(made))
+    search = load("tune", TuneConfig, params, auto=tuning(made, train))
+    assert search.weight == pytest.approx((0.3 / 8, 1.2))
+    assert search.people == LEAST_RECORDS * train.extractor.features == 6400
 
 
 @pytest.mark.parametrize(
