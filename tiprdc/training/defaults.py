@@ -126,13 +126,16 @@ _FEW_PICTURES = {
     "objective.adversary_decoder": False,
     "schedule.epochs": 24,
 }  # fmt: skip
-# For few pictures and for vectors. Nothing of the trunk is trained: an epoch measures it, and
-# transport and head do the rest. The price is low: adversaries learn few people by heart, and the
-# head pays for hiding what no stranger can read.
+# For few pictures, vectors and recordings. Nothing of the trunk is trained: an epoch measures it,
+# and transport and head do the rest. Price and noise are low: adversaries learn few people by
+# heart, and the head pays for hiding what no stranger can read.
 _PCA: Mapping[str, Any] = {
     "extractor.head": _with_head(512, 0), "extractor.release_noise": _with_head(0.3, 0.0),
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.epochs": 1, "head.weight": 0.3,
+}  # fmt: skip
+_PCA_OF_PICTURES: Mapping[str, Any] = {
+    **_PCA, "extractor.release_noise": _with_head(0.2, 0.0), "head.weight": 0.1,
 }  # fmt: skip
 TRAIN_KEYS = tuple({**_TRAIN["table"], **_TRAIN["image"]})
 """Settings below `train` that may be `auto`, as section and name with a dot."""
@@ -151,16 +154,17 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     records = schema.records["extractor-train"]
     values: dict[str, Any]
     if schema.modality == "audio":
-        values = _of_pictures(records, lambda _: True)
+        values = _of_pictures(records, _PCA, lambda _: True)
     elif is_vector(schema.columns):
         values = _of_vectors(records, len(schema.columns))
     elif schema.modality == "image" and records < _FEW:
         # A bottleneck needs a network that learns, and without a head components hide nothing.
         values = {
-            **_of_pictures(records, _has_head), "extractor.family": _with_head("pca", "auto")
-        }  # fmt: skip
+            **_of_pictures(records, _PCA_OF_PICTURES, _has_head),
+            "extractor.family": _with_head("pca", "auto"),
+        }
     elif schema.modality == "image":
-        values = _of_pictures(records, lambda _: False)
+        values = _of_pictures(records, _PCA_OF_PICTURES, lambda _: False)
     else:
         values = {"schedule.batch": _batch(records), **_TRAIN[schema.modality]}
     if schema.modality != "table":
@@ -169,32 +173,29 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     return {f"{section}.{key}": value for key, value in values.items()}
 
 
-def _of_pictures(records: int, is_pca: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+def _of_pictures(
+    records: int, pca: Mapping[str, Any], is_pca: Callable[[Mapping[str, Any]], bool]
+) -> dict[str, Any]:
     """Values for pictures, or spectrograms; `is_pca` as `is_auto` of `_unless_pca`."""
     values = dict(_TRAIN["image"])
     values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
     if records < _FEW:
         values |= _FEW_PICTURES
-    of_pca = _pca(_components(records))
+    # As many as a transport between classes allows, within bounds.
+    components = max(_LEAST_COMPONENTS, min(records // LEAST_RECORDS, _MOST_COMPONENTS))
+    of_pca = {**pca, "extractor.features": components}
     return values | {key: _unless_pca(value, values[key], is_pca) for key, value in of_pca.items()}
 
 
 def _of_vectors(records: int, width: int) -> dict[str, Any]:
     values: dict[str, Any] = {"schedule.batch": _batch(records), **_TRAIN["table"]}
-    of_pca = _pca(min(_LEAST_COMPONENTS, width))
-    of_pca["objective.budget"] = _with_head(0.1, 0.06)
+    of_pca = {
+        **_PCA, "extractor.features": min(_LEAST_COMPONENTS, width),
+        "objective.budget": _with_head(0.1, 0.06),
+    }  # fmt: skip
     return values | {
         key: _unless_pca(value, values.get(key), lambda _: True) for key, value in of_pca.items()
     }
-
-
-def _components(records: int) -> int:
-    """As many as a transport between classes allows, within bounds."""
-    return max(_LEAST_COMPONENTS, min(records // LEAST_RECORDS, _MOST_COMPONENTS))
-
-
-def _pca(components: int) -> dict[str, Any]:
-    return {**_PCA, "extractor.features": components}
 
 
 def _batch(records: int) -> int:
