@@ -25,6 +25,15 @@ CEILING_COLUMNS = (
 )
 
 
+_HEAD = (
+    "# Fronts",
+    "",
+    "A cell has what a method keeps at most while the attack stays within the limit, then",
+    "(features + noise; attack).",
+    "",
+)
+
+
 def write(path: Path, points: Iterable[Point]) -> None:
     """Write all points, in place of the file."""
     with path.open("w", newline="", encoding="utf-8") as stream:
@@ -59,27 +68,28 @@ def ceiling_rows(path: Path, people: Population, told: Mapping[str, Result]) -> 
 
 
 def markdown(groups: Mapping[tuple[str, str], list[Point]]) -> str:
-    """A table for each data set and private attribute.
+    """A page with a table for each data set and private attribute.
 
     Each row is a method, each column a limit of the attack; a cell has what the method keeps at
     most within it, and the point that does so. A last table states each release, audit or method
     of the comparison with the trivial alternative that is attacked no better.
     """
-    return "\n".join(line for key, points in groups.items() for line in _section(*key, points))
+    sections = (line for key, points in groups.items() for line in _section(*key, points))
+    return "\n".join((*_HEAD, *sections))
 
 
 def _section(dataset: str, private: str, points: list[Point]) -> Iterator[str]:
     counts = sorted({point.people for point in points if point.people})
-    yield f"## {dataset}: {private} hidden"
+    yield f"## {dataset}: `{private}` hidden"
     yield ""
     if counts:
         yield (
             f"Attackers with {' or '.join(f'{count:,}' for count in counts)} people; figures on"
             f" {max(p.test_people or 0 for p in points):,} others;"
-            f" {max(point.tasks for point in points)} tasks."
+            f" {_tasks(max(point.tasks for point in points))}."
         )
         yield ""
-    yield f"| kept % | {' | '.join(map(_limit, LIMITS))} |"
+    yield f"| kept, % | {' | '.join(map(_limit, LIMITS))} |"
     yield "|---" * (len(LIMITS) + 1) + "|"
     for method in dict.fromkeys(point.method for point in points):
         of_method = [point for point in points if point.method == method]
@@ -89,7 +99,7 @@ def _section(dataset: str, private: str, points: list[Point]) -> Iterator[str]:
     alternatives = [point for point in points if point.method in ("pca", "leace", "projection")]
     others = [point for point in points if point not in alternatives]
     if others and alternatives:
-        yield "| | attack % | kept % | named tasks % | best alternative at no stronger attack |"
+        yield "| | attack, % | kept, % | named tasks, % | best alternative at no stronger attack |"
         yield "|---|---|---|---|---|"
         for point in others:
             best = best_within(alternatives, point.hidden)
@@ -102,8 +112,12 @@ def _section(dataset: str, private: str, points: list[Point]) -> Iterator[str]:
         yield ""
 
 
+def _tasks(number: int) -> str:
+    return "1 task" if number == 1 else f"{number} tasks"
+
+
 def _limit(limit: float) -> str:
-    return "any attack" if limit == 1 else f"attack at most {100 * limit:.0f} %"
+    return "any attack" if limit == 1 else f"at most {100 * limit:.0f} %"
 
 
 def _cell(point: Point | None) -> str:
