@@ -217,8 +217,8 @@ def test_misspelt_key_stops_the_stage_and_keeps_its_results(project: Project) ->
 
 @pytest.mark.slow
 def test_killed_training_resumes_from_its_checkpoint(project: Project) -> None:
-    epochs = 12
-    with project.params({"train.seed": 1, "train.schedule.epochs": epochs}):
+    of_trunk, epochs = 11, 12
+    with project.params({"train.seed": 1, "train.schedule.epochs": of_trunk}):
         repro = subprocess.Popen(
             [sys.executable, "-m", "dvc", "repro", "train"], cwd=project.folder, env=ENVIRONMENT,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

@@ -18,6 +18,7 @@ SMALL: dict[str, Any] = {
     "train.schedule.epochs": 2,
     "train.schedule.batch": 64,
     "train.schedule.warm_up": 1.0,
+    "train.head.epochs": 1,
     "audit.policy.min_people": 20,
     "audit.attacks": ["logistic_regression"],
     "audit.probes": ["logistic_regression"],
