@@ -34,8 +34,6 @@ CORES = os.cpu_count() or 1
 EPOCHS = 16
 SETTINGS: dict[str, Any] = {
     **SMALL,
-    # A network that learns: principal components are done before a host can be killed.
-    "train.extractor.family": "cnn",
     "train.schedule.epochs": EPOCHS,
     "cluster.workers": 2,
     "cluster.cpus_per_worker": CORES,
