@@ -75,7 +75,7 @@ def decode(data: bytes, encoding: str, location: Location) -> str:
         if guess:
             _refuse(location, f"{location.file} is {guess.upper()}, not UTF-8", guess)
         if b"\0" in data:
-            raise DataError(location.where, f"{location.file} is not a text file", "text")
+            raise _not_text(location, data.count(b"\0"))
         return data.decode(UTF8, "surrogateescape").removeprefix("\ufeff")
     wide = name.startswith(("utf-16", "utf-32"))
     is_utf8 = not data.isascii() and _decodes(data, UTF8) and b"\0" not in data
@@ -88,6 +88,20 @@ def decode(data: bytes, encoding: str, location: Location) -> str:
     if "\0" in text:
         _refuse(location, f"{location.file} is not {encoding}", guess_encoding(data))
     return text.removeprefix("\ufeff")
+
+
+def _not_text(location: Location, zeros: int) -> DataError:
+    """The refusal of a file with bytes of value 0, which few programs read as text."""
+    name = location.file
+    suffix = next((end for end in (".gz", ".xz") if name.endswith(end)), "")
+    read = {".gz": f"zcat {name} |", ".xz": f"xzcat {name} |", "": f"< {name}"}[suffix]
+    return DataError(
+        location.where,
+        f"{name} is not a text file: {zeros:,} of its bytes are 0",
+        "text",
+        "if it is text all the same, remove them: "
+        f"`{read} tr -d '\\0' > clean-{name.removesuffix(suffix)}`",
+    )
 
 
 def guess_encoding(data: bytes) -> str:

@@ -152,7 +152,9 @@ def test_utf8_read_as_another_encoding_is_refused() -> None:
 
 
 def test_file_that_is_no_text_is_refused() -> None:
-    assert "not a text file" in refusal(b"a,b\n\0\1\2,3\n")
+    message = refusal(b"a,b\n\0\1\2,3\n")
+    assert "not a text file: 1 of its bytes are 0" in message
+    assert "tr -d '\\0' > clean-" in message
 
 
 @pytest.mark.parametrize(
