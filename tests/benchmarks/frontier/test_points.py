@@ -57,7 +57,7 @@ def test_table_states_the_best_alternative_at_no_stronger_attack() -> None:
         point(0.6, 0.25, "release demo", None),
     ]  # fmt: skip
     text = markdown(groups(points))
-    assert "## faces: skin hidden" in text
+    assert "## faces: `skin` hidden" in text
     assert "Attackers with 1,000 people; figures on 500 others; 3 tasks." in text
     pca = next(line for line in text.splitlines() if line.startswith("| pca |"))
     assert pca.split(" | ")[1:3] == ["-", "31.0 (24 + 1; 58.0)"]
