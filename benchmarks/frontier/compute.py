@@ -17,8 +17,7 @@ from benchmarks.frontier.scores import Rate, balanced, kept
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.scaling import standardise
 from tiprdc.attacks.suite import ATTACKS, predict_all
-from tiprdc.baselines.noise import Gaussian
-from tiprdc.models.linear_noise import LinearMethod, fit_alternative
+from tiprdc.models.linear_noise import LinearMethod, fit_alternative, with_noise
 from tiprdc.runtime.session import open_session
 
 PROBES = {
@@ -141,7 +140,7 @@ def noisy_points(
             continue
         done.add(key)
         rng = np.random.default_rng([seed, width])
-        z = {name: Gaussian(noise)(values, rng) for name, values in clean.items()}
+        z = {name: with_noise(values, noise, rng) for name, values in clean.items()}
         yield _point(people, ceiling, z, method, noise, _attack(people, z, attacks, seed))
 
 

@@ -29,6 +29,7 @@ from tiprdc.audit.config import AuditConfig
 from tiprdc.datasets.prepare_config import PrepareConfig
 from tiprdc.datasets.schema import Schema, read_schema
 from tiprdc.formats.atomic import atomic_file
+from tiprdc.training.code import code_digest
 
 T = TypeVar("T")
 _LIBRARY = Path(__file__).parents[2] / "tiprdc"
@@ -144,14 +145,11 @@ def _settings(config: ComparisonConfig, schema: Schema) -> str:
 
     The code is what makes features or figures, not what reads, shows or evaluates them.
     """
-    files = [Path(one_cell.__file__)]
-    for folder in ("attacks", "baselines", "models", "objectives", "statistics", "training"):
-        files += sorted((_LIBRARY / folder).rglob("*.py"))
     inputs = {
         **msgspec.to_builtins(config),
         "seeds": config.seeds[0],
         "data": schema.digest,
-        "code": _digest(files),
+        "code": code_digest("pipelines/comparison/cell.py", "tiprdc/baselines"),
     }
     inputs["raw"] = AuditConfig().raw_attacks(schema.modality, schema.records["attacker-train"])
     # The same shards with another attribute to hide are another comparison.

@@ -8,7 +8,7 @@ from typing import Any
 from tiprdc.datasets.schema import Modality, Schema
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.defaults import TRAIN_KEYS
-from tiprdc.training.head.config import LEAST_RECORDS
+from tiprdc.training.head.config import LEAST_RECORDS, HeadConfig
 
 _TUNE: Mapping[Modality, Mapping[str, Any]] = {
     "image": {"features": [24, 32, 64], "epochs": 3, "people": 4000},
@@ -20,12 +20,6 @@ _OF_TRUNKS: Mapping[str, Any] = {
     "trials": 2, "budget": [0.02, 0.3], "privacy_weight": [0.3, 0.9], "weight": [],
     "release_noise": [], "attacks": ["kernel", "mlp"],
 }  # fmt: skip
-# A trial of the head costs seconds, so its attacks may cost no more.
-_OF_HEADS: Mapping[str, Any] = {
-    "trials": 24, "budget": [], "privacy_weight": [], "features": [],
-    "release_noise": [0.2, 0.3, 0.4, 0.6, 0.8, 1.0], "attacks": ["logistic_regression", "kernel"],
-}  # fmt: skip
-_HEAD_PEOPLE = 4000
 AUTO_KEYS = (
     *(f"train.{key}" for key in TRAIN_KEYS),
     *(f"tune.{key}" for key in {**_TUNE["image"], **_OF_TRUNKS}),
@@ -49,8 +43,14 @@ def tuning(schema: Schema, train: TrainConfig) -> dict[str, Any]:
 
 
 def _of_heads(train: TrainConfig) -> dict[str, Any]:
-    """Weights around that of `train`, and people enough for its transport between classes."""
-    weight, least = train.head.weight or 4.0, LEAST_RECORDS * train.extractor.features
+    """Weights around that of `train`, and people enough for its transport between classes.
+
+    A trial of the head costs seconds, so its attacks may cost no more.
+    """
+    weight = train.head.weight or HeadConfig().weight
     return {
-        **_OF_HEADS, "weight": [weight / 8, 4 * weight], "people": max(_HEAD_PEOPLE, least)
+        "trials": 24, "budget": [], "privacy_weight": [], "features": [],
+        "weight": [weight / 8, 4 * weight], "release_noise": [0.2, 0.3, 0.4, 0.6, 0.8, 1.0],
+        "attacks": ["logistic_regression", "kernel"],
+        "people": max(4000, LEAST_RECORDS * train.extractor.features),
     }  # fmt: skip

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiprdc.models.linear_noise import with_noise
+
 
 class Noise(ABC):
     """A random map of features."""
@@ -30,8 +32,7 @@ class Gaussian(Noise):
     std: float
 
     def __call__(self, z: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
-        noise = self.std * rng.standard_normal(z.shape, dtype=np.float32)
-        return np.asarray(z + noise, dtype=np.float32)
+        return with_noise(z, self.std, rng)
 
 
 @dataclass(frozen=True)

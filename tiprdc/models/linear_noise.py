@@ -10,7 +10,7 @@ ways to make them, all affine maps of the record:
 Every feature is brought to variance 1, so noise of s has s standard deviations of each.
 
     alternative = fit_alternative("pca", x, 128, None, (), seed=0)
-    z = with_noise(alternative.features(attackers_x), 1.0, seed=1)
+    z = with_noise(alternative.features(attackers_x), 1.0, np.random.default_rng(1))
 
 A record gets one draw of noise. Who obtains several draws of one record averages the noise away.
 
@@ -92,15 +92,12 @@ class Alternative:
         return np.asarray((z - self.centre) / self.std, dtype=np.float32)
 
 
-def with_noise(z: NDArray[np.float32], noise: float, seed: int) -> NDArray[np.float32]:
-    """Features `[N, P]` with Gaussian noise of this standard deviation, 0 or more.
-
-    The same seed gives the same noise.
-    """
-    if not noise >= 0:
+def with_noise(z: NDArray[Any], std: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Numbers `[N, ...]` with Gaussian noise of this standard deviation, 0 or more."""
+    if not std >= 0:
         raise ValueError("noise has a standard deviation of 0 or more")
-    rng = np.random.default_rng(seed)
-    return z + np.float32(noise) * rng.standard_normal(z.shape, dtype=np.float32)
+    noise = std * rng.standard_normal(z.shape, dtype=np.float32)
+    return np.asarray(z + noise, dtype=np.float32)
 
 
 def fit_alternative(

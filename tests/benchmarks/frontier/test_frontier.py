@@ -61,8 +61,10 @@ def test_stored_points_are_not_computed_again(
     run(shards, tmp_path / "out", [0.0])
     before = read(tmp_path / "out" / "points.csv")
     computed: list[float] = []
-    real = compute.Gaussian
-    monkeypatch.setattr(compute, "Gaussian", lambda std: computed.append(std) or real(std))
+    real = compute.with_noise
+    monkeypatch.setattr(
+        compute, "with_noise", lambda z, std, rng: computed.append(std) or real(z, std, rng)
+    )
     run(shards, tmp_path / "out", [0.0, 1.0])
     # Two methods with noise on three groups of people; the points without noise are stored.
     assert computed == [1.0] * 6

@@ -84,10 +84,10 @@ def test_noise_has_its_size_and_its_seed() -> None:
     x, _ = columns()
     alternative = fit_alternative("pca", x, 8, None, (), 0)
     z = alternative.features(x)
-    noisy = with_noise(z, 2.0, 3)
+    noisy = with_noise(z, 2.0, np.random.default_rng(3))
     assert (noisy - z).std() == pytest.approx(2.0, rel=0.02)
-    assert np.array_equal(noisy, with_noise(z, 2.0, 3))
-    assert not np.array_equal(noisy, with_noise(z, 2.0, 4))
+    assert np.array_equal(noisy, with_noise(z, 2.0, np.random.default_rng(3)))
+    assert not np.array_equal(noisy, with_noise(z, 2.0, np.random.default_rng(4)))
 
 
 @pytest.mark.parametrize("method", LINEAR_METHODS)
@@ -127,4 +127,4 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="width of 1"):
         fit_alternative("pca", x, 0, None, 2, 0)
     with pytest.raises(ValueError, match="0 or more"):
-        with_noise(x, -1.0, 0)
+        with_noise(x, -1.0, np.random.default_rng(0))

@@ -200,7 +200,10 @@ def score_alternative(
     best: AlternativeScore | None = None
     for step in range(_STEPS):
         noise = float(np.exp((low + high) / 2))
-        z = [with_noise(part, noise, seed + number) for number, part in enumerate(clean)]
+        z = [
+            with_noise(part, noise, np.random.default_rng(seed + number))
+            for number, part in enumerate(clean)
+        ]
         on_select, on_test = _rates(z[0], z[1], z[2], fitted, select, test, classes, seed)
         hides = all(on_select[name] <= allowed[name] for name in private)
         if hides or (step == _STEPS - 1 and best is None):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from tiprdc.errors import ConfigError, DataError
@@ -92,16 +94,14 @@ def decode(data: bytes, encoding: str, location: Location) -> str:
 
 def _not_text(location: Location, zeros: int) -> DataError:
     """The refusal of a file with bytes of value 0, which few programs read as text."""
-    name = location.file
-    suffix = next((end for end in (".gz", ".xz") if name.endswith(end)), "")
-    read = {".gz": f"zcat {name} |", ".xz": f"xzcat {name} |", "": f"< {name}"}[suffix]
+    file = Path(location.file)
+    reader = {".gz": "zcat", ".xz": "xzcat"}.get(file.suffix.lower())
+    clean = f"clean-{file.stem if reader else file.name}"
+    command = f"{reader or 'cat'} {shlex.quote(file.name)} | tr -d '\\0' > {shlex.quote(clean)}"
     return DataError(
-        location.where,
-        f"{name} is not a text file: {zeros:,} of its bytes are 0",
-        "text",
-        "if it is text all the same, remove them: "
-        f"`{read} tr -d '\\0' > clean-{name.removesuffix(suffix)}`",
-    )
+        location.where, f"{file.name} is not a text file: {zeros:,} of its bytes are 0", "text",
+        f"if it is text all the same, remove them: `{command}`",
+    )  # fmt: skip
 
 
 def guess_encoding(data: bytes) -> str:
