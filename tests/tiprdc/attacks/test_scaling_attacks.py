@@ -1,4 +1,4 @@
-"""The attacks of suite 2.0: what each finds, several targets in one fit, stacks, copies."""
+"""The attacks of suite 2: what each finds, several targets in one fit, stacks, copies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tiprdc.attacks.base import Attacker, TrainingSet
+from tiprdc.attacks.base import Attacker, TrainingSet, log_loss
+from tiprdc.attacks.families import residual
 from tiprdc.attacks.families.moments import MomentsAttack
 from tiprdc.attacks.learning_curve import curve_sizes
 from tiprdc.attacks.suite import ATTACKS, try_stack
@@ -100,3 +101,13 @@ def test_copies_of_pictures_are_like_them_and_always_the_same() -> None:
 
 def test_curve_ends_with_all_people() -> None:
     assert curve_sizes(803) == (100, 200, 401, 803)
+
+
+def test_a_temperature_mends_a_network_that_is_too_sure() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=4000)
+    logits = 2.0 * (2 * truth - 1) + 2.0 * rng.standard_normal(4000)
+    sure = 1 / (1 + np.exp(-8 * logits))
+    temperature, loss = residual._best_temperature(np.stack([1 - sure, sure], 1), truth)
+    assert temperature == 8.0
+    assert loss < 0.4 < log_loss(np.stack([1 - sure, sure], 1), truth)

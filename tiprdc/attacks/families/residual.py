@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,9 +39,13 @@ from tiprdc.models.seeds import seeded
 WIDTH, BLOCKS, EXPANSION = 192, 3, 2
 MAX_BATCH, MIN_PASSES, MAX_PASSES = 512, 5, 24
 MAX_PICTURE_BATCH, MIN_PICTURE_PASSES, CHANNELS = 256, 2, (16, 32, 64)
-STEPS = 400
-"""Steps of a training on few people, about; on many people there are `MIN_PASSES` passes."""
+STEPS, STEPS_OF_MANY = 400, 2500
+"""Steps of a training on few people, and on so many that a batch is full, about. What is spread
+thin takes many steps: a network overlooks it at first, and then reads it."""
 LEARNING_RATE, WEIGHT_DECAY = 4e-3, 0.02
+TEMPERATURES = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
+"""By which logits are divided, whichever fits the holdout best. A network that knows its people by
+heart is too sure, and yet reads more of others than an earlier pass that is not."""
 OTHER_LABELS = 0.2
 """Weight of each label that is not a target."""
 HOLDOUT, MAX_HOLDOUT = 0.15, 6000
@@ -50,6 +55,7 @@ SAMPLE = 16_384
 PICTURE_SIDE, MAX_TOKENS = 8, 512
 """Records are predicted as pictures of this side, or as the presence of so many tokens."""
 BLOCK_ROWS = 8192
+_TINY = 1e-30
 
 
 class ResidualAttack(TargetsAttack):
@@ -105,6 +111,7 @@ class ResidualNetwork(nn.Module):
         self.body = nn.Sequential(*stem, *(_Block() for _ in range(BLOCKS)), nn.LayerNorm(WIDTH))
         self.sizes = (*heads.values(), record)
         self.names = tuple(heads)
+        self.temperature = dict.fromkeys(self.names, 1.0)
         self.head = nn.Linear(WIDTH, sum(self.sizes))
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
@@ -197,20 +204,38 @@ def _train(
         return loss
 
     held_out = inputs[torch.from_numpy(outside)]
+    outside_of = {name: data.labels[name][outside] for name in targets}
 
     def holdout_loss() -> float:
         predicted = _balanced(network, held_out)
-        return sum(log_loss(predicted[name], data.labels[name][outside]) for name in targets)
+        return sum(_best_temperature(predicted[name], outside_of[name])[1] for name in targets)
 
     most, passes = (MAX_BATCH, MIN_PASSES) if scaling else (MAX_PICTURE_BATCH, MIN_PICTURE_PASSES)
     batch = int(np.clip(len(inside) // 32, 16, most))
     steps = -(-len(inside) // batch)
+    total = STEPS_OF_MANY if scaling and batch == MAX_BATCH else STEPS
     train_best_pass(
         network, torch.from_numpy(inside), batch_loss, holdout_loss, steps=steps,
-        passes=int(np.clip(STEPS // steps, passes, MAX_PASSES)),
+        passes=int(np.clip(total // steps, passes, MAX_PASSES)),
         learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, warmup=0.15,
     )  # fmt: skip
+    predicted = _balanced(network, held_out)
+    for name in targets:
+        network.temperature[name] = _best_temperature(predicted[name], outside_of[name])[0]
     network.to("cpu")
+
+
+def _best_temperature(
+    predicted: NDArray[np.float64], truth: NDArray[np.int64]
+) -> tuple[float, float]:
+    """The temperature that fits, and its log loss, of probabilities `[N, K]` at temperature 1.
+
+    Source: Guo et al. 2017 (ICML).
+    """
+    logits = np.log(np.maximum(predicted, _TINY))
+    losses = [log_loss(softmax(logits / t, axis=1), truth) for t in TEMPERATURES]
+    best = int(np.argmin(losses))
+    return TEMPERATURES[best], losses[best]
 
 
 def _inputs(scaling: Scaling | None, z: NDArray[Any]) -> Tensor:
@@ -230,8 +255,9 @@ def _balanced(network: ResidualNetwork, inputs: Tensor) -> dict[str, NDArray[np.
     parts = [network(part.to(device)) for part in torch.split(inputs, 2048)]
     network.to(was_on)
     return {
-        name: functional.softmax(torch.cat([part[name] for part in parts]).double(), dim=1)
-        .cpu().numpy()
+        name: functional.softmax(
+            torch.cat([part[name] for part in parts]).double() / network.temperature[name], dim=1
+        ).cpu().numpy()
         for name in network.names
     }  # fmt: skip
 
