@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tiprdc.attacks.base import Attacker, TrainingSet, log_loss
-from tiprdc.attacks.families import residual
+from tiprdc.attacks.calibration import fit_temperature
 from tiprdc.attacks.families.moments import MomentsAttack
 from tiprdc.attacks.learning_curve import curve_sizes
 from tiprdc.attacks.suite import ATTACKS, try_stack
@@ -108,6 +108,6 @@ def test_a_temperature_mends_a_network_that_is_too_sure() -> None:
     truth = rng.integers(2, size=4000)
     logits = 2.0 * (2 * truth - 1) + 2.0 * rng.standard_normal(4000)
     sure = 1 / (1 + np.exp(-8 * logits))
-    temperature, loss = residual._best_temperature(np.stack([1 - sure, sure], 1), truth)
+    temperature, loss = fit_temperature(np.stack([0 * logits, 8 * logits], 1), truth)
     assert temperature == 8.0
     assert loss < 0.4 < log_loss(np.stack([1 - sure, sure], 1), truth)

@@ -28,9 +28,9 @@ from tiprdc.attacks.base import (
     class_frequencies,
     inner_holdout,
     kind_of,
-    log_loss,
 )
 from tiprdc.attacks.best_pass import train_best_pass
+from tiprdc.attacks.calibration import fit_temperature
 from tiprdc.attacks.device import attack_device, mixed_precision
 from tiprdc.attacks.families.decoder import frequent_tokens, token_presence
 from tiprdc.attacks.scaling import Scaling, standardise, whiten
@@ -43,9 +43,6 @@ STEPS, STEPS_OF_MANY = 400, 2500
 """Steps of a training on few people, and on so many that a batch is full, about. What is spread
 thin takes many steps: a network overlooks it at first, and then reads it."""
 LEARNING_RATE, WEIGHT_DECAY = 4e-3, 0.02
-TEMPERATURES = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
-"""By which logits are divided, whichever fits the holdout best. A network that knows its people by
-heart is too sure, and yet reads more of others than an earlier pass that is not."""
 OTHER_LABELS = 0.2
 """Weight of each label that is not a target."""
 HOLDOUT, MAX_HOLDOUT = 0.15, 6000
@@ -55,7 +52,6 @@ SAMPLE = 16_384
 PICTURE_SIDE, MAX_TOKENS = 8, 512
 """Records are predicted as pictures of this side, or as the presence of so many tokens."""
 BLOCK_ROWS = 8192
-_TINY = 1e-30
 
 
 class ResidualAttack(TargetsAttack):
@@ -81,9 +77,10 @@ class ResidualAttack(TargetsAttack):
         with seeded(seed, attack_device()):
             one = _inputs(scaling, data.z[:1])[0]
             network = ResidualNetwork(tuple(one.shape), heads, record.shape[1])
-            _train(network, scaling, data, targets, frequencies, record, seed)
+            temperatures = _train(network, scaling, data, targets, frequencies, record, seed)
         return {
-            name: ResidualAttacker(frequencies[name], scaling, network, name) for name in targets
+            name: ResidualAttacker(frequencies[name], scaling, network, name, temperature)
+            for name, temperature in temperatures.items()
         }
 
     def predict_targets(
@@ -91,9 +88,8 @@ class ResidualAttack(TargetsAttack):
     ) -> dict[str, NDArray[np.float64]]:
         of_fit = {n: a for n, a in attackers.items() if isinstance(a, ResidualAttacker)}
         first = next(iter(of_fit.values()))
-        # The network gives probabilities under equal class priors already.
-        balanced = _balanced(first.network, _inputs(first.scaling, z))
-        return {name: balanced[attacker.name] for name, attacker in of_fit.items()}
+        logits = _logits(first.network, _inputs(first.scaling, z))
+        return {name: a.balanced(logits[a.name]) for name, a in of_fit.items()}
 
 
 class ResidualNetwork(nn.Module):
@@ -111,7 +107,6 @@ class ResidualNetwork(nn.Module):
         self.body = nn.Sequential(*stem, *(_Block() for _ in range(BLOCKS)), nn.LayerNorm(WIDTH))
         self.sizes = (*heads.values(), record)
         self.names = tuple(heads)
-        self.temperature = dict.fromkeys(self.names, 1.0)
         self.head = nn.Linear(WIDTH, sum(self.sizes))
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
@@ -148,7 +143,7 @@ class _Block(nn.Module):
 
 
 class ResidualAttacker(Attacker):
-    """One head of a fitted network."""
+    """One head of a fitted network, with the temperature of its logits."""
 
     def __init__(
         self,
@@ -156,14 +151,20 @@ class ResidualAttacker(Attacker):
         scaling: Scaling | None,
         network: ResidualNetwork,
         name: str,
+        temperature: float,
     ) -> None:
         super().__init__(frequencies)
         self.scaling, self.network, self.name = scaling, network, name
+        self.temperature = temperature
+
+    def balanced(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """p(u | z) `[N, K]` under equal class priors, which the network is trained for."""
+        return np.asarray(softmax(logits / self.temperature, axis=1))
 
     def posterior(self, z: NDArray[Any]) -> NDArray[np.float64]:
-        """p(u | z) `[N, K]`: the network is trained as if classes were equally frequent."""
-        balanced = _balanced(self.network, _inputs(self.scaling, z))[self.name]
-        weighted = balanced * self.frequencies
+        """p(u | z) `[N, K]`."""
+        logits = _logits(self.network, _inputs(self.scaling, z))[self.name]
+        weighted = self.balanced(logits) * self.frequencies
         return np.asarray(weighted / weighted.sum(1, keepdims=True))
 
 
@@ -175,8 +176,14 @@ def _train(
     frequencies: Mapping[str, NDArray[np.float64]],
     record: NDArray[np.float32],
     seed: int,
-) -> None:
-    """Train in place; end with the weights of the pass that did best on the holdout."""
+) -> dict[str, float]:
+    """Train in place; end with the weights of the pass that did best on the holdout.
+
+    Passes are compared at the temperature that fits each of them.
+
+    Returns:
+        The temperature of each target's logits.
+    """
     rng, device = np.random.default_rng(seed), attack_device()
     share = min(HOLDOUT, MAX_HOLDOUT / len(data))
     inside, outside = inner_holdout(data.labels[targets[0]], share, rng)
@@ -204,11 +211,13 @@ def _train(
         return loss
 
     held_out = inputs[torch.from_numpy(outside)]
-    outside_of = {name: data.labels[name][outside] for name in targets}
+
+    def fits() -> dict[str, tuple[float, float]]:
+        logits = _logits(network, held_out)
+        return {n: fit_temperature(logits[n], data.labels[n][outside]) for n in targets}
 
     def holdout_loss() -> float:
-        predicted = _balanced(network, held_out)
-        return sum(_best_temperature(predicted[name], outside_of[name])[1] for name in targets)
+        return sum(loss for _, loss in fits().values())
 
     most, passes = (MAX_BATCH, MIN_PASSES) if scaling else (MAX_PICTURE_BATCH, MIN_PICTURE_PASSES)
     batch = int(np.clip(len(inside) // 32, 16, most))
@@ -219,23 +228,9 @@ def _train(
         passes=int(np.clip(total // steps, passes, MAX_PASSES)),
         learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, warmup=0.15,
     )  # fmt: skip
-    predicted = _balanced(network, held_out)
-    for name in targets:
-        network.temperature[name] = _best_temperature(predicted[name], outside_of[name])[0]
+    temperatures = {name: temperature for name, (temperature, _) in fits().items()}
     network.to("cpu")
-
-
-def _best_temperature(
-    predicted: NDArray[np.float64], truth: NDArray[np.int64]
-) -> tuple[float, float]:
-    """The temperature that fits, and its log loss, of probabilities `[N, K]` at temperature 1.
-
-    Source: Guo et al. 2017 (ICML).
-    """
-    logits = np.log(np.maximum(predicted, _TINY))
-    losses = [log_loss(softmax(logits / t, axis=1), truth) for t in TEMPERATURES]
-    best = int(np.argmin(losses))
-    return TEMPERATURES[best], losses[best]
+    return temperatures
 
 
 def _inputs(scaling: Scaling | None, z: NDArray[Any]) -> Tensor:
@@ -247,19 +242,17 @@ def _inputs(scaling: Scaling | None, z: NDArray[Any]) -> Tensor:
 
 
 @torch.no_grad()
-def _balanced(network: ResidualNetwork, inputs: Tensor) -> dict[str, NDArray[np.float64]]:
-    """p(u | z) `[N, K]` of each label under equal class priors, from `_inputs`."""
+def _logits(network: ResidualNetwork, inputs: Tensor) -> dict[str, NDArray[np.float64]]:
+    """Logits `[N, K]` of each label, from `_inputs`."""
     was_on = next(network.parameters()).device
     device = attack_device()
     network.eval().to(device)
     parts = [network(part.to(device)) for part in torch.split(inputs, 2048)]
     network.to(was_on)
     return {
-        name: functional.softmax(
-            torch.cat([part[name] for part in parts]).double() / network.temperature[name], dim=1
-        ).cpu().numpy()
+        name: torch.cat([part[name] for part in parts]).double().cpu().numpy()
         for name in network.names
-    }  # fmt: skip
+    }
 
 
 def _record_targets(x: NDArray[Any] | None) -> NDArray[np.float32]:
