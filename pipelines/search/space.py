@@ -250,8 +250,14 @@ def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:
 
     Raises:
         ConfigError: A choice is out of range, does not fit the modality of the records, or is one
-            of a head where there is none.
+            of a head where there is none; or there is a flow, for which no trial is short enough.
     """
+    if base.extractor.flow:
+        raise ConfigError(
+            "tune", f"train.extractor.flow is {base.extractor.flow}: a trial would take as long as"
+            " a training", "a search of heads, or of networks without one",
+            "set train.extractor.flow: 0",
+        )  # fmt: skip
     for name in ("weight", "head"):
         if getattr(config, name) and not base.extractor.head:
             raise ConfigError(

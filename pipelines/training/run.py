@@ -53,6 +53,7 @@ from tiprdc.training.diagnostics import diagnose
 from tiprdc.training.feasibility import assess, infeasible
 from tiprdc.training.head.codebook_fit import check_codes
 from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.flow_phase import check_flow
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
@@ -169,6 +170,7 @@ def _check_settings(config: TrainConfig, cluster: ClusterConfig, schema: Schema)
             "at least 8 records a worker", "prepare more people, or lower cluster.workers",
         )  # fmt: skip
     check_codes(config.extractor.codes, records)
+    check_flow(config.extractor, records)
     config.told_tasks("protected", schema)
     for name in config.objective.weights:
         if name not in schema.private:

@@ -45,7 +45,7 @@ class AuditConfig(Settings, frozen=True, kw_only=True):
             description="Attacks that measure utility, the unprotected extractor and the "
             "shuffled control.",
         ),
-    ] = ("ridge", "logistic_regression")
+    ] = ("ridge", "logistic_regression", "residual")
     raw: Annotated[
         tuple[str, ...],
         Meta(

@@ -14,6 +14,7 @@ from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.layers.channel import Channel
 from tiprdc.models.layers.codebook import MOST_CODES, Codebook
+from tiprdc.models.layers.flow import Flow
 from tiprdc.models.layers.head import Head
 from tiprdc.models.layers.leace import LeaceLayer
 from tiprdc.models.layers.transport import Transport
@@ -94,12 +95,21 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
             "trunk, trained last (train.head); 0: no head. The unprotected extractor has none.",
         ),
     ] = 0  # fmt: skip
+    flow: Annotated[
+        int,
+        Meta(
+            ge=0, le=200,
+            description="Rounds of the flow between principal components and head, each of which "
+            "moves records against what a network reads of private attributes: for many people; 0: "
+            "no flow. The unprotected extractor has none.",
+        ),
+    ] = 0  # fmt: skip
     release_noise: Annotated[
         float,
         Meta(
             ge=0, le=100,
             description="Gaussian noise on z in training and in the exported file, in standard "
-            "deviations of z. With a head it begins with the head's training.",
+            "deviations of z. With a flow or a head it begins with their training.",
         ),
     ] = 0.0  # fmt: skip
     bits: Annotated[
@@ -140,6 +150,11 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
                 f"a file only for {', '.join(FAMILIES)}", "set it to null, or choose the family",
             )  # fmt: skip
 
+    @property
+    def hides_behind_trunk(self) -> bool:
+        """Whether flow or head hide what the trunk leaves, in epochs of their own."""
+        return bool(self.flow or self.head)
+
     def absolute(self) -> ExtractorConfig:
         """The same with an absolute path of pretrained weights: workers run in other folders."""
         path = str(Path(self.pretrained).resolve()) if self.pretrained else None
@@ -151,7 +166,9 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
 
     def unprotected(self) -> ExtractorConfig:
         """The same for the unprotected extractor: trunk and whitening alone."""
-        return replace(self, head=0, leace=False, clip=0.0, release_noise=0.0, bits=0, codes=0)
+        return replace(
+            self, flow=0, head=0, leace=False, clip=0.0, release_noise=0.0, bits=0, codes=0
+        )
 
     def trunk(self, spec: InputSpec, out: int) -> Trunk:
         """A new trunk of this architecture, whose `whole` is `[B, out]`."""
@@ -166,7 +183,7 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
 
 
 class Extractor(nn.Module):
-    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, transport, head, LEACE, release.
+    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, transport, flow, head, LEACE, release.
 
     With whitening the last layer has no learnt scale: an extractor cannot escape noise or an
     adversary by making features, or directions among them, large or small. With a bottleneck
@@ -176,8 +193,8 @@ class Extractor(nn.Module):
     Args:
         config: The architecture.
         spec: What a record is.
-        classes: Number of classes of each private attribute, which a transport between principal
-            components and head moves onto each other.
+        classes: Number of classes of each private attribute, which transport and flow between
+            principal components and head move onto each other.
         whiten: Whether features are whitened.
         unit_noise: Whether features are released with Gaussian noise of deviation 1, in place of
             `config.release_noise`: z ~ N(m(x), 1).
@@ -197,8 +214,15 @@ class Extractor(nn.Module):
         self.normalise = normaliser(spec)
         self.trunk = config.trunk(spec, out=config.features)
         self.whiten = Whitening(config.features) if whiten else nn.Identity()
-        is_moved = config.head and isinstance(self.trunk, PrincipalComponents)
+        is_linear = isinstance(self.trunk, PrincipalComponents)
+        is_moved = config.hides_behind_trunk and is_linear
+        if config.flow and not is_linear:
+            raise ConfigError(
+                "train.extractor.flow", f"{config.flow} rounds behind a network",
+                "a flow behind principal components", "set train.extractor.family: pca, or flow: 0",
+            )  # fmt: skip
         self.transport = Transport(config.features, classes if is_moved else ())
+        self.flow = Flow(config.features, classes, config.flow)
         self.head = Head(config.features, config.head) if config.head else nn.Identity()
         self.leace = LeaceLayer(config.features) if config.leace else nn.Identity()
         noise = 1.0 if unit_noise else config.release_noise
@@ -228,19 +252,19 @@ class Extractor(nn.Module):
 
     def behind_trunk(self, z0: Tensor) -> Tensor:
         """The trunk's features `[B, D]` -> features `[B, D]` before noise, levels or codes."""
-        return self.behind_transport(self.transport(z0))
+        return self.behind_flow(self.flow(*self.transport(z0)))
 
-    def behind_transport(self, z: Tensor) -> Tensor:
-        """What the transport moved `[B, D]` -> features `[B, D]` before noise, levels or codes."""
+    def behind_flow(self, z: Tensor) -> Tensor:
+        """What the flow moved `[B, D]` -> features `[B, D]` before noise, levels or codes."""
         return self.channel.bound(self.leace(self.head(z)))
 
     def before_leace(self, x: Tensor) -> Tensor:
         """Features `[B, D]` that LEACE is fitted on."""
-        z: Tensor = self.head(self.transport(self.whitened(x)))
+        z: Tensor = self.head(self.flow(*self.transport(self.whitened(x))))
         return z
 
     def whitened(self, x: Tensor) -> Tensor:
-        """The trunk's features `[B, D]`: what the transport moves and the head hides."""
+        """The trunk's features `[B, D]`: what transport and flow move and the head hides."""
         z0: Tensor = self.whiten(self.trunk(self.normalise(x)).global_)
         return z0
 

@@ -76,8 +76,9 @@ def load(trainer: Trainer, folder: Path) -> None:
             )  # fmt: skip
     device = str(trainer.worker.device)
     networks = _tensors(folder / _NETWORKS, device)
-    if document["position"]["next_epoch"] > trainer.schedule.epochs:
-        networks = trainer.begin_head().load_state_dict(networks)
+    last = document["position"]["next_epoch"] - 1
+    if last >= trainer.schedule.epochs:
+        networks = trainer.begin_phase(last).load_state_dict(networks)
     trainer.game.load_state_dict(networks)
     parameters = [p for group in trainer.optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -146,7 +147,7 @@ def load_extractor(folder: Path) -> Extractor:
 
 
 def _networks(trainer: Trainer) -> dict[str, Tensor]:
-    phase = trainer.head_phase
+    phase = trainer.phase
     return {**trainer.game.state_dict(), **(phase.state_dict() if phase else {})}
 
 

@@ -100,6 +100,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         return {name: schema.classes(name) for name in tasks}
 
     def epochs(self, role: Role) -> int:
-        """Epochs of a run: those of the trunk, and those of the protected extractor's head."""
-        has_head = role == "protected" and self.extractor.head
-        return self.schedule.epochs + (self.head.epochs if has_head else 0)
+        """Epochs of a run: those of the trunk, of the flow and of the head."""
+        _, extractor = self.networks(role)
+        later = extractor.flow + (self.head.epochs if extractor.head else 0)
+        return self.schedule.epochs + later

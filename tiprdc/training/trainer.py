@@ -1,6 +1,6 @@
 """Train for some epochs: batches, rates, warm-up, and the state that a checkpoint holds.
 
-The epochs of the trunk come first, then those of the head if the extractor has one.
+The epochs of the trunk come first, then those of the flow and of the head if there are some.
 
 All randomness of an epoch follows from (seed, epoch): a resumed run equals an uninterrupted one,
 with the same number of workers or another one.
@@ -31,9 +31,10 @@ from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
 from tiprdc.training.head.codebook_fit import codebook_of, fit_codebook
 from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.feature_cache import FeatureCache
+from tiprdc.training.head.flow_phase import FlowPhase
 from tiprdc.training.head.phase import HeadPhase
 from tiprdc.training.head.training import HeadLosses
-from tiprdc.training.head.trunk_features import trunk_features
 from tiprdc.training.leace_fit import fit_leace
 from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -60,7 +61,7 @@ class Step(NamedTuple):
         waiting: Seconds for which this worker waited for them.
         seconds: Wall time of the whole step; on an asynchronous device, of its submission.
         privacy_weight: lambda in force.
-        losses: Of the trunk or of the head, detached; reading one waits for the device.
+        losses: Of the trunk, or of flow or head, detached; reading one waits for the device.
     """
 
     epoch: float
@@ -119,7 +120,8 @@ class Trainer:
         self.group = BatchGroup(worker.rank, worker.world)
         self.game = Game(objective, extractor_config, spec, private, network_factory)
         attach_group(self.game, self.group)
-        self.head_config, self.head_phase = head, cast(HeadPhase | None, None)
+        self.head_config, self.phase = head, cast(FlowPhase | HeadPhase | None, None)
+        self._cache: FeatureCache | None = None
         if extractor_config.head:
             # The head learns later: until then it is the identity.
             cast(Extractor, self.game.extractor).head.requires_grad_(False)
@@ -132,25 +134,44 @@ class Trainer:
 
     @property
     def epochs(self) -> int:
-        """Epochs in all: those of the trunk and those of the head."""
-        has_head = bool(self.game.extractor_config.head)
-        return self.schedule.epochs + (self.head_config.epochs if has_head else 0)
+        """Epochs in all: those of the trunk, the flow and the head."""
+        extractor = self.game.extractor_config
+        return self._flow_end + (self.head_config.epochs if extractor.head else 0)
+
+    @property
+    def _flow_end(self) -> int:
+        return self.schedule.epochs + self.game.extractor_config.flow
 
     @property
     def optimiser(self) -> torch.optim.AdamW:
         """The optimiser of the phase that the training is in."""
-        return self.head_phase.optimiser if self.head_phase else self._optimiser
+        return self.phase.optimiser if self.phase else self._optimiser
 
-    def begin_head(self) -> HeadPhase:
-        """The head's phase; from its beginning on nothing but the head learns."""
-        if self.head_phase is None:
-            self.head_phase = HeadPhase(
-                self.head_config, self.game, self.seed, self.worker, self.group, self.told
+    def begin_phase(self, epoch: int) -> FlowPhase | HeadPhase:
+        """The phase behind the trunk that trains in `epoch`; the trunk learns no more."""
+        in_flow = epoch < self._flow_end
+        if not isinstance(self.phase, FlowPhase if in_flow else HeadPhase):
+            cache = self._features_behind_trunk()
+            self.phase = (
+                FlowPhase(self.game, self.seed, self.worker, self.group, cache)
+                if in_flow
+                else HeadPhase(
+                    self.head_config, self.game, self.seed, self.worker, self.group, self.told,
+                    cache,
+                )
+            )  # fmt: skip
+        assert self.phase is not None
+        return self.phase
+
+    def _features_behind_trunk(self, trunk: tuple[Tensor, Tensor] | None = None) -> FeatureCache:
+        if self._cache is None:
+            self._cache = FeatureCache(
+                self.game, self.seed, self.worker.device, self.group, tuple(self.told), trunk
             )
-        return self.head_phase
+        return self._cache
 
     def skip_trunk(self, z0: Tensor, known: Tensor) -> None:
-        """Go to the head's epochs, on features of a trunk that was trained elsewhere.
+        """Go to the epochs of flow and head, on features of a trunk that was trained elsewhere.
 
         Args:
             z0: The trunk's features `[M, D]` of everybody, as `trunk_features` gives them.
@@ -158,10 +179,7 @@ class Trainer:
         """
         self.epoch = self.schedule.epochs
         device = self.worker.device
-        self.head_phase = HeadPhase(
-            self.head_config, self.game, self.seed, self.worker, self.group,
-            self.told, (z0.to(device), known.to(device)),
-        )  # fmt: skip
+        self._features_behind_trunk((z0.to(device), known.to(device)))
 
     @property
     def privacy_weight(self) -> float:
@@ -185,7 +203,7 @@ class Trainer:
         start, count, waiting, steps = time.perf_counter(), 0, 0.0, 0
         in_trunk = self.epoch < self.schedule.epochs
         sums = torch.zeros((), device=self.worker.device)
-        for step in self._trunk_steps(records) if in_trunk else self._head_steps(records):
+        for step in self._trunk_steps(records) if in_trunk else self._later_steps(records):
             sums = sums + torch.stack([value.float() for value in step.losses])
             waiting, count = waiting + step.waiting, count + self.group.records(step.records)
             steps += 1
@@ -214,11 +232,7 @@ class Trainer:
         codebook = codebook_of(self.game)
         if codebook is None:
             return
-        z0, _ = (
-            self.head_phase.cached(records)
-            if self.head_phase
-            else trunk_features(self.game, records, self.seed, self.worker.device, self.group)
-        )
+        z0, _ = self._features_behind_trunk().flowed(records)
         self.game.eval()
         extractor = cast(Extractor, self.game.extractor)
         fit_codebook(extractor, codebook, z0.view(len(records), -1, z0.shape[1]), self.seed)
@@ -246,12 +260,13 @@ class Trainer:
                 losses=losses,
             )
 
-    def _head_steps(self, records: RecordBatches) -> Iterator[Step]:
-        phase = self.begin_head()
+    def _later_steps(self, records: RecordBatches) -> Iterator[Step]:
+        phase = self.begin_phase(self.epoch)
+        first = self._flow_end if isinstance(phase, HeadPhase) else self.schedule.epochs
         self._seed_epoch()
-        for step in phase.steps(records, self.epoch - self.schedule.epochs):
+        for step in phase.steps(records, self.epoch - first):
             yield Step(
-                epoch=self.schedule.epochs + step.epoch,
+                epoch=first + step.epoch,
                 records=step.records,
                 waiting=0.0,
                 seconds=step.seconds,

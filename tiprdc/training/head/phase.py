@@ -1,14 +1,10 @@
-"""The epochs of the head: cached features of the trunk, batches, rates and what a checkpoint holds.
-
-The trunk runs over extractor-train once, and over copies of pictures, each worker over its share.
-A resumed run does so again and gets the same features.
-"""
+"""The epochs of the head: batches, rates and what a checkpoint holds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +16,7 @@ from tiprdc.models.layers.head import Head
 from tiprdc.training.batches import RecordBatches, step_size
 from tiprdc.training.game import Game
 from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.feature_cache import FeatureCache
 from tiprdc.training.head.training import (
     ADVERSARY_STEPS,
     HeadLosses,
@@ -27,8 +24,6 @@ from tiprdc.training.head.training import (
     build_head_optimiser,
     set_head_rate,
 )
-from tiprdc.training.head.transport_fit import fit_transport
-from tiprdc.training.head.trunk_features import trunk_features
 from tiprdc.training.worker import WorkerContext
 
 STEPS = 100
@@ -61,7 +56,7 @@ class HeadPhase:
         seed: Seed of the decoder's and adversaries' first weights, and of the batches.
         worker, group: Which worker this is.
         told: Told task -> number of classes.
-        cache: What `trunk_features` gives, where it is known already.
+        cache: Features of extractor-train.
     """
 
     def __init__(
@@ -72,12 +67,12 @@ class HeadPhase:
         worker: WorkerContext,
         group: BatchGroup,
         told: Mapping[str, int],
-        cache: tuple[Tensor, Tensor] | None = None,
+        cache: FeatureCache,
     ) -> None:
         assert isinstance(game.extractor, Extractor)
         assert isinstance(game.extractor.head, Head)
         self.config, self.game, self.worker, self.group = config, game, worker, group
-        self.seed, self.extractor, self.told = seed, game.extractor, told
+        self.seed, self.cache = seed, cache
         game.requires_grad_(False)
         game.extractor.head.requires_grad_(True)
         torch.manual_seed(seed)
@@ -86,7 +81,6 @@ class HeadPhase:
         self.networks.to(worker.device)
         self.optimiser = build_head_optimiser(self.networks)
         self._wrapped = worker.wrap(self.networks)
-        self._trunk, self._cache = cache, cast(tuple[Tensor, Tensor] | None, None)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Weights of decoder and adversaries; those of the head are the extractor's."""
@@ -108,7 +102,7 @@ class HeadPhase:
         Yields:
             Each finished step.
         """
-        z0, known = self.cached(records)
+        z0, known = self.cache.flowed(records)
         self.networks.train()
         for number, batches in enumerate(self._batches(len(z0), epoch)):
             start = time.perf_counter()
@@ -137,18 +131,6 @@ class HeadPhase:
         for _ in range(STEPS):
             rows = torch.from_numpy(rng.integers(records, size=(ADVERSARY_STEPS + 1, size)))
             yield [self.group.split(batch).to(self.worker.device) for batch in rows]
-
-    def cached(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
-        """The trunk's features `[M, D]`, moved by the transport, and private attributes and told
-        tasks `[M, A + T]`, of everybody and of copies; computed once."""
-        if self._cache is None:
-            z0, known = self._trunk or trunk_features(
-                self.game, records, self.seed, self.worker.device, self.group, tuple(self.told)
-            )
-            copies = len(z0) // len(records)
-            z = fit_transport(self.extractor.transport, z0, known, copies, self.seed)
-            self._cache = z, known
-        return self._cache
 
     def _others(self) -> dict[str, Tensor]:
         state = self.networks.state_dict()

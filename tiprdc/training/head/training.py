@@ -145,7 +145,7 @@ class HeadTraining(nn.Module):
         for network in self.adversaries:
             logits = network(z) if u is not None else with_frozen_weights(network, z)
             for i, part in enumerate(torch.split(logits, list(self.classes), dim=1)):
-                loss = F.cross_entropy(part, u[:, i]) if u is not None else _confidence(part)
+                loss = F.cross_entropy(part, u[:, i]) if u is not None else confidence(part)
                 total = total + self.weights[i] * loss / ADVERSARIES
         return self.group.mean(total)
 
@@ -176,7 +176,7 @@ class _Classifier(nn.Sequential):
         )  # fmt: skip
 
 
-def _confidence(logits: Tensor) -> Tensor:
+def confidence(logits: Tensor) -> Tensor:
     """Mean KL divergence of the uniform guess from softmax(logits) `[B, K]`, in nats, >= 0."""
     return -logits.log_softmax(1).mean() - math.log(logits.shape[1])
 

@@ -7,11 +7,9 @@ people by heart, and a codebook does not know what changes between pictures of o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tiprdc.distributed import BatchGroup
@@ -20,6 +18,9 @@ from tiprdc.models.views import views
 from tiprdc.training.batches import CHUNK, RecordBatches, labels
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
+
+MOST_COPIED = 100_000
+"""Most records that are copied: so many people are not learnt by heart."""
 
 
 def trunk_features(
@@ -51,17 +52,13 @@ def trunk_features(
     z0: list[Tensor] = []
     known: list[Tensor] = []
     parts = np.split(rows, np.arange(CHUNK, len(rows), CHUNK))
+    is_copied = extractor.spec.modality == "image" and len(records) <= MOST_COPIED
     for part, chunk in zip(parts, records.batches(parts), strict=True):
-        versions = [chunk.x, *_copies(extractor, chunk.x, seed, int(part[0]))]
+        copies = views(chunk.x, seed, int(part[0])) if is_copied else []
+        versions = [chunk.x, *copies]
         outputs = [batched_output(extractor.whitened, x, device) for x in versions]
         z0.append(torch.stack(outputs, dim=1))
         known.append(labels(chunk, (*game.private, *told)))
     features, attributes = group.all_gather(torch.cat(z0), torch.cat(known))
-    copies = attributes.repeat_interleave(features.shape[1], 0)
-    return features.flatten(0, 1).to(device), copies.to(device)
-
-
-def _copies(
-    extractor: Extractor, x: NDArray[Any], seed: int, first: int
-) -> list[NDArray[np.uint8]]:
-    return views(x, seed, first) if extractor.spec.modality == "image" else []
+    of_copies = attributes.repeat_interleave(features.shape[1], 0)
+    return features.flatten(0, 1).to(device), of_copies.to(device)

@@ -88,7 +88,7 @@ def hide(
     trainer = make(schema, weight=weight, epochs=epochs, noise=noise, told=tasks)
     known = torch.stack([planted.secret, planted.task], 1)[:800, : 1 + told]
     trainer.skip_trunk(planted.z0[:800], known)
-    phase = trainer.begin_head()
+    phase = trainer.begin_phase(trainer.epochs - 1)
     for epoch in range(trainer.head_config.epochs):
         assert len(list(phase.steps(records["extractor-train"], epoch))) == head_phase.STEPS
     torch.manual_seed(1)
@@ -134,7 +134,7 @@ def test_no_task_is_told_unless_asked(parts: Parts) -> None:
     config = TrainConfig(told=("task",), extractor=ExtractorConfig(head=64))
     assert config.told_tasks("protected", schema) == {"task": 2}
     assert config.told_tasks("unprotected", schema) == {}
-    assert make(schema).begin_head().networks.task_classifier is None
+    assert make(schema).begin_phase(10**6).networks.task_classifier is None
 
 
 @pytest.mark.parametrize(
@@ -202,10 +202,10 @@ def test_resumed_training_equals_an_uninterrupted_one(
     while second.epoch < second.epochs:
         second.train_epoch(train)
     assert_same_state(second, whole)
-    assert second.head_phase
-    assert whole.head_phase
-    expected = whole.head_phase.state_dict()
-    for name, value in second.head_phase.state_dict().items():
+    assert second.phase
+    assert whole.phase
+    expected = whole.phase.state_dict()
+    for name, value in second.phase.state_dict().items():
         assert torch.equal(value, expected[name]), name
 
 
@@ -236,8 +236,8 @@ def test_head_is_trained_on_copies_of_pictures(tmp_path: Path) -> None:
     schema = shards.make_shards(tmp_path, "image", people=40)
     records = read_split(tmp_path, schema, "extractor-train")
     trainer = make(schema)
-    phase = trainer.begin_head()
-    _, u = phase.cached(records)
+    phase = trainer.begin_phase(trainer.epochs - 1)
+    _, u = phase.cache.flowed(records)
     z0, _ = trunk_features(trainer.game, records, 0, torch.device("cpu"), trainer.group)
     extractor = trainer.game.extractor
     assert isinstance(extractor, Extractor)

@@ -1,0 +1,34 @@
+"""The flow's own gradient, what a round does, and the exported graph."""
+
+from __future__ import annotations
+
+import torch
+
+from tiprdc.models.layers.flow import Discriminator, Flow
+
+
+def test_gradient_is_that_of_automatic_differentiation() -> None:
+    torch.manual_seed(0)
+    network = Discriminator(7, 5).double()
+    z = torch.randn(11, 7, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(11, 5, dtype=torch.float64)
+    (expected,) = torch.autograd.grad((network(z) * weights).sum(), z)
+    torch.testing.assert_close(network.gradient(z, weights), expected)
+
+
+def test_starts_as_the_identity() -> None:
+    z, guesses = torch.randn(6, 4), torch.randn(6, 3)
+    assert torch.equal(Flow(4, [3], 2)(z, guesses), z)
+    assert Flow(4, [3], 0)(z, guesses) is z
+
+
+def test_a_round_lowers_the_logit_of_the_guessed_class() -> None:
+    torch.manual_seed(1)
+    flow = Flow(6, [2], 1)
+    step = flow.round(0)
+    step.step.fill_(0.01)
+    z = torch.randn(50, 6)
+    guesses = torch.tensor([[0.5, -0.5]]).expand(50, 2)
+    before, after = (step.discriminator(q) for q in (z, flow(z, guesses)))
+    gap = (before - after)[:, 0] - (before - after)[:, 1]
+    assert (gap > 0).all()

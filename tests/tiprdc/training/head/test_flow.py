@@ -1,0 +1,143 @@
+"""The flow: it hides what a transport leaves, of strangers too, keeps a task, and resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neural_network import MLPClassifier
+from torch import Tensor
+
+from tests.helpers import shards
+from tiprdc.datasets.schema import Records, Schema, read_split
+from tiprdc.errors import ConfigError
+from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.inputs import InputSpec
+from tiprdc.training import checkpoint
+from tiprdc.training.head import flow_phase
+from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.flow_phase import FlowPhase, check_flow
+from tiprdc.training.objective_config import ObjectiveConfig
+from tiprdc.training.schedule_config import ScheduleConfig
+from tiprdc.training.trainer import Trainer
+
+UNPROTECTED = ObjectiveConfig(privacy_weight=0.0, kernel_adversary=0.0, memory=0)
+PEOPLE, WIDTH, NOISE = 3000, 4, 0.2
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Schema, Records]:
+    folder = tmp_path_factory.mktemp("parts")
+    schema = shards.make_shards(folder, "table", people=PEOPLE)
+    return schema, read_split(folder, schema, "extractor-train")
+
+
+def make(schema: Schema, *, flow: int = 3, head: int = 0) -> Trainer:
+    """Principal components, a flow, and a head if told so."""
+    extractor = ExtractorConfig(
+        family="pca", width=8, features=WIDTH, flow=flow, head=head, release_noise=NOISE
+    )
+    return Trainer(
+        UNPROTECTED, extractor,
+        ScheduleConfig(epochs=1, batch=60, warm_up=0.0, extractor_rate=5e-3, critic_rate=5e-3),
+        InputSpec.of(schema), {"secret": 2}, seed=0, head=HeadConfig(epochs=1, batch=128),
+    )  # fmt: skip
+
+
+class Planted(NamedTuple):
+    """Features whose mean and covariance tell nothing: the sign of a product is the secret."""
+
+    z0: Tensor
+    secret: Tensor
+    task: Tensor
+
+
+def planted(people: int, seed: int) -> Planted:
+    draw = torch.Generator().manual_seed(seed)
+    z0 = torch.randn(people, WIDTH, generator=draw)
+    secret = torch.randint(2, (people,), generator=draw)
+    z0[:, 2] = (z0[:, 0] * z0[:, 1]).sign() * z0[:, 2].abs() * (2 * secret - 1)
+    return Planted(z0, secret, (z0[:, 3] > 0).long())
+
+
+def read(z: Tensor, labels: Tensor) -> float:
+    """Accuracy of a perceptron that half of these people teach, on the others."""
+    half = len(z) // 2
+    noisy = (z + NOISE * torch.randn(z.shape, generator=torch.Generator().manual_seed(9))).numpy()
+    model = MLPClassifier((64, 64), max_iter=60, random_state=0)
+    model.fit(noisy[:half], labels[:half].numpy())
+    return float(model.score(noisy[half:], labels[half:].numpy()))
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_strangers_lose_the_secret_and_keep_a_task(
+    parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_phase, "STEPS", 300)
+    schema, records = parts
+    people, strangers = planted(PEOPLE, 0), planted(3000, 1)
+    trainer = make(schema)
+    trainer.skip_trunk(people.z0, people.secret[:, None])
+    while trainer.epoch < trainer.epochs:
+        trainer.train_epoch(records)
+    extractor = trainer.game.extractor.eval()
+    assert isinstance(extractor, Extractor)
+    with torch.no_grad():
+        z = extractor.behind_trunk(strangers.z0)
+    assert read(strangers.z0, strangers.secret) > 0.75
+    assert read(z, strangers.secret) < 0.65
+    assert read(z, strangers.task) > 0.75
+    assert trainer.history[-1]["kept"] > 0.3
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4], ids=["trunk", "round 1", "round 2", "head"])
+def test_resumed_training_equals_an_uninterrupted_one(
+    parts: tuple[Schema, Records], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    monkeypatch.setattr(flow_phase, "STEPS", 5)
+    schema, records = parts
+    whole, first, second = (make(schema, flow=2, head=16) for _ in range(3))
+    while whole.epoch < whole.epochs:
+        whole.train_epoch(records)
+    while first.epoch < stop:
+        first.train_epoch(records)
+    checkpoint.save(first, tmp_path / "stopped")
+    checkpoint.load(second, tmp_path / "stopped")
+    while second.epoch < second.epochs:
+        second.train_epoch(records)
+    expected = whole.game.state_dict()
+    for name, value in second.game.state_dict().items():
+        torch.testing.assert_close(value, expected[name], msg=name)
+
+
+def test_unprotected_extractor_has_no_flow() -> None:
+    assert ExtractorConfig(family="pca", flow=4).unprotected().flow == 0
+
+
+def test_few_records_are_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 300 records"):
+        check_flow(ExtractorConfig(features=6, flow=1), 299)
+    check_flow(ExtractorConfig(features=6, flow=1), 300)
+
+
+def test_a_flow_behind_a_network_is_refused() -> None:
+    spec = InputSpec(modality="image", shape=(3, 16, 16))
+    with pytest.raises(ConfigError, match=r"train\.extractor\.flow"):
+        Extractor(ExtractorConfig(flow=2), spec, [2])
+
+
+def test_copies_of_a_record_are_on_one_side() -> None:
+    learns, held_out = flow_phase._divide(100, 300, 0)
+    assert len(held_out) == 15
+    assert not set((learns // 3).tolist()) & set((held_out // 3).tolist())
+    assert sorted([*learns.tolist(), *held_out.tolist()]) == list(np.arange(300))
+
+
+def test_phases_follow_each_other(parts: tuple[Schema, Records]) -> None:
+    trainer = make(parts[0], flow=2, head=16)
+    assert trainer.epochs == 4
+    assert isinstance(trainer.begin_phase(2), FlowPhase)
+    assert not isinstance(trainer.begin_phase(3), FlowPhase)
