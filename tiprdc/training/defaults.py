@@ -98,6 +98,11 @@ def _if_encoder(of_vectors: Any, value: Any) -> Callable[[Mapping[str, Any]], An
     return _choose(lambda train: bool(_given(train, "encoder", "path")), of_vectors, value)
 
 
+def _has_flow(train: Mapping[str, Any]) -> bool:
+    """True if the file sets rounds of a flow."""
+    return bool(_given(train, "extractor", "flow"))
+
+
 _SHARED = {
     "objective.cross_fit": False, "objective.adversary_decoder": False,
     "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3, "head.weight": 4.0,
@@ -145,6 +150,11 @@ _PCA: Mapping[str, Any] = {
 _PCA_OF_PICTURES: Mapping[str, Any] = {
     **_PCA, "extractor.release_noise": _with_head(0.2, 0.0), "head.weight": 0.1,
 }  # fmt: skip
+# With a flow. So many people determine many components. There is more noise than with a head, since a
+# round leaves what only more people read, and noise covers it.
+_FLOW_OF_PICTURES: Mapping[str, Any] = {
+    "extractor.features": 256, "extractor.head": 0, "extractor.release_noise": 0.75,
+}  # fmt: skip
 TRAIN_KEYS = tuple({**_TRAIN["table"], **_TRAIN["image"]})
 """Settings below `train` that may be `auto`, as section and name with a dot."""
 
@@ -167,10 +177,12 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
         values = _of_vectors(records, len(schema.columns))
     elif schema.modality == "image":
         is_few = records < _FEW
-        values = _of_pictures(records, _PCA_OF_PICTURES, _has_head if is_few else _never)
-        if is_few:
-            # A bottleneck needs a network that learns, and without a head components hide nothing.
-            values["extractor.family"] = _with_head("pca", "auto")
+        values = _of_pictures(records, _PCA_OF_PICTURES, _has_head if is_few else _has_flow)
+        # A bottleneck needs a network that learns, and without a head components hide nothing.
+        values["extractor.family"] = _choose(_has_head if is_few else _has_flow, "pca", "auto")
+        values |= {
+            key: _choose(_has_flow, value, values[key]) for key, value in _FLOW_OF_PICTURES.items()
+        }
     else:
         values = {"schedule.batch": _batch(records), **_TRAIN[schema.modality]}
     if schema.modality != "table":

@@ -52,6 +52,17 @@ def test_many_pictures_give_the_defaults_of_the_code(
     assert load("tune", TuneConfig, params, auto=tuning(made, headless)) == TuneConfig()
 
 
+def test_pictures_with_a_flow_have_components_and_no_head(
+    schema: Callable[[Modality, int], Schema], tmp_path: Path
+) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text("train: {extractor: {flow: 20}}\n")
+    config = load("train", TrainConfig, params, auto=training(schema("image", 300_000)))
+    expected = ExtractorConfig(family="pca", features=256, flow=20, release_noise=0.75)
+    assert config.extractor == expected
+    assert config.schedule.epochs == 1
+
+
 def test_few_pictures_are_cross_fitted_and_many_decoded(
     schema: Callable[[Modality, int], Schema], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from tiprdc.models.views import VIEWS, views
 from tiprdc.training import checkpoint
 from tiprdc.training.config import TrainConfig
 from tiprdc.training.head import phase as head_phase
+from tiprdc.training.head import trunk_features as feature_module
 from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.head.trunk_features import trunk_features
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -247,6 +248,16 @@ def test_head_is_trained_on_copies_of_pictures(tmp_path: Path) -> None:
     mirrored = extractor.whitened(torch.from_numpy(records.x[..., ::-1].copy())).detach()
     torch.testing.assert_close(z0[1 :: 1 + VIEWS], mirrored)
     assert u[:, 0].tolist() == np.repeat(records.labels["secret"], 1 + VIEWS).tolist()
+
+
+def test_so_many_pictures_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_module, "MOST_COPIED", 39)
+    schema = shards.make_shards(tmp_path, "image", people=40)
+    records = read_split(tmp_path, schema, "extractor-train")
+    trainer = make(schema)
+    z0, known = trunk_features(trainer.game, records, 0, torch.device("cpu"), trainer.group)
+    assert z0.shape == (40, 6)
+    assert known.shape == (40, 1)
 
 
 def test_copies_of_a_part_are_those_of_the_whole() -> None:
