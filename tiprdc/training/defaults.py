@@ -150,8 +150,8 @@ _PCA: Mapping[str, Any] = {
 _PCA_OF_PICTURES: Mapping[str, Any] = {
     **_PCA, "extractor.release_noise": _with_head(0.2, 0.0), "head.weight": 0.1,
 }  # fmt: skip
-# With a flow. So many people determine many components. There is more noise than with a head, since a
-# round leaves what only more people read, and noise covers it.
+# With a flow. So many people determine many components. Noise is more than with a head: a round
+# leaves what only more people read, and noise covers it.
 _FLOW_OF_PICTURES: Mapping[str, Any] = {
     "extractor.features": 256, "extractor.head": 0, "extractor.release_noise": 0.75,
 }  # fmt: skip
