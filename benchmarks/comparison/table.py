@@ -88,7 +88,7 @@ def markdown(table: pd.DataFrame) -> str:
         for method, of_method in _methods(rows):
             cells = [method, str(of_method["seed"].nunique())]
             cells += [str(figures(of_method, attribute)) for attribute in private]
-            cells.append(f"{100 * kept(of_method, tasks):.1f}")
+            cells.append(f"{100 * kept(of_method, tasks).value:.1f}")
             cells += [_task(of_method, attribute) for attribute in tasks]
             cells.append(str(int(of_method["features"].iloc[0])))
             cells += [_mean(of_method[measure]) for measure in _measures(rows)]
@@ -121,7 +121,7 @@ def utility(rows: pd.DataFrame, tasks: list[str]) -> Figures:
     return Figures(mean["value"], mean["low"], mean["high"])
 
 
-def kept(rows: pd.DataFrame, tasks: list[str]) -> float:
+def kept(rows: pd.DataFrame, tasks: list[str]) -> Figures:
     """Mean share, of what the raw record tells of a task, that the features of one method keep.
 
     Tasks whose labels the method is trained with do not count, unless it has no other.
@@ -130,8 +130,11 @@ def kept(rows: pd.DataFrame, tasks: list[str]) -> float:
     shares = []
     for task in [task for task in tasks if task not in told] or tasks:
         levels = rows[rows["attribute"] == task].iloc[0]
-        shares.append(kept_share(figures(rows, task).value, levels["ceiling"], levels["prior"]))
-    return float(np.mean(shares))
+        of_task = figures(rows, task)
+        rates = (of_task.value, of_task.low, of_task.high)
+        shares.append([kept_share(r, levels["ceiling"], levels["prior"]) for r in rates])
+    value, low, high = np.mean(shares, axis=0).tolist()
+    return Figures(value, low, high)
 
 
 def unseen_tasks(rows: pd.DataFrame) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.comparison.table import kept
 from benchmarks.frontier.points import Point
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_report import TaskReport, read_audit
@@ -76,11 +77,7 @@ def compared(path: Path) -> Iterator[Point]:
             tasks = rows[rows["role"] == "utility"]
             # The tasks of the other points: those that the raw record tells.
             tasks = tasks[tasks["ceiling"] > tasks["prior"]]
-            room = tasks["ceiling"] - tasks["prior"]
-            shares = {
-                bound: float(((tasks[bound] - tasks["prior"]) / room).mean())
-                for bound in ("value", "low", "high")
-            }
+            share = kept(tasks, list(tasks["attribute"].unique()))
             for name, attacks in rows[rows["role"] == "private"].groupby("attribute", sort=False):
                 yield Point(
                     dataset=str(dataset), data="", private=str(name), method=str(method),
@@ -88,9 +85,9 @@ def compared(path: Path) -> Iterator[Point]:
                     attack=str(attacks["attack"].iloc[0]), people=None,
                     hidden=float(attacks["value"].mean()), hidden_low=float(attacks["low"].min()),
                     hidden_high=float(attacks["high"].max()),
-                    prior=float(attacks["prior"].iloc[0]), kept=shares["value"],
-                    kept_low=shares["low"], kept_high=shares["high"],
-                    tasks=tasks["attribute"].nunique(), named=shares["value"], test_people=None,
+                    prior=float(attacks["prior"].iloc[0]), kept=share.value,
+                    kept_low=share.low, kept_high=share.high,
+                    tasks=tasks["attribute"].nunique(), named=share.value, test_people=None,
                     source="comparison",
                 )  # fmt: skip
     except FileNotFoundError:

@@ -50,7 +50,8 @@ def _of_heads(train: TrainConfig) -> dict[str, Any]:
     weight = train.head.weight or HeadConfig().weight
     return {
         "trials": 24, "budget": [], "privacy_weight": [], "features": [],
-        "weight": [weight / 8, 4 * weight], "release_noise": [0.2, 0.3, 0.4, 0.6, 0.8, 1.0],
+        "weight": [weight / 8, 4 * weight],
+        "release_noise": [0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0],
         "attacks": ["logistic_regression", "kernel"],
         "people": max(4000, LEAST_RECORDS * train.extractor.features),
     }  # fmt: skip

@@ -97,12 +97,17 @@ def test_audits_are_points(tmp_path: Path) -> None:
 
 
 def test_comparison_is_points(tmp_path: Path) -> None:
-    levels = {"dataset": "faces", "method": "pan", "seed": 0, "attack": "mlp", "features": 8}
+    levels = {
+        "dataset": "faces", "method": "pan", "seed": 0, "attack": "mlp", "features": 8,
+        "known": "smile",
+    }  # fmt: skip
     rows = [
         {"attribute": "skin", "role": "private", "prior": 0.5, "ceiling": 0.95, "value": 0.6,
          "low": 0.58, "high": 0.62},
         {"attribute": "hair", "role": "utility", "prior": 0.5, "ceiling": 0.9, "value": 0.7,
          "low": 0.68, "high": 0.72},
+        {"attribute": "smile", "role": "utility", "prior": 0.5, "ceiling": 0.9, "value": 0.9,
+         "low": 0.88, "high": 0.92},
     ]  # fmt: skip
     pd.DataFrame([levels | row for row in rows]).to_csv(tmp_path / "results.csv", index=False)
     (point,) = compared(tmp_path / "results.csv")

@@ -88,7 +88,10 @@ def decode(data: bytes, encoding: str, location: Location) -> str:
     except UnicodeError:
         _refuse(location, f"{location.file} is not {encoding}", guess_encoding(data))
     if "\0" in text:
-        _refuse(location, f"{location.file} is not {encoding}", guess_encoding(data))
+        guess = guess_encoding(data)
+        if guess in ("", UTF8) and not wide:
+            raise _not_text(location, data.count(b"\0"))
+        _refuse(location, f"{location.file} is not {encoding}", guess)
     return text.removeprefix("\ufeff")
 
 

@@ -151,8 +151,9 @@ def test_utf8_read_as_another_encoding_is_refused() -> None:
     assert "is not utf-16" in refusal(b"who,town\nann,x\n", encoding="utf-16")
 
 
-def test_file_that_is_no_text_is_refused() -> None:
-    message = refusal(b"a,b\n\0\1\2,3\n")
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_file_that_is_no_text_is_refused(encoding: str) -> None:
+    message = refusal(b"a,b\n\0\1\2,3\n", encoding=encoding)
     assert "not a text file: 1 of its bytes are 0" in message
     assert "tr -d '\\0' > clean-" in message
 
