@@ -88,7 +88,7 @@ def markdown(table: pd.DataFrame) -> str:
         for method, of_method in _methods(rows):
             cells = [method, str(of_method["seed"].nunique())]
             cells += [str(figures(of_method, attribute)) for attribute in private]
-            cells.append(f"{100 * kept(of_method, tasks).value:.1f}")
+            cells.append(f"{100 * kept(of_method).value:.1f}")
             cells += [_task(of_method, attribute) for attribute in tasks]
             cells.append(str(int(of_method["features"].iloc[0])))
             cells += [_mean(of_method[measure]) for measure in _measures(rows)]
@@ -121,24 +121,25 @@ def utility(rows: pd.DataFrame, tasks: list[str]) -> Figures:
     return Figures(mean["value"], mean["low"], mean["high"])
 
 
-def kept(rows: pd.DataFrame, tasks: list[str]) -> Figures:
-    """Mean share, of what the raw record tells of a task, that the features of one method keep.
+def kept(rows: pd.DataFrame) -> Figures:
+    """Mean share, of what the raw record tells of an unseen task, that one method's features keep.
 
-    Tasks whose labels the method is trained with do not count, unless it has no other.
+    Without tasks the figures are not a number.
     """
-    told = set(rows["known"].dropna())
     shares = []
-    for task in [task for task in tasks if task not in told] or tasks:
+    for task in unseen_tasks(rows):
         levels = rows[rows["attribute"] == task].iloc[0]
         of_task = figures(rows, task)
         rates = (of_task.value, of_task.low, of_task.high)
         shares.append([kept_share(r, levels["ceiling"], levels["prior"]) for r in rates])
+    if not shares:
+        return Figures(np.nan, np.nan, np.nan)
     value, low, high = np.mean(shares, axis=0).tolist()
     return Figures(value, low, high)
 
 
 def unseen_tasks(rows: pd.DataFrame) -> list[str]:
-    """Tasks whose labels no method is trained with; all tasks, if there is none."""
+    """Tasks whose labels none of these methods is trained with; all tasks, if there is none."""
     supervised = set(rows["known"].dropna())
     tasks = _attributes(rows, "utility")
     return [task for task in tasks if task not in supervised] or tasks

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.comparison.table import kept
+from benchmarks.comparison.table import kept, unseen_tasks
 from benchmarks.frontier.points import Point
 from tiprdc.errors import DataError
 from tiprdc.formats.audit_report import TaskReport, read_audit
@@ -77,7 +77,7 @@ def compared(path: Path) -> Iterator[Point]:
             tasks = rows[rows["role"] == "utility"]
             # The tasks of the other points: those that the raw record tells.
             tasks = tasks[tasks["ceiling"] > tasks["prior"]]
-            share = kept(tasks, list(tasks["attribute"].unique()))
+            share = kept(tasks)
             for name, attacks in rows[rows["role"] == "private"].groupby("attribute", sort=False):
                 yield Point(
                     dataset=str(dataset), data="", private=str(name), method=str(method),
@@ -87,7 +87,7 @@ def compared(path: Path) -> Iterator[Point]:
                     hidden_high=float(attacks["high"].max()),
                     prior=float(attacks["prior"].iloc[0]), kept=share.value,
                     kept_low=share.low, kept_high=share.high,
-                    tasks=tasks["attribute"].nunique(), named=share.value, test_people=None,
+                    tasks=len(unseen_tasks(tasks)), named=share.value, test_people=None,
                     source="comparison",
                 )  # fmt: skip
     except FileNotFoundError:

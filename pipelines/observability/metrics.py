@@ -103,12 +103,13 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "tiprdc_train_head_kept_ratio",
-            "Share of the trunk's variance that a decoder rebuilds from the head's features",
+            "Share of the trunk's variance that a decoder rebuilds from the head's features, or"
+            " that a flow left",
             _RUN,
         ),
         Metric(
             "tiprdc_train_head_confidence_nats",
-            "Divergence of the uniform guess from those of the head's adversaries",
+            "Divergence of the uniform guess from those of the networks of head or flow",
             _RUN,
         ),
         Metric(

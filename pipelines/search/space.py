@@ -255,8 +255,7 @@ def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:
     if base.extractor.flow:
         raise ConfigError(
             "tune", f"train.extractor.flow is {base.extractor.flow}: a trial would take as long as"
-            " a training", "a search of heads, or of networks without one",
-            "set train.extractor.flow: 0",
+            " a training", "no flow in a search", "set train.extractor.flow: 0",
         )  # fmt: skip
     for name in ("weight", "head"):
         if getattr(config, name) and not base.extractor.head:

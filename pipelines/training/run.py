@@ -170,7 +170,7 @@ def _check_settings(config: TrainConfig, cluster: ClusterConfig, schema: Schema)
             "at least 8 records a worker", "prepare more people, or lower cluster.workers",
         )  # fmt: skip
     check_codes(config.extractor.codes, records)
-    check_flow(config.extractor, records)
+    check_flow(config.extractor, InputSpec.of(schema), records)
     config.told_tasks("protected", schema)
     for name in config.objective.weights:
         if name not in schema.private:

@@ -24,6 +24,7 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import Networks, build_networks
 from tiprdc.models.trunks.backbone import Backbone
 from tiprdc.models.trunks.batch_norm import BatchNorm
+from tiprdc.training.head import flow_phase
 from tiprdc.training.head import phase as head_phase
 from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.head.training import HeadLosses
@@ -37,7 +38,7 @@ MakeShards = Callable[..., Schema]
 Result = dict[str, Any]
 Results = tuple[dict[str, Result], list[dict[str, Result]]]
 WORLD, STEPS = 2, 5
-HEAD = "head"
+HEAD, FLOW = "head", "flow"
 MODALITIES: tuple[Modality, ...] = ("image", "table", "text")
 NO_KERNEL = {"kernel_adversary": 0.0, "memory": 0}
 CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
@@ -154,6 +155,28 @@ def _train_head(folder: Path, worker: WorkerContext) -> Result:
     return {"losses": figures, "state": _state(trainer.game)}
 
 
+def _train_flow(folder: Path, worker: WorkerContext) -> Result:
+    """Two rounds of a flow, of `STEPS` steps, and an epoch of the head."""
+    schema = read_schema(folder / FLOW)
+    records = read_split(folder / FLOW, schema, "extractor-train")
+    trainer = Trainer(
+        ObjectiveConfig(privacy_weight=0.0, kernel_adversary=0.0, memory=0),
+        ExtractorConfig(family="pca", features=4, flow=2, head=16, release_noise=0.3),
+        ScheduleConfig(epochs=1, batch=32),
+        InputSpec.of(schema), {"secret": 2}, seed=3, worker=worker,
+        head=HeadConfig(epochs=1, batch=32),
+    )  # fmt: skip
+    z0 = torch.randn(len(records), 4, generator=torch.Generator().manual_seed(0))
+    trainer.skip_trunk(z0, torch.from_numpy(records.labels["secret"])[:, None])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(head_phase, "STEPS", STEPS)
+        patch.setattr(flow_phase, "STEPS", STEPS)
+        while trainer.epoch < trainer.epochs:
+            losses = trainer.train_epoch(records)
+    figures = [losses[name] for name in HeadLosses._fields]
+    return {"losses": figures, "state": _state(trainer.game)}
+
+
 def _upscale(records: Records, schema: Schema) -> tuple[Records, Schema]:
     """Pictures that the published networks can halve five times."""
     x = np.kron(records.x, np.ones((1, 1, 2, 2), np.uint8))
@@ -177,7 +200,8 @@ def _worker(rank: int, folder: Path) -> None:
     )
     worker = WorkerContext(rank=rank, world=WORLD, wrap=wrap)
     results = {case: _train(case, folder, worker) for case in CASES}
-    torch.save({**results, HEAD: _train_head(folder, worker)}, folder / f"{rank}.pt")
+    results |= {HEAD: _train_head(folder, worker), FLOW: _train_flow(folder, worker)}
+    torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -187,21 +211,25 @@ def results(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -
     folder = tmp_path_factory.mktemp("group")
     for modality in MODALITIES:
         make_shards(folder / modality, modality)
+    make_shards(folder / FLOW, "table", people=201)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLOO_SOCKET_IFNAME", "lo")
         torch.multiprocessing.spawn(_worker, (folder,), nprocs=WORLD)
     one = {case: _train(case, folder, WorkerContext()) for case in CASES}
-    one[HEAD] = _train_head(folder, WorkerContext())
+    one |= {HEAD: _train_head(folder, WorkerContext()), FLOW: _train_flow(folder, WorkerContext())}
     return one, [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
 
 
-def test_two_workers_train_the_head_as_one_does(results: Results) -> None:
-    one = results[0][HEAD]
+@pytest.mark.parametrize("phase", [HEAD, FLOW])
+def test_two_workers_train_what_is_behind_the_trunk_as_one_does(
+    phase: str, results: Results
+) -> None:
+    one = results[0][phase]
     for worker in results[1]:
-        np.testing.assert_allclose(worker[HEAD]["losses"], one["losses"], rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(worker[phase]["losses"], one["losses"], rtol=1e-3, atol=1e-5)
         for name, value in one["state"].items():
             np.testing.assert_allclose(
-                worker[HEAD]["state"][name], value, rtol=1e-3, atol=1e-4, err_msg=name
+                worker[phase]["state"][name], value, rtol=1e-3, atol=1e-4, err_msg=name
             )
 
 

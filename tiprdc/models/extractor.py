@@ -219,7 +219,8 @@ class Extractor(nn.Module):
         if config.flow and not is_linear:
             raise ConfigError(
                 "train.extractor.flow", f"{config.flow} rounds behind a network",
-                "a flow behind principal components", "set train.extractor.family: pca, or flow: 0",
+                "a flow behind principal components",
+                "set train.extractor.family: pca, or train.extractor.flow: 0",
             )  # fmt: skip
         self.transport = Transport(config.features, classes if is_moved else ())
         self.flow = Flow(config.features, classes, config.flow)

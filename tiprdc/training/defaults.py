@@ -62,10 +62,6 @@ def _always(_: Mapping[str, Any]) -> bool:
     return True
 
 
-def _never(_: Mapping[str, Any]) -> bool:
-    return False
-
-
 def _has_head(train: Mapping[str, Any]) -> bool:
     """True, unless the file turns off the head, or sets a bottleneck in its place."""
     return _given(train, "extractor", "head") != 0 and not _given(train, "objective", "bottleneck")
@@ -101,6 +97,10 @@ def _if_encoder(of_vectors: Any, value: Any) -> Callable[[Mapping[str, Any]], An
 def _has_flow(train: Mapping[str, Any]) -> bool:
     """True if the file sets rounds of a flow."""
     return bool(_given(train, "extractor", "flow"))
+
+
+def _has_head_or_flow(train: Mapping[str, Any]) -> bool:
+    return _has_head(train) or _has_flow(train)
 
 
 _SHARED = {
@@ -177,9 +177,10 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
         values = _of_vectors(records, len(schema.columns))
     elif schema.modality == "image":
         is_few = records < _FEW
-        values = _of_pictures(records, _PCA_OF_PICTURES, _has_head if is_few else _has_flow)
         # A bottleneck needs a network that learns, and without a head components hide nothing.
-        values["extractor.family"] = _choose(_has_head if is_few else _has_flow, "pca", "auto")
+        is_pca = _has_head_or_flow if is_few else _has_flow
+        values = _of_pictures(records, _PCA_OF_PICTURES, is_pca)
+        values["extractor.family"] = _choose(is_pca, "pca", "auto")
         values |= {
             key: _choose(_has_flow, value, values[key]) for key, value in _FLOW_OF_PICTURES.items()
         }

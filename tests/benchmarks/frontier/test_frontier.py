@@ -113,6 +113,7 @@ def test_comparison_is_points(tmp_path: Path) -> None:
     (point,) = compared(tmp_path / "results.csv")
     assert (point.private, point.hidden, point.features) == ("skin", 0.6, 8)
     assert (point.kept, point.kept_low) == pytest.approx((0.5, 0.45))
+    assert point.tasks == 1
 
 
 def test_wrong_arguments_say_what_to_do(tmp_path: Path, shards: Path) -> None:

@@ -3,9 +3,9 @@
 The features hide the attribute below their noise already, and a cell of the codebook is wider than
 that noise: what is left of the attribute in them averages out within a cell.
 
-For pictures the distance of k-means counts a direction by how little it changes between copies of
-a picture (tiprdc/models/views.py): few codes should tell what is in a picture before where and in
-which light. In whitened features q with copies q' it is
+For pictures with copies (tiprdc/models/views.py) the distance of k-means counts a direction by how
+little it changes between copies of a picture: few codes should tell what is in a picture before
+where and in which light. In whitened features q with copies q' it is
 
     |C (q1 - q2)|,        C = E[q q'^T], made symmetric,
 

@@ -5,8 +5,8 @@
 n is the noise of the release. The record is the trunk's features, all of them: predicting them
 teaches a network as much from each person as labels of other attributes teach an attacker. Each
 round has a discriminator of its own, from new weights and with many steps: one that goes on from
-round to round is fooled by moves that a new one reads. A step is as long as to close the gap
-between the classes to first order, by people that the discriminator does not learn from.
+round to round is fooled by moves that a new one reads. The step's length closes the gap between
+classes to first order, measured on held-out people. Where they show no gap nobody is moved.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from torch import Tensor, nn
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup, attach_group
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
+from tiprdc.models.inputs import InputSpec
 from tiprdc.models.layers.channel import Channel
 from tiprdc.models.layers.flow import Discriminator, Round
 from tiprdc.models.seeds import seeded
+from tiprdc.models.trunks.trunk import resolve
 from tiprdc.training.batches import CHUNK, RecordBatches, step_size
 from tiprdc.training.game import Game
 from tiprdc.training.head.config import LEAST_RECORDS
@@ -42,23 +44,45 @@ _BATCH = 512
 _RATE, _DECAY, _WARM_UP = 4e-3, 2e-2, 0.15
 """Peak rate, weight decay, and share of the steps in which the rate rises."""
 _LEAST_SLOPE = 1e-9
+_ERRORS = 2.0
+"""Standard errors that the gap between classes must exceed."""
+_FARTHEST = 0.3
+"""Most that a round moves features, as root mean square, in their standard deviations."""
 _MOST = 5.0
 """Trunk's features beyond it, in standard deviations, count as this many."""
 _HELD_OUT, _MOST_HELD_OUT = 0.05, 10_000
 
 
-def check_flow(extractor: ExtractorConfig, records: int) -> None:
-    """Refuse a flow whose transport would stay the identity.
+def check_flow(extractor: ExtractorConfig, spec: InputSpec, records: int) -> None:
+    """Refuse a flow that cannot be trained.
 
     Args:
         extractor: The architecture.
+        spec: What a record is.
         records: Records in extractor-train.
 
     Raises:
-        ConfigError: There are too few records.
+        ConfigError: It is behind a network, it meets a clip, or there are too few records for its
+            transport.
     """
+    if not extractor.flow:
+        return
+    if resolve(extractor.family, spec) != "pca":
+        text = spec.modality == "text"
+        raise ConfigError(
+            "train.extractor.flow", f"{extractor.flow} rounds behind a network",
+            "a flow behind principal components",
+            "set train.extractor.flow: 0, or name an encoder (train.encoder.path)" if text
+            else "set train.extractor.family: pca, or train.extractor.flow: 0",
+        )  # fmt: skip
+    if extractor.clip:
+        raise ConfigError(
+            "train.extractor.flow", f"{extractor.flow} rounds with a clip of {extractor.clip:g}",
+            "a flow, which moves features without bounds, or a clip",
+            "set train.extractor.clip and bits to 0, or train.extractor.flow: 0",
+        )  # fmt: skip
     least = LEAST_RECORDS * extractor.features
-    if extractor.flow and records < least:
+    if records < least:
         raise ConfigError(
             "train.extractor.flow",
             f"{extractor.flow} rounds on {extractor.features} features of {records:,} records",
@@ -113,10 +137,11 @@ class FlowPhase:
         Yields:
             Each finished step.
         """
+        check_flow(self.extractor.config, self.extractor.spec, len(records))
         moved = self.cache.moved(records)
         z = self._at(epoch, moved)
         learns, held_out = _divide(len(records), len(z), self.seed)
-        kept = 1 - float((z - moved.z).square().mean() / moved.z.square().mean())
+        kept = 1 - float((_unit_power(z) - _unit_power(moved.z)).square().mean())
         self._begin_round(epoch)
         for number, rows in enumerate(self._batches(learns, epoch)):
             start = time.perf_counter()
@@ -124,10 +149,11 @@ class FlowPhase:
             losses = self._descend(z, moved, rows, kept).detached()
             seconds = time.perf_counter() - start
             yield HeadStep(epoch + (number + 1) / STEPS, len(rows), seconds, losses)
-        self._move(z, moved, held_out, epoch)
+        self._move(z, moved, held_out, epoch, copies=len(z) // len(records))
 
     def _begin_round(self, epoch: int) -> None:
-        with seeded(self.seed + epoch, self.worker.device):
+        drawn = np.random.SeedSequence([self.seed, epoch, 3]).generate_state(1)
+        with seeded(int(drawn[0]), self.worker.device):
             self.network.discriminator.reset()
         self.optimiser.state.clear()
         self.network.train()
@@ -149,11 +175,11 @@ class FlowPhase:
         return losses
 
     @torch.no_grad()
-    def _move(self, z: Tensor, moved: Moved, held_out: Tensor, epoch: int) -> None:
+    def _move(self, z: Tensor, moved: Moved, held_out: Tensor, epoch: int, copies: int) -> None:
         self.network.eval()
         step = self.extractor.flow.round(epoch)
         step.discriminator.load_state_dict(self.network.released())
-        self._set_step(step, z, moved, held_out)
+        self._set_step(step, z, moved, held_out, copies)
         through = self.cache.through(epoch, epoch + 1, z, moved.guesses)
         step.mean.copy_(through.mean(0))
         centred = through - step.mean
@@ -162,16 +188,21 @@ class FlowPhase:
         if self._rounds == self.extractor.config.flow:
             self.cache.keep(self._z)
 
-    def _set_step(self, step: Round, z: Tensor, moved: Moved, held_out: Tensor) -> None:
-        """The gap between classes over its slope along the gradient."""
+    def _set_step(
+        self, step: Round, z: Tensor, moved: Moved, held_out: Tensor, copies: int
+    ) -> None:
+        """The gap between classes over its slope along the gradient; 0 where there is no gap."""
         gaps, slopes = [], []
         for rows in torch.split(held_out.to(z.device), CHUNK):
             logits = step.discriminator(self.network.channel(z[rows]))
             gaps.append(self.network.above_uniform(logits, moved.known[rows]))
             gradient = step.discriminator.gradient(z[rows], moved.guesses[rows])
             slopes.append(gradient.square().sum(1))
-        gap, slope = torch.cat(gaps).mean(), torch.cat(slopes).mean()
-        step.step.copy_(gap.clamp(min=0) / slope.clamp(min=_LEAST_SLOPE))
+        gap, slope = torch.cat(gaps), torch.cat(slopes).mean()
+        error = gap.std() / (len(gap) / copies) ** 0.5
+        if gap.mean() > _ERRORS * error and slope > _LEAST_SLOPE:
+            farthest = _FARTHEST * (z.shape[1] / slope).sqrt()
+            step.step.copy_(torch.minimum(gap.mean() / slope, farthest))
 
     def _set_rate(self, progress: float) -> None:
         rise = min(progress / _WARM_UP, 1.0)
@@ -212,7 +243,7 @@ class DiscriminatorTraining(nn.Module):
             z: Features `[B, D]` of this worker's records.
             known: Private attributes, then told tasks `[B, A + T]`, int64.
             record: The trunk's features of the records `[B, D]`.
-            kept: Share of the features' power that rounds so far did not move; passed on.
+            kept: Share of the features' variance that rounds so far left; passed on.
         """
         logits = self.discriminator(self.channel(z))
         *parts, predicted = torch.split(logits, [*self.classes, record.shape[1]], dim=1)
@@ -230,19 +261,28 @@ class DiscriminatorTraining(nn.Module):
         )
 
     def above_uniform(self, logits: Tensor, known: Tensor) -> Tensor:
-        """Logit of each record's own class less the mean of all, summed over attributes `[B]`."""
+        """Released logit of each record's own class less the mean of all, summed over attributes
+        `[B]`."""
         total = logits.new_zeros(len(logits))
         for i, part in enumerate(torch.split(logits, list(self.classes), dim=1)):
-            own = part.gather(1, known[:, i : i + 1])[:, 0]
-            total = total + self.weights[i] * (own - part.mean(1))
+            total = total + part.gather(1, known[:, i : i + 1])[:, 0] - part.mean(1)
         return total
 
     def released(self) -> dict[str, Tensor]:
-        """The weights of the network that a round has: without outputs for the record."""
+        """The weights of the network that a round has: without outputs for the record, and with
+        each attribute's logits times its weight, as they count in the move."""
         state = dict(self.discriminator.state_dict())
-        for name in ("out.weight", "out.bias"):
-            state[name] = state[name][: sum(self.classes)]
+        share = torch.tensor(self.weights).repeat_interleave(torch.tensor(self.classes))
+        share = share.to(state["out.bias"])
+        state["out.weight"] = share[:, None] * state["out.weight"][: len(share)]
+        state["out.bias"] = share * state["out.bias"][: len(share)]
         return state
+
+
+def _unit_power(z: Tensor) -> Tensor:
+    """Centred features `[N, D]` of mean power 1."""
+    centred = z - z.mean(0)
+    return centred / centred.square().mean().sqrt()
 
 
 def _divide(records: int, rows: int, seed: int) -> tuple[Tensor, Tensor]:

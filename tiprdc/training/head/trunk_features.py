@@ -1,7 +1,8 @@
 """The trunk's features of everybody, for what comes behind the trunk: head and codebook.
 
-Copies of pictures are further people: without them a head's adversaries learn some ten thousand
-people by heart, and a codebook does not know what changes between pictures of one face.
+Copies of pictures, up to `MOST_COPIED`, are further people: without them a head's adversaries learn
+some ten thousand people by heart, and a codebook does not know what changes between pictures of
+one face.
 """
 
 from __future__ import annotations

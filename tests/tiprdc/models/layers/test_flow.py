@@ -1,4 +1,4 @@
-"""The flow's own gradient, what a round does, and the exported graph."""
+"""The flow's own gradient, and what a round does."""
 
 from __future__ import annotations
 

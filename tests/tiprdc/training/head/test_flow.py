@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
@@ -26,6 +30,7 @@ from tiprdc.training.trainer import Trainer
 
 UNPROTECTED = ObjectiveConfig(privacy_weight=0.0, kernel_adversary=0.0, memory=0)
 PEOPLE, WIDTH, NOISE = 3000, 4, 0.2
+IMAGE = InputSpec(modality="image", shape=(3, 16, 16))
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +40,19 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Schema, Records]:
     return schema, read_split(folder, schema, "extractor-train")
 
 
-def make(schema: Schema, *, flow: int = 3, head: int = 0) -> Trainer:
-    """Principal components, a flow, and a head if told so."""
+def make(
+    schema: Schema, *, flow: int = 3, head: int = 0, codes: int = 0,
+    private: Mapping[str, int] = MappingProxyType({"secret": 2}),
+) -> Trainer:  # fmt: skip
+    """Principal components, a flow, and a head and codes if told so."""
     extractor = ExtractorConfig(
-        family="pca", width=8, features=WIDTH, flow=flow, head=head, release_noise=NOISE
-    )
+        family="pca", width=8, features=WIDTH, flow=flow, head=head, release_noise=NOISE,
+        codes=codes,
+    )  # fmt: skip
     return Trainer(
         UNPROTECTED, extractor,
         ScheduleConfig(epochs=1, batch=60, warm_up=0.0, extractor_rate=5e-3, critic_rate=5e-3),
-        InputSpec.of(schema), {"secret": 2}, seed=0, head=HeadConfig(epochs=1, batch=128),
+        InputSpec.of(schema), private, seed=0, head=HeadConfig(epochs=1, batch=128),
     )  # fmt: skip
 
 
@@ -117,16 +126,85 @@ def test_unprotected_extractor_has_no_flow() -> None:
     assert ExtractorConfig(family="pca", flow=4).unprotected().flow == 0
 
 
-def test_few_records_are_refused() -> None:
+def test_few_records_are_refused(parts: tuple[Schema, Records]) -> None:
+    config = ExtractorConfig(family="pca", features=6, flow=1)
     with pytest.raises(ConfigError, match="at least 300 records"):
-        check_flow(ExtractorConfig(features=6, flow=1), 299)
-    check_flow(ExtractorConfig(features=6, flow=1), 300)
+        check_flow(config, IMAGE, 299)
+    check_flow(config, IMAGE, 300)
+    check_flow(structs.replace(config, flow=0), IMAGE, 1)
+    trainer = make(parts[0])
+    trainer.skip_trunk(torch.zeros(20, WIDTH), torch.zeros(20, 1, dtype=torch.int64))
+    few = replace(parts[1], x=parts[1].x[:20], person=parts[1].person[:20])
+    with pytest.raises(ConfigError, match="at least 200 records"):
+        trainer.train_epoch(few)
 
 
 def test_a_flow_behind_a_network_is_refused() -> None:
-    spec = InputSpec(modality="image", shape=(3, 16, 16))
+    with pytest.raises(ConfigError, match=r"set train\.extractor\.family: pca, or train"):
+        check_flow(ExtractorConfig(flow=2), IMAGE, 10**6)
+    with pytest.raises(ConfigError, match=r"flow: 0, or name an encoder"):
+        check_flow(ExtractorConfig(flow=2), InputSpec(modality="text", shape=(12,)), 10**6)
     with pytest.raises(ConfigError, match=r"train\.extractor\.flow"):
-        Extractor(ExtractorConfig(flow=2), spec, [2])
+        Extractor(ExtractorConfig(flow=2), IMAGE, [2])
+
+
+def test_a_flow_with_a_clip_is_refused() -> None:
+    with pytest.raises(ConfigError, match="with a clip of 2"):
+        check_flow(ExtractorConfig(family="pca", flow=2, clip=2.0), IMAGE, 10**6)
+
+
+def moved(
+    parts: tuple[Schema, Records], z0: Tensor, known: Tensor, private: Mapping[str, int]
+) -> Trainer:
+    """Trained on these features and labels, its trunk left out."""
+    trainer = make(parts[0], private=private)
+    trainer.skip_trunk(z0, known)
+    while trainer.epoch < trainer.epochs:
+        trainer.train_epoch(parts[1])
+    return trainer
+
+
+def test_labels_that_nobody_can_read_move_nobody(
+    parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_phase, "STEPS", 300)
+    draw = torch.Generator().manual_seed(5)
+    z0 = torch.randn(PEOPLE, WIDTH, generator=draw)
+    labels = torch.randint(2, (PEOPLE, 1), generator=draw)
+    assert moved(parts, z0, labels, {"secret": 2}).history[-1]["kept"] > 0.9
+
+
+def test_an_attribute_that_is_given_twice_counts_once(
+    parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_phase, "STEPS", 100)
+    people = planted(PEOPLE, 0)
+    once = moved(parts, people.z0, people.secret[:, None], {"secret": 2})
+    twice = moved(
+        parts, people.z0, people.secret[:, None].expand(-1, 2), {"secret": 2, "again": 2}
+    )  # fmt: skip
+    left = [trainer.history[-1]["kept"] for trainer in (once, twice)]
+    assert left[0] < 0.999
+    assert left[1] == pytest.approx(left[0], abs=0.02)
+
+
+def test_several_attributes_with_codes(
+    parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_phase, "STEPS", 5)
+    schema, records = parts
+    kinds = torch.from_numpy(records.labels["secret"])[:, None].expand(-1, 2).clone()
+    kinds[::3, 1] = 2
+    trainer = make(schema, private={"secret": 2, "kind": 3}, codes=16)
+    z0 = planted(PEOPLE, 0).z0
+    trainer.skip_trunk(z0, kinds)
+    while trainer.epoch < trainer.epochs:
+        trainer.train_epoch(records)
+    extractor = trainer.game.extractor.eval()
+    assert isinstance(extractor, Extractor)
+    with torch.no_grad():
+        z = extractor.release(extractor.behind_trunk(z0))
+    assert len(z.unique(dim=0)) <= 16
 
 
 def test_copies_of_a_record_are_on_one_side() -> None:
