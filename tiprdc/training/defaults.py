@@ -153,7 +153,7 @@ _PCA_OF_PICTURES: Mapping[str, Any] = {
 # With a flow. So many people determine many components. Noise is more than with a head: a round
 # leaves what only more people read, and noise covers it.
 _FLOW_OF_PICTURES: Mapping[str, Any] = {
-    "extractor.features": 256, "extractor.head": 0, "extractor.release_noise": 0.75,
+    "extractor.features": 256, "extractor.head": 0, "extractor.release_noise": 0.9,
 }  # fmt: skip
 TRAIN_KEYS = tuple({**_TRAIN["table"], **_TRAIN["image"]})
 """Settings below `train` that may be `auto`, as section and name with a dot."""

@@ -58,7 +58,7 @@ def test_pictures_with_a_flow_have_components_and_no_head(
     params = tmp_path / "params.yaml"
     params.write_text("train: {extractor: {flow: 20}}\n")
     config = load("train", TrainConfig, params, auto=training(schema("image", 300_000)))
-    expected = ExtractorConfig(family="pca", features=256, flow=20, release_noise=0.75)
+    expected = ExtractorConfig(family="pca", features=256, flow=20, release_noise=0.9)
     assert config.extractor == expected
     assert config.schedule.epochs == 1
 
