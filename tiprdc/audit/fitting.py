@@ -6,7 +6,7 @@ task for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,8 @@ def fit_attacks(
     jobs = jobs_of(plan)
     trial_tasks: dict[Job, Any] = {}
     attackers: dict[Job, Any] = {}
-    for group in sorted(fit_groups(jobs), key=lambda group: _order(group[0])):
+    groups = fit_groups(jobs, plan.private)
+    for group in sorted(groups, key=lambda group: _order(group[0])):
         trials, fitted = submit_fit(plan, represented, labels, group)
         trial_tasks |= trials
         attackers |= fitted
@@ -150,14 +151,23 @@ def _submit_stack(
     return trial, attacker
 
 
-def fit_groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs that are one fit: those of a joint attack that differ in their targets alone."""
+def fit_groups(jobs: Sequence[Job], private: Container[str]) -> list[list[Job]]:
+    """Jobs that are one fit: those of a joint attack that differ in their targets alone.
+
+    On released features tasks have a fit of their own: beside them an attack would spend its
+    capacity and choose its pass for what it is not after.
+
+    Args:
+        jobs: In any order.
+        private: Names of the private attributes.
+    """
     groups: dict[tuple[object, ...], list[Job]] = {}
     for job in jobs:
         if job.attack != STACK:
             joint = ATTACKS[job.attack].joint
             target = None if joint else job.target
-            key = (job.representation, job.attack, job.seed, job.budget, job.pool, target)
+            of_task = job.representation == "released" and job.target not in private
+            key = (job.representation, job.attack, job.seed, job.budget, job.pool, target, of_task)
             groups.setdefault(key, []).append(job)
     return list(groups.values())
 

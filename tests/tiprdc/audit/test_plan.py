@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from tests.helpers.audit_samples import PASS_MODEL
 from tests.helpers.release_project import audit_report
 from tiprdc.audit.config import AuditConfig
+from tiprdc.audit.fitting import fit_groups
 from tiprdc.audit.plan import Job, jobs_of, mandatory_runs, policy_of
 from tiprdc.audit.policy import PolicyConfig
 from tiprdc.formats.audit_plan import REPRESENTATIONS, Policy
@@ -53,6 +54,21 @@ def test_tasks_get_probes_but_no_shuffled_control() -> None:
     assert jobs("task", "unprotected") == [("quadratic", 3, 1), ("mlp", 3, 1)]
     assert jobs("task", "raw") == [("logistic_regression", 3, 1), ("cnn", 3, 1)]
     assert jobs("task", "shuffled") == []
+
+
+def test_tasks_have_a_joint_fit_of_their_own_on_released_features() -> None:
+    """One fit of both would be a weaker attack: it chose its pass by the tasks as well."""
+    plan = replace(PLAN, attacks=("residual",), probes=("residual",), raw=("residual",), seeds=(3,))
+    plan = replace(plan, budget=1)
+    groups = [
+        (group[0].representation, {job.target for job in group})
+        for group in fit_groups(jobs_of(plan), plan.private)
+        if group[0].pool == group[-1].pool
+    ]
+    both, every = {"secret", "other"}, {"secret", "other", "task"}
+    assert [targets for where, targets in groups if where == "released"] == [both, {"task"}]
+    assert [targets for where, targets in groups if where == "raw"] == [every]
+    assert [targets for where, targets in groups if where == "shuffled"] == [both]
 
 
 def test_jobs_follow_the_report_s_order_and_none_is_there_twice() -> None:

@@ -43,7 +43,7 @@ def submit_curves(
     """Tasks for whether each attack of each curve recognises each person of the balanced sample."""
     jobs = [job for name in plan.private for job in curve_jobs(plan, name, trials)]
     fitted = {_Point(job, fitted_people(plan, job)): attackers[job] for job in jobs}
-    for group in fit_groups(jobs):
+    for group in fit_groups(jobs, plan.private):
         for people in parts_of(plan, group[0]):
             _, parts = submit_fit(plan, represented, labels, group, people)
             fitted |= {_Point(job, people): attacker for job, attacker in parts.items()}
