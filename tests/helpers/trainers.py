@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
+from tiprdc.datasets.schema import Records
+from tiprdc.training import checkpoint
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.trainer import Trainer
 
 MakeTrainer = Callable[..., Trainer]
 BOTTLENECK = ObjectiveConfig(bottleneck=0.3, kernel_adversary=0.0, memory=0)
+
+
+def finish(trainer: Trainer, records: Records, last: int | None = None) -> Trainer:
+    """Train to the end, or up to an epoch."""
+    while trainer.epoch < (trainer.epochs if last is None else last):
+        trainer.train_epoch(records)
+    return trainer
+
+
+def resume(make: MakeTrainer, records: Records, stop: int, folder: Path) -> Trainer:
+    """Train up to an epoch, save in `folder`, and go on to the end with a new trainer."""
+    checkpoint.save(finish(make(), records, stop), folder)
+    resumed = make()
+    checkpoint.load(resumed, folder)
+    return finish(resumed, records)
 
 
 def assert_same_state(actual: Trainer, expected: Trainer) -> None:

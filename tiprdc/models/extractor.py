@@ -142,6 +142,12 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 "train.extractor.codes", given, "2 codes or more, and train.extractor.bits: 0",
             )  # fmt: skip
+        if self.flow and self.clip:
+            raise ConfigError(
+                "train.extractor.flow", f"{self.flow} rounds with a clip of {self.clip:g}",
+                "a flow, which moves features without bounds, or a clip",
+                "set train.extractor.clip and bits to 0, or train.extractor.flow: 0",
+            )  # fmt: skip
         if self.family in FAMILIES:
             check_range("train.extractor.cut", self.cut, *FAMILIES[self.family].cuts)
         elif self.pretrained:
@@ -154,6 +160,24 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
     def hides_behind_trunk(self) -> bool:
         """Whether flow or head hide what the trunk leaves, in epochs of their own."""
         return bool(self.flow or self.head)
+
+    def check_flow(self, spec: InputSpec) -> None:
+        """Refuse a flow behind a network.
+
+        Args:
+            spec: What a record is.
+
+        Raises:
+            ConfigError: There is a flow, and the trunk is no principal components.
+        """
+        if self.flow and resolve(self.family, spec) != "pca":
+            raise ConfigError(
+                "train.extractor.flow", f"{self.flow} rounds behind a network",
+                "a flow behind principal components",
+                "set train.extractor.flow: 0, or name an encoder (train.encoder.path)"
+                if spec.modality == "text"
+                else "set train.extractor.family: pca, or train.extractor.flow: 0",
+            )  # fmt: skip
 
     def absolute(self) -> ExtractorConfig:
         """The same with an absolute path of pretrained weights: workers run in other folders."""
@@ -210,18 +234,12 @@ class Extractor(nn.Module):
         unit_noise: bool = False,
     ) -> None:
         super().__init__()
+        config.check_flow(spec)
         self.config, self.spec = config, spec
         self.normalise = normaliser(spec)
         self.trunk = config.trunk(spec, out=config.features)
         self.whiten = Whitening(config.features) if whiten else nn.Identity()
-        is_linear = isinstance(self.trunk, PrincipalComponents)
-        is_moved = config.hides_behind_trunk and is_linear
-        if config.flow and not is_linear:
-            raise ConfigError(
-                "train.extractor.flow", f"{config.flow} rounds behind a network",
-                "a flow behind principal components",
-                "set train.extractor.family: pca, or train.extractor.flow: 0",
-            )  # fmt: skip
+        is_moved = config.hides_behind_trunk and isinstance(self.trunk, PrincipalComponents)
         self.transport = Transport(config.features, classes if is_moved else ())
         self.flow = Flow(config.features, classes, config.flow)
         self.head = Head(config.features, config.head) if config.head else nn.Identity()

@@ -102,5 +102,4 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     def epochs(self, role: Role) -> int:
         """Epochs of a run: those of the trunk, of the flow and of the head."""
         _, extractor = self.networks(role)
-        later = extractor.flow + (self.head.epochs if extractor.head else 0)
-        return self.schedule.epochs + later
+        return self.schedule.epochs + self.head.epochs_behind_trunk(extractor)

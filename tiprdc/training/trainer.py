@@ -135,8 +135,8 @@ class Trainer:
     @property
     def epochs(self) -> int:
         """Epochs in all: those of the trunk, the flow and the head."""
-        extractor = self.game.extractor_config
-        return self._flow_end + (self.head_config.epochs if extractor.head else 0)
+        behind = self.head_config.epochs_behind_trunk(self.game.extractor_config)
+        return self.schedule.epochs + behind
 
     @property
     def _flow_end(self) -> int:

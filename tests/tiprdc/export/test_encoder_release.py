@@ -10,6 +10,7 @@ import torch
 
 from tests.helpers.encoders import encoder, write_encoder
 from tests.helpers.shards import make_shards
+from tests.helpers.trainers import finish
 from tiprdc.datasets.schema import Schema, read_schema, read_split
 from tiprdc.encoders.cache import encode_shards
 from tiprdc.encoders.encoder import copy_encoder, open_encoder
@@ -45,8 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Schema]:
         ScheduleConfig(epochs=1, batch=24), InputSpec.of(vectors), {"secret": 2}, seed=0,
         head=HeadConfig(epochs=1, batch=16),
     )  # fmt: skip
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(read_split(folder, vectors, "extractor-train"))
+    finish(trainer, read_split(folder, vectors, "extractor-train"))
     for role in ("protected", "unprotected"):
         checkpoint.save(trainer, path / "ck" / role)
         copy_encoder(folder, path / "ck" / role)

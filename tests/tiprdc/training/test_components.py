@@ -10,7 +10,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from tests.helpers import shards
-from tests.helpers.trainers import assert_same_state
+from tests.helpers.trainers import assert_same_state, finish
 from tiprdc.datasets.schema import Column, Records, Schema, read_split
 from tiprdc.errors import ConfigError
 from tiprdc.export.onnx_export import ExportConfig, export
@@ -104,8 +104,7 @@ def test_the_trunk_is_fitted_once_and_stays(data: tuple[Schema, Records]) -> Non
     extractor = trainer.game.extractor
     assert isinstance(extractor, Extractor)
     fitted = {name: value.clone() for name, value in extractor.trunk.state_dict().items()}
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(records)
+    finish(trainer, records)
     for name, value in extractor.trunk.state_dict().items():
         assert torch.equal(value, fitted[name]), name
 
@@ -128,8 +127,7 @@ def test_a_resumed_training_equals_a_whole_one(
 def test_the_file_agrees_with_torch(tmp_path: Path, data: tuple[Schema, Records]) -> None:
     schema, records = data
     trainer = make(schema)
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(records)
+    finish(trainer, records)
     checkpoint.save(trainer, tmp_path / "ck")
     extractor = checkpoint.load_extractor(tmp_path / "ck")
     export(extractor, tmp_path / "extractor.onnx", ExportConfig())

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from tiprdc.models.extractor import ExtractorConfig
 from tiprdc.settings import Settings
 
 LEAST_RECORDS = 50
@@ -44,3 +45,7 @@ class HeadConfig(Settings, frozen=True, kw_only=True):
             "trunk's variance that the head keeps.",
         ),
     ] = 1.0  # fmt: skip
+
+    def epochs_behind_trunk(self, extractor: ExtractorConfig) -> int:
+        """Epochs of this extractor's flow and head; a round of the flow is one."""
+        return extractor.flow + (self.epochs if extractor.head else 0)

@@ -27,7 +27,6 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.layers.channel import Channel
 from tiprdc.models.layers.flow import Discriminator, Round
 from tiprdc.models.seeds import seeded
-from tiprdc.models.trunks.trunk import resolve
 from tiprdc.training.batches import CHUNK, RecordBatches, step_size
 from tiprdc.training.game import Game
 from tiprdc.training.head.config import LEAST_RECORDS
@@ -62,27 +61,11 @@ def check_flow(extractor: ExtractorConfig, spec: InputSpec, records: int) -> Non
         records: Records in extractor-train.
 
     Raises:
-        ConfigError: It is behind a network, it meets a clip, or there are too few records for its
-            transport.
+        ConfigError: It is behind a network, or there are too few records for its transport.
     """
-    if not extractor.flow:
-        return
-    if resolve(extractor.family, spec) != "pca":
-        text = spec.modality == "text"
-        raise ConfigError(
-            "train.extractor.flow", f"{extractor.flow} rounds behind a network",
-            "a flow behind principal components",
-            "set train.extractor.flow: 0, or name an encoder (train.encoder.path)" if text
-            else "set train.extractor.family: pca, or train.extractor.flow: 0",
-        )  # fmt: skip
-    if extractor.clip:
-        raise ConfigError(
-            "train.extractor.flow", f"{extractor.flow} rounds with a clip of {extractor.clip:g}",
-            "a flow, which moves features without bounds, or a clip",
-            "set train.extractor.clip and bits to 0, or train.extractor.flow: 0",
-        )  # fmt: skip
+    extractor.check_flow(spec)
     least = LEAST_RECORDS * extractor.features
-    if records < least:
+    if extractor.flow and records < least:
         raise ConfigError(
             "train.extractor.flow",
             f"{extractor.flow} rounds on {extractor.features} features of {records:,} records",

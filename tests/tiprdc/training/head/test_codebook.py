@@ -10,7 +10,7 @@ import torch
 
 from tests.helpers import shards
 from tests.helpers.release_samples import SHAPES, write_release
-from tests.helpers.trainers import assert_same_state
+from tests.helpers.trainers import assert_same_state, finish
 from tiprdc.datasets.schema import Modality, Records, Schema, read_split
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.export.build import build
@@ -58,8 +58,7 @@ def test_features_of_a_finished_training_are_prototypes(tmp_path: Path, modality
     trainer = make(schema, head=16, release_noise=0.3)
     trainer.train_epoch(records)
     assert len(np.unique(trainer.features(records), axis=0)) > CODES, "codes come last"
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(records)
+    finish(trainer, records)
     z = trainer.features(records)
     assert 2 <= len(np.unique(z, axis=0)) <= CODES
     np.testing.assert_array_equal(z, trainer.features(records))
@@ -68,8 +67,7 @@ def test_features_of_a_finished_training_are_prototypes(tmp_path: Path, modality
 def test_a_prototype_is_the_mean_of_several_records(tmp_path: Path) -> None:
     schema, records = data(tmp_path / "shards", "table")
     trainer = make(schema)
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(records)
+    finish(trainer, records)
     extractor = extractor_of(trainer).eval()
     assert extractor.codebook is not None
     with torch.no_grad():
@@ -104,8 +102,7 @@ def test_codes_come_back_with_a_checkpoint_and_after_a_resume(tmp_path: Path) ->
 def test_the_file_gives_numbers_and_prototypes(tmp_path: Path, modality: Modality) -> None:
     schema, records = data(tmp_path / "shards", modality)
     trainer = make(schema)
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(records)
+    finish(trainer, records)
     extractor = extractor_of(trainer).eval()
     assert extractor.codebook is not None
     path = tmp_path / "extractor.onnx"
@@ -167,8 +164,7 @@ def test_a_device_gets_numbers_and_prototypes_of_a_release(tmp_path: Path) -> No
     schema, records = data(tmp_path / "shards", "table")
     for role in ("protected", "unprotected"):
         trainer = make(schema)
-        while trainer.epoch < trainer.epochs:
-            trainer.train_epoch(records)
+        finish(trainer, records)
         checkpoint.save(trainer, tmp_path / "ck" / role)
     build(
         ExportConfig(parity_records=10), shards=tmp_path / "shards", checkpoint=tmp_path / "ck",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -16,11 +17,11 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
 from tests.helpers import shards
+from tests.helpers.trainers import finish, resume
 from tiprdc.datasets.schema import Records, Schema, read_split
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
-from tiprdc.training import checkpoint
 from tiprdc.training.head import flow_phase
 from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.head.flow_phase import FlowPhase, check_flow
@@ -86,12 +87,8 @@ def test_strangers_lose_the_secret_and_keep_a_task(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flow_phase, "STEPS", 300)
-    schema, records = parts
     people, strangers = planted(PEOPLE, 0), planted(3000, 1)
-    trainer = make(schema)
-    trainer.skip_trunk(people.z0, people.secret[:, None])
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(records)
+    trainer = moved(parts, people.z0, people.secret[:, None], {"secret": 2})
     extractor = trainer.game.extractor.eval()
     assert isinstance(extractor, Extractor)
     with torch.no_grad():
@@ -108,17 +105,10 @@ def test_resumed_training_equals_an_uninterrupted_one(
 ) -> None:
     monkeypatch.setattr(flow_phase, "STEPS", 5)
     schema, records = parts
-    whole, first, second = (make(schema, flow=2, head=16) for _ in range(3))
-    while whole.epoch < whole.epochs:
-        whole.train_epoch(records)
-    while first.epoch < stop:
-        first.train_epoch(records)
-    checkpoint.save(first, tmp_path / "stopped")
-    checkpoint.load(second, tmp_path / "stopped")
-    while second.epoch < second.epochs:
-        second.train_epoch(records)
-    expected = whole.game.state_dict()
-    for name, value in second.game.state_dict().items():
+    new = partial(make, schema, flow=2, head=16)
+    expected = finish(new(), records).game.state_dict()
+    resumed = resume(new, records, stop, tmp_path / "stopped")
+    for name, value in resumed.game.state_dict().items():
         torch.testing.assert_close(value, expected[name], msg=name)
 
 
@@ -154,14 +144,16 @@ def test_a_flow_with_a_clip_is_refused() -> None:
 
 
 def moved(
-    parts: tuple[Schema, Records], z0: Tensor, known: Tensor, private: Mapping[str, int]
+    parts: tuple[Schema, Records],
+    z0: Tensor,
+    known: Tensor,
+    private: Mapping[str, int],
+    codes: int = 0,
 ) -> Trainer:
     """Trained on these features and labels, its trunk left out."""
-    trainer = make(parts[0], private=private)
+    trainer = make(parts[0], private=private, codes=codes)
     trainer.skip_trunk(z0, known)
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(parts[1])
-    return trainer
+    return finish(trainer, parts[1])
 
 
 def test_labels_that_nobody_can_read_move_nobody(
@@ -192,14 +184,10 @@ def test_several_attributes_with_codes(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flow_phase, "STEPS", 5)
-    schema, records = parts
-    kinds = torch.from_numpy(records.labels["secret"])[:, None].expand(-1, 2).clone()
+    kinds = torch.from_numpy(parts[1].labels["secret"])[:, None].expand(-1, 2).clone()
     kinds[::3, 1] = 2
-    trainer = make(schema, private={"secret": 2, "kind": 3}, codes=16)
     z0 = planted(PEOPLE, 0).z0
-    trainer.skip_trunk(z0, kinds)
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(records)
+    trainer = moved(parts, z0, kinds, {"secret": 2, "kind": 3}, codes=16)
     extractor = trainer.game.extractor.eval()
     assert isinstance(extractor, Extractor)
     with torch.no_grad():

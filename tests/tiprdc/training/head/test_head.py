@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from torch import Tensor
 
 from tests.helpers import shards
-from tests.helpers.trainers import assert_same_state
+from tests.helpers.trainers import assert_same_state, finish, resume
 from tiprdc.datasets.schema import SPLITS, Records, Schema, read_split
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
@@ -193,15 +194,9 @@ def test_resumed_training_equals_an_uninterrupted_one(
     monkeypatch.setattr(head_phase, "STEPS", 5)
     schema, records = parts
     train = records["extractor-train"]
-    whole, first, second = (make(schema, epochs=2, trunk=2) for _ in range(3))
-    while whole.epoch < whole.epochs:
-        whole.train_epoch(train)
-    while first.epoch < stop:
-        first.train_epoch(train)
-    checkpoint.save(first, tmp_path / "stopped")
-    checkpoint.load(second, tmp_path / "stopped")
-    while second.epoch < second.epochs:
-        second.train_epoch(train)
+    new = partial(make, schema, epochs=2, trunk=2)
+    whole = finish(new(), train)
+    second = resume(new, train, stop, tmp_path / "stopped")
     assert_same_state(second, whole)
     assert second.phase
     assert whole.phase
@@ -213,8 +208,7 @@ def test_resumed_training_equals_an_uninterrupted_one(
 def test_checkpoint_gives_the_extractor_with_its_head(parts: Parts, tmp_path: Path) -> None:
     schema, records = parts
     trainer = make(schema, epochs=1, trunk=1)
-    while trainer.epoch < trainer.epochs:
-        trainer.train_epoch(records["extractor-train"])
+    finish(trainer, records["extractor-train"])
     checkpoint.save(trainer, tmp_path / "checkpoint")
     extractor = checkpoint.load_extractor(tmp_path / "checkpoint")
     x = torch.from_numpy(records["attacker-test"].x)
