@@ -17,6 +17,7 @@ import torch
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from tiprdc.attacks.draws import draws_of
 from tiprdc.attacks.measures import reconstruction
 from tiprdc.attacks.scoring import Score, score
 from tiprdc.attacks.suite import ATTACKS, attack_named
@@ -136,8 +137,8 @@ def refer(config: ComparisonConfig, shards: str) -> dict[str, dict[str, float]]:
     levels: dict[str, dict[str, float]] = {}
     for name in ("raw", "unprotected"):
         method = method_named(name, "methods")
-        z, _ = _features(method, config, shards, schema, parts, config.seeds[0])
-        for attribute, result in _scores(method, z, config, schema, parts).items():
+        sent, _ = _features(method, config, shards, schema, parts, config.seeds[0])
+        for attribute, result in _scores(method, sent, config, schema, parts).items():
             level = "ceiling" if name == "raw" else name
             levels.setdefault(attribute, {})[level] = result.balanced.value
     for attribute, of_attribute in levels.items():
@@ -153,9 +154,10 @@ def run(cell: Cell, config: ComparisonConfig, reference: Reference) -> list[dict
     schema, parts = _read(reference.shards)
     method = method_named(cell.method, "methods")
     try:
-        z, seconds = _features(method, config, reference.shards, schema, parts, cell.seed)
+        sent, seconds = _features(method, config, reference.shards, schema, parts, cell.seed)
     except ConfigError as error:
         return f"{error.given}; it takes {error.expected}"
+    z = sent.z
     reconstructed = {} if method.sends_records else _reconstruction(z, config, schema, parts)
     return [
         {
@@ -178,7 +180,7 @@ def run(cell: Cell, config: ComparisonConfig, reference: Reference) -> list[dict
             **seconds,
             "settings": reference.settings,
         }
-        for attribute, result in _scores(method, z, config, schema, parts).items()
+        for attribute, result in _scores(method, sent, config, schema, parts).items()
     ]
 
 
@@ -187,11 +189,24 @@ def _read(shards: str) -> tuple[Schema, dict[Split, Records]]:
     return schema, {split: read_split(Path(shards), schema, split) for split in ATTACKERS}
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What an attacker has of the records.
+
+    Args:
+        z: Features of each split, one draw of each record.
+        draws: Further draws of those of attacker-train `[R, N, ...]`; None: there is no noise.
+    """
+
+    z: dict[Split, NDArray[Any]]
+    draws: NDArray[Any] | None = None
+
+
 def _features(
     method: Method, config: ComparisonConfig, shards: str, schema: Schema,
     parts: Mapping[Split, Records], seed: int,
-) -> tuple[dict[Split, NDArray[Any]], dict[str, float]]:  # fmt: skip
-    """Features of each split as an attacker receives them, and the processor time for them."""
+) -> tuple[Sent, dict[str, float]]:  # fmt: skip
+    """Features as an attacker receives them, and the processor time for them."""
     started = time.process_time()
     records = read_split(Path(shards), schema, "extractor-train")
     network = method.fit(
@@ -204,13 +219,27 @@ def _features(
             seed_noise(seed)
             extract = _file_features(network, Path(folder) / "z.onnx", parts, config)
         began = time.process_time()
-        z = {split: extract(part.x) for split, part in parts.items()}
-    each = 1000 * (time.process_time() - began) / sum(map(len, parts.values()))
-    noise = method.noise(network.spec, config.methods)
-    if noise:
+        clean = {split: extract(part.x) for split, part in parts.items()}
+        each = 1000 * (time.process_time() - began) / sum(map(len, parts.values()))
+        noise = method.noise(network.spec, config.methods)
         rng = np.random.default_rng([seed, len(records)])
-        z = {split: noise(values, rng) for split, values in z.items()}
-    return z, {"train_seconds": trained - started, "milliseconds_a_record": each}
+
+        def send(features: NDArray[Any]) -> NDArray[Any]:
+            return noise(features, rng) if noise else features
+
+        z = {split: send(features) for split, features in clean.items()}
+        train = parts["attacker-train"].x
+        draws = _further_draws(z["attacker-train"], lambda: send(extract(train)))
+    return Sent(z, draws), {"train_seconds": trained - started, "milliseconds_a_record": each}
+
+
+def _further_draws(first: NDArray[Any], redraw: Callable[[], NDArray[Any]]) -> NDArray[Any] | None:
+    """Further draws `[R, N, ...]` beside the first; None where the next equals it."""
+    second = redraw()
+    if np.array_equal(first, second):
+        return None
+    further = draws_of(len(first), first[0].size) - 2
+    return np.stack([second, *(redraw() for _ in range(further))])
 
 
 def _torch_features(network: FeatureMaker) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -240,7 +269,7 @@ def _file_features(
 
 
 def _scores(
-    method: Method, z: Mapping[Split, NDArray[Any]], config: ComparisonConfig, schema: Schema,
+    method: Method, sent: Sent, config: ComparisonConfig, schema: Schema,
     parts: Mapping[Split, Records],
 ) -> dict[str, Score]:  # fmt: skip
     """Attack every private attribute and probe every task."""
@@ -254,7 +283,9 @@ def _scores(
             raw = AuditConfig().raw_attacks(schema.modality, records)
             attacks = tuple(dict.fromkeys([*attacks, *raw]))
         classes = schema.classes(name)
-        scores[name] = score(attacks, config.attack_seeds, z, parts, name, classes, x=x)
+        scores[name] = score(
+            attacks, config.attack_seeds, sent.z, parts, name, classes, x=x, draws=sent.draws
+        )
     return scores
 
 

@@ -53,7 +53,7 @@ from tiprdc.training.diagnostics import diagnose
 from tiprdc.training.feasibility import assess, infeasible
 from tiprdc.training.head.codebook_fit import check_codes
 from tiprdc.training.head.config import HeadConfig
-from tiprdc.training.head.flow_phase import check_flow
+from tiprdc.training.head.flow_phase import check_flow, few_for_flow
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
@@ -171,6 +171,8 @@ def _check_settings(config: TrainConfig, cluster: ClusterConfig, schema: Schema)
         )  # fmt: skip
     check_codes(config.extractor.codes, records)
     check_flow(config.extractor, InputSpec.of(schema), records)
+    if few := few_for_flow(config.extractor, records):
+        _warn(few)
     config.told_tasks("protected", schema)
     for name in config.objective.weights:
         if name not in schema.private:
@@ -197,7 +199,11 @@ def check_labels(config: TrainConfig, shards: Path, schema: Schema) -> None:
                 "raise train.objective.budget with audit.policy.margin, or expect less of these"
                 " tasks and set train.infeasible: warn",
             )
-        console.print(f"warning: {pair}", markup=False, highlight=False, soft_wrap=True)
+        _warn(str(pair))
+
+
+def _warn(text: str) -> None:
+    console.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _check_pretrained(config: TrainConfig, schema: Schema) -> None:

@@ -41,12 +41,15 @@ class TrainingSet:
         labels: Every attribute and task known of them -> class numbers `[N]`.
         classes: K of each.
         x: Their records as attacks read them, in the same order `[N, ...]`.
+        draws: Further draws of z, where a release has noise: the extractor ran on the same records
+            again `[R, N, ...]`.
     """
 
     z: NDArray[Any]
     labels: Mapping[str, NDArray[np.int64]]
     classes: Mapping[str, int]
     x: NDArray[Any] | None = None
+    draws: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.z)
@@ -58,6 +61,7 @@ class TrainingSet:
             labels={name: labels[rows] for name, labels in self.labels.items()},
             classes=self.classes,
             x=None if self.x is None else self.x[rows],
+            draws=None if self.draws is None else self.draws[:, rows],
         )
 
 
@@ -107,6 +111,8 @@ class Attack(ABC):
     """Whether its networks are trained on a GPU where there is one."""
     joint: ClassVar[bool] = False
     """Whether one fit serves all targets: a closed form, or one network with several heads."""
+    redraws: ClassVar[bool] = False
+    """Whether it learns from several draws of the noise of a release."""
     most_records: int | None = None
     """Most records that it is fitted on, a random subset; None: all there are."""
 

@@ -49,6 +49,7 @@ def score(
     *,
     sample_seed: int = 0,
     x: NDArray[Any] | None = None,
+    draws: NDArray[Any] | None = None,
 ) -> Score:
     """Attack one attribute, or probe one task.
 
@@ -62,6 +63,8 @@ def score(
         sample_seed: Draws the balanced sample of attacker-test.
         x: Records of attacker-train, as attacks read them; without, attacks that need records are
             left out.
+        draws: Further draws of the representations of attacker-train `[R, N, ...]`, where they have
+            noise.
 
     Raises:
         ValueError: No attack can read such representations, or all of them need records.
@@ -69,7 +72,7 @@ def score(
     """
     train, select = (z[split] for split in _FIT_SPLITS)
     labels, select_labels = ({name: records[split].labels[name]} for split in _FIT_SPLITS)
-    data = TrainingSet(z=train, labels=labels, classes={name: classes}, x=x)
+    data = TrainingSet(z=train, labels=labels, classes={name: classes}, x=x, draws=draws)
     applicable = [
         attack for attack in attacks
         if kind_of(train) in ATTACKS[attack].kinds

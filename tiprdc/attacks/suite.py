@@ -31,7 +31,7 @@ from tiprdc.attacks.stack import fit_stack
 from tiprdc.errors import ConfigError, suggestion
 from tiprdc.statistics.scores import balanced_accuracy
 
-SUITE_VERSION = "2.1.0"
+SUITE_VERSION = "2.2.0"
 """Version of the attacks and their defaults: raised when one becomes stronger or weaker."""
 
 ATTACKS: dict[str, Attack] = {

@@ -121,9 +121,11 @@ def submit_fit(
     pool, read = represented.pool(), features_read(representation)
     uses_records = (attack.needs_records or attack.joint) and job.pool != "views"
     x = pool["raw"] if uses_records and representation in ("released", "unprotected") else None
+    redrawn = attack.redraws and representation == "released" and job.pool != "views"
     submitted = represented.executor.submit(
         tasks.fit, request, pool[read], labels.of(job.pool, representation), x,
         represented.part("select")[read], labels.of("select", representation),
+        represented.draws() if redrawn else None,
         returns=2 * len(group), gpu=attack.uses_gpu,
     )  # fmt: skip
     trials = dict(zip(group, submitted[: len(group)], strict=True))

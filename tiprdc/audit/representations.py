@@ -41,6 +41,10 @@ class Representations:
         self.models = {name: executor.put(model) for name, model in evidence.models.items()}
         self.x: dict[str, Any] = {}
         self._parts: dict[str, Part] = {}
+        self._pooled = ("fit",) if pools.members is None else ("fit", "members")
+        self._people = len(pools.fit) + (0 if pools.members is None else len(pools.members))
+        self._drawn: dict[str, Any] = {}
+        self._draws: Any = None
 
     def part(self, name: str) -> Part:
         """Representation -> a task: of `fit`, `stack`, `members`, `select` or `test`.
@@ -51,8 +55,17 @@ class Representations:
             records = self._records(name)
             self.x[name] = self.executor.put(records.x)
             raw = self.executor.put(attack_inputs(records.x, self.evidence.schema))
-            self._parts[name] = {**self._features(self.x[name]), "raw": raw}
+            self._parts[name] = {**self._features(name), "raw": raw}
         return self._parts[name]
+
+    def draws(self) -> Any:
+        """A task for several draws `[R, N, D]` of released features of the attackers' people."""
+        if self._draws is None:
+            for name in self._pooled:
+                self.part(name)
+            parts = [self._drawn[name] for name in self._pooled]
+            self._draws = self.executor.submit(tasks.join_draws, *parts)
+        return self._draws
 
     def pool(self) -> Part:
         """Representation -> a task for the largest pool; smaller pools are leading parts of it.
@@ -60,7 +73,7 @@ class Representations:
         The raw record and unprotected features have no copies.
         """
         if "pool" not in self._parts:
-            names = ("fit", "members") if self.pools.members is not None else ("fit",)
+            names = self._pooled
             parts = [self.part(name) for name in names]
             joined = {
                 name: self.executor.submit(tasks.join, *(part[name] for part in parts))
@@ -75,11 +88,18 @@ class Representations:
             self._parts["pool"] = joined
         return self._parts["pool"]
 
-    def _features(self, x: Any) -> dict[str, Any]:
-        return {
-            name: self.executor.submit(tasks.extract, model, x)
-            for name, model in self.models.items()
+    def _features(self, name: str) -> dict[str, Any]:
+        features = {
+            model: self.executor.submit(tasks.extract, reference, self.x[name])
+            for model, reference in self.models.items()
+            if model != "released" or name not in self._pooled
         }
+        if name in self._pooled:
+            self._drawn[name] = self.executor.submit(
+                tasks.redraw, self.models["released"], self.x[name], self._people
+            )
+            features["released"] = self.executor.submit(tasks.first_draw, self._drawn[name])
+        return features
 
     def _records(self, name: str) -> Records:
         members = self.pools.members

@@ -62,6 +62,21 @@ def extract(model: Model, x: NDArray[Any]) -> NDArray[np.float32]:
     return model.features(x)
 
 
+def redraw(model: Model, x: NDArray[Any], records: int) -> NDArray[np.float32]:
+    """Features of the same records with several draws of the noise `[R, N, D]`."""
+    return model.redraw(x, records)
+
+
+def first_draw(draws: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One draw `[N, D]` of several."""
+    return np.asarray(draws[0])
+
+
+def join_draws(*parts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Draws `[R, N, D]` of the records of several parts, one part after the other."""
+    return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+
 def check_batches(model: Model, x: NDArray[Any]) -> None:
     """Check on some records that features do not depend on the other records of a batch.
 
@@ -89,6 +104,7 @@ def fit(
     x: NDArray[Any] | None,
     z_select: NDArray[Any],
     select_labels: Mapping[str, NDArray[np.int64]],
+    draws: NDArray[np.float32] | None,
 ) -> tuple[Any, ...]:
     """The trial of each target without its attacker, and the attackers, which stay where they are.
 
@@ -98,6 +114,8 @@ def fit(
         labels: Class numbers of the request's pool.
         x: Records of at least the request's pool, for attacks that use them; None: not used.
         z_select, select_labels: attacker-select.
+        draws: z and further draws of the noise `[R, N, D]` of at least the request's pool; None:
+            not used.
     """
     torch.set_num_threads(1)
     data = TrainingSet(
@@ -105,6 +123,7 @@ def fit(
         labels={name: u[: request.records] for name, u in labels.items()},
         classes=request.classes,
         x=None if x is None else x[: request.records],
+        draws=None if draws is None or len(draws) == 1 else draws[1:, : request.records],
     )  # fmt: skip
     if request.people is not None:
         data = data.take(subset(request.pool, request.records, request.people, request.seed))

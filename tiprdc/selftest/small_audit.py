@@ -121,6 +121,10 @@ class PlantedModel:
         """The record without the columns that show u."""
         return x[:, _LABEL_COLUMNS:].reshape(len(x), *self.shape).astype(self.dtype)
 
+    def redraw(self, x: NDArray[Any], records: int) -> NDArray[Any]:
+        """The only draw `[1, N, *shape]`: there is no noise."""
+        return self.features(x)[None]
+
     def check_batches(self, x: NDArray[Any]) -> None:
         """Nothing to check: each row is computed from its record alone."""
 

@@ -120,7 +120,9 @@ def test_noise_of_an_exported_file_is_reproducible(tmp_path: Path, make_shards: 
 
     def z() -> Any:
         sent, _ = cell._features(METHODS["bottleneck"], CONFIG, str(tmp_path), schema, parts, 3)
-        return sent["attacker-test"]
+        assert sent.draws is not None
+        assert len(np.unique(sent.draws)) == sent.draws.size, "each draw is another"
+        return sent.z["attacker-test"]
 
     first = z()
     assert (first == z()).all()
@@ -141,7 +143,7 @@ def test_record_attacks_get_records_only_where_features_are_sent(
 
     monkeypatch.setattr(cell, "score", scored)
     _, parts = cell._read(str(tmp_path))
-    sent = {split: np.zeros((len(part), 2), np.float32) for split, part in parts.items()}
+    sent = cell.Sent({s: np.zeros((len(part), 2), np.float32) for s, part in parts.items()})
     cell._scores(METHODS["leace"], sent, config, schema, parts)
     cell._scores(METHODS["noisy"], sent, config, schema, parts)
     people = len(parts["attacker-train"])

@@ -109,9 +109,11 @@ def test_attackers_are_chosen_on_attacker_select(monkeypatch: Patch) -> None:
     sizes: list[int] = []
     fit = tasks.fit
 
-    def recording_fit(request: Any, z: Any, labels: Any, x: Any, z_select: Any, u: Any) -> Any:
+    def recording_fit(
+        request: Any, z: Any, labels: Any, x: Any, z_select: Any, u: Any, draws: Any
+    ) -> Any:
         sizes.append(len(z_select))
-        return fit(request, z, labels, x, z_select, u)
+        return fit(request, z, labels, x, z_select, u, draws)
 
     monkeypatch.setattr(tasks, "fit", recording_fit)
     list(checks.false_alarms(1, no_tick))

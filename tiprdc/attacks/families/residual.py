@@ -5,6 +5,9 @@ other labels helps to predict the private attribute, so the network learns more 
 than one that is told the private attribute alone. Its cost grows linearly with the people. Raw
 pictures pass through a few convolutions first.
 
+Where a release has noise, an attacker runs the extractor on own people as often as it likes, and
+learns from each draw: what is left of a person behind many draws is what noise does not hide.
+
 Source: Caruana, "Multitask Learning" (1997); He et al. (2016) for residual blocks.
 """
 
@@ -62,6 +65,7 @@ class ResidualAttack(TargetsAttack):
     random = True
     uses_gpu = True
     joint = True
+    redraws = True
 
     def fit_targets(
         self, data: TrainingSet, targets: tuple[str, ...], seed: int, budget: int
@@ -187,7 +191,8 @@ def _train(
     rng, device = np.random.default_rng(seed), attack_device()
     share = min(HOLDOUT, MAX_HOLDOUT / len(data))
     inside, outside = inner_holdout(data.labels[targets[0]], share, rng)
-    inputs = _inputs(scaling, data.z).to(device)
+    draws = [data.z] if data.draws is None else [data.z, *data.draws]
+    inputs = torch.cat([_inputs(scaling, z) for z in draws]).to(device)
     # Copies, since Ray's arrays are read-only.
     truth = {name: torch.tensor(data.labels[name], device=device) for name in network.names}
     weights = {
@@ -198,8 +203,8 @@ def _train(
     network.to(device)
 
     def batch_loss(batch: Tensor) -> Tensor:
-        rows = batch.to(device)
-        out = network(inputs[rows])
+        drawn = batch.to(device)
+        out, rows = network(inputs[drawn]), drawn % len(data)
         loss = torch.zeros((), device=device)
         for name in network.names:
             weight = 1.0 if name in targets else OTHER_LABELS
@@ -221,10 +226,11 @@ def _train(
 
     most, passes = (MAX_BATCH, MIN_PASSES) if scaling else (MAX_PICTURE_BATCH, MIN_PICTURE_PASSES)
     batch = int(np.clip(len(inside) // 32, 16, most))
-    steps = -(-len(inside) // batch)
+    rows = np.concatenate([inside + first for first in range(0, len(inputs), len(data))])
+    steps = -(-len(rows) // batch)
     total = STEPS_OF_MANY if scaling and batch == MAX_BATCH else STEPS
     train_best_pass(
-        network, torch.from_numpy(inside), batch_loss, holdout_loss, steps=steps,
+        network, torch.from_numpy(rows), batch_loss, holdout_loss, steps=steps,
         passes=int(np.clip(total // steps, passes, MAX_PASSES)),
         learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, warmup=0.15,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tiprdc.attacks.draws import draws_of
 from tiprdc.audit.batch_check import Batches, check_batches
 from tiprdc.datasets.schema import Modality
 from tiprdc.encoders.output import output_notes
@@ -83,6 +84,16 @@ class ForeignModel:
         if sha256_of(self.path) != self.sha256:
             raise ModelError(str(self.path), "the file changed while it was audited")
         return z
+
+    def redraw(self, x: NDArray[Any], records: int) -> NDArray[np.float32]:
+        """Features of the same records with several draws of the noise `[R, N, D]`.
+
+        Raises:
+            ModelError: The file is refused, fails on these records, or has changed.
+        """
+        first = self.features(x)
+        further = draws_of(records, first.shape[1]) - 1 if self.noise == (True, False) else 0
+        return np.stack([first, *(self.features(x) for _ in range(further))])
 
     def features_by_batch(
         self, x: NDArray[Any], batches: Batches, *, constant_noise: bool

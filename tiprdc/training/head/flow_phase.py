@@ -45,6 +45,8 @@ _RATE, _DECAY, _WARM_UP = 4e-3, 2e-2, 0.15
 _LEAST_SLOPE = 1e-9
 _ERRORS = 2.0
 """Standard errors that the gap between classes must exceed."""
+MANY = 200_000
+"""Records with which a flow was seen to hide from strangers what it hides from these people."""
 _FARTHEST = 0.3
 """Most that a round moves features, as root mean square, in their standard deviations."""
 _MOST = 5.0
@@ -72,6 +74,22 @@ def check_flow(extractor: ExtractorConfig, spec: InputSpec, records: int) -> Non
             f"at least {least:,} records, {LEAST_RECORDS} for each feature",
             "set train.extractor.flow: 0 and train.extractor.head: 512",
         )  # fmt: skip
+
+
+def few_for_flow(extractor: ExtractorConfig, records: int) -> str | None:
+    """Why a flow on so few records hides little from strangers; None where it does, or no flow.
+
+    Args:
+        extractor: The architecture.
+        records: Records in extractor-train.
+    """
+    if not extractor.flow or records >= MANY:
+        return None
+    return (
+        f"train.extractor.flow: {records:,} records are few for a flow, which needs about {MANY:,}:"
+        " its networks know these people by heart, and strangers are read as before. A head"
+        " (train.extractor.head) hides more."
+    )
 
 
 class FlowPhase:

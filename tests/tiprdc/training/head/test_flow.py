@@ -24,7 +24,7 @@ from tiprdc.models.extractor import Extractor, ExtractorConfig
 from tiprdc.models.inputs import InputSpec
 from tiprdc.training.head import flow_phase
 from tiprdc.training.head.config import HeadConfig
-from tiprdc.training.head.flow_phase import FlowPhase, check_flow
+from tiprdc.training.head.flow_phase import FlowPhase, check_flow, few_for_flow
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
@@ -127,6 +127,13 @@ def test_few_records_are_refused(parts: tuple[Schema, Records]) -> None:
     few = replace(parts[1], x=parts[1].x[:20], person=parts[1].person[:20])
     with pytest.raises(ConfigError, match="at least 200 records"):
         trainer.train_epoch(few)
+
+
+def test_few_people_are_a_warning() -> None:
+    config = ExtractorConfig(family="pca", features=6, flow=1)
+    assert "24,000 records are few for a flow" in (few_for_flow(config, 24_000) or "")
+    assert few_for_flow(config, flow_phase.MANY) is None
+    assert few_for_flow(structs.replace(config, flow=0), 24_000) is None
 
 
 def test_a_flow_behind_a_network_is_refused() -> None:
