@@ -288,6 +288,8 @@ class Extractor(nn.Module):
         return z0
 
     def fold(self) -> None:
-        """Put whitening into the trunk's last layer, once training is over."""
+        """Put whitening into the trunk's last layer, and leave out idle rounds of the flow, once
+        training is over."""
+        self.flow.fold()
         if isinstance(self.whiten, Whitening):
             self.whiten.fold_into(self.trunk.out)

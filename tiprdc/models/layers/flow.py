@@ -102,6 +102,11 @@ class Round(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("deviation", torch.ones(()))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it moves nobody."""
+        return not bool(self.step)
+
     def forward(self, z: Tensor, guesses: Tensor) -> Tensor:
         moved = z - self.step * self.discriminator.gradient(z, guesses)
         return (moved - self.mean) / self.deviation
@@ -134,6 +139,10 @@ class Flow(nn.Module):
         for step in self.rounds:
             z = step(z, posterior)
         return z
+
+    def fold(self) -> None:
+        """Leave out rounds that move nobody, once training is over."""
+        self.rounds = nn.ModuleList(step for step in self.rounds if not cast(Round, step).is_idle)
 
     def round(self, number: int) -> Round:
         """Round `number`, from 0."""

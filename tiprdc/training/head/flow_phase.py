@@ -181,11 +181,13 @@ class FlowPhase:
         step = self.extractor.flow.round(epoch)
         step.discriminator.load_state_dict(self.network.released())
         self._set_step(step, z, moved, held_out, copies)
-        through = self.cache.through(epoch, epoch + 1, z, moved.guesses)
-        step.mean.copy_(through.mean(0))
-        centred = through - step.mean
-        step.deviation.copy_(centred.square().mean().sqrt())
-        self._z, self._rounds = centred / step.deviation, epoch + 1
+        if not step.is_idle:
+            through = self.cache.through(epoch, epoch + 1, z, moved.guesses)
+            step.mean.copy_(through.mean(0))
+            centred = through - step.mean
+            step.deviation.copy_(centred.square().mean().sqrt())
+            z = centred / step.deviation
+        self._z, self._rounds = z, epoch + 1
         if self._rounds == self.extractor.config.flow:
             self.cache.keep(self._z)
 

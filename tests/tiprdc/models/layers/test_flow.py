@@ -22,6 +22,18 @@ def test_starts_as_the_identity() -> None:
     assert Flow(4, [3], 0)(z, guesses) is z
 
 
+def test_rounds_that_move_nobody_are_left_out() -> None:
+    torch.manual_seed(2)
+    flow = Flow(4, [3], 3)
+    flow.round(1).step.fill_(0.5)
+    flow.round(1).mean.fill_(0.1)
+    z, guesses = torch.randn(6, 4), torch.randn(6, 3)
+    before = flow(z, guesses)
+    flow.fold()
+    assert len(flow.rounds) == 1
+    torch.testing.assert_close(flow(z, guesses), before)
+
+
 def test_a_round_lowers_the_logit_of_the_guessed_class() -> None:
     torch.manual_seed(1)
     flow = Flow(6, [2], 1)
