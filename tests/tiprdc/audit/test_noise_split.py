@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,8 +14,11 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from tiprdc.attacks.base import TrainingSet
 from tiprdc.attacks.draws import DRAWS, FEWEST, draws_of
 from tiprdc.attacks.suite import ATTACKS, predict_all
+from tiprdc.audit.foreign.model import ForeignModel
 from tiprdc.audit.noise_split import split_at_noise
 from tiprdc.audit.own_model import OwnModel
+from tiprdc.sandbox import runner
+from tiprdc.sandbox.execution import Feed, Run
 
 WIDTH, COLUMNS = 3, 200
 
@@ -76,6 +83,25 @@ def test_a_release_without_noise_has_one_draw() -> None:
     content = OwnModel(graph(helper.make_node("Relu", ["x"], ["z"])).SerializeToString())
     x = np.arange(12, dtype=np.float32).reshape(4, WIDTH)
     np.testing.assert_array_equal(content.redraw(x, len(x)), x[None])
+
+
+def test_a_foreign_file_draws_anew_in_each_process(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(behind_a_layer().SerializeToString())
+    content = ForeignModel(path, runner.validate(path), PlainAdapter(), Run(output="z"))
+    draws = content.redraw(np.full((40, WIDTH), 4.0, np.float32), 40)
+    assert draws.shape == (DRAWS, 40, WIDTH)
+    assert len(np.unique(draws)) == draws.size
+
+
+class PlainAdapter:
+    """Records are the input x as they are."""
+
+    def __call__(self, x: NDArray[Any]) -> Feed:
+        return {"x": x}
+
+    def notes(self) -> Iterator[str]:
+        return iter(())
 
 
 def test_memory_bounds_the_draws() -> None:
