@@ -126,7 +126,7 @@ _TRAIN: Mapping[str, Mapping[str, Any]] = {
     },
     "table": {
         **_SHARED,
-        "extractor.features": 16, "extractor.head": 0, "extractor.release_noise": 0.15,
+        "extractor.features": 16, "extractor.head": 0, "extractor.release_noise": 0.3,
         "objective.budget": 0.06, "objective.memory": 0,
         "schedule.epochs": 30, "schedule.warm_up": 3.0,
     },
@@ -153,7 +153,7 @@ _PCA_OF_PICTURES: Mapping[str, Any] = {
 # With a flow. So many people determine many components. Noise is more than with a head: a round
 # leaves what only more people read, and noise covers it.
 _FLOW_OF_PICTURES: Mapping[str, Any] = {
-    "extractor.features": 256, "extractor.head": 0, "extractor.release_noise": 0.9,
+    "extractor.features": 256, "extractor.head": 0, "extractor.release_noise": 1.2,
 }  # fmt: skip
 TRAIN_KEYS = tuple({**_TRAIN["table"], **_TRAIN["image"]})
 """Settings below `train` that may be `auto`, as section and name with a dot."""

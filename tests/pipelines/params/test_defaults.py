@@ -58,7 +58,7 @@ def test_pictures_with_a_flow_have_components_and_no_head(
     params = tmp_path / "params.yaml"
     params.write_text("train: {extractor: {flow: 20}}\n")
     config = load("train", TrainConfig, params, auto=training(schema("image", 300_000)))
-    expected = ExtractorConfig(family="pca", features=256, flow=20, release_noise=0.9)
+    expected = ExtractorConfig(family="pca", features=256, flow=20, release_noise=1.2)
     assert config.extractor == expected
     assert config.schedule.epochs == 1
 
@@ -131,7 +131,7 @@ def test_batch_of_a_table_grows_with_its_records(
         0,
         30,
     )
-    assert config.extractor.release_noise == 0.15
+    assert config.extractor.release_noise == 0.3
 
 
 def test_texts_are_cross_fitted(

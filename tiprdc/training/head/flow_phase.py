@@ -36,9 +36,9 @@ from tiprdc.training.head.training import HeadLosses, confidence
 from tiprdc.training.schedule_config import cosine_decay
 from tiprdc.training.worker import WorkerContext
 
-STEPS = 2500
-"""Of a round. What is left after the first is spread thin: with a third of the steps a
-discriminator overlooks most of it."""
+STEPS = 6000
+"""Of a round. What is left after the first is spread thin: with half of the steps a discriminator
+overlooks it."""
 _BATCH = 512
 _RATE, _DECAY, _WARM_UP = 4e-3, 2e-2, 0.15
 """Peak rate, weight decay, and share of the steps in which the rate rises."""
