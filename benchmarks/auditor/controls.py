@@ -92,6 +92,10 @@ class FormulaModel:
         weights = np.random.default_rng(0).normal(size=(flat.shape[1], self.width))
         return np.maximum(flat @ weights.astype(np.float32), 0)
 
+    def redraw(self, x: NDArray[Any], records: int) -> NDArray[np.float32]:
+        """The only draw `[1, N, width]`: there is no noise."""
+        return self.features(x)[None]
+
     def check_batches(self, x: NDArray[Any]) -> None:
         """Nothing to check: each row is computed from its record alone."""
 
