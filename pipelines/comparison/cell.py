@@ -223,13 +223,14 @@ def _features(
         each = 1000 * (time.process_time() - began) / sum(map(len, parts.values()))
         noise = method.noise(network.spec, config.methods)
         rng = np.random.default_rng([seed, len(records)])
+        z = {split: noise(values, rng) for split, values in clean.items()} if noise else clean
 
-        def send(features: NDArray[Any]) -> NDArray[Any]:
-            return noise(features, rng) if noise else features
+        def redraw() -> NDArray[Any]:
+            if noise:
+                return noise(clean["attacker-train"], rng)
+            return extract(parts["attacker-train"].x)
 
-        z = {split: send(features) for split, features in clean.items()}
-        train = parts["attacker-train"].x
-        draws = _further_draws(z["attacker-train"], lambda: send(extract(train)))
+        draws = _further_draws(z["attacker-train"], redraw)
     return Sent(z, draws), {"train_seconds": trained - started, "milliseconds_a_record": each}
 
 

@@ -46,5 +46,5 @@ def _read_by_noise(model: ModelProto) -> Iterator[str]:
         if node.op_type == "Constant":
             constant.update(node.output)
         elif is_random(node) or noisy.intersection(node.input):
-            noisy.update(node.output)
+            noisy.update(name for name in node.output if name)
             yield from (name for name in node.input if name and name not in noisy | constant)

@@ -115,8 +115,8 @@ class OwnModel:
             return _flat(_run(parts.after, batches)[0])
 
         first = draw(0)
-        further = draws_of(records, first.shape[1])
-        return np.stack([first, *(draw(number) for number in range(1, further))])
+        count = draws_of(records, first.shape[1])
+        return np.stack([first, *(draw(number) for number in range(1, count))])
 
     @property
     def name(self) -> str:

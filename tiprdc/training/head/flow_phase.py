@@ -37,7 +37,7 @@ from tiprdc.training.schedule_config import cosine_decay
 from tiprdc.training.worker import WorkerContext
 
 STEPS = 6000
-"""Of a round. What is left after the first is spread thin: with half of the steps a discriminator
+"""Of a round. What is left after the first is spread thin: with 2,500 steps a discriminator
 overlooks it."""
 _BATCH = 512
 _RATE, _DECAY, _WARM_UP = 4e-3, 2e-2, 0.15
