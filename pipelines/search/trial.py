@@ -132,12 +132,12 @@ def _fit(
     """Train a trunk and run it over everybody."""
     trainer = _trainer(settings, data, device)
     _run_epochs(trainer, trainer.schedule.epochs, data, limit, report)
-    z0, known = trunk_features(
+    people = trunk_features(
         trainer.game, data.train, settings.seed, device, trainer.group, tuple(trainer.told)
     )
     whitened = cast(Extractor, trainer.game.extractor).whitened
     return SharedTrunk(
-        z0.cpu(), known.cpu(),
+        *people.to(_CPU),
         batched_output(whitened, data.attack.x, device),
         batched_output(whitened, data.select.x, device),
     )  # fmt: skip
@@ -148,7 +148,7 @@ def _train_head(
     device: torch.device,
 ) -> _Features:  # fmt: skip
     trainer = _trainer(settings, data, device)
-    trainer.skip_trunk(trunk.train, trunk.known)
+    trainer.skip_trunk(trunk.train)
     _run_epochs(trainer, trainer.epochs, data, limit, report)
     trainer.game.eval()
     extractor = cast(Extractor, trainer.game.extractor)

@@ -18,21 +18,27 @@ from torch import Tensor
 
 from pipelines.training.storage import Storage
 from tiprdc.training.config import TrainConfig
+from tiprdc.training.head.trunk_features import TrunkFeatures
 
 
 class SharedTrunk(NamedTuple):
-    """Whitened features of a trunk, by which a head is trained and attacked.
+    """What is behind a trunk, by which a head is trained and attacked.
 
     Args:
-        train: Of extractor-train and copies `[M, D]`.
-        known: Private attributes and told tasks of the same `[M, A + T]`, int64.
-        attack, select: Of attacker-train and attacker-select `[N, D]`.
+        z0, known, record: Of extractor-train, as `trunk_features` gives them.
+        attack, select: Features of attacker-train and attacker-select `[N, D]`.
     """
 
-    train: Tensor
+    z0: Tensor
     known: Tensor
+    record: Tensor
     attack: Tensor
     select: Tensor
+
+    @property
+    def train(self) -> TrunkFeatures:
+        """Everybody in extractor-train."""
+        return TrunkFeatures(self.z0, self.known, self.record)
 
     @property
     def attackers(self) -> tuple[Tensor, Tensor]:

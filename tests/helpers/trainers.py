@@ -6,9 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from tiprdc.datasets.schema import Records
+from tiprdc.datasets.schema import Records, Schema
+from tiprdc.models.coarse_record import coarse_width
+from tiprdc.models.inputs import InputSpec
 from tiprdc.training import checkpoint
+from tiprdc.training.head.trunk_features import TrunkFeatures
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.trainer import Trainer
 
@@ -21,6 +25,11 @@ def finish(trainer: Trainer, records: Records, last: int | None = None) -> Train
     while trainer.epoch < (trainer.epochs if last is None else last):
         trainer.train_epoch(records)
     return trainer
+
+
+def without_records(z0: Tensor, known: Tensor, schema: Schema) -> TrunkFeatures:
+    """Planted features and labels, of records that say nothing."""
+    return TrunkFeatures(z0, known, torch.zeros(len(z0), coarse_width(InputSpec.of(schema))))
 
 
 def resume(make: MakeTrainer, records: Records, stop: int, folder: Path) -> Trainer:

@@ -15,6 +15,7 @@ import torch.distributed as dist
 import torch.multiprocessing
 from torch import Tensor, nn
 
+from tests.helpers.trainers import without_records
 from tiprdc.attacks.cross_fitting import cross_fit
 from tiprdc.datasets.schema import Modality, Records, Schema, read_schema, read_split
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup, attach_group
@@ -167,10 +168,12 @@ def _train_flow(folder: Path, worker: WorkerContext) -> Result:
         head=HeadConfig(epochs=1, batch=32),
     )  # fmt: skip
     z0 = torch.randn(len(records), 4, generator=torch.Generator().manual_seed(0))
-    trainer.skip_trunk(z0, torch.from_numpy(records.labels["secret"])[:, None])
+    known = torch.from_numpy(records.labels["secret"])[:, None]
+    trainer.skip_trunk(without_records(z0, known, schema))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(head_phase, "STEPS", STEPS)
         patch.setattr(flow_phase, "STEPS", STEPS)
+        patch.setattr(flow_phase, "START_STEPS", STEPS)
         while trainer.epoch < trainer.epochs:
             losses = trainer.train_epoch(records)
     figures = [losses[name] for name in HeadLosses._fields]

@@ -35,6 +35,7 @@ from tiprdc.training.head.feature_cache import FeatureCache
 from tiprdc.training.head.flow_phase import FlowPhase
 from tiprdc.training.head.phase import HeadPhase
 from tiprdc.training.head.training import HeadLosses
+from tiprdc.training.head.trunk_features import TrunkFeatures
 from tiprdc.training.leace_fit import fit_leace
 from tiprdc.training.losses import Losses
 from tiprdc.training.objective_config import ObjectiveConfig
@@ -163,23 +164,21 @@ class Trainer:
         assert self.phase is not None
         return self.phase
 
-    def _features_behind_trunk(self, trunk: tuple[Tensor, Tensor] | None = None) -> FeatureCache:
+    def _features_behind_trunk(self, trunk: TrunkFeatures | None = None) -> FeatureCache:
         if self._cache is None:
             self._cache = FeatureCache(
                 self.game, self.seed, self.worker.device, self.group, tuple(self.told), trunk
             )
         return self._cache
 
-    def skip_trunk(self, z0: Tensor, known: Tensor) -> None:
-        """Go to the epochs of flow and head, on features of a trunk that was trained elsewhere.
+    def skip_trunk(self, people: TrunkFeatures) -> None:
+        """Go to the epochs of flow and head, behind a trunk that was trained elsewhere.
 
         Args:
-            z0: The trunk's features `[M, D]` of everybody, as `trunk_features` gives them.
-            known: Private attributes and told tasks `[M, A + T]` of the same.
+            people: As `trunk_features` gives them.
         """
         self.epoch = self.schedule.epochs
-        device = self.worker.device
-        self._features_behind_trunk((z0.to(device), known.to(device)))
+        self._features_behind_trunk(people.to(self.worker.device))
 
     @property
     def privacy_weight(self) -> float:
@@ -232,7 +231,7 @@ class Trainer:
         codebook = codebook_of(self.game)
         if codebook is None:
             return
-        z0, _ = self._features_behind_trunk().flowed(records)
+        z0 = self._features_behind_trunk().flowed(records).z0
         self.game.eval()
         extractor = cast(Extractor, self.game.extractor)
         fit_codebook(extractor, codebook, z0.view(len(records), -1, z0.shape[1]), self.seed)

@@ -33,7 +33,7 @@ class HeadConfig(Settings, frozen=True, kw_only=True):
         float,
         Meta(
             ge=0, le=1000,
-            description="What a nat of the adversaries' knowledge costs, in shares of the trunk's "
+            description="What a nat of the adversary's knowledge costs, in shares of the trunk's "
             "variance that the head keeps.",
         ),
     ] = 4.0  # fmt: skip

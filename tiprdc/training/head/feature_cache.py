@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from tiprdc.distributed import BatchGroup
+from tiprdc.models.coarse_record import coarse_width
 from tiprdc.models.extractor import Extractor
 from tiprdc.training.batches import CHUNK, RecordBatches
 from tiprdc.training.game import Game
 from tiprdc.training.head.transport_fit import fit_transport
-from tiprdc.training.head.trunk_features import trunk_features
+from tiprdc.training.head.trunk_features import TrunkFeatures, trunk_features
 
 
 class Moved(NamedTuple):
@@ -26,13 +27,13 @@ class Moved(NamedTuple):
         z: Features `[M, D]`.
         guesses: What is guessed of the private attributes, less the uniform guess `[M, K]`.
         known: Private attributes, then told tasks `[M, A + T]`, int64.
-        trunk: Features before the transport `[M, D]`.
+        record: What the records say coarsely `[M, R]`.
     """
 
     z: Tensor
     guesses: Tensor
     known: Tensor
-    trunk: Tensor
+    record: Tensor
 
 
 class FeatureCache:
@@ -44,12 +45,12 @@ class FeatureCache:
         device: Where the features are.
         group: The workers; each has everybody's features.
         told: Told tasks.
-        trunk: The trunk's features and labels, where they are known already.
+        trunk: What is behind the trunk, where that is known already.
     """
 
     def __init__(
         self, game: Game, seed: int, device: torch.device, group: BatchGroup, told: Sequence[str],
-        trunk: tuple[Tensor, Tensor] | None = None,
+        trunk: TrunkFeatures | None = None,
     ) -> None:  # fmt: skip
         assert isinstance(game.extractor, Extractor)
         self.game, self.extractor, self.seed = game, game.extractor, seed
@@ -58,6 +59,11 @@ class FeatureCache:
         self._moved: Moved | None = None
         self._flowed: Tensor | None = None
 
+    @property
+    def numbers(self) -> int:
+        """R, how many numbers a record is predicted as."""
+        return coarse_width(self.extractor.spec)
+
     def moved(self, records: RecordBatches) -> Moved:
         """What the transport moved; it is fitted first.
 
@@ -65,17 +71,17 @@ class FeatureCache:
             records: extractor-train.
         """
         if self._moved is None:
-            z0, known = self._trunk or trunk_features(
+            z0, known, record = self._trunk or trunk_features(
                 self.game, records, self.seed, self.device, self.group, self.told
             )
             copies = len(z0) // len(records)
             moved = fit_transport(self.extractor.transport, z0, known, copies, self.seed)
-            self._moved = Moved(*moved, known, z0)
+            self._moved = Moved(*moved, known, record)
             self._trunk = None
         return self._moved
 
-    def flowed(self, records: RecordBatches) -> tuple[Tensor, Tensor]:
-        """Features `[M, D]` behind the flow, and private attributes and told tasks `[M, A + T]`.
+    def flowed(self, records: RecordBatches) -> TrunkFeatures:
+        """Everybody behind the flow.
 
         Args:
             records: extractor-train.
@@ -83,7 +89,7 @@ class FeatureCache:
         moved = self.moved(records)
         if self._flowed is None:
             self._flowed = self.through(0, self.extractor.config.flow, moved.z, moved.guesses)
-        return self._flowed, moved.known
+        return TrunkFeatures(self._flowed, moved.known, moved.record)
 
     def keep(self, flowed: Tensor) -> None:
         """Take features behind the whole flow from its training."""

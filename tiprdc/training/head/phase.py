@@ -24,6 +24,7 @@ from tiprdc.training.head.training import (
     build_head_optimiser,
     set_head_rate,
 )
+from tiprdc.training.head.trunk_features import TrunkFeatures
 from tiprdc.training.worker import WorkerContext
 
 STEPS = 100
@@ -37,7 +38,7 @@ class HeadStep(NamedTuple):
     Args:
         epoch: Epochs of the head since its start, with a fraction.
         records: Records in this worker's share of the head's own batch.
-        seconds: Wall time, that of the adversaries' further steps included.
+        seconds: Wall time, that of the adversary's further steps included.
         losses: Detached.
     """
 
@@ -53,7 +54,7 @@ class HeadPhase:
     Args:
         config: Length, batch and price.
         game: Its extractor has a head; no other weight learns from here on.
-        seed: Seed of the decoder's and adversaries' first weights, and of the batches.
+        seed: Seed of the decoder's and adversary's first weights, and of the batches.
         worker, group: Which worker this is.
         told: Told task -> number of classes.
         cache: Features of extractor-train.
@@ -76,14 +77,16 @@ class HeadPhase:
         game.requires_grad_(False)
         game.extractor.head.requires_grad_(True)
         torch.manual_seed(seed)
-        self.networks = HeadTraining(config, game.extractor, game.private, game.weights, told)
+        self.networks = HeadTraining(
+            config, game.extractor, cache.numbers, game.private, game.weights, told
+        )
         attach_group(self.networks, group)
         self.networks.to(worker.device)
         self.optimiser = build_head_optimiser(self.networks)
         self._wrapped = worker.wrap(self.networks)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Weights of decoder and adversaries; those of the head are the extractor's."""
+        """Weights of decoder and adversary; those of the head are the extractor's."""
         return {_PREFIX + name: value for name, value in self._others().items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -102,30 +105,33 @@ class HeadPhase:
         Yields:
             Each finished step.
         """
-        z0, known = self.cache.flowed(records)
+        people = self.cache.flowed(records)
         self.networks.train()
-        for number, batches in enumerate(self._batches(len(z0), epoch)):
+        for number, batches in enumerate(self._batches(len(people.z0), epoch)):
             start = time.perf_counter()
             progress = (epoch + number / STEPS) / self.config.epochs
             set_head_rate(self.optimiser, progress)
             for rows in batches[:-1]:
-                self._descend(z0[rows], known[rows], progress, only_adversaries=True)
+                self._descend(people, rows, progress, only_adversary=True)
             rows = batches[-1]
-            losses = self._descend(z0[rows], known[rows], progress).detached()
+            losses = self._descend(people, rows, progress).detached()
             seconds = time.perf_counter() - start
             yield HeadStep(epoch + (number + 1) / STEPS, len(rows), seconds, losses)
 
     def _descend(
-        self, z0: Tensor, known: Tensor, progress: float, *, only_adversaries: bool = False
-    ) -> HeadLosses:
-        losses: HeadLosses = self._wrapped(z0, known, progress, only_adversaries)
+        self, people: TrunkFeatures, rows: Tensor, progress: float, *,
+        only_adversary: bool = False,
+    ) -> HeadLosses:  # fmt: skip
+        losses: HeadLosses = self._wrapped(
+            *(part[rows] for part in people), progress, only_adversary
+        )
         self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return losses
 
     def _batches(self, records: int, epoch: int) -> Iterator[list[Tensor]]:
-        """This worker's rows of each batch of each step: the adversaries' own, then the head's."""
+        """This worker's rows of each batch of each step: the adversary's own, then the head's."""
         size = step_size(records, self.config.batch, self.group)
         rng = np.random.default_rng([self.seed, epoch, 1])
         for _ in range(STEPS):

@@ -1,13 +1,13 @@
 """The head's training: one step on cached features of the trunk.
 
-    adversaries   minimise  CE(c(z + n), u)
+    adversary     minimises CE(c(z + n), u) + E |r(z + n) - record|^2
     decoder       minimises E |d(z + n, u) - z0|^2 / D
     head          minimises E |d(z + n, u) - z0|^2 / D + weight * E KL(uniform | c(z + n))
                   + told_weight * CE(t(z + n), tasks)       where tasks are told; t learns with it
 
 z0 are the trunk's features, z those of the head, n the noise of the release. The decoder is told u,
-so that dropping u from z costs the head nothing. A step costs milliseconds: the adversaries see
-everybody many times, where those beside the trunk see some thousand people. What is spread thin
+so that dropping u from z costs the head nothing. A step costs milliseconds: the adversary sees
+everybody many times, where the one beside the trunk sees some thousand people. What is spread thin
 over the trunk's features, the head brings below the noise.
 
 Source: conditional decoders of Moyer et al. 2018 (NeurIPS); the uniform guess as the extractor's
@@ -17,7 +17,7 @@ aim is that of Alvi et al. 2018 (ECCV workshops).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -26,16 +26,16 @@ from torch import Tensor, nn
 
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup
 from tiprdc.models.extractor import Extractor
+from tiprdc.models.layers.discriminator import Discriminator
 from tiprdc.models.layers.head import Head
 from tiprdc.training.batches import one_hot
 from tiprdc.training.gradients import with_frozen_weights
 from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.schedule_config import cosine_decay
 
-ADVERSARIES = 2
 ADVERSARY_STEPS = 2
-"""Further steps of the adversaries for each step of the head, on other people."""
-_ADVERSARY_WIDTH, _DECODER_WIDTH = 256, 512
+"""Further steps of the adversary for each step of the head, on other people."""
+_CLASSIFIER_WIDTH, _DECODER_WIDTH = 256, 512
 _RATE, _ADVERSARY_RATE = 1e-3, 1e-3
 _BETAS, _ADVERSARY_BETAS = (0.9, 0.999), (0.5, 0.99)
 _ADVERSARY_DECAY = 1e-2
@@ -49,8 +49,8 @@ class HeadLosses(NamedTuple):
     Args:
         total: The loss that is differentiated.
         kept: Share of the trunk's variance that the decoder, told u, rebuilds; 1 at best.
-        adversary: Mean cross-entropy of the adversaries, in nats.
-        confidence: Mean KL divergence of the uniform guess from the adversaries' guesses, in nats.
+        adversary: Cross-entropy of the adversary, in nats.
+        confidence: KL divergence of the uniform guess from the adversary's guesses, in nats.
         told: Mean cross-entropy of the told tasks, in nats; 0 without any.
     """
 
@@ -66,11 +66,12 @@ class HeadLosses(NamedTuple):
 
 
 class HeadTraining(nn.Module):
-    """The head with its decoder and adversaries as one module, so that one DDP wrapper is enough.
+    """The head with its decoder and adversary as one module, so that one DDP wrapper is enough.
 
     Args:
         config: The price.
         extractor: The extractor whose head learns; its trunk does not.
+        numbers: R, of what a record says coarsely.
         private: Private attribute -> number of classes, in the order of u's columns.
         weights: Share of each attribute in the price.
         told: Told task -> number of classes, in the order of the labels' columns behind u.
@@ -82,6 +83,7 @@ class HeadTraining(nn.Module):
         self,
         config: HeadConfig,
         extractor: Extractor,
+        numbers: int,
         private: Mapping[str, int],
         weights: Sequence[float],
         told: Mapping[str, int],
@@ -93,37 +95,37 @@ class HeadTraining(nn.Module):
         width = extractor.config.features
         self.head, self.channel = extractor.head, extractor.channel
         self.decoder = _ConditionalDecoder(width, sum(self.classes))
-        self.adversaries = nn.ModuleList(
-            _Classifier(width, self.classes) for _ in range(ADVERSARIES)
-        )
+        self.adversary = Discriminator(width, sum(self.classes) + numbers)
         self.told = tuple(told.values())
         self.task_classifier = _Classifier(width, self.told) if told else None
 
     def forward(
-        self, z0: Tensor, labels: Tensor, progress: float, only_adversaries: bool = False
-    ) -> HeadLosses:
-        """All losses on one batch, or those of the adversaries alone.
+        self, z0: Tensor, labels: Tensor, record: Tensor, progress: float,
+        only_adversary: bool = False,
+    ) -> HeadLosses:  # fmt: skip
+        """All losses on one batch, or those of the adversary alone.
 
         Args:
             z0: The trunk's features `[B, D]` of this worker's records.
             labels: Private attributes, then told tasks `[B, A + T]`, int64.
+            record: What the records say coarsely `[B, R]`.
             progress: Share of the steps that are done, 0 to 1.
-            only_adversaries: Whether head and decoder stay as they are.
+            only_adversary: Whether head and decoder stay as they are.
         """
         u, tasks = labels.tensor_split([len(self.classes)], dim=1)
-        with torch.set_grad_enabled(not only_adversaries):
+        with torch.set_grad_enabled(not only_adversary):
             z = self.channel(self.channel.bound(self.head(z0)))
-        adversary = self._over_adversaries(z.detach(), u)
-        if only_adversaries:
+        adversary, unread = self._read(z.detach(), u, record)
+        if only_adversary:
             zero = adversary.new_zeros(())
-            return HeadLosses(adversary, zero, adversary, zero, zero)
+            return HeadLosses(adversary + unread, zero, adversary, zero, zero)
         zu = torch.cat([z, one_hot(u, self.classes).float()], 1)
         error = self.group.mean(F.mse_loss(self.decoder(zu), z0))
-        confidence = self._over_adversaries(z)
+        confidence = self._confidence(z)
         told = self._over_tasks(z, tasks)
         price = self.config.weight * min(progress / _RAMP, 1.0)
         return HeadLosses(
-            total=adversary + error + price * confidence + self.config.told_weight * told,
+            total=adversary + unread + error + price * confidence + self.config.told_weight * told,
             kept=1 - error,
             adversary=adversary,
             confidence=confidence,
@@ -138,16 +140,27 @@ class HeadTraining(nn.Module):
         losses = [F.cross_entropy(part, tasks[:, i]) for i, part in enumerate(parts)]
         return self.group.mean(torch.stack(losses).mean())
 
-    def _over_adversaries(self, z: Tensor, u: Tensor | None = None) -> Tensor:
-        """Weighted mean cross-entropy of u; without u, the divergence from the uniform guess, by
-        adversaries that do not learn."""
-        total = z.new_zeros(())
-        for network in self.adversaries:
-            logits = network(z) if u is not None else with_frozen_weights(network, z)
-            for i, part in enumerate(torch.split(logits, list(self.classes), dim=1)):
-                loss = F.cross_entropy(part, u[:, i]) if u is not None else confidence(part)
-                total = total + self.weights[i] * loss / ADVERSARIES
-        return self.group.mean(total)
+    def _read(self, z: Tensor, u: Tensor, record: Tensor) -> tuple[Tensor, Tensor]:
+        """The adversary's weighted cross-entropy of u, and its squared error of the record."""
+        *parts, predicted = self._split(self.adversary(z))
+        losses = (F.cross_entropy(part, u[:, i]) for i, part in enumerate(parts))
+        known = self._weighted(losses, z)
+        return self.group.mean(known), self.group.mean(squared_error(predicted, record))
+
+    def _confidence(self, z: Tensor) -> Tensor:
+        """Divergence of the uniform guess from those of the adversary, which does not learn."""
+        *parts, _ = self._split(with_frozen_weights(self.adversary, z))
+        return self.group.mean(self._weighted(map(confidence, parts), z))
+
+    def _weighted(self, losses: Iterable[Tensor], z: Tensor) -> Tensor:
+        """A sum over the attributes, each times its weight."""
+        pairs = zip(self.weights, losses, strict=True)
+        return sum((weight * loss for weight, loss in pairs), z.new_zeros(()))
+
+    def _split(self, out: Tensor) -> tuple[Tensor, ...]:
+        """Logits of each attribute, then what is predicted of the record."""
+        numbers = out.shape[1] - sum(self.classes)
+        return torch.split(out, [*self.classes, numbers], dim=1)
 
 
 class _ConditionalDecoder(nn.Module):
@@ -168,7 +181,7 @@ class _Classifier(nn.Sequential):
     """Features `[B, D]` -> joined logits of several attributes `[B, K]`."""
 
     def __init__(self, width: int, classes: Sequence[int]) -> None:
-        hidden = _ADVERSARY_WIDTH
+        hidden = _CLASSIFIER_WIDTH
         super().__init__(
             nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(),
             nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU(),
@@ -181,8 +194,13 @@ def confidence(logits: Tensor) -> Tensor:
     return -logits.log_softmax(1).mean() - math.log(logits.shape[1])
 
 
+def squared_error(predicted: Tensor, record: Tensor) -> Tensor:
+    """Mean squared error; 0 of records that have no numbers `[B, 0]`."""
+    return F.mse_loss(predicted, record) if record.shape[1] else predicted.sum()
+
+
 def build_head_optimiser(training: HeadTraining) -> torch.optim.AdamW:
-    """AdamW with two groups, in this order: head with decoder and tasks, adversaries."""
+    """AdamW with two groups, in this order: head with decoder and tasks, adversary."""
     tasks = training.task_classifier.parameters() if training.task_classifier else ()
     return torch.optim.AdamW(
         [
@@ -191,7 +209,7 @@ def build_head_optimiser(training: HeadTraining) -> torch.optim.AdamW:
                 "lr": _RATE, "betas": _BETAS, "weight_decay": 0.0,
             },
             {
-                "params": list(training.adversaries.parameters()),
+                "params": list(training.adversary.parameters()),
                 "lr": _ADVERSARY_RATE, "betas": _ADVERSARY_BETAS, "weight_decay": _ADVERSARY_DECAY,
             },
         ],
@@ -200,7 +218,7 @@ def build_head_optimiser(training: HeadTraining) -> torch.optim.AdamW:
 
 
 def set_head_rate(optimiser: torch.optim.Optimizer, progress: float) -> None:
-    """Set the rate of head and decoder: a cosine to a twentieth; that of adversaries is constant.
+    """Set the rate of head and decoder: a cosine to a twentieth; that of the adversary is constant.
 
     Args:
         optimiser: Of `build_head_optimiser`.

@@ -1,19 +1,22 @@
 """The trunk's features of everybody, for what comes behind the trunk: head and codebook.
 
-Copies of pictures, up to `MOST_COPIED`, are further people: without them a head's adversaries learn
+Copies of pictures, up to `MOST_COPIED`, are further people: without them a head's adversary learns
 some ten thousand people by heart, and a codebook does not know what changes between pictures of
 one face.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tiprdc.distributed import BatchGroup
+from tiprdc.models.coarse_record import coarse_record, standardised
 from tiprdc.models.extractor import Extractor
 from tiprdc.models.views import views
 from tiprdc.training.batches import CHUNK, RecordBatches, labels
@@ -24,6 +27,24 @@ MOST_COPIED = 100_000
 """Most records that are copied: so many people are not learnt by heart."""
 
 
+class TrunkFeatures(NamedTuple):
+    """Everybody behind the trunk, a record's copies behind it.
+
+    Args:
+        z0: Features `[M, D]`.
+        known: Private attributes, then told tasks `[M, A + T]`, int64.
+        record: What the records say coarsely, in standard deviations `[M, R]`.
+    """
+
+    z0: Tensor
+    known: Tensor
+    record: Tensor
+
+    def to(self, device: torch.device) -> TrunkFeatures:
+        """The same on this device."""
+        return TrunkFeatures(*(part.to(device) for part in self))
+
+
 def trunk_features(
     game: Game,
     records: RecordBatches,
@@ -31,7 +52,7 @@ def trunk_features(
     device: torch.device,
     group: BatchGroup,
     told: Sequence[str] = (),
-) -> tuple[Tensor, Tensor]:
+) -> TrunkFeatures:
     """Run the trunk over everybody and over copies of pictures, each worker over its share.
 
     Args:
@@ -41,25 +62,36 @@ def trunk_features(
         device: Where the extractor is, and the result.
         group: The workers; each gets the whole result.
         told: Told tasks.
-
-    Returns:
-        Features `[N V, D]`, a record's copies behind it, and private attributes, then told
-        tasks `[N V, A + T]`.
     """
     game.eval()
     extractor = game.extractor
     assert isinstance(extractor, Extractor)
+
+    def coarse(x: Tensor) -> Tensor:
+        return coarse_record(extractor.normalise(x))
+
     rows = group.split(torch.arange(len(records))).numpy()
-    z0: list[Tensor] = []
-    known: list[Tensor] = []
+    z0, known, record = list[Tensor](), list[Tensor](), list[Tensor]()
     parts = np.split(rows, np.arange(CHUNK, len(rows), CHUNK))
     is_copied = extractor.spec.modality == "image" and len(records) <= MOST_COPIED
     for part, chunk in zip(parts, records.batches(parts), strict=True):
         copies = views(chunk.x, seed, int(part[0])) if is_copied else []
         versions = [chunk.x, *copies]
-        outputs = [batched_output(extractor.whitened, x, device) for x in versions]
-        z0.append(torch.stack(outputs, dim=1))
+        z0.append(_of_versions(extractor.whitened, versions, device))
+        record.append(_of_versions(coarse, versions, device))
         known.append(labels(chunk, (*game.private, *told)))
-    features, attributes = group.all_gather(torch.cat(z0), torch.cat(known))
-    of_copies = attributes.repeat_interleave(features.shape[1], 0)
-    return features.flatten(0, 1).to(device), of_copies.to(device)
+    features, attributes, numbers = group.all_gather(
+        torch.cat(z0), torch.cat(known), torch.cat(record)
+    )
+    return TrunkFeatures(
+        features.flatten(0, 1),
+        attributes.repeat_interleave(features.shape[1], 0),
+        standardised(numbers.flatten(0, 1)),
+    ).to(device)
+
+
+def _of_versions(
+    network: Callable[[Tensor], Tensor], versions: Sequence[NDArray[Any]], device: torch.device
+) -> Tensor:
+    """Output for records and their copies `[N, V, ...]`."""
+    return torch.stack([batched_output(network, x, device) for x in versions], dim=1)

@@ -17,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
 from tests.helpers import shards
-from tests.helpers.trainers import finish, resume
+from tests.helpers.trainers import finish, resume, without_records
 from tiprdc.datasets.schema import Records, Schema, read_split
 from tiprdc.errors import ConfigError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
@@ -73,6 +73,12 @@ def planted(people: int, seed: int) -> Planted:
     return Planted(z0, secret, (z0[:, 3] > 0).long())
 
 
+def few_steps(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Of a round, and of its start."""
+    monkeypatch.setattr(flow_phase, "STEPS", steps)
+    monkeypatch.setattr(flow_phase, "START_STEPS", steps)
+
+
 def read(z: Tensor, labels: Tensor) -> float:
     """Accuracy of a perceptron that half of these people teach, on the others."""
     half = len(z) // 2
@@ -86,7 +92,7 @@ def read(z: Tensor, labels: Tensor) -> float:
 def test_strangers_lose_the_secret_and_keep_a_task(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_phase, "STEPS", 300)
+    few_steps(monkeypatch, 300)
     people, strangers = planted(PEOPLE, 0), planted(3000, 1)
     trainer = moved(parts, people.z0, people.secret[:, None], {"secret": 2})
     extractor = trainer.game.extractor.eval()
@@ -103,7 +109,7 @@ def test_strangers_lose_the_secret_and_keep_a_task(
 def test_resumed_training_equals_an_uninterrupted_one(
     parts: tuple[Schema, Records], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
-    monkeypatch.setattr(flow_phase, "STEPS", 5)
+    few_steps(monkeypatch, 5)
     schema, records = parts
     new = partial(make, schema, flow=2, head=16)
     expected = finish(new(), records).game.state_dict()
@@ -123,7 +129,9 @@ def test_few_records_are_refused(parts: tuple[Schema, Records]) -> None:
     check_flow(config, IMAGE, 300)
     check_flow(structs.replace(config, flow=0), IMAGE, 1)
     trainer = make(parts[0])
-    trainer.skip_trunk(torch.zeros(20, WIDTH), torch.zeros(20, 1, dtype=torch.int64))
+    trainer.skip_trunk(
+        without_records(torch.zeros(20, WIDTH), torch.zeros(20, 1, dtype=torch.int64), parts[0])
+    )
     few = replace(parts[1], x=parts[1].x[:20], person=parts[1].person[:20])
     with pytest.raises(ConfigError, match="at least 200 records"):
         trainer.train_epoch(few)
@@ -159,14 +167,14 @@ def moved(
 ) -> Trainer:
     """Trained on these features and labels, its trunk left out."""
     trainer = make(parts[0], private=private, codes=codes)
-    trainer.skip_trunk(z0, known)
+    trainer.skip_trunk(without_records(z0, known, parts[0]))
     return finish(trainer, parts[1])
 
 
 def test_labels_that_nobody_can_read_move_nobody(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_phase, "STEPS", 300)
+    few_steps(monkeypatch, 300)
     draw = torch.Generator().manual_seed(5)
     z0 = torch.randn(PEOPLE, WIDTH, generator=draw)
     labels = torch.randint(2, (PEOPLE, 1), generator=draw)
@@ -176,7 +184,7 @@ def test_labels_that_nobody_can_read_move_nobody(
 def test_an_attribute_that_is_given_twice_counts_once(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_phase, "STEPS", 100)
+    few_steps(monkeypatch, 100)
     people = planted(PEOPLE, 0)
     once = moved(parts, people.z0, people.secret[:, None], {"secret": 2})
     twice = moved(
@@ -184,13 +192,13 @@ def test_an_attribute_that_is_given_twice_counts_once(
     )  # fmt: skip
     left = [trainer.history[-1]["kept"] for trainer in (once, twice)]
     assert left[0] < 0.999
-    assert left[1] == pytest.approx(left[0], abs=0.02)
+    assert left[1] == pytest.approx(left[0], abs=0.05)
 
 
 def test_several_attributes_with_codes(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_phase, "STEPS", 5)
+    few_steps(monkeypatch, 5)
     kinds = torch.from_numpy(parts[1].labels["secret"])[:, None].expand(-1, 2).clone()
     kinds[::3, 1] = 2
     z0 = planted(PEOPLE, 0).z0

@@ -16,7 +16,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from torch import Tensor
 
 from tests.helpers import shards
-from tests.helpers.trainers import assert_same_state, finish, resume
+from tests.helpers.trainers import assert_same_state, finish, resume, without_records
 from tiprdc.datasets.schema import SPLITS, Records, Schema, read_split
 from tiprdc.errors import ConfigError, ModelError
 from tiprdc.models.extractor import Extractor, ExtractorConfig
@@ -89,7 +89,7 @@ def hide(
     tasks = {"task": 2} if told else {}
     trainer = make(schema, weight=weight, epochs=epochs, noise=noise, told=tasks)
     known = torch.stack([planted.secret, planted.task], 1)[:800, : 1 + told]
-    trainer.skip_trunk(planted.z0[:800], known)
+    trainer.skip_trunk(without_records(planted.z0[:800], known, schema))
     phase = trainer.begin_phase(trainer.epochs - 1)
     for epoch in range(trainer.head_config.epochs):
         assert len(list(phase.steps(records["extractor-train"], epoch))) == head_phase.STEPS
@@ -232,8 +232,8 @@ def test_head_is_trained_on_copies_of_pictures(tmp_path: Path) -> None:
     records = read_split(tmp_path, schema, "extractor-train")
     trainer = make(schema)
     phase = trainer.begin_phase(trainer.epochs - 1)
-    _, u = phase.cache.flowed(records)
-    z0, _ = trunk_features(trainer.game, records, 0, torch.device("cpu"), trainer.group)
+    u = phase.cache.flowed(records).known
+    z0, _, coarse = trunk_features(trainer.game, records, 0, torch.device("cpu"), trainer.group)
     extractor = trainer.game.extractor
     assert isinstance(extractor, Extractor)
     originals = extractor.whitened(torch.from_numpy(records.x)).detach()
@@ -241,6 +241,7 @@ def test_head_is_trained_on_copies_of_pictures(tmp_path: Path) -> None:
     torch.testing.assert_close(z0[:: 1 + VIEWS], originals)
     mirrored = extractor.whitened(torch.from_numpy(records.x[..., ::-1].copy())).detach()
     torch.testing.assert_close(z0[1 :: 1 + VIEWS], mirrored)
+    assert coarse.shape == (len(z0), phase.cache.numbers)
     assert u[:, 0].tolist() == np.repeat(records.labels["secret"], 1 + VIEWS).tolist()
 
 
@@ -249,7 +250,7 @@ def test_so_many_pictures_are_not_copied(tmp_path: Path, monkeypatch: pytest.Mon
     schema = shards.make_shards(tmp_path, "image", people=40)
     records = read_split(tmp_path, schema, "extractor-train")
     trainer = make(schema)
-    z0, known = trunk_features(trainer.game, records, 0, torch.device("cpu"), trainer.group)
+    z0, known, _ = trunk_features(trainer.game, records, 0, torch.device("cpu"), trainer.group)
     assert z0.shape == (40, 6)
     assert known.shape == (40, 1)
 
