@@ -173,7 +173,6 @@ def _train_flow(folder: Path, worker: WorkerContext) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(head_phase, "STEPS", STEPS)
         patch.setattr(flow_phase, "STEPS", STEPS)
-        patch.setattr(flow_phase, "START_STEPS", STEPS)
         while trainer.epoch < trainer.epochs:
             losses = trainer.train_epoch(records)
     figures = [losses[name] for name in HeadLosses._fields]

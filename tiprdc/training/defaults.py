@@ -148,7 +148,7 @@ _PCA: Mapping[str, Any] = {
     "schedule.epochs": 1, "head.weight": 0.3,
 }  # fmt: skip
 _PCA_OF_PICTURES: Mapping[str, Any] = {
-    **_PCA, "extractor.release_noise": _with_head(0.2, 0.0), "head.weight": 0.1,
+    **_PCA, "extractor.release_noise": _with_head(0.2, 0.0), "head.weight": 0.05,
 }  # fmt: skip
 # With a flow. So many people determine many components. Noise is more than with a head: a round
 # leaves what only more people read, and noise covers it.

@@ -209,7 +209,7 @@ def test_few_pictures_have_as_many_components_as_a_transport_allows(
     config = load("train", TrainConfig, ROOT / "params.yaml", auto=auto)
     assert (config.extractor.family, config.extractor.features) == ("pca", features)
     assert (config.extractor.head, config.extractor.release_noise) == (512, 0.2)
-    assert (config.head.weight, config.schedule.epochs) == (0.1, 1)
+    assert (config.head.weight, config.schedule.epochs) == (0.05, 1)
 
 
 def test_a_search_is_around_the_weight_and_has_people_for_the_transport(
@@ -218,7 +218,7 @@ def test_a_search_is_around_the_weight_and_has_people_for_the_transport(
     made, params = schema("image", 9000), ROOT / "params.yaml"
     train = load("train", TrainConfig, params, auto=training(made))
     search = load("tune", TuneConfig, params, auto=tuning(made, train))
-    assert search.weight == pytest.approx((0.1 / 8, 0.4))
+    assert search.weight == pytest.approx((0.05 / 8, 0.2))
     assert search.people == LEAST_RECORDS * train.extractor.features == 6400
 
 

@@ -1,21 +1,18 @@
 """The flow's epochs, one for each round: a discriminator learns, then everybody is moved.
 
-    start           minimises E |r(z + n) - record|^2
     discriminator   minimises CE(l(z + n), u) + E |r(z + n) - record|^2
 
-n is the noise of the release. Before every fourth round a new network learns what records say
-coarsely (tiprdc/models/coarse_record.py): most of what reading u takes is to see a record through
-the noise, and a network that starts there reads in hundreds of steps what a new one reads in ten
-thousand. Four rounds' discriminators start there, and have not seen u: one that goes on from round
-to round is fooled by moves that another reads, and so are all that have one start. The step's
-length closes the gap between classes to first order, measured on held-out people. Where they show
-no gap nobody is moved.
+n is the noise of the release. What a record says coarsely teaches a network more of each person
+than u does (tiprdc/models/coarse_record.py). Each round has a discriminator of its own, from new
+weights and with many steps: one that goes on from round to round is fooled by moves that another
+reads, and so are all that start from one network. The step's length closes the gap between classes
+to first order, measured on held-out people. Where they show no gap nobody is moved.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -40,14 +37,12 @@ from tiprdc.training.head.training import HeadLosses, confidence, squared_error
 from tiprdc.training.schedule_config import cosine_decay
 from tiprdc.training.worker import WorkerContext
 
-STEPS, START_STEPS = 1500, 8000
-"""Of a round, and of the network that rounds start from."""
-ROUNDS_A_START = 4
-"""Rounds that start from one network: they leave next to nothing that such networks read."""
+STEPS = 6000
+"""Of a round. What is left after the first is spread thin: with 2,500 steps a discriminator
+overlooks it."""
 _BATCH = 512
-_RATE, _START_RATE, _DECAY, _WARM_UP = 1e-3, 4e-3, 2e-2, 0.15
-"""Peak rates of a round and of a start, weight decay, share of the steps in which rates rise."""
-_PREFIX = "flow_training."
+_RATE, _DECAY, _WARM_UP = 4e-3, 2e-2, 0.15
+"""Peak rate, weight decay, and share of the steps in which the rate rises."""
 _LEAST_SLOPE = 1e-9
 _ERRORS = 2.0
 """Standard errors that the gap between classes must exceed."""
@@ -122,19 +117,15 @@ class FlowPhase:
             self.network.discriminator.parameters(), lr=_RATE, weight_decay=_DECAY, fused=True
         )
         self._wrapped = worker.wrap(self.network)
-        self._start = dict[str, Tensor]()
         self._z, self._rounds = cast(Tensor | None, None), 0
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Weights that rounds start from; the rounds themselves are the extractor's."""
-        return {_PREFIX + name: value for name, value in self._start.items()}
+        """Nothing: rounds are the extractor's, and each begins with a new discriminator."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Load what `state_dict` gives; returns the rest of a checkpoint's weights."""
-        self._start = {
-            name: state[_PREFIX + name] for name in self.network.discriminator.state_dict()
-        }
-        return {name: value for name, value in state.items() if not name.startswith(_PREFIX)}
+        """A checkpoint's weights, of which none are of this phase."""
+        return state
 
     def steps(self, records: RecordBatches, epoch: int) -> Iterator[HeadStep]:
         """Train the discriminator for a round, then move everybody.
@@ -144,40 +135,26 @@ class FlowPhase:
             epoch: Number of the round, from 0.
 
         Yields:
-            Each finished step of the round.
+            Each finished step.
         """
         check_flow(self.extractor.config, self.extractor.spec, len(records))
         moved = self.cache.moved(records)
         z = self._at(epoch, moved)
         learns, held_out = _divide(len(records), len(z), self.seed)
-        if epoch % ROUNDS_A_START == 0:
-            self._learn_records(z, moved, learns, epoch)
         kept = 1 - float((_unit_power(z) - _unit_power(moved.z)).square().mean())
-        self._begin(epoch, self._start)
-        for number, rows in enumerate(self._batches(learns, epoch, STEPS)):
+        self._begin_round(epoch)
+        for number, rows in enumerate(self._batches(learns, epoch)):
             start = time.perf_counter()
-            self._set_rate(_RATE, number / STEPS)
+            self._set_rate(number / STEPS)
             losses = self._descend(z, moved, rows, kept).detached()
             seconds = time.perf_counter() - start
             yield HeadStep(epoch + (number + 1) / STEPS, len(rows), seconds, losses)
         self._move(z, moved, held_out, epoch, copies=len(z) // len(records))
 
-    def _learn_records(self, z: Tensor, moved: Moved, learns: Tensor, epoch: int) -> None:
-        """Set the weights that the next rounds' discriminators start from."""
-        self._begin(epoch)
-        for number, rows in enumerate(self._batches(learns, epoch, START_STEPS, is_start=True)):
-            self._set_rate(_START_RATE, number / START_STEPS)
-            self._descend(z, moved, rows, kept=1.0, only_record=True)
-        weights = self.network.discriminator.state_dict()
-        self._start = {name: value.clone() for name, value in weights.items()}
-
-    def _begin(self, epoch: int, start: Mapping[str, Tensor] | None = None) -> None:
-        """Set the discriminator's first weights: new ones, or but for its logits these."""
-        drawn = np.random.SeedSequence([self.seed, epoch, 3]).generate_state(2)
-        with seeded(int(drawn[0 if start is None else 1]), self.worker.device):
+    def _begin_round(self, epoch: int) -> None:
+        drawn = np.random.SeedSequence([self.seed, epoch, 3]).generate_state(1)
+        with seeded(int(drawn[0]), self.worker.device):
             self.network.discriminator.reset()
-        if start is not None:
-            self.network.start_from(start)
         self.optimiser.state.clear()
         self.network.train()
 
@@ -188,12 +165,8 @@ class FlowPhase:
             self._rounds = epoch
         return self._z
 
-    def _descend(
-        self, z: Tensor, moved: Moved, rows: Tensor, kept: float, *, only_record: bool = False
-    ) -> HeadLosses:
-        losses: HeadLosses = self._wrapped(
-            z[rows], moved.known[rows], moved.record[rows], kept, only_record
-        )
+    def _descend(self, z: Tensor, moved: Moved, rows: Tensor, kept: float) -> HeadLosses:
+        losses: HeadLosses = self._wrapped(z[rows], moved.known[rows], moved.record[rows], kept)
         self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -231,17 +204,15 @@ class FlowPhase:
             farthest = _FARTHEST * (z.shape[1] / slope).sqrt()
             step.step.copy_(torch.minimum(gap.mean() / slope, farthest))
 
-    def _set_rate(self, peak: float, progress: float) -> None:
+    def _set_rate(self, progress: float) -> None:
         rise = min(progress / _WARM_UP, 1.0)
-        self.optimiser.param_groups[0]["lr"] = peak * rise * cosine_decay(progress)
+        self.optimiser.param_groups[0]["lr"] = _RATE * rise * cosine_decay(progress)
 
-    def _batches(
-        self, learns: Tensor, epoch: int, steps: int, *, is_start: bool = False
-    ) -> Iterator[Tensor]:
+    def _batches(self, learns: Tensor, epoch: int) -> Iterator[Tensor]:
         """This worker's rows of each step's batch."""
         size = step_size(len(learns), _BATCH, self.group)
-        rng = np.random.default_rng([self.seed, epoch, 4 if is_start else 2])
-        for _ in range(steps):
+        rng = np.random.default_rng([self.seed, epoch, 2])
+        for _ in range(STEPS):
             rows = learns[torch.from_numpy(rng.integers(len(learns), size=size))]
             yield self.group.split(rows).to(self.worker.device)
 
@@ -267,9 +238,7 @@ class DiscriminatorTraining(nn.Module):
         self.classes, self.weights, self.channel = classes, tuple(weights), channel
         self.discriminator = Discriminator(width, sum(classes) + numbers)
 
-    def forward(
-        self, z: Tensor, known: Tensor, record: Tensor, kept: float, only_record: bool = False
-    ) -> HeadLosses:
+    def forward(self, z: Tensor, known: Tensor, record: Tensor, kept: float) -> HeadLosses:
         """All losses on one batch.
 
         Args:
@@ -277,7 +246,6 @@ class DiscriminatorTraining(nn.Module):
             known: Private attributes, then told tasks `[B, A + T]`, int64.
             record: What the records say coarsely `[B, R]`.
             kept: Share of the features' variance that rounds so far left; passed on.
-            only_record: Whether nothing is learnt of the private attributes.
         """
         logits = self.discriminator(self.channel(z))
         *parts, predicted = torch.split(logits, [*self.classes, record.shape[1]], dim=1)
@@ -287,21 +255,12 @@ class DiscriminatorTraining(nn.Module):
             divergence = divergence + self.weights[i] * confidence(part.detach())
         adversary = self.group.mean(adversary)
         return HeadLosses(
-            total=(0.0 if only_record else 1.0) * adversary
-            + self.group.mean(squared_error(predicted, record)),
+            total=adversary + self.group.mean(squared_error(predicted, record)),
             kept=z.new_tensor(kept),
             adversary=adversary,
             confidence=self.group.mean(divergence),
             told=z.new_zeros(()),
         )
-
-    def start_from(self, weights: Mapping[str, Tensor]) -> None:
-        """Take these weights, but those of the private attributes' logits."""
-        own, classes = self.discriminator.out, sum(self.classes)
-        weight, bias = own.weight[:classes].clone(), own.bias[:classes].clone()
-        self.discriminator.load_state_dict(weights)
-        with torch.no_grad():
-            own.weight[:classes], own.bias[:classes] = weight, bias
 
     def above_uniform(self, logits: Tensor, known: Tensor) -> Tensor:
         """Released logit of each record's own class less the mean of all, summed over attributes

@@ -73,12 +73,6 @@ def planted(people: int, seed: int) -> Planted:
     return Planted(z0, secret, (z0[:, 3] > 0).long())
 
 
-def few_steps(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Of a round, and of its start."""
-    monkeypatch.setattr(flow_phase, "STEPS", steps)
-    monkeypatch.setattr(flow_phase, "START_STEPS", steps)
-
-
 def read(z: Tensor, labels: Tensor) -> float:
     """Accuracy of a perceptron that half of these people teach, on the others."""
     half = len(z) // 2
@@ -92,7 +86,7 @@ def read(z: Tensor, labels: Tensor) -> float:
 def test_strangers_lose_the_secret_and_keep_a_task(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few_steps(monkeypatch, 300)
+    monkeypatch.setattr(flow_phase, "STEPS", 300)
     people, strangers = planted(PEOPLE, 0), planted(3000, 1)
     trainer = moved(parts, people.z0, people.secret[:, None], {"secret": 2})
     extractor = trainer.game.extractor.eval()
@@ -109,7 +103,7 @@ def test_strangers_lose_the_secret_and_keep_a_task(
 def test_resumed_training_equals_an_uninterrupted_one(
     parts: tuple[Schema, Records], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
-    few_steps(monkeypatch, 5)
+    monkeypatch.setattr(flow_phase, "STEPS", 5)
     schema, records = parts
     new = partial(make, schema, flow=2, head=16)
     expected = finish(new(), records).game.state_dict()
@@ -174,7 +168,7 @@ def moved(
 def test_labels_that_nobody_can_read_move_nobody(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few_steps(monkeypatch, 300)
+    monkeypatch.setattr(flow_phase, "STEPS", 300)
     draw = torch.Generator().manual_seed(5)
     z0 = torch.randn(PEOPLE, WIDTH, generator=draw)
     labels = torch.randint(2, (PEOPLE, 1), generator=draw)
@@ -184,7 +178,7 @@ def test_labels_that_nobody_can_read_move_nobody(
 def test_an_attribute_that_is_given_twice_counts_once(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few_steps(monkeypatch, 100)
+    monkeypatch.setattr(flow_phase, "STEPS", 100)
     people = planted(PEOPLE, 0)
     once = moved(parts, people.z0, people.secret[:, None], {"secret": 2})
     twice = moved(
@@ -198,7 +192,7 @@ def test_an_attribute_that_is_given_twice_counts_once(
 def test_several_attributes_with_codes(
     parts: tuple[Schema, Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few_steps(monkeypatch, 5)
+    monkeypatch.setattr(flow_phase, "STEPS", 5)
     kinds = torch.from_numpy(parts[1].labels["secret"])[:, None].expand(-1, 2).clone()
     kinds[::3, 1] = 2
     z0 = planted(PEOPLE, 0).z0
