@@ -11,17 +11,16 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.errors import ConfigError
+from tiprdc.models.coarse_record import coarse_record, coarse_width
 from tiprdc.models.inputs import Columns, InputSpec, grey_levels
 from tiprdc.models.trunks.mlp import perceptron
 
 _HIDDEN = 256
-_DECODED, _OUTPUT = 32, 8
-"""Rows and columns of a picture in the loss, and in the output: finer detail is only learnt
-from."""
+_DECODED = 32
+"""Rows and columns of a picture in the loss: what is finer than the output is only learnt from."""
 
 
 class CoarseDecoder(nn.Module):
@@ -48,15 +47,14 @@ class CoarseDecoder(nn.Module):
         self.levels = grey_levels(spec)
         channels, *sides = spec.picture or (1, 1, 1)
         self.picture = (channels, *(min(side, _DECODED) for side in sides))
-        self.grid = tuple(min(side, _OUTPUT) for side in sides)
-        self.width = self.columns.width if self.columns else channels * math.prod(self.grid)
-        decoded = self.columns.width if self.columns else math.prod(self.picture)
+        self.width = coarse_width(spec)
+        decoded = self.width if self.columns else math.prod(self.picture)
         self.network = perceptron(features, _HIDDEN, decoded, hidden=2)
 
     def forward(self, z: Tensor) -> Tensor:
         """The reconstruction from features `[B, D]`, of about unit variance `[B, width]`."""
         output: Tensor = self.network(z)
-        return output if self.columns else _coarse(output.view(-1, *self.picture), self.grid)
+        return output if self.columns else coarse_record(output.view(-1, *self.picture))
 
     def loss(self, z: Tensor, x: Tensor) -> Tensor:
         """Mean squared error of the full reconstruction, a scalar >= 0.
@@ -73,10 +71,4 @@ class CoarseDecoder(nn.Module):
         if self.columns:
             columns: Tensor = self.columns(x)
             return columns
-        return 4 * (_coarse(self.levels(x).float() / 255, self.picture[1:]) - 0.5)
-
-
-def _coarse(pictures: Tensor, grid: tuple[int, ...]) -> Tensor:
-    """Mean colours `[B, C * rows * columns]` of pictures `[B, C, H, W]`."""
-    rows, columns = grid
-    return F.adaptive_avg_pool2d(pictures, (rows, columns)).flatten(1)
+        return 4 * (coarse_record(self.levels(x).float() / 255, _DECODED) - 0.5)

@@ -26,20 +26,21 @@ def coarse_width(spec: InputSpec) -> int:
     return Columns(spec.columns).width if spec.modality == "table" else 0
 
 
-def coarse_record(x: Tensor) -> Tensor:
+def coarse_record(x: Tensor, side: int = _SIDE) -> Tensor:
     """Normalised records as numbers.
 
     Args:
         x: Pictures or spectrograms `[B, C, H, W]`, columns `[B, W]`, or token ids `[B, T]`.
+        side: S, most rows, and most columns, of a picture.
 
     Returns:
-        Mean colours `[B, C * 8 * 8]`, the columns, or of token ids none, `[B, 0]`.
+        Mean colours `[B, C * S * S]`, the columns, or of token ids none, `[B, 0]`.
     """
     if not x.is_floating_point():
         return x.new_zeros((len(x), 0)).float()
     if x.dim() == 2:
         return x
-    rows, columns = (min(side, _SIDE) for side in x.shape[2:])
+    rows, columns = (min(side, length) for length in x.shape[2:])
     return F.adaptive_avg_pool2d(x, (rows, columns)).flatten(1)
 
 

@@ -284,7 +284,11 @@ class Extractor(nn.Module):
 
     def whitened(self, x: Tensor) -> Tensor:
         """The trunk's features `[B, D]`: what transport and flow move and the head hides."""
-        z0: Tensor = self.whiten(self.trunk(self.normalise(x)).global_)
+        return self.whitened_trunk(self.normalise(x))
+
+    def whitened_trunk(self, normal: Tensor) -> Tensor:
+        """The same of normalised records."""
+        z0: Tensor = self.whiten(self.trunk(normal).global_)
         return z0
 
     def fold(self) -> None:

@@ -17,7 +17,6 @@ from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiprdc.distributed import SINGLE_PROCESS, BatchGroup, attach_group
@@ -33,7 +32,8 @@ from tiprdc.training.game import Game
 from tiprdc.training.head.config import LEAST_RECORDS
 from tiprdc.training.head.feature_cache import FeatureCache, Moved
 from tiprdc.training.head.phase import HeadStep
-from tiprdc.training.head.training import HeadLosses, confidence, squared_error
+from tiprdc.training.head.reading import Reading
+from tiprdc.training.head.training import HeadLosses
 from tiprdc.training.schedule_config import cosine_decay
 from tiprdc.training.worker import WorkerContext
 
@@ -247,18 +247,14 @@ class DiscriminatorTraining(nn.Module):
             record: What the records say coarsely `[B, R]`.
             kept: Share of the features' variance that rounds so far left; passed on.
         """
-        logits = self.discriminator(self.channel(z))
-        *parts, predicted = torch.split(logits, [*self.classes, record.shape[1]], dim=1)
-        adversary, divergence = z.new_zeros(()), z.new_zeros(())
-        for i, part in enumerate(parts):
-            adversary = adversary + self.weights[i] * F.cross_entropy(part, known[:, i])
-            divergence = divergence + self.weights[i] * confidence(part.detach())
-        adversary = self.group.mean(adversary)
+        out = self.discriminator(self.channel(z))
+        reading = Reading.of(out, self.classes, self.weights)
+        adversary = self.group.mean(reading.cross_entropy(known))
         return HeadLosses(
-            total=adversary + self.group.mean(squared_error(predicted, record)),
+            total=adversary + self.group.mean(reading.squared_error(record)),
             kept=z.new_tensor(kept),
             adversary=adversary,
-            confidence=self.group.mean(divergence),
+            confidence=self.group.mean(reading.confidence().detach()),
             told=z.new_zeros(()),
         )
 

@@ -16,8 +16,7 @@ aim is that of Alvi et al. 2018 (ECCV workshops).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -31,6 +30,7 @@ from tiprdc.models.layers.head import Head
 from tiprdc.training.batches import one_hot
 from tiprdc.training.gradients import with_frozen_weights
 from tiprdc.training.head.config import HeadConfig
+from tiprdc.training.head.reading import Reading
 from tiprdc.training.schedule_config import cosine_decay
 
 ADVERSARY_STEPS = 2
@@ -115,13 +115,16 @@ class HeadTraining(nn.Module):
         u, tasks = labels.tensor_split([len(self.classes)], dim=1)
         with torch.set_grad_enabled(not only_adversary):
             z = self.channel(self.channel.bound(self.head(z0)))
-        adversary, unread = self._read(z.detach(), u, record)
+        reading = Reading.of(self.adversary(z.detach()), self.classes, self.weights)
+        adversary = self.group.mean(reading.cross_entropy(u))
+        unread = self.group.mean(reading.squared_error(record))
         if only_adversary:
             zero = adversary.new_zeros(())
             return HeadLosses(adversary + unread, zero, adversary, zero, zero)
         zu = torch.cat([z, one_hot(u, self.classes).float()], 1)
         error = self.group.mean(F.mse_loss(self.decoder(zu), z0))
-        confidence = self._confidence(z)
+        guesses = with_frozen_weights(self.adversary, z)
+        confidence = self.group.mean(Reading.of(guesses, self.classes, self.weights).confidence())
         told = self._over_tasks(z, tasks)
         price = self.config.weight * min(progress / _RAMP, 1.0)
         return HeadLosses(
@@ -139,28 +142,6 @@ class HeadTraining(nn.Module):
         parts = torch.split(self.task_classifier(z), list(self.told), dim=1)
         losses = [F.cross_entropy(part, tasks[:, i]) for i, part in enumerate(parts)]
         return self.group.mean(torch.stack(losses).mean())
-
-    def _read(self, z: Tensor, u: Tensor, record: Tensor) -> tuple[Tensor, Tensor]:
-        """The adversary's weighted cross-entropy of u, and its squared error of the record."""
-        *parts, predicted = self._split(self.adversary(z))
-        losses = (F.cross_entropy(part, u[:, i]) for i, part in enumerate(parts))
-        known = self._weighted(losses, z)
-        return self.group.mean(known), self.group.mean(squared_error(predicted, record))
-
-    def _confidence(self, z: Tensor) -> Tensor:
-        """Divergence of the uniform guess from those of the adversary, which does not learn."""
-        *parts, _ = self._split(with_frozen_weights(self.adversary, z))
-        return self.group.mean(self._weighted(map(confidence, parts), z))
-
-    def _weighted(self, losses: Iterable[Tensor], z: Tensor) -> Tensor:
-        """A sum over the attributes, each times its weight."""
-        pairs = zip(self.weights, losses, strict=True)
-        return sum((weight * loss for weight, loss in pairs), z.new_zeros(()))
-
-    def _split(self, out: Tensor) -> tuple[Tensor, ...]:
-        """Logits of each attribute, then what is predicted of the record."""
-        numbers = out.shape[1] - sum(self.classes)
-        return torch.split(out, [*self.classes, numbers], dim=1)
 
 
 class _ConditionalDecoder(nn.Module):
@@ -187,16 +168,6 @@ class _Classifier(nn.Sequential):
             nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU(),
             nn.Linear(hidden, sum(classes)),
         )  # fmt: skip
-
-
-def confidence(logits: Tensor) -> Tensor:
-    """Mean KL divergence of the uniform guess from softmax(logits) `[B, K]`, in nats, >= 0."""
-    return -logits.log_softmax(1).mean() - math.log(logits.shape[1])
-
-
-def squared_error(predicted: Tensor, record: Tensor) -> Tensor:
-    """Mean squared error; 0 of records that have no numbers `[B, 0]`."""
-    return F.mse_loss(predicted, record) if record.shape[1] else predicted.sum()
 
 
 def build_head_optimiser(training: HeadTraining) -> torch.optim.AdamW:

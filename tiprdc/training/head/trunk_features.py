@@ -7,12 +7,11 @@ one face.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tiprdc.distributed import BatchGroup
@@ -67,31 +66,24 @@ def trunk_features(
     extractor = game.extractor
     assert isinstance(extractor, Extractor)
 
-    def coarse(x: Tensor) -> Tensor:
-        return coarse_record(extractor.normalise(x))
+    def trunk_and_record(x: Tensor) -> Tensor:
+        normal = extractor.normalise(x)
+        return torch.cat([extractor.whitened_trunk(normal), coarse_record(normal)], dim=1)
 
     rows = group.split(torch.arange(len(records))).numpy()
-    z0, known, record = list[Tensor](), list[Tensor](), list[Tensor]()
+    outputs, known = list[Tensor](), list[Tensor]()
     parts = np.split(rows, np.arange(CHUNK, len(rows), CHUNK))
     is_copied = extractor.spec.modality == "image" and len(records) <= MOST_COPIED
     for part, chunk in zip(parts, records.batches(parts), strict=True):
         copies = views(chunk.x, seed, int(part[0])) if is_copied else []
         versions = [chunk.x, *copies]
-        z0.append(_of_versions(extractor.whitened, versions, device))
-        record.append(_of_versions(coarse, versions, device))
+        of_versions = [batched_output(trunk_and_record, x, device) for x in versions]
+        outputs.append(torch.stack(of_versions, dim=1))
         known.append(labels(chunk, (*game.private, *told)))
-    features, attributes, numbers = group.all_gather(
-        torch.cat(z0), torch.cat(known), torch.cat(record)
-    )
+    joined, attributes = group.all_gather(torch.cat(outputs), torch.cat(known))
+    width = extractor.config.features
     return TrunkFeatures(
-        features.flatten(0, 1),
-        attributes.repeat_interleave(features.shape[1], 0),
-        standardised(numbers.flatten(0, 1)),
+        joined[..., :width].flatten(0, 1).contiguous(),
+        attributes.repeat_interleave(joined.shape[1], 0),
+        standardised(joined[..., width:].flatten(0, 1)),
     ).to(device)
-
-
-def _of_versions(
-    network: Callable[[Tensor], Tensor], versions: Sequence[NDArray[Any]], device: torch.device
-) -> Tensor:
-    """Output for records and their copies `[N, V, ...]`."""
-    return torch.stack([batched_output(network, x, device) for x in versions], dim=1)

@@ -186,7 +186,7 @@ def test_an_attribute_that_is_given_twice_counts_once(
     )  # fmt: skip
     left = [trainer.history[-1]["kept"] for trainer in (once, twice)]
     assert left[0] < 0.999
-    assert left[1] == pytest.approx(left[0], abs=0.05)
+    assert left[1] == pytest.approx(left[0], abs=0.02)
 
 
 def test_several_attributes_with_codes(
