@@ -103,13 +103,12 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "tiprdc_train_head_kept_ratio",
-            "Share of the trunk's variance that a decoder rebuilds from the head's features, or"
-            " that a flow left",
+            "Share of the trunk's variance that a decoder rebuilds from the head's features",
             _RUN,
         ),
         Metric(
             "tiprdc_train_head_confidence_nats",
-            "Divergence of the uniform guess from those of the networks of head or flow",
+            "Divergence of the uniform guess from that of the head's adversary",
             _RUN,
         ),
         Metric(

@@ -250,13 +250,8 @@ def check(config: TuneConfig, base: TrainConfig, schema: Schema) -> None:
 
     Raises:
         ConfigError: A choice is out of range, does not fit the modality of the records, or is one
-            of a head where there is none; or there is a flow, for which no trial is short enough.
+            of a head where there is none.
     """
-    if base.extractor.flow:
-        raise ConfigError(
-            "tune", f"train.extractor.flow is {base.extractor.flow}: a trial would take as long as"
-            " a training", "no flow in a search", "set train.extractor.flow: 0",
-        )  # fmt: skip
     for name in ("weight", "head"):
         if getattr(config, name) and not base.extractor.head:
             raise ConfigError(

@@ -53,7 +53,6 @@ from tiprdc.training.diagnostics import diagnose
 from tiprdc.training.feasibility import assess, infeasible
 from tiprdc.training.head.codebook_fit import check_codes
 from tiprdc.training.head.config import HeadConfig
-from tiprdc.training.head.flow_phase import check_flow, few_for_flow
 from tiprdc.training.objective_config import ObjectiveConfig
 from tiprdc.training.schedule_config import ScheduleConfig
 from tiprdc.training.trainer import Trainer
@@ -170,9 +169,6 @@ def _check_settings(config: TrainConfig, cluster: ClusterConfig, schema: Schema)
             "at least 8 records a worker", "prepare more people, or lower cluster.workers",
         )  # fmt: skip
     check_codes(config.extractor.codes, records)
-    check_flow(config.extractor, InputSpec.of(schema), records)
-    if few := few_for_flow(config.extractor, records):
-        _warn(few)
     config.told_tasks("protected", schema)
     for name in config.objective.weights:
         if name not in schema.private:

@@ -25,7 +25,6 @@ from tiprdc.models.inputs import InputSpec
 from tiprdc.models.networks import Networks, build_networks
 from tiprdc.models.trunks.backbone import Backbone
 from tiprdc.models.trunks.batch_norm import BatchNorm
-from tiprdc.training.head import flow_phase
 from tiprdc.training.head import phase as head_phase
 from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.head.training import HeadLosses
@@ -39,7 +38,7 @@ MakeShards = Callable[..., Schema]
 Result = dict[str, Any]
 Results = tuple[dict[str, Result], list[dict[str, Result]]]
 WORLD, STEPS = 2, 5
-HEAD, FLOW = "head", "flow"
+HEAD, TRANSPORT = "head", "transport"
 MODALITIES: tuple[Modality, ...] = ("image", "table", "text")
 NO_KERNEL = {"kernel_adversary": 0.0, "memory": 0}
 CASES: dict[str, tuple[Modality, dict[str, Any], dict[str, Any]]] = {
@@ -156,13 +155,13 @@ def _train_head(folder: Path, worker: WorkerContext) -> Result:
     return {"losses": figures, "state": _state(trainer.game)}
 
 
-def _train_flow(folder: Path, worker: WorkerContext) -> Result:
-    """Two rounds of a flow, of `STEPS` steps, and an epoch of the head."""
-    schema = read_schema(folder / FLOW)
-    records = read_split(folder / FLOW, schema, "extractor-train")
+def _train_behind_transport(folder: Path, worker: WorkerContext) -> Result:
+    """An epoch of the head, of `STEPS` steps, behind a transport."""
+    schema = read_schema(folder / TRANSPORT)
+    records = read_split(folder / TRANSPORT, schema, "extractor-train")
     trainer = Trainer(
         ObjectiveConfig(privacy_weight=0.0, kernel_adversary=0.0, memory=0),
-        ExtractorConfig(family="pca", features=4, flow=2, head=16, release_noise=0.3),
+        ExtractorConfig(family="pca", features=4, head=16, release_noise=0.3),
         ScheduleConfig(epochs=1, batch=32),
         InputSpec.of(schema), {"secret": 2}, seed=3, worker=worker,
         head=HeadConfig(epochs=1, batch=32),
@@ -172,9 +171,7 @@ def _train_flow(folder: Path, worker: WorkerContext) -> Result:
     trainer.skip_trunk(without_records(z0, known, schema))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(head_phase, "STEPS", STEPS)
-        patch.setattr(flow_phase, "STEPS", STEPS)
-        while trainer.epoch < trainer.epochs:
-            losses = trainer.train_epoch(records)
+        losses = trainer.train_epoch(records)
     figures = [losses[name] for name in HeadLosses._fields]
     return {"losses": figures, "state": _state(trainer.game)}
 
@@ -202,7 +199,8 @@ def _worker(rank: int, folder: Path) -> None:
     )
     worker = WorkerContext(rank=rank, world=WORLD, wrap=wrap)
     results = {case: _train(case, folder, worker) for case in CASES}
-    results |= {HEAD: _train_head(folder, worker), FLOW: _train_flow(folder, worker)}
+    results[HEAD] = _train_head(folder, worker)
+    results[TRANSPORT] = _train_behind_transport(folder, worker)
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -213,16 +211,17 @@ def results(tmp_path_factory: pytest.TempPathFactory, make_shards: MakeShards) -
     folder = tmp_path_factory.mktemp("group")
     for modality in MODALITIES:
         make_shards(folder / modality, modality)
-    make_shards(folder / FLOW, "table", people=201)
+    make_shards(folder / TRANSPORT, "table", people=201)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLOO_SOCKET_IFNAME", "lo")
         torch.multiprocessing.spawn(_worker, (folder,), nprocs=WORLD)
     one = {case: _train(case, folder, WorkerContext()) for case in CASES}
-    one |= {HEAD: _train_head(folder, WorkerContext()), FLOW: _train_flow(folder, WorkerContext())}
+    one[HEAD] = _train_head(folder, WorkerContext())
+    one[TRANSPORT] = _train_behind_transport(folder, WorkerContext())
     return one, [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
 
 
-@pytest.mark.parametrize("phase", [HEAD, FLOW])
+@pytest.mark.parametrize("phase", [HEAD, TRANSPORT])
 def test_two_workers_train_what_is_behind_the_trunk_as_one_does(
     phase: str, results: Results
 ) -> None:

@@ -19,7 +19,6 @@ import contextlib
 import logging
 import math
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,12 +58,9 @@ def quantize(source: Path, target: Path, variant: str, x: NDArray[Any]) -> None:
 
 def _int8(model: onnx.ModelProto, x: NDArray[Any]) -> onnx.ModelProto:
     weights = _weights(model)
-    uses = Counter(name for node in model.graph.node for name in node.input)
-    # A flow uses a weight twice, forwards and in its gradient; per_channel takes one axis of it.
     layers = [
         node.name for node in model.graph.node
         if node.op_type in _INTEGER_OPS and _weight_count(node, weights) >= _MIN_WEIGHTS
-        and all(uses[name] == 1 for name in node.input if name in weights)
     ]  # fmt: skip
     if not layers:
         raise ModelError(

@@ -14,7 +14,6 @@ from tiprdc.errors import ConfigError, check_range
 from tiprdc.models.inputs import InputSpec, normaliser
 from tiprdc.models.layers.channel import Channel
 from tiprdc.models.layers.codebook import MOST_CODES, Codebook
-from tiprdc.models.layers.flow import Flow
 from tiprdc.models.layers.head import Head
 from tiprdc.models.layers.leace import LeaceLayer
 from tiprdc.models.layers.transport import Transport
@@ -95,21 +94,12 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
             "trunk, trained last (train.head); 0: no head. The unprotected extractor has none.",
         ),
     ] = 0  # fmt: skip
-    flow: Annotated[
-        int,
-        Meta(
-            ge=0, le=200,
-            description="Rounds of the flow between principal components and head, each of which "
-            "moves records against what a network reads of private attributes: for many people; 0: "
-            "no flow. The unprotected extractor has none.",
-        ),
-    ] = 0  # fmt: skip
     release_noise: Annotated[
         float,
         Meta(
             ge=0, le=100,
             description="Gaussian noise on z in training and in the exported file, in standard "
-            "deviations of z. With a flow or a head it begins with their training.",
+            "deviations of z. With a head it begins with its training.",
         ),
     ] = 0.0  # fmt: skip
     bits: Annotated[
@@ -142,41 +132,12 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 "train.extractor.codes", given, "2 codes or more, and train.extractor.bits: 0",
             )  # fmt: skip
-        if self.flow and self.clip:
-            raise ConfigError(
-                "train.extractor.flow", f"{self.flow} rounds with a clip of {self.clip:g}",
-                "a flow, which moves features without bounds, or a clip",
-                "set train.extractor.clip and bits to 0, or train.extractor.flow: 0",
-            )  # fmt: skip
         if self.family in FAMILIES:
             check_range("train.extractor.cut", self.cut, *FAMILIES[self.family].cuts)
         elif self.pretrained:
             raise ConfigError(
                 "train.extractor.pretrained", f"a file for family {self.family}",
                 f"a file only for {', '.join(FAMILIES)}", "set it to null, or choose the family",
-            )  # fmt: skip
-
-    @property
-    def hides_behind_trunk(self) -> bool:
-        """Whether flow or head hide what the trunk leaves, in epochs of their own."""
-        return bool(self.flow or self.head)
-
-    def check_flow(self, spec: InputSpec) -> None:
-        """Refuse a flow behind a network.
-
-        Args:
-            spec: What a record is.
-
-        Raises:
-            ConfigError: There is a flow, and the trunk is no principal components.
-        """
-        if self.flow and resolve(self.family, spec) != "pca":
-            raise ConfigError(
-                "train.extractor.flow", f"{self.flow} rounds behind a network",
-                "a flow behind principal components",
-                "set train.extractor.flow: 0, or name an encoder (train.encoder.path)"
-                if spec.modality == "text"
-                else "set train.extractor.family: pca, or train.extractor.flow: 0",
             )  # fmt: skip
 
     def absolute(self) -> ExtractorConfig:
@@ -190,9 +151,7 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
 
     def unprotected(self) -> ExtractorConfig:
         """The same for the unprotected extractor: trunk and whitening alone."""
-        return replace(
-            self, flow=0, head=0, leace=False, clip=0.0, release_noise=0.0, bits=0, codes=0
-        )
+        return replace(self, head=0, leace=False, clip=0.0, release_noise=0.0, bits=0, codes=0)
 
     def trunk(self, spec: InputSpec, out: int) -> Trunk:
         """A new trunk of this architecture, whose `whole` is `[B, out]`."""
@@ -207,7 +166,7 @@ class ExtractorConfig(Settings, frozen=True, kw_only=True):
 
 
 class Extractor(nn.Module):
-    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, transport, flow, head, LEACE, release.
+    """Raw record `[B, *shape]` -> features `[B, D]`: trunk, transport, head, LEACE, release.
 
     With whitening the last layer has no learnt scale: an extractor cannot escape noise or an
     adversary by making features, or directions among them, large or small. With a bottleneck
@@ -217,8 +176,8 @@ class Extractor(nn.Module):
     Args:
         config: The architecture.
         spec: What a record is.
-        classes: Number of classes of each private attribute, which transport and flow between
-            principal components and head move onto each other.
+        classes: Number of classes of each private attribute, which the transport between
+            principal components and head moves onto each other.
         whiten: Whether features are whitened.
         unit_noise: Whether features are released with Gaussian noise of deviation 1, in place of
             `config.release_noise`: z ~ N(m(x), 1).
@@ -234,14 +193,12 @@ class Extractor(nn.Module):
         unit_noise: bool = False,
     ) -> None:
         super().__init__()
-        config.check_flow(spec)
         self.config, self.spec = config, spec
         self.normalise = normaliser(spec)
         self.trunk = config.trunk(spec, out=config.features)
         self.whiten = Whitening(config.features) if whiten else nn.Identity()
-        is_moved = config.hides_behind_trunk and isinstance(self.trunk, PrincipalComponents)
+        is_moved = bool(config.head) and isinstance(self.trunk, PrincipalComponents)
         self.transport = Transport(config.features, classes if is_moved else ())
-        self.flow = Flow(config.features, classes, config.flow)
         self.head = Head(config.features, config.head) if config.head else nn.Identity()
         self.leace = LeaceLayer(config.features) if config.leace else nn.Identity()
         noise = 1.0 if unit_noise else config.release_noise
@@ -271,19 +228,19 @@ class Extractor(nn.Module):
 
     def behind_trunk(self, z0: Tensor) -> Tensor:
         """The trunk's features `[B, D]` -> features `[B, D]` before noise, levels or codes."""
-        return self.behind_flow(self.flow(*self.transport(z0)))
+        return self.behind_transport(self.transport(z0))
 
-    def behind_flow(self, z: Tensor) -> Tensor:
-        """What the flow moved `[B, D]` -> features `[B, D]` before noise, levels or codes."""
+    def behind_transport(self, z: Tensor) -> Tensor:
+        """What the transport moved `[B, D]` -> features `[B, D]` before noise, levels or codes."""
         return self.channel.bound(self.leace(self.head(z)))
 
     def before_leace(self, x: Tensor) -> Tensor:
         """Features `[B, D]` that LEACE is fitted on."""
-        z: Tensor = self.head(self.flow(*self.transport(self.whitened(x))))
+        z: Tensor = self.head(self.transport(self.whitened(x)))
         return z
 
     def whitened(self, x: Tensor) -> Tensor:
-        """The trunk's features `[B, D]`: what transport and flow move and the head hides."""
+        """The trunk's features `[B, D]`: what the transport moves and the head hides."""
         return self.whitened_trunk(self.normalise(x))
 
     def whitened_trunk(self, normal: Tensor) -> Tensor:
@@ -292,8 +249,6 @@ class Extractor(nn.Module):
         return z0
 
     def fold(self) -> None:
-        """Put whitening into the trunk's last layer, and leave out idle rounds of the flow, once
-        training is over."""
-        self.flow.fold()
+        """Put whitening into the trunk's last layer, once training is over."""
         if isinstance(self.whiten, Whitening):
             self.whiten.fold_into(self.trunk.out)

@@ -74,7 +74,6 @@ def _hide_more(contract: Contract) -> Iterator[str]:
             " people would find"
         )
     yield "  train.head.weight, where there is a head (train.extractor.head): twice as much, say"
-    yield "  train.extractor.flow, where there is a flow: more rounds"
     yield "  train.objective.budget, where the trunk is a network: half as much, say"
     if output.codes:
         yield f"  train.extractor.codes, now {count(output.codes)}: fewer codes have a lower bound"

@@ -16,9 +16,8 @@ MEANINGS = {
     " signal, not a number of nats.",
     "adversary": "Cross-entropy of the adversary that is trained along, in nats.",
     "told": "Head: cross-entropy of the told tasks, in nats; 0 without any.",
-    "kept": "Head: share of the trunk's features that a decoder, told the attribute, rebuilds."
-    " Flow: share of the features' variance that it left.",
-    "confidence": "Head or flow: how far the guesses of its networks are from chance, in nats.",
+    "kept": "Head: share of the trunk's features that a decoder, told the attribute, rebuilds.",
+    "confidence": "Head: how far its adversary's guesses are from chance, in nats.",
     "certainty": "How certain the trained adversary is of its guess, 0 to 1.",
     "reconstructed": "Share of the record that the reconstruction adversary rebuilds.",
     "explained_variance": "Share of the private attribute that the closed-form adversary explains"

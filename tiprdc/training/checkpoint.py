@@ -78,7 +78,7 @@ def load(trainer: Trainer, folder: Path) -> None:
     networks = _tensors(folder / _NETWORKS, device)
     last = document["position"]["next_epoch"] - 1
     if last >= trainer.schedule.epochs:
-        networks = trainer.begin_phase(last).load_state_dict(networks)
+        networks = trainer.begin_head().load_state_dict(networks)
     trainer.game.load_state_dict(networks)
     parameters = [p for group in trainer.optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}

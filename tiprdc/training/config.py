@@ -100,6 +100,6 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         return {name: schema.classes(name) for name in tasks}
 
     def epochs(self, role: Role) -> int:
-        """Epochs of a run: those of the trunk, of the flow and of the head."""
+        """Epochs of a run: those of the trunk and of the head."""
         _, extractor = self.networks(role)
         return self.schedule.epochs + self.head.epochs_behind_trunk(extractor)

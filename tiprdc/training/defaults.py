@@ -11,6 +11,7 @@ Measured on generated faces, UTKFace, Adult and blog posts (docs/method.md):
   for pictures where they are few.
 - Where pictures are many, the kernel adversary also reads decoded records. On tables that did not
   help. There the trunk may leave more (`budget`), since a head hides the rest below the noise.
+- Where pictures are very many, a head gains from a long training, and from more features.
 - Where pictures are few, principal components are a better trunk than a network that is trained:
   far better on real faces, about as good on generated ones.
 """
@@ -25,7 +26,7 @@ from tiprdc.datasets.tables.vector_names import is_vector
 from tiprdc.training.head.config import LEAST_RECORDS
 
 _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
-_FEW, _PICTURES_SEEN = 10_000, 120_000
+_FEW, _MANY, _PICTURES_SEEN = 10_000, 100_000, 120_000
 _LEAST_COMPONENTS, _MOST_COMPONENTS = 64, 128
 
 
@@ -62,6 +63,10 @@ def _always(_: Mapping[str, Any]) -> bool:
     return True
 
 
+def _never(_: Mapping[str, Any]) -> bool:
+    return False
+
+
 def _has_head(train: Mapping[str, Any]) -> bool:
     """True, unless the file turns off the head, or sets a bottleneck in its place."""
     return _given(train, "extractor", "head") != 0 and not _given(train, "objective", "bottleneck")
@@ -94,18 +99,10 @@ def _if_encoder(of_vectors: Any, value: Any) -> Callable[[Mapping[str, Any]], An
     return _choose(lambda train: bool(_given(train, "encoder", "path")), of_vectors, value)
 
 
-def _has_flow(train: Mapping[str, Any]) -> bool:
-    """True if the file sets rounds of a flow."""
-    return bool(_given(train, "extractor", "flow"))
-
-
-def _has_head_or_flow(train: Mapping[str, Any]) -> bool:
-    return _has_head(train) or _has_flow(train)
-
-
 _SHARED = {
     "objective.cross_fit": False, "objective.adversary_decoder": False,
-    "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3, "head.weight": 4.0,
+    "schedule.extractor_rate": 1e-3, "schedule.critic_rate": 1e-3,
+    "head.epochs": 10, "head.weight": 4.0,
 }  # fmt: skip
 _TRAIN: Mapping[str, Mapping[str, Any]] = {
     "image": {
@@ -139,6 +136,11 @@ _FEW_PICTURES = {
     "objective.adversary_decoder": False,
     "schedule.epochs": 24,
 }  # fmt: skip
+# Adversaries do not know so many people by heart: what a longer training hides from them it hides
+# from strangers, and more features are worth their price.
+_MANY_PICTURES = {
+    "extractor.features": _unless_headless(192, 24), "schedule.epochs": 4, "head.epochs": 60,
+}  # fmt: skip
 # For few pictures, vectors and recordings. Nothing of the trunk is trained: an epoch measures it,
 # and transport and head do the rest. Price and noise are low: adversaries learn few people by
 # heart, and the head pays for hiding what no stranger can read.
@@ -149,11 +151,6 @@ _PCA: Mapping[str, Any] = {
 }  # fmt: skip
 _PCA_OF_PICTURES: Mapping[str, Any] = {
     **_PCA, "extractor.release_noise": _with_head(0.2, 0.0), "head.weight": 0.05,
-}  # fmt: skip
-# With a flow. So many people determine many components. Noise is more than with a head: a round
-# leaves what only more people read, and noise covers it.
-_FLOW_OF_PICTURES: Mapping[str, Any] = {
-    "extractor.features": 256, "extractor.head": 0, "extractor.release_noise": 1.2,
 }  # fmt: skip
 TRAIN_KEYS = tuple({**_TRAIN["table"], **_TRAIN["image"]})
 """Settings below `train` that may be `auto`, as section and name with a dot."""
@@ -176,14 +173,10 @@ def training(schema: Schema, section: str = "train") -> dict[str, Any]:
     elif is_vector(schema.columns):
         values = _of_vectors(records, len(schema.columns))
     elif schema.modality == "image":
-        is_few = records < _FEW
         # A bottleneck needs a network that learns, and without a head components hide nothing.
-        is_pca = _has_head_or_flow if is_few else _has_flow
+        is_pca = _has_head if records < _FEW else _never
         values = _of_pictures(records, _PCA_OF_PICTURES, is_pca)
         values["extractor.family"] = _choose(is_pca, "pca", "auto")
-        values |= {
-            key: _choose(_has_flow, value, values[key]) for key, value in _FLOW_OF_PICTURES.items()
-        }
     else:
         values = {"schedule.batch": _batch(records), **_TRAIN[schema.modality]}
     if schema.modality != "table":
@@ -200,6 +193,8 @@ def _of_pictures(
     values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
     if records < _FEW:
         values |= _FEW_PICTURES
+    elif records >= _MANY:
+        values |= _MANY_PICTURES
     # As many as a transport between classes allows, within bounds.
     components = max(_LEAST_COMPONENTS, min(records // LEAST_RECORDS, _MOST_COMPONENTS))
     of_pca = {**pca, "extractor.features": components}

@@ -147,8 +147,8 @@ class Game(nn.Module):
 
     def _features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z `[B, ...]` of this worker's records, and the KL divergence of the whole batch."""
-        if self.extractor_config.hides_behind_trunk:
-            # Flow, head and the noise of the release come after the trunk (tiprdc/training/head).
+        if self.extractor_config.head:
+            # Head and the noise of the release come after the trunk (tiprdc/training/head).
             z0 = cast(Extractor, self.extractor).whitened(x)
             return z0, z0.new_zeros(())
         if not self.config.bottleneck:

@@ -154,10 +154,9 @@ class ObjectiveConfig(Settings, frozen=True, kw_only=True):
         Raises:
             ConfigError: Both set the noise of z, or a bottleneck meets a head.
         """
-        if self.bottleneck and extractor.hides_behind_trunk:
+        if self.bottleneck and extractor.head:
             raise ConfigError(
-                "train.extractor.head" if extractor.head else "train.extractor.flow",
-                f"{extractor.head or extractor.flow} with a bottleneck",
+                "train.extractor.head", f"{extractor.head} with a bottleneck",
                 "0 with train.objective.bottleneck, which hides without adversaries",
                 "set one of the two to 0",
             )  # fmt: skip

@@ -1,6 +1,6 @@
 """Train for some epochs: batches, rates, warm-up, and the state that a checkpoint holds.
 
-The epochs of the trunk come first, then those of the flow and of the head if there are some.
+The epochs of the trunk come first, then those of the head if there is one.
 
 All randomness of an epoch follows from (seed, epoch): a resumed run equals an uninterrupted one,
 with the same number of workers or another one.
@@ -32,7 +32,6 @@ from tiprdc.training.game import Game
 from tiprdc.training.head.codebook_fit import codebook_of, fit_codebook
 from tiprdc.training.head.config import HeadConfig
 from tiprdc.training.head.feature_cache import FeatureCache
-from tiprdc.training.head.flow_phase import FlowPhase
 from tiprdc.training.head.phase import HeadPhase
 from tiprdc.training.head.training import HeadLosses
 from tiprdc.training.head.trunk_features import TrunkFeatures
@@ -62,7 +61,7 @@ class Step(NamedTuple):
         waiting: Seconds for which this worker waited for them.
         seconds: Wall time of the whole step; on an asynchronous device, of its submission.
         privacy_weight: lambda in force.
-        losses: Of the trunk, or of flow or head, detached; reading one waits for the device.
+        losses: Of the trunk, or of the head, detached; reading one waits for the device.
     """
 
     epoch: float
@@ -121,7 +120,7 @@ class Trainer:
         self.group = BatchGroup(worker.rank, worker.world)
         self.game = Game(objective, extractor_config, spec, private, network_factory)
         attach_group(self.game, self.group)
-        self.head_config, self.phase = head, cast(FlowPhase | HeadPhase | None, None)
+        self.head_config, self.phase = head, cast(HeadPhase | None, None)
         self._cache: FeatureCache | None = None
         if extractor_config.head:
             # The head learns later: until then it is the identity.
@@ -135,33 +134,22 @@ class Trainer:
 
     @property
     def epochs(self) -> int:
-        """Epochs in all: those of the trunk, the flow and the head."""
+        """Epochs in all: those of the trunk and the head."""
         behind = self.head_config.epochs_behind_trunk(self.game.extractor_config)
         return self.schedule.epochs + behind
-
-    @property
-    def _flow_end(self) -> int:
-        return self.schedule.epochs + self.game.extractor_config.flow
 
     @property
     def optimiser(self) -> torch.optim.AdamW:
         """The optimiser of the phase that the training is in."""
         return self.phase.optimiser if self.phase else self._optimiser
 
-    def begin_phase(self, epoch: int) -> FlowPhase | HeadPhase:
-        """The phase behind the trunk that trains in `epoch`; the trunk learns no more."""
-        in_flow = epoch < self._flow_end
-        if not isinstance(self.phase, FlowPhase if in_flow else HeadPhase):
-            cache = self._features_behind_trunk()
-            self.phase = (
-                FlowPhase(self.game, self.seed, self.worker, self.group, cache)
-                if in_flow
-                else HeadPhase(
-                    self.head_config, self.game, self.seed, self.worker, self.group, self.told,
-                    cache,
-                )
+    def begin_head(self) -> HeadPhase:
+        """The phase that trains the head; the trunk learns no more."""
+        if self.phase is None:
+            self.phase = HeadPhase(
+                self.head_config, self.game, self.seed, self.worker, self.group, self.told,
+                self._features_behind_trunk(),
             )  # fmt: skip
-        assert self.phase is not None
         return self.phase
 
     def _features_behind_trunk(self, trunk: TrunkFeatures | None = None) -> FeatureCache:
@@ -172,7 +160,7 @@ class Trainer:
         return self._cache
 
     def skip_trunk(self, people: TrunkFeatures) -> None:
-        """Go to the epochs of flow and head, behind a trunk that was trained elsewhere.
+        """Go to the epochs of the head, behind a trunk that was trained elsewhere.
 
         Args:
             people: As `trunk_features` gives them.
@@ -202,7 +190,7 @@ class Trainer:
         start, count, waiting, steps = time.perf_counter(), 0, 0.0, 0
         in_trunk = self.epoch < self.schedule.epochs
         sums = torch.zeros((), device=self.worker.device)
-        for step in self._trunk_steps(records) if in_trunk else self._later_steps(records):
+        for step in self._trunk_steps(records) if in_trunk else self._head_steps(records):
             sums = sums + torch.stack([value.float() for value in step.losses])
             waiting, count = waiting + step.waiting, count + self.group.records(step.records)
             steps += 1
@@ -231,7 +219,7 @@ class Trainer:
         codebook = codebook_of(self.game)
         if codebook is None:
             return
-        z0 = self._features_behind_trunk().flowed(records).z0
+        z0 = self._features_behind_trunk().moved(records).z0
         self.game.eval()
         extractor = cast(Extractor, self.game.extractor)
         fit_codebook(extractor, codebook, z0.view(len(records), -1, z0.shape[1]), self.seed)
@@ -259,9 +247,8 @@ class Trainer:
                 losses=losses,
             )
 
-    def _later_steps(self, records: RecordBatches) -> Iterator[Step]:
-        phase = self.begin_phase(self.epoch)
-        first = self._flow_end if isinstance(phase, HeadPhase) else self.schedule.epochs
+    def _head_steps(self, records: RecordBatches) -> Iterator[Step]:
+        phase, first = self.begin_head(), self.schedule.epochs
         self._seed_epoch()
         for step in phase.steps(records, self.epoch - first):
             yield Step(

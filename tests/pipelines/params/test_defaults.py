@@ -52,15 +52,13 @@ def test_many_pictures_give_the_defaults_of_the_code(
     assert load("tune", TuneConfig, params, auto=tuning(made, headless)) == TuneConfig()
 
 
-def test_pictures_with_a_flow_have_components_and_no_head(
-    schema: Callable[[Modality, int], Schema], tmp_path: Path
+def test_a_head_for_many_pictures_is_wide_and_trained_long(
+    schema: Callable[[Modality, int], Schema],
 ) -> None:
-    params = tmp_path / "params.yaml"
-    params.write_text("train: {extractor: {flow: 20}}\n")
-    config = load("train", TrainConfig, params, auto=training(schema("image", 300_000)))
-    expected = ExtractorConfig(family="pca", features=256, flow=20, release_noise=1.2)
-    assert config.extractor == expected
-    assert config.schedule.epochs == 1
+    few = load("train", TrainConfig, ROOT / "params.yaml", auto=training(schema("image", 99_999)))
+    many = load("train", TrainConfig, ROOT / "params.yaml", auto=training(schema("image", 100_000)))
+    assert (few.extractor.features, few.head.epochs) == (64, 10)
+    assert (many.extractor.features, many.head.epochs) == (192, 60)
 
 
 def test_few_pictures_are_cross_fitted_and_many_decoded(

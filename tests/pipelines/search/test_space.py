@@ -133,10 +133,3 @@ def test_every_pair_of_family_and_cut_is_checked(tmp_path: Path, make_shards: Ma
 def test_settings_out_of_range_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TuneConfig(**settings)  # type: ignore[arg-type]
-
-
-def test_a_search_with_a_flow_is_refused(tmp_path: Path, make_shards: MakeShards) -> None:
-    schema = make_shards(tmp_path, "image", people=40)
-    base = TrainConfig(extractor=ExtractorConfig(family="pca", flow=14))
-    with pytest.raises(ConfigError, match=r"train\.extractor\.flow is 14"):
-        check(TuneConfig(), base, schema)

@@ -183,25 +183,6 @@ def test_variant_keeps_noise_and_levels(tmp_path: Path) -> None:
         assert not (z == again).all()
 
 
-def test_variants_of_a_flow_are_close(tmp_path: Path) -> None:
-    """A flow uses a weight twice: forwards, and in its gradient."""
-    torch.manual_seed(0)
-    config = ExtractorConfig(family="pca", features=8, flow=2)
-    extractor = Extractor(config, IMAGE, [2, 3])
-    for number in range(config.flow):
-        extractor.flow.round(number).step.fill_(0.5)
-    extractor.eval()
-    extractor.fold()
-    source, x = tmp_path / "extractor.onnx", make_images(200)
-    export(extractor, source, CONFIG)
-    exact = extractor(torch.from_numpy(x)).detach().numpy()
-    np.testing.assert_allclose(file_features(source)(x), exact, atol=1e-4)
-    for variant in VARIANTS:
-        quantize(source, tmp_path / variant, variant, x[:64])
-        difference = np.abs(file_features(tmp_path / variant)(x) - exact).mean()
-        assert difference < 0.1 * exact.std()
-
-
 def test_large_numbers_of_a_table_keep_32_bits(tmp_path: Path) -> None:
     """16 bits cannot represent a million; int8 refuses a model with small layers alone."""
     columns = (Column(name="n", mean=1e6, std=1e5),) * 2

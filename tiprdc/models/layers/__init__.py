@@ -1,1 +1,1 @@
-"""Layers behind a trunk, in this order: whitening, transport, flow, head, LEACE, channel, codes."""
+"""Layers behind a trunk, in this order: whitening, transport, head, LEACE, channel, codes."""

@@ -5,7 +5,7 @@
 p is what perceptrons guess of u on the record's own features, m_k and C_k are mean and covariance
 of class k, and M_k is the optimal transport of the Gaussian N(m_k, C_k) to the classes' barycentre,
 followed by whitening. Each class keeps what it tells of everything else, since M_k has an inverse.
-What differs beyond mean and covariance is the flow's and the head's work.
+What differs beyond mean and covariance is the head's work.
 
 Source: Gaussian optimal transport of Dowson and Landau 1982; barycentre of Alvarez-Esteban et al.
 2016 (fixed point).
@@ -26,7 +26,7 @@ _DROPOUT = 0.3
 
 
 class Transport(nn.Module):
-    """Features `[B, D]` -> features `[B, D]` and guesses: one attribute after the other.
+    """Features `[B, D]` -> features `[B, D]`: one attribute after the other.
 
     It starts as the identity.
 
@@ -39,17 +39,14 @@ class Transport(nn.Module):
         super().__init__()
         self.attributes = nn.ModuleList(ClassTransport(width, number) for number in classes)
 
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Moved features, and guesses of the classes less the uniform guess, joined `[B, K]`."""
-        guesses = [z[:, :0]]
+    def forward(self, z: Tensor) -> Tensor:
         for attribute in self.attributes:
-            z, posterior = attribute(z)
-            guesses.append(posterior - 1 / posterior.shape[1])
-        return z, torch.cat(guesses, 1)
+            z = attribute(z)
+        return z
 
 
 class ClassTransport(nn.Module):
-    """Moves the classes of one attribute onto each other.
+    """Moves the classes of one attribute onto each other: features `[B, D]` -> `[B, D]`.
 
     Args:
         width: D.
@@ -66,11 +63,9 @@ class ClassTransport(nn.Module):
         self.register_buffer("mean", torch.zeros(classes, width))
         self.register_buffer("maps", torch.eye(width).repeat(classes, 1, 1))
 
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Moved features `[B, D]`, and the guess `[B, K]` that moved them."""
+    def forward(self, z: Tensor) -> Tensor:
         logits = [guess(z) for guess in self.guesses]
-        posterior = (sum(logits[1:], logits[0]) / FOLDS).softmax(1)
-        return self.move(z, posterior), posterior
+        return self.move(z, (sum(logits[1:], logits[0]) / FOLDS).softmax(1))
 
     def move(self, z: Tensor, posterior: Tensor) -> Tensor:
         """Features `[B, D]` of records whose classes are guessed as `[B, K]`."""

@@ -62,7 +62,7 @@ def fit_codebook(extractor: Extractor, codebook: Codebook, z0: Tensor, seed: int
         z0: The trunk's features of extractor-train `[N, V, D]`; copies of a picture follow it.
         seed: Seed of k-means.
     """
-    z = batched_output(extractor.behind_flow, z0.flatten(0, 1).cpu().numpy(), z0.device)
+    z = batched_output(extractor.behind_transport, z0.flatten(0, 1).cpu().numpy(), z0.device)
     z = z.view(z0.shape)
     metric = agreement(z) if z.shape[1] > 1 else torch.eye(z.shape[2])
     records_z = z[:, 0]

@@ -47,5 +47,5 @@ class HeadConfig(Settings, frozen=True, kw_only=True):
     ] = 1.0  # fmt: skip
 
     def epochs_behind_trunk(self, extractor: ExtractorConfig) -> int:
-        """Epochs of this extractor's flow and head; a round of the flow is one."""
-        return extractor.flow + (self.epochs if extractor.head else 0)
+        """Epochs of this extractor's head; 0 without one."""
+        return self.epochs if extractor.head else 0

@@ -105,7 +105,7 @@ class HeadPhase:
         Yields:
             Each finished step.
         """
-        people = self.cache.flowed(records)
+        people = self.cache.moved(records)
         self.networks.train()
         for number, batches in enumerate(self._batches(len(people.z0), epoch)):
             start = time.perf_counter()

@@ -2,8 +2,8 @@
 
     E CE(l(z + n), u) + E |r(z + n) - record|^2
 
-The adversaries of flow and head both learn to read the private attributes and to predict the
-record (tiprdc/models/coarse_record.py).
+The adversary learns to read the private attributes and to predict the record
+(tiprdc/models/coarse_record.py).
 """
 
 from __future__ import annotations

@@ -35,9 +35,7 @@ _CHUNK = 8192
 
 
 @torch.no_grad()
-def fit_transport(
-    transport: Transport, z: Tensor, u: Tensor, copies: int, seed: int
-) -> tuple[Tensor, Tensor]:
+def fit_transport(transport: Transport, z: Tensor, u: Tensor, copies: int, seed: int) -> Tensor:
     """Fit each attribute in turn, on what those before it moved.
 
     With few records (`LEAST_RECORDS`) the transport stays the identity.
@@ -50,29 +48,19 @@ def fit_transport(
         seed: Of the folds and the perceptrons.
 
     Returns:
-        `[N V, D]`: the same people moved by guesses of perceptrons that did not learn from them;
-        and these guesses, less the uniform one, joined `[N V, K]`.
+        `[N V, D]`: the same people moved by guesses of perceptrons that did not learn from them.
     """
     records = len(z) // copies
     if records < LEAST_RECORDS * z.shape[1]:
-        return z, z.new_zeros(len(z), sum(len(_classes(a).mean) for a in transport.attributes))
+        return z
     order = torch.randperm(records, generator=torch.Generator().manual_seed(seed))
     fold = (order % FOLDS).repeat_interleave(copies).to(z.device)
-    guesses = [z[:, :0]]
     for number, attribute in enumerate(transport.attributes):
-        z, posterior = _fit(_classes(attribute), z, u[:, number], fold, seed + number)
-        guesses.append(posterior - 1 / posterior.shape[1])
-    return z, torch.cat(guesses, 1)
+        z = _fit(cast(ClassTransport, attribute), z, u[:, number], fold, seed + number)
+    return z
 
 
-def _classes(attribute: nn.Module) -> ClassTransport:
-    assert isinstance(attribute, ClassTransport)
-    return attribute
-
-
-def _fit(
-    transport: ClassTransport, z: Tensor, u: Tensor, fold: Tensor, seed: int
-) -> tuple[Tensor, Tensor]:
+def _fit(transport: ClassTransport, z: Tensor, u: Tensor, fold: Tensor, seed: int) -> Tensor:
     posterior = z.new_zeros(len(z), len(transport.mean))
     for number in range(FOLDS):
         guess, out = transport.guess(number), fold == number
@@ -84,7 +72,7 @@ def _fit(
     transport.mean.copy_(mean)
     transport.maps.copy_(maps)
     parts = zip(torch.split(z, _CHUNK), torch.split(posterior, _CHUNK), strict=True)
-    return torch.cat([transport.move(*part) for part in parts]), posterior
+    return torch.cat([transport.move(*part) for part in parts])
 
 
 def _learn(guess: nn.Sequential, z: Tensor, u: Tensor) -> None:

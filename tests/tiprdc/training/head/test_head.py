@@ -90,7 +90,7 @@ def hide(
     trainer = make(schema, weight=weight, epochs=epochs, noise=noise, told=tasks)
     known = torch.stack([planted.secret, planted.task], 1)[:800, : 1 + told]
     trainer.skip_trunk(without_records(planted.z0[:800], known, schema))
-    phase = trainer.begin_phase(trainer.epochs - 1)
+    phase = trainer.begin_head()
     for epoch in range(trainer.head_config.epochs):
         assert len(list(phase.steps(records["extractor-train"], epoch))) == head_phase.STEPS
     torch.manual_seed(1)
@@ -136,7 +136,7 @@ def test_no_task_is_told_unless_asked(parts: Parts) -> None:
     config = TrainConfig(told=("task",), extractor=ExtractorConfig(head=64))
     assert config.told_tasks("protected", schema) == {"task": 2}
     assert config.told_tasks("unprotected", schema) == {}
-    assert make(schema).begin_phase(10**6).networks.task_classifier is None
+    assert make(schema).begin_head().networks.task_classifier is None
 
 
 @pytest.mark.parametrize(
@@ -231,8 +231,8 @@ def test_head_is_trained_on_copies_of_pictures(tmp_path: Path) -> None:
     schema = shards.make_shards(tmp_path, "image", people=40)
     records = read_split(tmp_path, schema, "extractor-train")
     trainer = make(schema)
-    phase = trainer.begin_phase(trainer.epochs - 1)
-    u = phase.cache.flowed(records).known
+    phase = trainer.begin_head()
+    u = phase.cache.moved(records).known
     z0, _, coarse = trunk_features(trainer.game, records, 0, torch.device("cpu"), trainer.group)
     extractor = trainer.game.extractor
     assert isinstance(extractor, Extractor)
