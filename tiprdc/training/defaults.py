@@ -23,10 +23,10 @@ from typing import Any
 
 from tiprdc.datasets.schema import Schema
 from tiprdc.datasets.tables.vector_names import is_vector
-from tiprdc.training.head.config import LEAST_RECORDS
+from tiprdc.training.head.config import LEAST_RECORDS, MANY_RECORDS
 
 _MIN_BATCH, _MAX_BATCH, _STEPS_PER_EPOCH = 128, 2048, 8
-_FEW, _MANY, _PICTURES_SEEN = 10_000, 100_000, 120_000
+_FEW, _PICTURES_SEEN = 10_000, 120_000
 _LEAST_COMPONENTS, _MOST_COMPONENTS = 64, 128
 
 
@@ -193,7 +193,7 @@ def _of_pictures(
     values["schedule.epochs"] = max(3, min(8, round(_PICTURES_SEEN / records)))
     if records < _FEW:
         values |= _FEW_PICTURES
-    elif records >= _MANY:
+    elif records >= MANY_RECORDS:
         values |= _MANY_PICTURES
     # As many as a transport between classes allows, within bounds.
     components = max(_LEAST_COMPONENTS, min(records // LEAST_RECORDS, _MOST_COMPONENTS))

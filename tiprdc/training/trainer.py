@@ -120,7 +120,8 @@ class Trainer:
         self.group = BatchGroup(worker.rank, worker.world)
         self.game = Game(objective, extractor_config, spec, private, network_factory)
         attach_group(self.game, self.group)
-        self.head_config, self.phase = head, cast(HeadPhase | None, None)
+        self.head_config = head
+        self.phase: HeadPhase | None = None
         self._cache: FeatureCache | None = None
         if extractor_config.head:
             # The head learns later: until then it is the identity.

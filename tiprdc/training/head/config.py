@@ -12,6 +12,8 @@ from tiprdc.settings import Settings
 LEAST_RECORDS = 50
 """Fewest records for each feature that a transport between classes needs: covariances of fewer are
 chance."""
+MANY_RECORDS = 100_000
+"""Records that networks do not learn by heart: more are not copied, and the head trains long."""
 
 
 class HeadConfig(Settings, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """The trunk's features of everybody, for what comes behind the trunk: head and codebook.
 
-Copies of pictures, up to `MOST_COPIED`, are further people: without them a head's adversary learns
+Copies of pictures, up to `MANY_RECORDS`, are further people: without them a head's adversary learns
 some ten thousand people by heart, and a codebook does not know what changes between pictures of
 one face.
 """
@@ -21,9 +21,7 @@ from tiprdc.models.views import views
 from tiprdc.training.batches import CHUNK, RecordBatches, labels
 from tiprdc.training.features import batched_output
 from tiprdc.training.game import Game
-
-MOST_COPIED = 100_000
-"""Most records that are copied: so many people are not learnt by heart."""
+from tiprdc.training.head.config import MANY_RECORDS
 
 
 class TrunkFeatures(NamedTuple):
@@ -73,7 +71,7 @@ def trunk_features(
     rows = group.split(torch.arange(len(records))).numpy()
     outputs, known = list[Tensor](), list[Tensor]()
     parts = np.split(rows, np.arange(CHUNK, len(rows), CHUNK))
-    is_copied = extractor.spec.modality == "image" and len(records) <= MOST_COPIED
+    is_copied = extractor.spec.modality == "image" and len(records) <= MANY_RECORDS
     for part, chunk in zip(parts, records.batches(parts), strict=True):
         copies = views(chunk.x, seed, int(part[0])) if is_copied else []
         versions = [chunk.x, *copies]

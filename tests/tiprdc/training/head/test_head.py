@@ -246,7 +246,7 @@ def test_head_is_trained_on_copies_of_pictures(tmp_path: Path) -> None:
 
 
 def test_so_many_pictures_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feature_module, "MOST_COPIED", 39)
+    monkeypatch.setattr(feature_module, "MANY_RECORDS", 39)
     schema = shards.make_shards(tmp_path, "image", people=40)
     records = read_split(tmp_path, schema, "extractor-train")
     trainer = make(schema)
